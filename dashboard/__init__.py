@@ -1,0 +1,56 @@
+"""Coffer: prepaid billing for a SaaS company's customers."""
+
+import logging
+from pathlib import Path
+
+from flask import Flask, Response, request
+from flask_migrate import Migrate
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from dashboard import api, cli, config, web
+from dashboard.core import crypto, db, logs, metrics, queue
+from dashboard.core.errors import CofferError, Unavailable
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUEST_LIMIT_BYTES = 1_000_000
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: config.Settings | None = None) -> Flask:
+    """The application with everything it serves. Reads the settings from file and environment where none are given."""
+    chosen = config.with_embedded(settings or config.load())
+    app = Flask("dashboard", static_folder=str(ROOT / "static"), template_folder=str(ROOT / "templates"))
+    app.config["COFFER"] = chosen
+    app.config["SECRET_KEY"] = chosen.secret_key.get_secret_value()
+    app.config["MAX_CONTENT_LENGTH"] = REQUEST_LIMIT_BYTES
+    if chosen.proxy_hops:
+        hops = chosen.proxy_hops
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    logs.configure(readable=chosen.environment == "development")
+    logs.init_app(app, trust_request_id=chosen.proxy_hops > 0)
+    metrics.init_app(app, enabled=chosen.metrics_token is not None)
+    crypto.init_app(app, encryption_keys=[key.get_secret_value() for key in chosen.encryption_keys])
+    db.init_app(app, str(chosen.database_url))
+    queue.init_app(app, str(chosen.redis_url))
+    Migrate(app, db.db, directory=str(ROOT / "migrations"))
+    web.register(app, chosen)
+    api.register(app)
+    cli.register(app)
+    app.register_error_handler(Exception, _answer)
+    return app
+
+
+def _answer(error: Exception) -> Response:
+    """Every error becomes an answer of the surface it happened on; only what nobody foresaw is logged in full."""
+    if isinstance(error, db.AWAY):
+        log.error("database away or busy", extra={"error": type(error).__name__})
+        # Whether an interrupted commit stands nobody knows, so this must not say that nothing was changed.
+        error = Unavailable("Coffer cannot reach its database for a moment. With its key, a request counts once.")
+    elif isinstance(error, ParseException):  # gunicorn reads a body in chunks only when we ask for it
+        error = BadRequest()
+    elif not isinstance(error, CofferError | HTTPException):
+        log.exception("unexpected error", exc_info=error)
+    return api.errors.answer(error) if api.serves(request.path) else web.errors.answer(error)

@@ -1,0 +1,198 @@
+"""The shape of the settings: names, types, defaults, and what a single value must look like."""
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from dashboard.core.errors import Invalid
+from dashboard.core.mail import mailbox
+from dashboard.core.money import Micros, parse_credits
+
+PREFIX = "COFFER_"
+DEVELOPMENT_SECRET_KEY = "DEVELOPMENT-only-secret-key-refused-in-production"  # noqa: S105
+DEVELOPMENT_ENCRYPTION_KEY = "REVWRUxPUE1FTlQtb25seS1rZXktcmVmdXNlZC0uLi4="
+"""Fixed, public and refused in production: so that a checkout runs without any setting."""
+
+LIVE_KEYS = ("sk_live_", "rk_live_")
+TEST_KEYS = ("sk_test_", "rk_test_")
+Mode = Literal["test", "live"]
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.ASCII)
+
+
+def _database_url(value: Any) -> Any:
+    text = str(value).strip()
+    scheme, mark, rest = text.partition("://")
+    if not mark or scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise ValueError("must start with postgresql:// or postgresql+psycopg://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _redis_url(value: Any) -> Any:
+    if not str(value).startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
+def _origin(value: Any) -> Any:
+    """`https://host:port` without a slash at the end; a path, query or sign-in part is refused."""
+    parts = urlsplit(str(value).strip())
+    try:
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = False
+    if not usable or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be http(s)://host or http(s)://host:port, without a path")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _listed(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _hosts(value: Any) -> Any:
+    hosts = tuple(str(host).lower() for host in _listed(value))
+    if any(not _HOST.fullmatch(host) for host in hosts):
+        raise ValueError("must be host names such as app.example.com, without https://")
+    return hosts
+
+
+def _credits(value: Any) -> Any:
+    """Credits as text: an integer or a decimal string, never a float (10.1 has no exact binary form)."""
+    if type(value) not in (int, str):
+        raise ValueError('must be a whole number or a decimal text in quotes, such as 10 or "0.50"')
+    text = str(value).strip()
+    try:
+        parse_credits(text)
+    except Invalid as error:
+        raise ValueError(error.detail) from None
+    return text
+
+
+def _credits_or_zero(value: Any) -> Any:
+    return "0" if str(value).strip() == "0" else _credits(value)
+
+
+def _smtp_url(value: Any) -> Any:
+    parts = urlsplit(str(value))
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise ValueError("must be smtp://user:password@host:port or smtps://...")
+    return value
+
+
+def _mailbox(value: Any) -> Any:
+    mailbox(str(value))
+    return value
+
+
+Credits = Annotated[str, BeforeValidator(_credits)]
+Origin = Annotated[str, BeforeValidator(_origin)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
+
+
+class Stripe(Section):
+    api_key: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+    price_id: str | None = None
+    host_url: Origin | None = None
+    enable_invoice_creation: bool = False
+    api_base: Origin | None = None
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The current one, then the previous one where a rotation is under way."""
+        return _listed(self.webhook_secret.get_secret_value()) if self.webhook_secret else ()
+
+
+class Dummy(Section):
+    amount: Credits = "10"
+    host_url: Origin | None = None
+
+    @property
+    def amount_micros(self) -> Micros:
+        return parse_credits(self.amount)
+
+
+class Payment(Section):
+    provider: Literal["stripe", "dummy"] = "dummy"
+    stripe: Stripe = Stripe()
+    dummy: Dummy = Dummy()
+
+
+class InitialCredits(Section):
+    initial_credits_for_standard_users: Annotated[str, BeforeValidator(_credits_or_zero)] = "10"
+
+    @property
+    def initial_micros(self) -> Micros:
+        """0 switches the welcome grant off."""
+        text = self.initial_credits_for_standard_users
+        return Micros(0) if text == "0" else parse_credits(text)
+
+
+class Smtp(Section):
+    url: Annotated[SecretStr, BeforeValidator(_smtp_url)] | None = None
+    sender: Annotated[str, BeforeValidator(_mailbox)] | None = Field(default=None, alias="from")
+
+
+class Jobs(Section):
+    tick_seconds: int = Field(default=15, ge=1, le=3600)
+    claim_seconds: int = Field(default=60, ge=1, le=3600)
+    workers: int = Field(default=1, ge=1, le=64)
+
+
+class Settings(BaseSettings):
+    """Everything that differs between installations. URLs with passwords stay out of its text form."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
+
+    environment: Literal["development", "test", "production"] = "development"
+    debug: bool = False
+    database_url: Annotated[str, BeforeValidator(_database_url)] | None = Field(default=None, repr=False)
+    migration_database_url: Annotated[str, BeforeValidator(_database_url)] | None = Field(default=None, repr=False)
+    redis_url: Annotated[str, BeforeValidator(_redis_url)] | None = Field(default=None, repr=False)
+    secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET_KEY)
+    encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)] = (
+        SecretStr(DEVELOPMENT_ENCRYPTION_KEY),
+    )
+    base_url: Origin | None = None
+    return_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = ()
+    payment: Payment = Payment()
+    credits: InitialCredits = InitialCredits()
+    smtp: Smtp = Smtp()
+    jobs: Jobs = Jobs()
+    metrics_token: SecretStr | None = None
+    proxy_hops: int = Field(default=0, ge=0, le=8)
+    password_hashing: Literal["standard", "cheap"] = "standard"  # noqa: S105
+
+    @classmethod
+    def settings_customise_sources(cls, *sources: Any, **named: Any) -> tuple[Any, ...]:
+        """Only what `load` hands over: it reads the file and the environment itself, to report both together."""
+        return (named["init_settings"],)
+
+    @property
+    def production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def mode(self) -> Mode:
+        """The platform's mode: that of its configured provider, never a free choice."""
+        key = self.payment.stripe.api_key
+        live = self.payment.provider == "stripe" and key and key.get_secret_value().startswith(LIVE_KEYS)
+        return "live" if live else "test"
+
+    @property
+    def initial_micros(self) -> Micros:
+        return self.credits.initial_micros

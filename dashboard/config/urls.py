@@ -1,0 +1,54 @@
+"""Where this installation is reached, and where a payer may be sent back to."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from flask import current_app, has_request_context, request
+
+from dashboard.core.errors import Invalid
+
+URL_LIMIT = 2_000
+
+
+def base_url() -> str:
+    """Origin of our own pages, without a slash at the end.
+
+    The setting; without one, in development and test, the request's own host if it is a loopback address, so that a
+    forged Host header never ends up in a link.
+    """
+    configured: str | None = current_app.config["COFFER"].base_url
+    if configured:
+        return configured
+    if has_request_context() and is_loopback(urlsplit(request.host_url).hostname or ""):
+        return request.host_url.rstrip("/")
+    raise Invalid("Set COFFER_BASE_URL: this address is not a loopback address.", code="base_url_missing")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_return_url(url: str, *, field: str, hosts: list[str]) -> str:
+    """`url`, if a payer may be sent there: http(s) on our own origin or on a host in `hosts` or in COFFER_RETURN_HOSTS.
+
+    A listed host without a port allows the default ports only. Raises Invalid.
+    """
+    readable = len(url) <= URL_LIMIT and url.isprintable() and "\\" not in url
+    try:
+        parts = urlsplit(url if readable else "")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    own = urlsplit(base_url())
+    allowed = {*hosts, *current_app.config["COFFER"].return_hosts}
+    named = host if port in (None, 80 if parts.scheme == "http" else 443) else f"{host}:{port}"
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    ours = (parts.scheme, parts.netloc.lower()) == (own.scheme, own.netloc)
+    if "@" in parts.netloc or not (ours or (secure and named in allowed)):
+        raise Invalid(
+            "This address is not on an allowed host. The organization's owner lists return hosts.", field=field
+        )
+    return url

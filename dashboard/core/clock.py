@@ -1,0 +1,28 @@
+"""The one clock. Everything that needs the time asks here, so that tests and the demo can move it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, date, datetime
+
+_moved: ContextVar[datetime | None] = ContextVar("moved_clock", default=None)
+
+
+def now() -> datetime:
+    """The moment, in UTC and aware."""
+    return _moved.get() or datetime.now(UTC)
+
+
+def today() -> date:
+    """The UTC day: days, months and billing periods are UTC everywhere."""
+    return now().date()
+
+
+@contextmanager
+def at(moment: datetime) -> Iterator[None]:
+    """Hold the clock at `moment` (aware) within the block."""
+    token = _moved.set(moment.astimezone(UTC))
+    try:
+        yield
+    finally:
+        _moved.reset(token)

@@ -1,0 +1,63 @@
+"""Secrets: encryption at rest, random tokens and their digests."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from uuid import UUID
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from flask import Flask, current_app
+
+TOKEN_BYTES = 32
+_MARK = "coffer1"
+
+
+class CannotDecrypt(Exception):
+    """No configured key fits, the text was changed, or it was written for another organization or purpose."""
+
+
+def init_app(app: Flask, *, encryption_keys: Sequence[str]) -> None:
+    """Keys of 32 bytes in url-safe base64, newest first: the first encrypts, all decrypt."""
+    app.extensions["crypto"] = MultiFernet([Fernet(key + "=" * (-len(key) % 4)) for key in encryption_keys])
+
+
+def encrypt(text: str, *, org_id: UUID, purpose: str) -> str:
+    """`text` under the newest encryption key, readable only for the same organization and purpose.
+
+    Fernet has no associated data, so both are written into the plaintext and compared when it is read.
+    """
+    return _keys().encrypt(f"{_binding(org_id, purpose)}{text}".encode()).decode("ascii")
+
+
+def decrypt(sealed: str, *, org_id: UUID, purpose: str) -> str:
+    """What `encrypt` was given. Raises CannotDecrypt."""
+    try:
+        plain = _keys().decrypt(sealed.encode())
+    except InvalidToken:
+        raise CannotDecrypt("no encryption key fits") from None
+    binding = _binding(org_id, purpose).encode()
+    if not hmac.compare_digest(plain[: len(binding)], binding):
+        raise CannotDecrypt("written for another organization or purpose")
+    return plain[len(binding) :].decode()
+
+
+def token() -> str:
+    """256 random bits, url-safe: 43 characters. Store its `digest`, never the token."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def digest(token: str) -> bytes:
+    """SHA-256: enough for 256 random bits, and quick. Not for passwords."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _binding(org_id: UUID, purpose: str) -> str:
+    if "|" in purpose:
+        raise ValueError("a purpose holds no |")
+    return f"{_MARK}|{org_id}|{purpose}|"
+
+
+def _keys() -> MultiFernet:
+    found: MultiFernet = current_app.extensions["crypto"]
+    return found

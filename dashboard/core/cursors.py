@@ -1,0 +1,51 @@
+"""Opaque cursors: where a list goes on, bound to what it lists. With other filters it starts again at the newest."""
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+from uuid import UUID
+
+from dashboard.core.errors import Invalid
+
+_SCOPE_BYTES = 8
+_LONGEST = 200
+
+
+def encode(position: bytes, *scope: Any) -> str:
+    """A cursor to `position` within `scope`: the list's name, its organization, its filters (by their repr)."""
+    return base64.urlsafe_b64encode(_digest(scope) + position).rstrip(b"=").decode()
+
+
+def decode(cursor: str | None, *scope: Any) -> bytes | None:
+    """The position, or None for the newest: without a cursor, or with one of another scope.
+
+    Raises Invalid for what was never a cursor.
+    """
+    if not cursor:
+        return None
+    try:
+        if len(cursor) > _LONGEST or not cursor.isascii():
+            raise ValueError
+        found = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        raise _foreign() from None
+    if len(found) <= _SCOPE_BYTES:
+        raise _foreign()
+    return found[_SCOPE_BYTES:] if found[:_SCOPE_BYTES] == _digest(scope) else None
+
+
+def decode_id(cursor: str | None, *scope: Any) -> UUID | None:
+    """As `decode`, for lists whose positions are ids."""
+    found = decode(cursor, *scope)
+    if found is not None and len(found) != 16:
+        raise _foreign()
+    return UUID(bytes=found) if found else None
+
+
+def _foreign() -> Invalid:
+    return Invalid("This is not a cursor of this list.", field="cursor")
+
+
+def _digest(scope: tuple[Any, ...]) -> bytes:
+    return hashlib.sha256(repr(scope).encode()).digest()[:_SCOPE_BYTES]

@@ -1,0 +1,183 @@
+"""The database: one declarative base, one visible transaction, hooks that wait for its commit.
+
+Reads run in autocommit: no transaction stays open between a page's queries. Writes go through `transaction()`, which
+holds READ COMMITTED, never nests, and refuses rows of another organization than the one it was opened for.
+"""
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import ARRAY, BigInteger, Connection, DateTime, MetaData, Select, Text, Uuid, event
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from dashboard.core.errors import Unavailable
+from dashboard.core.money import Micros
+
+APP_ROLE = "coffer_app"
+SESSION_SETTINGS = (
+    f"-c role={APP_ROLE} -c lock_timeout=3s -c statement_timeout=10s -c idle_in_transaction_session_timeout=15s"
+)
+CONNECT_TIMEOUT_SECONDS = 3
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+"""What SQLAlchemy raises when PostgreSQL is not there, or not in time."""
+
+RETRYABLE = {"40001", "40P01"}
+RETRIES = 3
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {
+        UUID: Uuid(),
+        datetime: DateTime(timezone=True),
+        Micros: BigInteger(),
+        dict[str, Any]: JSONB(),
+        list[str]: ARRAY(Text),
+        str: Text(),
+    }
+
+
+db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+
+
+def init_app(app: Flask, database_url: str, *, pool_size: int = 10) -> None:
+    app.config["SQLALCHEMY_DATABASE_URI"] = database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "isolation_level": "AUTOCOMMIT",
+        "pool_size": pool_size,
+        "max_overflow": 10,
+        "pool_timeout": CONNECT_TIMEOUT_SECONDS,
+        "pool_use_lifo": True,
+        "hide_parameters": True,  # an error in the log shows the statement, never whose address or which digest
+        "connect_args": {
+            "options": SESSION_SETTINGS,
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "application_name": "coffer",
+        },
+    }
+    db.init_app(app)
+
+
+@contextmanager
+def transaction(org: UUID | None = None) -> Iterator[Session]:
+    """One transaction. Commits at the end of the block, rolls back when it raises, then runs the after-commit hooks.
+
+    `org` names the one organization whose rows may be written; None allows global rows only. Raises RuntimeError when
+    one is open already: only entry points open it.
+    """
+    session = db.session()
+    if session.info.get("transaction"):
+        raise RuntimeError("a transaction is open already; only entry points open one")
+    session.commit()  # ends the autocommit phase, so that the isolation level can change
+    session.info["transaction"] = True
+    session.info["org"] = org
+    session.info["hooks"] = []
+    try:
+        session.connection(execution_options={"isolation_level": "READ COMMITTED"})
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        session.info["hooks"] = []
+        raise
+    finally:
+        session.info["transaction"] = False
+        hooks = session.info.pop("hooks", [])
+    for hook in hooks:
+        hook()
+
+
+def in_transaction() -> bool:
+    return bool(db.session().info.get("transaction"))
+
+
+def require_org(org_id: UUID) -> None:
+    """Raise RuntimeError in a transaction of another organization: what writes without the ORM asks here."""
+    info = db.session().info
+    if info.get("transaction") and info.get("org") != org_id:
+        raise RuntimeError(f"a write of organization {org_id} in the transaction of {info.get('org')}")
+
+
+def after_commit(hook: Callable[[], object]) -> None:
+    """Run `hook` when the open transaction has committed, never when it rolled back; at once where none is open.
+
+    A hook must not raise: the commit stands already.
+    """
+    if in_transaction():
+        db.session().info["hooks"].append(hook)
+    else:
+        hook()
+
+
+def lock(query: Select[R]) -> R | None:
+    """The one row of `query`, locked and read anew; None when there is none. Waits up to the lock timeout."""
+    return db.session.execute(
+        query.with_for_update(), execution_options={"populate_existing": True}
+    ).scalar_one_or_none()
+
+
+def autocommit() -> Connection:
+    """The request's connection, outside a transaction: for a verb that is one statement."""
+    if in_transaction():
+        raise RuntimeError("a transaction is open")
+    return db.session.connection()
+
+
+def retrying(unit: Callable[P, R]) -> Callable[P, R]:
+    """Repeat a whole unit of work, up to three times, when PostgreSQL says it lost a race (40001, 40P01).
+
+    For functions that open their own transaction and call nobody outside. Raises Unavailable after the last try.
+    """
+
+    @functools.wraps(unit)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(RETRIES):
+            try:
+                return unit(*args, **kwargs)
+            except OperationalError as error:
+                if sqlstate(error) not in RETRYABLE or in_transaction():
+                    raise
+        raise Unavailable("Too many changes at once. Try again.", code="busy", retry_after=1)
+
+    return run
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """PostgreSQL's code for what went wrong; None when the server was not reached."""
+    return getattr(error.orig, "sqlstate", None)
+
+
+@event.listens_for(Session, "before_flush")
+def _guard_writes(session: Session, *_: Any) -> None:
+    """The wall behind rule 3: ORM writes only in a visible transaction, and only of its organization."""
+    changed = [*session.new, *session.dirty, *session.deleted]
+    if not changed:
+        return
+    if not session.info.get("transaction"):
+        raise RuntimeError(f"a write outside a transaction: {changed[0]!r}")
+    for row in changed:
+        org = getattr(row, "org_id", None)
+        if getattr(row, "__tenant__", False) and org != session.info.get("org"):
+            raise RuntimeError(f"a row of organization {org} in the transaction of {session.info.get('org')}")

@@ -1,0 +1,179 @@
+"""Mail: three templates make a letter, SMTP takes it to one server. Knows nothing of what is written, or why.
+
+Whatever a template is given, header fields hold one line each.
+"""
+
+import smtplib
+import ssl
+import unicodedata
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as POLICY
+from email.utils import format_datetime
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from flask import current_app
+
+from dashboard.core import clock
+
+TIMEOUT_SECONDS = 10
+LONGEST_SUBJECT = 200
+LONGEST_ADDRESS = 254
+LONGEST_REASON = 300
+
+# Controls, unpaired surrogates, line and paragraph separators.
+_BREAKING = ("Cc", "Cs", "Zl", "Zp")
+
+
+class MailError(Exception):
+    """The server did not take a mail. `final`: it never will; `away`: it takes none at all now."""
+
+    def __init__(self, detail: str, *, final: bool = False, away: bool = False) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.final, self.away = final, away
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a mail says: one line, plain text, and the same as HTML."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a mail. `kind` such as `application/pdf`."""
+
+    name: str
+    kind: str
+    content: bytes
+
+
+def render(event: str, context: Mapping[str, Any]) -> Rendered:
+    """The letter of `templates/emails/<event>/`. No request stands behind it: `context` is all that it can show."""
+    subject, text, html = (
+        current_app.jinja_env.get_template(f"emails/{event}/{part}").render(**context)
+        for part in ("subject.txt", "text.txt", "html.html")
+    )
+    return Rendered(one_line(subject)[:LONGEST_SUBJECT], text, html)
+
+
+def compose(
+    letter: Rendered, *, sender: str, to: str, message_id: str, attachments: list[Attachment] | None = None
+) -> EmailMessage:
+    """The mail as it is sent. `message_id` stands before the @: the same mail sent twice is told apart by nobody."""
+    domain = mailbox(sender).domain
+    message = EmailMessage(policy=POLICY)
+    message["Subject"] = letter.subject
+    message["From"] = mailbox(sender)
+    message["To"] = _on_the_wire(to)
+    message["Date"] = format_datetime(clock.now())
+    message["Message-ID"] = f"<{message_id}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.text)
+    message.add_alternative(letter.html, subtype="html")
+    for one in attachments or []:
+        kind, _, sub = one.kind.partition("/")
+        message.add_attachment(one.content, maintype=kind, subtype=sub, filename=one.name)
+    return message
+
+
+def post(message: EmailMessage, *, url: str) -> None:
+    """Hand a mail to the server at `url`. When this returns the server answers for it. Raises MailError."""
+    try:
+        with _connected(url, local=message["From"].addresses[0].domain) as server:
+            server.send_message(message)
+    except smtplib.SMTPRecipientsRefused as error:
+        code, answer = next(iter(error.recipients.values()))
+        raise MailError(_reason(code, answer), final=500 <= code < 600) from None
+    except smtplib.SMTPDataError as error:
+        raise MailError(_reason(error.smtp_code, error.smtp_error), final=500 <= error.smtp_code < 600) from None
+    except smtplib.SMTPNotSupportedError as error:
+        raise MailError(f"The mail server cannot take this mail: {one_line(str(error))}", final=True) from None
+    except smtplib.SMTPResponseException as error:
+        # It does not want us, or not now: who we are and what we may is the settings' business, not the mail's.
+        raise MailError(_reason(error.smtp_code, error.smtp_error), away=True) from None
+    except (smtplib.SMTPException, OSError) as error:
+        text = one_line(str(error)) or type(error).__name__
+        raise MailError(f"The mail server cannot be reached: {text}"[:LONGEST_REASON], away=True) from None
+
+
+def mailbox(text: str) -> Address:
+    """`billing@example.com` or `Acme <billing@example.com>`. Raises ValueError where it is not exactly one address."""
+    name, bracket, rest = text.strip().rpartition("<")
+    spec = rest.removesuffix(">") if bracket else rest
+    if one_line(text) != text.strip() or (bracket and not rest.endswith(">")):
+        raise ValueError("must be an address such as billing@example.com or Acme <billing@example.com>")
+    require_address(spec)
+    return _on_the_wire(spec, name.strip().strip('"'))
+
+
+def require_address(text: str) -> None:
+    """Raises ValueError unless `text` is one bare address on one line."""
+    local, at, domain = text.rpartition("@")
+    readable = one_line(text) == text and " " not in text and len(text) <= LONGEST_ADDRESS
+    if not (readable and at and local and domain) or any(mark in text for mark in '<>,;:"\\()[]'):
+        raise ValueError("must be one e-mail address")
+    try:
+        _on_the_wire(text)
+    except (HeaderParseError, ValueError, IndexError):
+        raise ValueError("must be one e-mail address") from None
+
+
+def _on_the_wire(address: str, name: str = "") -> Address:
+    """Domains travel in ASCII. What stands before the @ cannot be translated; few servers take it beyond ASCII."""
+    local, _, domain = address.rpartition("@")
+    if local.isascii():
+        return Address(name, addr_spec=f"{local}@{domain.encode('idna').decode()}")
+    return Address(name, local, domain.encode("idna").decode())
+
+
+def one_line(text: str) -> str:
+    """`text` on one line: whatever breaks lines or cannot be seen becomes a space, and spaces are single."""
+    return " ".join("".join(" " if unicodedata.category(c) in _BREAKING else c for c in text).split())
+
+
+def _connected(url: str, *, local: str) -> smtplib.SMTP:
+    """A session with the server, signed in where `url` names a user: then never in the clear, but on this machine."""
+    parts = urlsplit(url)
+    host, user = parts.hostname or "", unquote(parts.username or "")
+    if parts.scheme == "smtps":
+        context = ssl.create_default_context()
+        server: smtplib.SMTP = smtplib.SMTP_SSL(
+            host, parts.port or 465, local, timeout=TIMEOUT_SECONDS, context=context
+        )
+    else:
+        server = smtplib.SMTP(host, parts.port or (587 if user else 25), local, timeout=TIMEOUT_SECONDS)
+    try:
+        server.ehlo_or_helo_if_needed()
+        if user:
+            if parts.scheme == "smtp" and server.has_extn("starttls"):
+                server.starttls(context=ssl.create_default_context())
+                server.ehlo()
+            elif parts.scheme == "smtp" and not _here(host):
+                raise OSError("it offers no STARTTLS, and the password is not sent in the clear")
+            server.login(user, unquote(parts.password or ""))
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _here(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _reason(code: int, answer: bytes | str) -> str:
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+    return f"The mail server answered {code} {one_line(text)}"[:LONGEST_REASON].strip()

@@ -1,0 +1,107 @@
+"""What is counted where it happens, for `/metrics`: requests and posted rows in each process, jobs in Redis.
+
+The website's processes count into files of the server they belong to (`PROMETHEUS_MULTIPROC_DIR`, set by
+`gunicorn.conf.py`), so that any of them can answer for all. Workers may run elsewhere: they add what they did to one
+hash in Redis. Emptied with it, counts begin again at 0, which those who read them know how to read. Without a token for
+`/metrics` nothing is counted.
+"""
+
+import collections
+import os
+import time
+from typing import cast
+
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from redis import Redis
+from redis.exceptions import RedisError
+
+KEY = "coffer:counts"
+"""The hash of what workers did: `jobs|<name>|<result>`, `seconds|<name>`, `rows|<type>`."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+_local = CollectorRegistry()
+_requests = Counter("coffer_requests", "Requests answered.", ["method", "route", "status"], registry=_local)
+_seconds = Histogram("coffer_request_seconds", "Time to answer.", ["method", "route"], registry=_local, buckets=BUCKETS)
+_rows = Counter("coffer_ledger_rows", "Ledger rows posted by the website.", ["type"], registry=_local)
+
+
+class _State:
+    """Of this process: whether it counts, and what its job has posted so far, where it is a worker."""
+
+    counts = False
+    posted: "collections.Counter[str] | None" = None
+    began = 0.0
+
+
+def init_app(app: Flask, *, enabled: bool) -> None:
+    if enabled:
+        _State.counts = True
+        app.after_request(_count)
+
+
+def posted(type: str, number: int = 1) -> None:
+    """Count rows of the ledger."""
+    if not _State.counts:
+        return
+    if _State.posted is None:
+        _rows.labels(type).inc(number)
+    else:
+        _State.posted[type] += number
+
+
+def job_begins() -> None:
+    """From here on this process is a worker: what it posts belongs to the job at hand."""
+    _State.posted, _State.began = collections.Counter(), time.monotonic()
+
+
+def job_ends(redis: Redis, name: str, *, done: bool) -> None:
+    """Count a job, how long it took and what it posted. Redis away costs the count, never the job."""
+    if not _State.counts or _State.posted is None:
+        return
+    try:
+        with redis.pipeline(transaction=False) as pipe:
+            pipe.hincrby(KEY, f"jobs|{name}|{'done' if done else 'failed'}", 1)
+            pipe.hincrbyfloat(KEY, f"seconds|{name}", time.monotonic() - _State.began)
+            for type, number in _State.posted.items():
+                pipe.hincrby(KEY, f"rows|{type}", number)
+            pipe.execute()
+    except RedisError:
+        return
+
+
+def registry() -> CollectorRegistry:
+    """What the website has counted, over all processes of this server."""
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return _local
+    found = CollectorRegistry()
+    MultiProcessCollector(found)
+    return found
+
+
+def with_collector(collector: Collector) -> CollectorRegistry:
+    found = CollectorRegistry()
+    found.register(collector)
+    return found
+
+
+def of_workers(redis: Redis) -> list[tuple[str, list[str], float]]:
+    """What workers added: `jobs` of a name and result, `seconds` of a name, `rows` of a type. Raises RedisError."""
+    found: list[tuple[str, list[str], float]] = []
+    for field, value in cast("dict[bytes, bytes]", redis.hgetall(KEY)).items():
+        kind, *labels = field.decode().split("|")
+        found.append((kind, labels, float(value)))
+    return found
+
+
+def _count(response: Response) -> Response:
+    method = request.method if request.method in METHODS else "other"
+    route = request.url_rule.rule if request.url_rule else "none"
+    _requests.labels(method, route, str(response.status_code)).inc()
+    if "request_began" in g:
+        _seconds.labels(method, route).observe(time.monotonic() - g.request_began)
+    return response

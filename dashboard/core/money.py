@@ -1,0 +1,83 @@
+"""Money: integer micro-dollars, one strict parser, three ways to show an amount. 1 credit = 1 USD = 1,000,000 micros.
+
+Rounding happens in this module only.
+"""
+
+import re
+from typing import NewType
+
+from dashboard.core.errors import Invalid
+
+Micros = NewType("Micros", int)
+
+MICROS_PER_USD = 1_000_000
+MICROS_PER_CENT = 10_000
+LARGEST = Micros(10**18)
+"""Largest single amount, 10^12 USD: nine of these still fit into a bigint balance."""
+
+MINUS = "\u2212"
+
+_DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
+
+
+class InvalidAmount(Invalid):
+    code = "invalid_amount"
+
+
+def parse_credits(text: str, *, field: str | None = None) -> Micros:
+    """Micros in a decimal text such as `25` or `0.000001`: plain ASCII digits, up to 12 before and 6 after the point.
+
+    No sign, exponent, separator or blank inside; blanks around are cut. Raises InvalidAmount, also for zero.
+    """
+    text = text.strip(" ") if len(text) <= 40 else ""
+    if not _DECIMAL.fullmatch(text):
+        raise InvalidAmount("Enter an amount such as 25 or 0.50, with up to 6 decimals.", field=field)
+    whole, _, part = text.partition(".")
+    micros = int(whole) * MICROS_PER_USD + int(part.ljust(6, "0"))
+    if micros == 0:
+        raise InvalidAmount("Enter an amount above zero.", field=field)
+    return Micros(micros)
+
+
+def from_minor(minor: int) -> Micros:
+    """Micros in `minor` US cents."""
+    return Micros(minor * MICROS_PER_CENT)
+
+
+def money(micros: int) -> str:
+    """For balances, totals and axes: whole cents, floored, so that it never promises more than there is.
+
+    Below one cent four decimals, or six where four would read as zero: `$41.82`, `$0.0006`, `-$3.11` (with U+2212).
+    """
+    size = abs(micros)
+    if size and size < MICROS_PER_CENT:
+        unit, places = (100, 4) if size >= 100 else (1, 6)
+    else:
+        unit, places = MICROS_PER_CENT, 2
+    return _text(micros // unit, places, plus=False)
+
+
+def signed(micros: int) -> str:
+    """For ledger rows: an explicit sign; four decimals for a part-cent amount under a dollar, six under $0.0001.
+
+    Cut toward zero, never to zero; `exact` stands beside it in the title.
+    """
+    size = abs(micros)
+    if size and size < 100:
+        unit, places = 1, 6
+    elif size < MICROS_PER_USD and size % MICROS_PER_CENT:
+        unit, places = 100, 4
+    else:
+        unit, places = MICROS_PER_CENT, 2
+    return _text(size // unit if micros >= 0 else -(size // unit), places, plus=True)
+
+
+def exact(micros: int) -> str:
+    """For titles, details, CSV and the API: always six decimals."""
+    return _text(micros, 6, plus=False)
+
+
+def _text(value: int, places: int, *, plus: bool) -> str:
+    sign = MINUS if value < 0 else "+" if plus and value > 0 else ""
+    whole, part = divmod(abs(value), 10**places)
+    return f"{sign}${whole:,}.{part:0{places}d}"

@@ -1,0 +1,143 @@
+"""The bell: jobs on RQ, named by dotted path, carrying ids only.
+
+What is due stands in PostgreSQL, so a lost job costs time, not truth.
+
+An enqueue waits for the commit. Redis away, slow or full never fails the caller: short time-outs, no retries, and a
+breaker that stops asking for some seconds.
+"""
+
+import functools
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Flask, current_app
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.worker import BaseWorker
+
+from dashboard.core import db
+
+TIMEOUT_SECONDS = 0.3
+BREAKER_SECONDS = 5
+JOB_SECONDS = 60
+WORK = "work"
+TICK = "tick"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A queue: how many jobs stand in it, and since when the oldest does."""
+
+    name: str
+    jobs: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An RQ worker as it last told of itself."""
+
+    name: str
+    queue: str
+    state: str
+    started: datetime | None
+    heard: datetime | None
+
+
+class Bell:
+    """One connection pool and its breaker. `ring` swallows Redis's errors and says whether the job was queued."""
+
+    def __init__(self, url: str) -> None:
+        self.redis = connect(url, timeout=TIMEOUT_SECONDS)
+        self._closed_until = 0.0
+        self._lock = threading.Lock()
+
+    def ring(self, function: str, *args: str, queue: str = WORK) -> bool:
+        if self.silent():
+            return False
+        try:
+            Queue(queue, connection=self.redis, serializer=JSONSerializer).enqueue(
+                function, *args, job_timeout=JOB_SECONDS, result_ttl=0, failure_ttl=3600
+            )
+        except RedisError as error:
+            self._open_breaker(error)
+            return False
+        return True
+
+    def answers(self) -> bool:
+        """Whether Redis answers now; for health pages."""
+        try:
+            return bool(self.redis.ping())
+        except RedisError as error:
+            self._open_breaker(error)
+            return False
+
+    def waiting(self) -> list[Waiting] | None:
+        """Both queues as they are; None while Redis is away."""
+        if self.silent():
+            return None
+        try:
+            return [self._waiting(name) for name in (WORK, TICK)]
+        except RedisError as error:
+            self._open_breaker(error)
+            return None
+
+    def running(self) -> list[Running] | None:
+        """The workers of both queues; None while Redis is away. A killed one is listed until its last word expires."""
+        if self.silent():
+            return None
+        try:
+            found = Worker.all(connection=self.redis, serializer=JSONSerializer)
+        except RedisError as error:
+            self._open_breaker(error)
+            return None
+        return sorted(map(_running, found), key=lambda one: (one.queue, one.name))
+
+    def _waiting(self, name: str) -> Waiting:
+        queue = Queue(name, connection=self.redis, serializer=JSONSerializer)
+        oldest = queue.get_job_ids(0, 1)
+        since = self.redis.hget(Job.key_for(oldest[0]), "enqueued_at") if oldest else None
+        text = since.decode().replace("Z", "+00:00") if isinstance(since, bytes) else None
+        return Waiting(name, queue.count, datetime.fromisoformat(text) if text else None)
+
+    def silent(self) -> bool:
+        return time.monotonic() < self._closed_until
+
+    def _open_breaker(self, error: RedisError) -> None:
+        with self._lock:
+            self._closed_until = time.monotonic() + BREAKER_SECONDS
+        log.warning("queue away, jobs wait for the next tick", extra={"error": type(error).__name__})
+
+
+def _running(worker: BaseWorker) -> Running:
+    queues, state = ", ".join(worker.queue_names()), str(worker.get_state())
+    return Running(worker.name, queues, state, worker.birth_date, worker.last_heartbeat)
+
+
+def connect(url: str, *, timeout: float | None) -> Redis:
+    """A client without retries of its own: with them a 0.2 s time-out lasts 6 s when Redis hangs."""
+    return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
+
+
+def init_app(app: Flask, redis_url: str) -> None:
+    app.extensions["bell"] = Bell(redis_url)
+
+
+def bell() -> Bell:
+    found: Bell = current_app.extensions["bell"]
+    return found
+
+
+def enqueue(function: str, *args: str, queue: str = WORK) -> None:
+    """Queue the job `function` (dotted path) with ids as text, once the open transaction has committed."""
+    db.after_commit(functools.partial(bell().ring, function, *args, queue=queue))

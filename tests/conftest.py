@@ -1,0 +1,120 @@
+"""What every test may use: servers of its own, an application on them, a client; all cleaned after each test."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from dashboard import create_app
+from dashboard.core import db, queue
+from tests import servers as plumbing
+from tests.servers import Servers
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, [os.environ.get("COFFER_CHROMIUM", ""), "chromium", "chromium-browser"])), None
+)
+NO_CHROMIUM = "no Chromium: install the package `chromium`, or name the program in COFFER_CHROMIUM"
+BROWSER_REQUIRED = os.environ.get("COFFER_REQUIRE_BROWSER", "0") not in ("", "0")
+
+
+@pytest.fixture(scope="session")
+def _servers(worker_id: str) -> Iterator[Servers]:
+    with plumbing.running(worker_id) as found:
+        yield found
+
+
+@pytest.fixture
+def servers(_servers: Servers) -> Iterator[Servers]:
+    """This worker's PostgreSQL and Valkey; both are cleaned after the test."""
+    yield _servers
+    _servers.clean()
+
+
+@pytest.fixture(scope="session")
+def _app(_servers: Servers) -> Iterator[Flask]:
+    yield from _made(_servers, {})
+
+
+@pytest.fixture
+def app(_app: Flask, servers: Servers) -> Flask:
+    """The application with test settings. No context is pushed: a request then gets its own, as in life."""
+    queue.init_app(_app, servers.redis_url)  # a bell that went silent in one test rings again in the next
+    return _app
+
+
+@pytest.fixture
+def make_app(servers: Servers) -> Iterator[Callable[..., Flask]]:
+    """Makes applications with other settings: `make_app(credits={...})`."""
+    made: list[Iterator[Flask]] = []
+
+    def make(**changes: Any) -> Flask:
+        made.append(_made(servers, changes))
+        return next(made[-1])
+
+    yield make
+    for one in made:
+        next(one, None)
+
+
+@pytest.fixture
+def app_context(app: Flask) -> Iterator[Flask]:
+    """The application with its context pushed: for tests below web and api. Not together with `client`."""
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def _made(servers: Servers, changes: dict[str, Any]) -> Iterator[Flask]:
+    app = create_app(servers.settings(**changes))
+    yield app
+    with app.app_context():
+        db.db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def delete_output_dir() -> None:
+    """Keeps `test-results/`: the plugin would empty it at the start of every run, also of those without a browser."""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_type_launch_args, "executable_path": CHROMIUM}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))  # one Chromium, not one per worker
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser") and not CHROMIUM:
+        pytest.skip(NO_CHROMIUM)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if BROWSER_REQUIRED and report.skipped and item.get_closest_marker("browser"):
+        report.outcome = "failed"
+        report.longrepr = f"a browser test was skipped, but COFFER_REQUIRE_BROWSER is set: {report.longrepr}"
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where browser tests are required, a whole run without a single one is a failure too."""
+    if not BROWSER_REQUIRED or hasattr(session.config, "workerinput") or session.config.args_source.name == "ARGS":
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and not any("browser" in report.keywords for report in reporter.stats.get("passed", [])):
+        reporter.write_line("no browser test ran, but COFFER_REQUIRE_BROWSER is set", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
