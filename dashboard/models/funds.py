@@ -1,0 +1,178 @@
+"""Wallets and the ledger. Only `domain/funds/ledger.py` writes these rows."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dashboard.models.base import Base, OrgOwned, org_key, org_root
+
+TRANSACTION_TYPES = (
+    "purchase", "deposit", "recharge", "subscription_grant", "admin_grant", "renewal", "charge", "consumption",
+    "expiry", "admin_removal", "refund", "dispute", "transfer", "reversal",
+)  # fmt: skip
+
+
+class Wallet(OrgOwned, Base):
+    """A balance of one unit in one mode; amounts in the unit's smallest part (micros for usd).
+
+    `next_expiry_at`: when the next slice of it lapses. `settled_seq`: up to which row it is told which slice paid.
+    """
+
+    __tablename__ = "wallets"
+
+    mode: Mapped[str]
+    unit: Mapped[str] = mapped_column(default="usd")
+    balance: Mapped[int] = mapped_column(BigInteger, default=0)
+    held: Mapped[int] = mapped_column(BigInteger, default=0)
+    seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    overdraft_limit: Mapped[int] = mapped_column(BigInteger, default=0)
+    frozen_at: Mapped[datetime | None]
+    last_posted_at: Mapped[datetime | None]
+    next_expiry_at: Mapped[datetime | None]
+    settled_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    __table_args__ = (
+        org_root(),
+        Index("ix_wallets_next_expiry_at", "next_expiry_at", postgresql_where=text("next_expiry_at IS NOT NULL")),
+        Index("uq_wallets_org_id_mode_unit", "org_id", "mode", "unit", unique=True),
+        CheckConstraint("mode IN ('test', 'live')", name="mode"),
+        CheckConstraint("held >= 0 AND overdraft_limit >= 0", name="floors"),
+        {"postgresql_with": {"fillfactor": "50"}},
+    )
+
+    @property
+    def available(self) -> int:
+        return self.balance - self.held
+
+    @property
+    def blocked(self) -> bool:
+        return self.available <= -self.overdraft_limit
+
+
+class Transaction(OrgOwned, Base):
+    """One immutable ledger row. `key` is unique per (organization, mode, origin): the business fact it books."""
+
+    __tablename__ = "transactions"
+
+    wallet_id: Mapped[UUID]
+    mode: Mapped[str]
+    seq: Mapped[int] = mapped_column(BigInteger)
+    type: Mapped[str]
+    amount: Mapped[int] = mapped_column(BigInteger)
+    balance_before: Mapped[int] = mapped_column(BigInteger)
+    balance_after: Mapped[int] = mapped_column(BigInteger)
+    origin: Mapped[str]
+    key: Mapped[str]
+    body_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    description: Mapped[str]
+    reason: Mapped[str | None]
+    actor_kind: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    app: Mapped[str] = mapped_column(default="")
+    member_id: Mapped[UUID | None]
+    payment_id: Mapped[UUID | None]
+
+    __table_args__ = (
+        org_key("wallet_id", "wallets"),
+        Index("uq_transactions_org_id_wallet_id_seq", "org_id", "wallet_id", "seq", unique=True),
+        Index("uq_transactions_org_id_mode_origin_key", "org_id", "mode", "origin", "key", unique=True),
+        # The few acts of managers among any number of charges, which it does not slow down.
+        Index(
+            "ix_transactions_adjustments",
+            "org_id",
+            "id",
+            postgresql_where=text("type IN ('admin_grant', 'admin_removal')"),
+        ),
+        CheckConstraint("amount <> 0 AND balance_after = balance_before + amount", name="sum"),
+        CheckConstraint(f"type IN {TRANSACTION_TYPES}", name="type"),
+    )
+
+
+class WalletDay(Base):
+    """Sum and number of a wallet's rows of one type and app in one UTC day; `app` is '' where a row has none."""
+
+    __tablename__ = "wallet_days"
+    __tenant__ = True
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    wallet_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    type: Mapped[str] = mapped_column(primary_key=True)
+    app: Mapped[str] = mapped_column(primary_key=True)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (org_key("wallet_id", "wallets"), {"postgresql_with": {"fillfactor": "50"}})
+
+
+class LedgerSeal(OrgOwned, Base):
+    """A hash over a block of a wallet's rows and the seal before it; `checksums` name the row that does not fit."""
+
+    __tablename__ = "ledger_seals"
+
+    wallet_id: Mapped[UUID]
+    seq_from: Mapped[int] = mapped_column(BigInteger)
+    seq_to: Mapped[int] = mapped_column(BigInteger)
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    checksums: Mapped[bytes] = mapped_column(LargeBinary)
+
+    __table_args__ = (
+        org_key("wallet_id", "wallets"),
+        Index("uq_ledger_seals_org_id_wallet_id_seq_from", "org_id", "wallet_id", "seq_from", unique=True),
+        CheckConstraint("seq_from >= 1 AND seq_to >= seq_from", name="block"),
+    )
+
+
+class CreditGrant(OrgOwned, Base):
+    """A slice of a credit: what it is worth, paid or promotional, and in which order it is spent.
+
+    `opened_seq` is the row that opened it; `remaining` what is left after the wallet's `settled_seq`. At `expires_at`
+    it lapses.
+    """
+
+    __tablename__ = "credit_grants"
+
+    wallet_id: Mapped[UUID]
+    transaction_id: Mapped[UUID]
+    kind: Mapped[str]
+    category: Mapped[str]
+    amount: Mapped[int] = mapped_column(BigInteger)
+    priority: Mapped[int] = mapped_column(default=0)
+    opened_seq: Mapped[int] = mapped_column(BigInteger)
+    expires_at: Mapped[datetime | None]
+    remaining: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        org_key("wallet_id", "wallets"),
+        org_key("transaction_id", "transactions"),
+        Index("ix_credit_grants_org_id_transaction_id", "org_id", "transaction_id"),
+        Index("ix_credit_grants_open", "org_id", "wallet_id", "opened_seq", postgresql_where=text("remaining > 0")),
+        CheckConstraint("kind IN ('paid', 'promotional') AND amount > 0", name="slice"),
+        CheckConstraint("remaining BETWEEN 0 AND amount", name="remaining"),
+    )
+
+
+class GrantBurn(OrgOwned, Base):
+    """What one slice paid: `amount` over the debits from `seq_from` to `seq_to`.
+
+    A debit that straddles two slices stands in both ranges with its part. A range that is the row which opened the
+    slice paid a debt from before; one that is an expiry tells what lapsed.
+    """
+
+    __tablename__ = "grant_burns"
+
+    wallet_id: Mapped[UUID]
+    grant_id: Mapped[UUID]
+    seq_from: Mapped[int] = mapped_column(BigInteger)
+    seq_to: Mapped[int] = mapped_column(BigInteger)
+    amount: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        org_key("wallet_id", "wallets"),
+        org_key("grant_id", "credit_grants"),
+        Index("ix_grant_burns_org_id_grant_id", "org_id", "grant_id"),
+        CheckConstraint("seq_from >= 1 AND seq_to >= seq_from AND amount > 0", name="range"),
+    )

@@ -1,0 +1,206 @@
+"""People, their sessions and tokens, organizations and who belongs to them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from flask_login import UserMixin
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, func, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from dashboard.core import clock, ids
+from dashboard.models.base import Base, OrgOwned, org_root
+
+
+class User(UserMixin, Base):
+    __tablename__ = "users"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=ids.new)
+    email: Mapped[str] = mapped_column()
+    name: Mapped[str]
+    password_hash: Mapped[str]
+    platform_role: Mapped[str] = mapped_column(default="standard")
+    email_verified_at: Mapped[datetime | None]
+    timezone: Mapped[str] = mapped_column(default="UTC")
+    theme: Mapped[str] = mapped_column(default="system")
+    last_org_id: Mapped[UUID | None]
+    last_seen_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    __table_args__ = (
+        Index("uq_users_email", func.lower(email), unique=True),
+        CheckConstraint("platform_role IN ('standard', 'platform_manager')", name="platform_role"),
+        CheckConstraint("theme IN ('system', 'light', 'dark')", name="theme"),
+    )
+
+    @property
+    def is_manager(self) -> bool:
+        return self.platform_role == "platform_manager"
+
+    @property
+    def is_active(self) -> bool:
+        return self.disabled_at is None
+
+
+class UserSession(Base):
+    """A browser's session; `user_id` is null for an anonymous form. Only the token's hash is kept."""
+
+    __tablename__ = "user_sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=ids.new)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    csrf_token: Mapped[str | None]
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    state: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    ip: Mapped[str | None]
+    user_agent: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    last_seen_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    reauthenticated_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    user: Mapped[User | None] = relationship(viewonly=True)
+
+
+class PersonalToken(Base):
+    __tablename__ = "personal_tokens"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=ids.new)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    name: Mapped[str]
+    prefix: Mapped[str]
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    last_used_ip: Mapped[str | None]
+    revoked_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(viewonly=True)
+
+
+class RateBucket(Base):
+    """How often something happened in a window that begins at `window_start`."""
+
+    __tablename__ = "rate_buckets"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    window_start: Mapped[datetime] = mapped_column(primary_key=True)
+    count: Mapped[int]
+
+
+class Organization(Base):
+    __tablename__ = "organizations"
+    __tenant__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=ids.new)
+    name: Mapped[str]
+    slug: Mapped[str]
+    timezone: Mapped[str] = mapped_column(default="UTC")
+    kind: Mapped[str] = mapped_column(default="team")
+    funding: Mapped[str] = mapped_column(default="platform")
+    return_hosts: Mapped[list[str]] = mapped_column(default=list)
+    suspended_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('personal', 'team', 'platform')", name="kind"),
+        CheckConstraint("funding IN ('platform', 'own')", name="funding"),
+    )
+
+    @property
+    def org_id(self) -> UUID:
+        return self.id
+
+
+class OrgDirectory(Base):
+    """Which organization a slug or a customer's own key means: the one global look-up."""
+
+    __tablename__ = "org_directory"
+
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+    external_key: Mapped[str | None] = mapped_column(unique=True)
+
+
+class Membership(OrgOwned, Base):
+    __tablename__ = "memberships"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    role: Mapped[str]
+    removed_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(viewonly=True)
+    organization: Mapped[Organization] = relationship(viewonly=True)
+
+    __table_args__ = (
+        org_root(),
+        Index(
+            "uq_memberships_org_id_user_id",
+            "org_id",
+            "user_id",
+            unique=True,
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+        CheckConstraint("role IN ('owner', 'admin', 'member', 'viewer')", name="role"),
+    )
+
+
+class ApiKey(OrgOwned, Base):
+    __tablename__ = "api_keys"
+
+    name: Mapped[str]
+    prefix: Mapped[str]
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    scopes: Mapped[list[str]]
+    mode: Mapped[str]
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    last_used_ip: Mapped[str | None]
+    revoked_at: Mapped[datetime | None]
+
+    organization: Mapped[Organization] = relationship(viewonly=True)
+
+    __table_args__ = (
+        org_root(),
+        Index("uq_api_keys_org_id_secret_hash", "org_id", "secret_hash", unique=True),
+        CheckConstraint("mode IN ('test', 'live')", name="mode"),
+    )
+
+
+class AuditEntry(OrgOwned, Base):
+    """Who did what to which object. Takes INSERT only."""
+
+    __tablename__ = "audit_entries"
+
+    actor_kind: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    action: Mapped[str]
+    object_kind: Mapped[str]
+    object_id: Mapped[str]
+    before: Mapped[dict[str, Any] | None]
+    after: Mapped[dict[str, Any] | None]
+    reason: Mapped[str | None]
+    ip: Mapped[str | None]
+    request_id: Mapped[str | None]
+
+    __table_args__ = (
+        org_root(),
+        Index("ix_audit_entries_payments", "org_id", "object_id", postgresql_where=text("object_kind = 'payment'")),
+    )
+
+
+class Lease(Base):
+    """Who holds a recurring duty, until when (the database's clock); the token only grows."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    holder: Mapped[str]
+    token: Mapped[int]
+    until: Mapped[datetime]

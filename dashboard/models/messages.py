@@ -1,0 +1,42 @@
+"""E-mails that are owed: a row is written with what causes it, and sent afterwards."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dashboard.models.base import Base, OrgOwned, org_root
+
+EMAIL_STATES = ("waiting", "sent", "failed", "parked")
+
+
+class OutboxEmail(OrgOwned, Base):
+    """One e-mail, once per (organization, `key`): the fact it tells of. `context` holds what its template needs.
+
+    A claim is `claimed_until` and its token, on the database's clock.
+    """
+
+    __tablename__ = "outbox_emails"
+
+    key: Mapped[str]
+    event: Mapped[str]
+    to_address: Mapped[str]
+    context: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(default="waiting")
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None]
+    claimed_until: Mapped[datetime | None]
+    claim_token: Mapped[UUID | None]
+    error: Mapped[str | None]
+    sent_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        org_root(),
+        Index("uq_outbox_emails_org_id_key", "org_id", "key", unique=True),
+        Index("ix_outbox_emails_due", "org_id", "id", postgresql_where=text("state IN ('waiting', 'failed')")),
+        Index("ix_outbox_emails_parked", "org_id", "id", postgresql_where=text("state = 'parked'")),
+        Index("ix_outbox_emails_sent", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
+        CheckConstraint(f"state IN {EMAIL_STATES}", name="state"),
+    )

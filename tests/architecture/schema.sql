@@ -1,0 +1,1545 @@
+--
+-- PostgreSQL database dump
+--
+
+\restrict x
+
+-- Dumped from database version 18.4
+-- Dumped by pg_dump version 18.4
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET transaction_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: coffer_refuse_change(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.coffer_refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION '% rows are immutable', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: alembic_version; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+
+
+--
+-- Name: api_keys; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.api_keys (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    mode text NOT NULL,
+    created_by uuid,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    last_used_ip text,
+    revoked_at timestamp with time zone,
+    CONSTRAINT ck_api_keys_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
+);
+
+
+--
+-- Name: audit_entries; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.audit_entries (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id uuid,
+    action text NOT NULL,
+    object_kind text NOT NULL,
+    object_id text NOT NULL,
+    before jsonb,
+    after jsonb,
+    reason text,
+    ip text,
+    request_id text
+);
+
+
+--
+-- Name: credit_grants; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.credit_grants (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    wallet_id uuid NOT NULL,
+    transaction_id uuid NOT NULL,
+    kind text NOT NULL,
+    category text NOT NULL,
+    amount bigint NOT NULL,
+    priority integer NOT NULL,
+    opened_seq bigint NOT NULL,
+    expires_at timestamp with time zone,
+    remaining bigint NOT NULL,
+    CONSTRAINT ck_credit_grants_remaining CHECK (((remaining >= 0) AND (remaining <= amount))),
+    CONSTRAINT ck_credit_grants_slice CHECK (((kind = ANY (ARRAY['paid'::text, 'promotional'::text])) AND (amount > 0)))
+);
+
+
+--
+-- Name: customers; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.customers (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    mode text NOT NULL,
+    account_id text NOT NULL,
+    customer_id text NOT NULL
+);
+
+
+--
+-- Name: dummy_sessions; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.dummy_sessions (
+    id text NOT NULL,
+    key text NOT NULL,
+    state text NOT NULL,
+    payload jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    delivered_at timestamp with time zone,
+    CONSTRAINT ck_dummy_sessions_state CHECK ((state = ANY (ARRAY['open'::text, 'paid'::text, 'declined'::text, 'expired'::text])))
+);
+
+
+--
+-- Name: grant_burns; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.grant_burns (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    wallet_id uuid NOT NULL,
+    grant_id uuid NOT NULL,
+    seq_from bigint NOT NULL,
+    seq_to bigint NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT ck_grant_burns_range CHECK (((seq_from >= 1) AND (seq_to >= seq_from) AND (amount > 0)))
+);
+
+
+--
+-- Name: inbox_events; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.inbox_events (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    provider text NOT NULL,
+    mode text NOT NULL,
+    event_id text NOT NULL,
+    type text NOT NULL,
+    payload bytea NOT NULL,
+    state text NOT NULL,
+    deliveries integer NOT NULL,
+    attempts integer NOT NULL,
+    next_attempt_at timestamp with time zone,
+    claimed_until timestamp with time zone,
+    claim_token uuid,
+    retry_requested_at timestamp with time zone,
+    error text,
+    effects jsonb,
+    finished_at timestamp with time zone,
+    CONSTRAINT ck_inbox_events_state CHECK ((state = ANY (ARRAY['received'::text, 'processed'::text, 'ignored'::text, 'failed'::text, 'parked'::text])))
+);
+
+
+--
+-- Name: inbox_tries; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.inbox_tries (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    inbox_event_id uuid NOT NULL,
+    number integer NOT NULL,
+    worker text NOT NULL,
+    duration_ms integer NOT NULL,
+    result text NOT NULL,
+    error text
+);
+
+
+--
+-- Name: leases; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.leases (
+    name text NOT NULL,
+    holder text NOT NULL,
+    token integer NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
+
+--
+-- Name: ledger_seals; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.ledger_seals (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    wallet_id uuid NOT NULL,
+    seq_from bigint NOT NULL,
+    seq_to bigint NOT NULL,
+    previous_hash bytea NOT NULL,
+    hash bytea NOT NULL,
+    checksums bytea NOT NULL,
+    CONSTRAINT ck_ledger_seals_block CHECK (((seq_from >= 1) AND (seq_to >= seq_from)))
+);
+
+
+--
+-- Name: memberships; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.memberships (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    user_id uuid NOT NULL,
+    role text NOT NULL,
+    removed_at timestamp with time zone,
+    CONSTRAINT ck_memberships_role CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))
+);
+
+
+--
+-- Name: org_directory; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.org_directory (
+    org_id uuid NOT NULL,
+    slug text NOT NULL,
+    external_key text
+);
+
+
+--
+-- Name: organizations; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.organizations (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    slug text NOT NULL,
+    timezone text NOT NULL,
+    kind text NOT NULL,
+    funding text NOT NULL,
+    return_hosts text[] NOT NULL,
+    suspended_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_organizations_funding CHECK ((funding = ANY (ARRAY['platform'::text, 'own'::text]))),
+    CONSTRAINT ck_organizations_kind CHECK ((kind = ANY (ARRAY['personal'::text, 'team'::text, 'platform'::text])))
+);
+
+
+--
+-- Name: outbox_emails; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.outbox_emails (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    event text NOT NULL,
+    to_address text NOT NULL,
+    context jsonb NOT NULL,
+    state text NOT NULL,
+    attempts integer NOT NULL,
+    next_attempt_at timestamp with time zone,
+    claimed_until timestamp with time zone,
+    claim_token uuid,
+    error text,
+    sent_at timestamp with time zone,
+    CONSTRAINT ck_outbox_emails_state CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'failed'::text, 'parked'::text])))
+);
+
+
+--
+-- Name: payments; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.payments (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    kind text NOT NULL,
+    provider text NOT NULL,
+    mode text NOT NULL,
+    key text NOT NULL,
+    body_hash bytea NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id uuid,
+    product_id uuid NOT NULL,
+    version_id uuid NOT NULL,
+    name text NOT NULL,
+    quantity integer NOT NULL,
+    unit_price_minor bigint NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    grant_micros bigint NOT NULL,
+    bonus_micros bigint NOT NULL,
+    provider_price_id text,
+    success_url text NOT NULL,
+    cancel_url text NOT NULL,
+    customer_id text,
+    session_id text,
+    session_url text,
+    intent_id text,
+    invoice_id text,
+    total_minor bigint,
+    discount_minor bigint,
+    tax_minor bigint,
+    problem text,
+    transaction_id uuid,
+    paid_at timestamp with time zone,
+    credited_at timestamp with time zone,
+    changed_at timestamp with time zone NOT NULL,
+    grant_kind text NOT NULL,
+    promotion_code text,
+    decline_code text,
+    opened_at timestamp with time zone,
+    next_check_at timestamp with time zone,
+    checks integer NOT NULL,
+    promotion_id text,
+    expires_days integer,
+    CONSTRAINT ck_payments_amount CHECK ((((quantity >= 1) AND (quantity <= 100)) AND (amount_minor = (unit_price_minor * quantity)))),
+    CONSTRAINT ck_payments_credited CHECK (((state = 'credited'::text) = (transaction_id IS NOT NULL))),
+    CONSTRAINT ck_payments_state CHECK ((state = ANY (ARRAY['created'::text, 'unknown'::text, 'pending'::text, 'paid'::text, 'credited'::text, 'failed'::text, 'expired'::text, 'review'::text])))
+);
+
+
+--
+-- Name: personal_tokens; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.personal_tokens (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    last_used_ip text,
+    revoked_at timestamp with time zone
+);
+
+
+--
+-- Name: product_versions; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.product_versions (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    product_id uuid NOT NULL,
+    number integer NOT NULL,
+    price_minor bigint NOT NULL,
+    currency text NOT NULL,
+    grant_micros bigint NOT NULL,
+    bonus_micros bigint NOT NULL,
+    provider_price_id text,
+    min_quantity integer NOT NULL,
+    max_quantity integer NOT NULL,
+    grant_kind text NOT NULL,
+    expires_days integer,
+    CONSTRAINT ck_product_versions_amounts CHECK (((price_minor > 0) AND (grant_micros > 0) AND (bonus_micros >= 0))),
+    CONSTRAINT ck_product_versions_expires_days CHECK (((expires_days >= 1) AND (expires_days <= 3650))),
+    CONSTRAINT ck_product_versions_grant_kind CHECK ((grant_kind = ANY (ARRAY['paid'::text, 'promotional'::text]))),
+    CONSTRAINT ck_product_versions_quantities CHECK (((min_quantity >= 1) AND ((max_quantity >= min_quantity) AND (max_quantity <= 100))))
+);
+
+
+--
+-- Name: products; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.products (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    active boolean NOT NULL,
+    "position" integer NOT NULL,
+    source text NOT NULL,
+    revision integer NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_products_kind CHECK ((kind = 'pack'::text))
+);
+
+
+--
+-- Name: provider_prices; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.provider_prices (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    version_id uuid NOT NULL,
+    provider text NOT NULL,
+    mode text NOT NULL,
+    account_id text NOT NULL,
+    state text NOT NULL,
+    product_ref text,
+    price_ref text,
+    seen jsonb,
+    problem text,
+    checked_at timestamp with time zone,
+    next_check_at timestamp with time zone,
+    CONSTRAINT ck_provider_prices_state CHECK ((state = ANY (ARRAY['wanted'::text, 'ready'::text, 'drift'::text, 'archived'::text])))
+);
+
+
+--
+-- Name: rate_buckets; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.rate_buckets (
+    key text NOT NULL,
+    window_start timestamp with time zone NOT NULL,
+    count integer NOT NULL
+);
+
+
+--
+-- Name: transactions; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.transactions (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    wallet_id uuid NOT NULL,
+    mode text NOT NULL,
+    seq bigint NOT NULL,
+    type text NOT NULL,
+    amount bigint NOT NULL,
+    balance_before bigint NOT NULL,
+    balance_after bigint NOT NULL,
+    origin text NOT NULL,
+    key text NOT NULL,
+    body_hash bytea,
+    description text NOT NULL,
+    reason text,
+    actor_kind text NOT NULL,
+    actor_id uuid,
+    app text NOT NULL,
+    member_id uuid,
+    payment_id uuid,
+    CONSTRAINT ck_transactions_sum CHECK (((amount <> 0) AND (balance_after = (balance_before + amount)))),
+    CONSTRAINT ck_transactions_type CHECK ((type = ANY (ARRAY['purchase'::text, 'deposit'::text, 'recharge'::text, 'subscription_grant'::text, 'admin_grant'::text, 'renewal'::text, 'charge'::text, 'consumption'::text, 'expiry'::text, 'admin_removal'::text, 'refund'::text, 'dispute'::text, 'transfer'::text, 'reversal'::text])))
+);
+
+
+--
+-- Name: user_sessions; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.user_sessions (
+    id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    csrf_token text,
+    user_id uuid,
+    state jsonb NOT NULL,
+    ip text,
+    user_agent text,
+    created_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    reauthenticated_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+
+
+--
+-- Name: users; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.users (
+    id uuid NOT NULL,
+    email text NOT NULL,
+    name text NOT NULL,
+    password_hash text NOT NULL,
+    platform_role text NOT NULL,
+    email_verified_at timestamp with time zone,
+    timezone text NOT NULL,
+    theme text NOT NULL,
+    last_org_id uuid,
+    last_seen_at timestamp with time zone,
+    disabled_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_users_platform_role CHECK ((platform_role = ANY (ARRAY['standard'::text, 'platform_manager'::text]))),
+    CONSTRAINT ck_users_theme CHECK ((theme = ANY (ARRAY['system'::text, 'light'::text, 'dark'::text])))
+);
+
+
+--
+-- Name: wallet_days; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.wallet_days (
+    org_id uuid NOT NULL,
+    wallet_id uuid NOT NULL,
+    day date NOT NULL,
+    type text NOT NULL,
+    app text NOT NULL,
+    amount bigint NOT NULL,
+    count bigint NOT NULL
+)
+WITH (fillfactor='50');
+
+
+--
+-- Name: wallets; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.wallets (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    mode text NOT NULL,
+    unit text NOT NULL,
+    balance bigint NOT NULL,
+    held bigint NOT NULL,
+    seq bigint NOT NULL,
+    overdraft_limit bigint NOT NULL,
+    frozen_at timestamp with time zone,
+    last_posted_at timestamp with time zone,
+    next_expiry_at timestamp with time zone,
+    settled_seq bigint NOT NULL,
+    CONSTRAINT ck_wallets_floors CHECK (((held >= 0) AND (overdraft_limit >= 0))),
+    CONSTRAINT ck_wallets_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
+)
+WITH (fillfactor='50');
+
+
+--
+-- Name: alembic_version alembic_version_pkc; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+
+--
+-- Name: api_keys pk_api_keys; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT pk_api_keys PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: audit_entries pk_audit_entries; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.audit_entries
+    ADD CONSTRAINT pk_audit_entries PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: credit_grants pk_credit_grants; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.credit_grants
+    ADD CONSTRAINT pk_credit_grants PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: customers pk_customers; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT pk_customers PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: dummy_sessions pk_dummy_sessions; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.dummy_sessions
+    ADD CONSTRAINT pk_dummy_sessions PRIMARY KEY (id);
+
+
+--
+-- Name: grant_burns pk_grant_burns; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.grant_burns
+    ADD CONSTRAINT pk_grant_burns PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: inbox_events pk_inbox_events; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.inbox_events
+    ADD CONSTRAINT pk_inbox_events PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: inbox_tries pk_inbox_tries; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.inbox_tries
+    ADD CONSTRAINT pk_inbox_tries PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: leases pk_leases; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.leases
+    ADD CONSTRAINT pk_leases PRIMARY KEY (name);
+
+
+--
+-- Name: ledger_seals pk_ledger_seals; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.ledger_seals
+    ADD CONSTRAINT pk_ledger_seals PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: memberships pk_memberships; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.memberships
+    ADD CONSTRAINT pk_memberships PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: org_directory pk_org_directory; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.org_directory
+    ADD CONSTRAINT pk_org_directory PRIMARY KEY (org_id);
+
+
+--
+-- Name: organizations pk_organizations; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.organizations
+    ADD CONSTRAINT pk_organizations PRIMARY KEY (id);
+
+
+--
+-- Name: outbox_emails pk_outbox_emails; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.outbox_emails
+    ADD CONSTRAINT pk_outbox_emails PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: payments pk_payments; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT pk_payments PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: personal_tokens pk_personal_tokens; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.personal_tokens
+    ADD CONSTRAINT pk_personal_tokens PRIMARY KEY (id);
+
+
+--
+-- Name: product_versions pk_product_versions; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.product_versions
+    ADD CONSTRAINT pk_product_versions PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: products pk_products; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.products
+    ADD CONSTRAINT pk_products PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: provider_prices pk_provider_prices; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.provider_prices
+    ADD CONSTRAINT pk_provider_prices PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: rate_buckets pk_rate_buckets; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.rate_buckets
+    ADD CONSTRAINT pk_rate_buckets PRIMARY KEY (key, window_start);
+
+
+--
+-- Name: transactions pk_transactions; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.transactions
+    ADD CONSTRAINT pk_transactions PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: user_sessions pk_user_sessions; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT pk_user_sessions PRIMARY KEY (id);
+
+
+--
+-- Name: users pk_users; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT pk_users PRIMARY KEY (id);
+
+
+--
+-- Name: wallet_days pk_wallet_days; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.wallet_days
+    ADD CONSTRAINT pk_wallet_days PRIMARY KEY (org_id, wallet_id, day, type, app);
+
+
+--
+-- Name: wallets pk_wallets; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.wallets
+    ADD CONSTRAINT pk_wallets PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: dummy_sessions uq_dummy_sessions_key; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.dummy_sessions
+    ADD CONSTRAINT uq_dummy_sessions_key UNIQUE (key);
+
+
+--
+-- Name: org_directory uq_org_directory_external_key; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.org_directory
+    ADD CONSTRAINT uq_org_directory_external_key UNIQUE (external_key);
+
+
+--
+-- Name: org_directory uq_org_directory_slug; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.org_directory
+    ADD CONSTRAINT uq_org_directory_slug UNIQUE (slug);
+
+
+--
+-- Name: personal_tokens uq_personal_tokens_secret_hash; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.personal_tokens
+    ADD CONSTRAINT uq_personal_tokens_secret_hash UNIQUE (secret_hash);
+
+
+--
+-- Name: user_sessions uq_user_sessions_token_hash; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT uq_user_sessions_token_hash UNIQUE (token_hash);
+
+
+--
+-- Name: ix_audit_entries_payments; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_audit_entries_payments ON public.audit_entries USING btree (org_id, object_id) WHERE (object_kind = 'payment'::text);
+
+
+--
+-- Name: ix_credit_grants_open; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_credit_grants_open ON public.credit_grants USING btree (org_id, wallet_id, opened_seq) WHERE (remaining > 0);
+
+
+--
+-- Name: ix_credit_grants_org_id_transaction_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_credit_grants_org_id_transaction_id ON public.credit_grants USING btree (org_id, transaction_id);
+
+
+--
+-- Name: ix_grant_burns_org_id_grant_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_grant_burns_org_id_grant_id ON public.grant_burns USING btree (org_id, grant_id);
+
+
+--
+-- Name: ix_inbox_events_due; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_inbox_events_due ON public.inbox_events USING btree (org_id, id) WHERE (state = ANY (ARRAY['received'::text, 'failed'::text]));
+
+
+--
+-- Name: ix_inbox_events_parked; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_inbox_events_parked ON public.inbox_events USING btree (org_id, id) WHERE (state = 'parked'::text);
+
+
+--
+-- Name: ix_inbox_tries_org_id_inbox_event_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_inbox_tries_org_id_inbox_event_id ON public.inbox_tries USING btree (org_id, inbox_event_id);
+
+
+--
+-- Name: ix_memberships_user_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_memberships_user_id ON public.memberships USING btree (user_id);
+
+
+--
+-- Name: ix_outbox_emails_due; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_outbox_emails_due ON public.outbox_emails USING btree (org_id, id) WHERE (state = ANY (ARRAY['waiting'::text, 'failed'::text]));
+
+
+--
+-- Name: ix_outbox_emails_parked; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_outbox_emails_parked ON public.outbox_emails USING btree (org_id, id) WHERE (state = 'parked'::text);
+
+
+--
+-- Name: ix_outbox_emails_sent; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_outbox_emails_sent ON public.outbox_emails USING btree (sent_at) WHERE (sent_at IS NOT NULL);
+
+
+--
+-- Name: ix_payments_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payments_id ON public.payments USING btree (id);
+
+
+--
+-- Name: ix_payments_intent_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payments_intent_id ON public.payments USING btree (intent_id) WHERE (intent_id IS NOT NULL);
+
+
+--
+-- Name: ix_payments_invoice_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payments_invoice_id ON public.payments USING btree (invoice_id) WHERE (invoice_id IS NOT NULL);
+
+
+--
+-- Name: ix_payments_open; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payments_open ON public.payments USING btree (state) WHERE (state = ANY (ARRAY['created'::text, 'unknown'::text, 'paid'::text, 'review'::text]));
+
+
+--
+-- Name: ix_payments_org_id_state_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payments_org_id_state_id ON public.payments USING btree (org_id, state, id);
+
+
+--
+-- Name: ix_payments_session_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payments_session_id ON public.payments USING btree (session_id) WHERE (session_id IS NOT NULL);
+
+
+--
+-- Name: ix_payments_sold; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payments_sold ON public.payments USING btree (product_id, credited_at) WHERE (state = 'credited'::text);
+
+
+--
+-- Name: ix_payments_state_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payments_state_id ON public.payments USING btree (state, id);
+
+
+--
+-- Name: ix_payments_to_check; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payments_to_check ON public.payments USING btree (org_id, next_check_at) WHERE (state = ANY (ARRAY['created'::text, 'unknown'::text, 'pending'::text]));
+
+
+--
+-- Name: ix_personal_tokens_user_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_personal_tokens_user_id ON public.personal_tokens USING btree (user_id);
+
+
+--
+-- Name: ix_transactions_adjustments; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_transactions_adjustments ON public.transactions USING btree (org_id, id) WHERE (type = ANY (ARRAY['admin_grant'::text, 'admin_removal'::text]));
+
+
+--
+-- Name: ix_user_sessions_expires_at; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_user_sessions_expires_at ON public.user_sessions USING btree (expires_at);
+
+
+--
+-- Name: ix_user_sessions_user_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_user_sessions_user_id ON public.user_sessions USING btree (user_id);
+
+
+--
+-- Name: ix_wallets_next_expiry_at; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_wallets_next_expiry_at ON public.wallets USING btree (next_expiry_at) WHERE (next_expiry_at IS NOT NULL);
+
+
+--
+-- Name: uq_api_keys_org_id_secret_hash; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_api_keys_org_id_secret_hash ON public.api_keys USING btree (org_id, secret_hash);
+
+
+--
+-- Name: uq_customers_org_id_mode_account_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_customers_org_id_mode_account_id ON public.customers USING btree (org_id, mode, account_id);
+
+
+--
+-- Name: uq_inbox_events_org_id_mode_event_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_inbox_events_org_id_mode_event_id ON public.inbox_events USING btree (org_id, mode, event_id);
+
+
+--
+-- Name: uq_ledger_seals_org_id_wallet_id_seq_from; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_ledger_seals_org_id_wallet_id_seq_from ON public.ledger_seals USING btree (org_id, wallet_id, seq_from);
+
+
+--
+-- Name: uq_memberships_org_id_user_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_memberships_org_id_user_id ON public.memberships USING btree (org_id, user_id) WHERE (removed_at IS NULL);
+
+
+--
+-- Name: uq_outbox_emails_org_id_key; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_outbox_emails_org_id_key ON public.outbox_emails USING btree (org_id, key);
+
+
+--
+-- Name: uq_payments_org_id_mode_key; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_payments_org_id_mode_key ON public.payments USING btree (org_id, mode, key);
+
+
+--
+-- Name: uq_product_versions_org_id_product_id_number; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_product_versions_org_id_product_id_number ON public.product_versions USING btree (org_id, product_id, number);
+
+
+--
+-- Name: uq_products_org_id_source; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_products_org_id_source ON public.products USING btree (org_id, source) WHERE (source <> ''::text);
+
+
+--
+-- Name: uq_provider_prices_org_id_version_id_mode_account_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_provider_prices_org_id_version_id_mode_account_id ON public.provider_prices USING btree (org_id, version_id, mode, account_id);
+
+
+--
+-- Name: uq_transactions_org_id_mode_origin_key; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_transactions_org_id_mode_origin_key ON public.transactions USING btree (org_id, mode, origin, key);
+
+
+--
+-- Name: uq_transactions_org_id_wallet_id_seq; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_transactions_org_id_wallet_id_seq ON public.transactions USING btree (org_id, wallet_id, seq);
+
+
+--
+-- Name: uq_users_email; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_users_email ON public.users USING btree (lower(email));
+
+
+--
+-- Name: uq_wallets_org_id_mode_unit; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_wallets_org_id_mode_unit ON public.wallets USING btree (org_id, mode, unit);
+
+
+--
+-- Name: audit_entries immutable; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION public.coffer_refuse_change();
+
+
+--
+-- Name: grant_burns immutable; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON public.grant_burns FOR EACH ROW EXECUTE FUNCTION public.coffer_refuse_change();
+
+
+--
+-- Name: ledger_seals immutable; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON public.ledger_seals FOR EACH ROW EXECUTE FUNCTION public.coffer_refuse_change();
+
+
+--
+-- Name: transactions immutable; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER immutable BEFORE DELETE OR UPDATE ON public.transactions FOR EACH ROW EXECUTE FUNCTION public.coffer_refuse_change();
+
+
+--
+-- Name: audit_entries immutable_whole; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER immutable_whole BEFORE TRUNCATE ON public.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION public.coffer_refuse_change();
+
+
+--
+-- Name: grant_burns immutable_whole; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER immutable_whole BEFORE TRUNCATE ON public.grant_burns FOR EACH STATEMENT EXECUTE FUNCTION public.coffer_refuse_change();
+
+
+--
+-- Name: ledger_seals immutable_whole; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER immutable_whole BEFORE TRUNCATE ON public.ledger_seals FOR EACH STATEMENT EXECUTE FUNCTION public.coffer_refuse_change();
+
+
+--
+-- Name: transactions immutable_whole; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER immutable_whole BEFORE TRUNCATE ON public.transactions FOR EACH STATEMENT EXECUTE FUNCTION public.coffer_refuse_change();
+
+
+--
+-- Name: api_keys fk_api_keys_created_by_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT fk_api_keys_created_by_users FOREIGN KEY (created_by) REFERENCES public.users(id);
+
+
+--
+-- Name: api_keys fk_api_keys_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT fk_api_keys_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: audit_entries fk_audit_entries_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.audit_entries
+    ADD CONSTRAINT fk_audit_entries_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: credit_grants fk_credit_grants_org_id_transaction_id_transactions; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.credit_grants
+    ADD CONSTRAINT fk_credit_grants_org_id_transaction_id_transactions FOREIGN KEY (org_id, transaction_id) REFERENCES public.transactions(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: credit_grants fk_credit_grants_org_id_wallet_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.credit_grants
+    ADD CONSTRAINT fk_credit_grants_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: customers fk_customers_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT fk_customers_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: grant_burns fk_grant_burns_org_id_grant_id_credit_grants; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.grant_burns
+    ADD CONSTRAINT fk_grant_burns_org_id_grant_id_credit_grants FOREIGN KEY (org_id, grant_id) REFERENCES public.credit_grants(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: grant_burns fk_grant_burns_org_id_wallet_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.grant_burns
+    ADD CONSTRAINT fk_grant_burns_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: inbox_events fk_inbox_events_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.inbox_events
+    ADD CONSTRAINT fk_inbox_events_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: inbox_tries fk_inbox_tries_org_id_inbox_event_id_inbox_events; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.inbox_tries
+    ADD CONSTRAINT fk_inbox_tries_org_id_inbox_event_id_inbox_events FOREIGN KEY (org_id, inbox_event_id) REFERENCES public.inbox_events(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: ledger_seals fk_ledger_seals_org_id_wallet_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.ledger_seals
+    ADD CONSTRAINT fk_ledger_seals_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: memberships fk_memberships_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.memberships
+    ADD CONSTRAINT fk_memberships_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: memberships fk_memberships_user_id_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.memberships
+    ADD CONSTRAINT fk_memberships_user_id_users FOREIGN KEY (user_id) REFERENCES public.users(id);
+
+
+--
+-- Name: org_directory fk_org_directory_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.org_directory
+    ADD CONSTRAINT fk_org_directory_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id);
+
+
+--
+-- Name: outbox_emails fk_outbox_emails_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.outbox_emails
+    ADD CONSTRAINT fk_outbox_emails_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: payments fk_payments_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT fk_payments_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: payments fk_payments_org_id_transaction_id_transactions; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT fk_payments_org_id_transaction_id_transactions FOREIGN KEY (org_id, transaction_id) REFERENCES public.transactions(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: personal_tokens fk_personal_tokens_user_id_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.personal_tokens
+    ADD CONSTRAINT fk_personal_tokens_user_id_users FOREIGN KEY (user_id) REFERENCES public.users(id);
+
+
+--
+-- Name: product_versions fk_product_versions_org_id_product_id_products; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.product_versions
+    ADD CONSTRAINT fk_product_versions_org_id_product_id_products FOREIGN KEY (org_id, product_id) REFERENCES public.products(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: products fk_products_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.products
+    ADD CONSTRAINT fk_products_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: provider_prices fk_provider_prices_org_id_version_id_product_versions; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.provider_prices
+    ADD CONSTRAINT fk_provider_prices_org_id_version_id_product_versions FOREIGN KEY (org_id, version_id) REFERENCES public.product_versions(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: transactions fk_transactions_org_id_wallet_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.transactions
+    ADD CONSTRAINT fk_transactions_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: user_sessions fk_user_sessions_user_id_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT fk_user_sessions_user_id_users FOREIGN KEY (user_id) REFERENCES public.users(id);
+
+
+--
+-- Name: wallet_days fk_wallet_days_org_id_wallet_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.wallet_days
+    ADD CONSTRAINT fk_wallet_days_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: wallets fk_wallets_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.wallets
+    ADD CONSTRAINT fk_wallets_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: SCHEMA public; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA public TO coffer_app;
+
+
+--
+-- Name: TABLE alembic_version; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT ON TABLE public.alembic_version TO coffer_app;
+
+
+--
+-- Name: TABLE api_keys; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.api_keys TO coffer_app;
+
+
+--
+-- Name: TABLE audit_entries; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.audit_entries TO coffer_app;
+
+
+--
+-- Name: TABLE credit_grants; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.credit_grants TO coffer_app;
+
+
+--
+-- Name: COLUMN credit_grants.remaining; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(remaining) ON TABLE public.credit_grants TO coffer_app;
+
+
+--
+-- Name: TABLE customers; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.customers TO coffer_app;
+
+
+--
+-- Name: TABLE dummy_sessions; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.dummy_sessions TO coffer_app;
+
+
+--
+-- Name: TABLE grant_burns; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.grant_burns TO coffer_app;
+
+
+--
+-- Name: TABLE inbox_events; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.inbox_events TO coffer_app;
+
+
+--
+-- Name: TABLE inbox_tries; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.inbox_tries TO coffer_app;
+
+
+--
+-- Name: TABLE leases; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.leases TO coffer_app;
+
+
+--
+-- Name: TABLE ledger_seals; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.ledger_seals TO coffer_app;
+
+
+--
+-- Name: TABLE memberships; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.memberships TO coffer_app;
+
+
+--
+-- Name: TABLE org_directory; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.org_directory TO coffer_app;
+
+
+--
+-- Name: TABLE organizations; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.organizations TO coffer_app;
+
+
+--
+-- Name: TABLE outbox_emails; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.outbox_emails TO coffer_app;
+
+
+--
+-- Name: TABLE payments; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payments TO coffer_app;
+
+
+--
+-- Name: TABLE personal_tokens; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.personal_tokens TO coffer_app;
+
+
+--
+-- Name: TABLE product_versions; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.product_versions TO coffer_app;
+
+
+--
+-- Name: TABLE products; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.products TO coffer_app;
+
+
+--
+-- Name: TABLE provider_prices; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.provider_prices TO coffer_app;
+
+
+--
+-- Name: TABLE rate_buckets; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_buckets TO coffer_app;
+
+
+--
+-- Name: TABLE transactions; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.transactions TO coffer_app;
+
+
+--
+-- Name: TABLE user_sessions; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_sessions TO coffer_app;
+
+
+--
+-- Name: TABLE users; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.users TO coffer_app;
+
+
+--
+-- Name: TABLE wallet_days; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.wallet_days TO coffer_app;
+
+
+--
+-- Name: TABLE wallets; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.wallets TO coffer_app;
+
+
+--
+-- PostgreSQL database dump complete
+--
+
+\unrestrict x
+

@@ -1,0 +1,80 @@
+"""Rows for tests, made with the product's own verbs. Each needs an app context and no open transaction."""
+
+from itertools import count
+
+from dashboard.config import settings
+from dashboard.core import ids
+from dashboard.core.db import transaction
+from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.domain.catalog import products
+from dashboard.domain.catalog.products import Offer
+from dashboard.domain.funds import ledger
+from dashboard.domain.funds.ledger import Posting, Slice
+from dashboard.domain.identity import entrance, keys, memberships, organizations
+from dashboard.models import PLATFORM_ORG_ID, Organization, User, Wallet
+
+PASSWORD = "a long enough password"
+_numbers = count(1)
+
+
+def make_user(email: str | None = None, *, name: str = "Ada Example", manager: bool = False) -> User:
+    """A person with a verified address; a standard one has a personal organization."""
+    email = email or f"person{next(_numbers)}@example.test"
+    return entrance.create_user(email=email, password=PASSWORD, name=name, manager=manager)
+
+
+def make_org(name: str = "Acme", *, owner: User | None = None, funds: int = 0) -> Organization:
+    """A team's organization with `funds` micros in its wallet of the platform's mode."""
+    owner = owner or make_user()
+    org_id = ids.new()
+    with transaction(org=org_id):
+        org = organizations.make_team(name, org_id=org_id, owner=owner, by=Actor("user", owner.id))
+    if funds:
+        grant(wallet_of(org), funds)
+    return org
+
+
+def add_member(org: Organization, role: str, *, user: User | None = None) -> User:
+    user = user or make_user()
+    with transaction(org=org.id):
+        memberships.add(org, user, role=role, by=SYSTEM)
+    return user
+
+
+def wallet_of(org: Organization, mode: str | None = None) -> Wallet:
+    return organizations.wallet(org.id, mode or settings().mode)
+
+
+def grant(wallet: Wallet, micros: int, key: str | None = None) -> Posting:
+    return ledger.post(
+        wallet, type="admin_grant", amount=micros, origin="test", key=key or f"grant{next(_numbers)}", by=SYSTEM,
+        slices=[Slice("promotional", "goodwill", micros)],
+    )  # fmt: skip
+
+
+def charge(wallet: Wallet, micros: int, key: str | None = None, *, app: str = "") -> Posting:
+    return ledger.post(
+        wallet, type="charge", amount=-micros, origin="api", key=key or f"charge{next(_numbers)}", by=SYSTEM, app=app
+    )
+
+
+def make_key(org: Organization, *scopes: str, mode: str | None = None) -> str:
+    """A key of the organization, as its program holds it."""
+    with transaction(org=org.id):
+        made = keys.make(org, name="Test", scopes=scopes, mode=mode or settings().mode, by=SYSTEM)
+    return made.key
+
+
+def make_token(user: User, *scopes: str) -> str:
+    with transaction(org=PLATFORM_ORG_ID):
+        return keys.make_personal(user, name="Test", scopes=scopes, by=SYSTEM).key
+
+
+def make_pack(
+    name: str = "Starter", *, price_minor: int = 2_500, credits_micros: int = 25_000_000, bonus_micros: int = 0
+) -> Offer:
+    with transaction(org=PLATFORM_ORG_ID):
+        return products.create(
+            PLATFORM_ORG_ID, name=name, price_minor=price_minor, grant_micros=credits_micros,
+            bonus_micros=bonus_micros, by=SYSTEM,
+        )  # fmt: skip
