@@ -1,0 +1,221 @@
+"""What a wallet was spent on, from `wallet_days` alone: it costs the same however many rows there are.
+
+A cost is a charge or a consumption, less what was reversed. Days are UTC.
+"""
+
+import calendar
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from dashboard.core import clock
+from dashboard.core.db import db
+from dashboard.models import Wallet, WalletDay
+
+Group = Literal["type", "app"]
+
+COSTS = ("charge", "consumption")
+NAMED_SERIES = 4
+OTHER_COLOUR = 5
+COLOUR_DAYS = 90
+LONGEST_RANGE = 400
+
+# The reversal of a cost adds; that of a credit takes, and is no cost.
+IS_COST = or_(WalletDay.type.in_(COSTS), and_(WalletDay.type == "reversal", WalletDay.amount > 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """UTC days, both inclusive. `key` names a preset, '' is none."""
+
+    key: str
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """`key` is the type or app, '' for rows without app, None for the rest. `colour` 1 to 4, 5 for the rest: the same
+    key keeps its colour whatever range is looked at."""
+
+    key: str | None
+    colour: int
+    micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """`values` in the order of the series; below zero where more was reversed than spent. `partial`: not over yet."""
+
+    day: date
+    values: tuple[int, ...]
+    partial: bool
+
+    @property
+    def micros(self) -> int:
+        return sum(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """Series largest first, at most five; days in order and without gaps."""
+
+    series: tuple[Series, ...]
+    days: tuple[Day, ...]
+
+    @property
+    def micros(self) -> int:
+        return sum(day.micros for day in self.days)
+
+    @property
+    def busiest(self) -> Day | None:
+        day = max(self.days, key=lambda day: day.micros, default=None)
+        return day if day and day.micros > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    micros: int
+    before_micros: int
+    range: Range
+    before: Range
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one key cost: `micros` of `of_micros`, in `count` rows; `before_micros` in the period before."""
+
+    key: str | None
+    colour: int
+    micros: int
+    of_micros: int
+    count: int
+    before_micros: int
+
+
+def preset(key: str | None, today: date | None = None) -> Range:
+    """The range `7`, `30`, `90` (days up to today), `month` (this one) or `last-month`; any other text is `30`."""
+    today = today or clock.today()
+    if key == "month":
+        return Range(key, today.replace(day=1), today)
+    if key == "last-month":
+        last = today.replace(day=1) - timedelta(days=1)
+        return Range(key, last.replace(day=1), last)
+    days = int(key) if key in ("7", "30", "90") else 30
+    return Range(str(days), today - timedelta(days=days - 1), today)
+
+
+def before(range: Range) -> Range:
+    """The period to compare with: as many days just before; for a month, the same days of the month before it."""
+    if range.key in ("month", "last-month"):
+        end = range.first - timedelta(days=1)
+        whole = range.last.day == calendar.monthrange(range.last.year, range.last.month)[1]
+        last = end if whole else end.replace(day=min(range.last.day, end.day))
+        return Range("", end.replace(day=1), last)
+    return Range("", range.first - timedelta(days=range.days), range.first - timedelta(days=1))
+
+
+def spent(wallet: Wallet, range: Range) -> Spent:
+    """The cost of the range and of the period before it."""
+    earlier = before(range)
+    return Spent(_total(wallet, range), _total(wallet, earlier), range, earlier)
+
+
+def daily(wallet: Wallet, from_day: date, to_day: date, group: Group = "type") -> Daily:
+    """Cost per day and series: at most four keys by name, the largest, and the rest. At most 400 days, the newest."""
+    from_day = max(from_day, to_day - timedelta(days=LONGEST_RANGE - 1))
+    sums: dict[tuple[date, str], int] = {}
+    totals: dict[str, int] = defaultdict(int)
+    for day, key, micros, _ in _rows(wallet, from_day, to_day, group):
+        sums[day, key] = micros
+        totals[key] += micros
+    named = _named(totals)
+    colours = _colours(wallet, named, group)
+    series = [Series(key, colours[key], totals[key]) for key in named]
+    rest = [key for key in totals if key not in named]
+    if rest:
+        series.append(Series(None, OTHER_COLOUR, sum(totals[key] for key in rest)))
+    today = clock.today()
+    days = []
+    for offset in range_of(from_day, to_day):
+        values = [sums.get((offset, key), 0) for key in named]
+        if rest:
+            values.append(sum(sums.get((offset, key), 0) for key in rest))
+        days.append(Day(offset, tuple(values), partial=offset >= today))
+    return Daily(tuple(series), tuple(days))
+
+
+def by_group(wallet: Wallet, range: Range, group: Group = "type") -> list[Share]:
+    """What each type or app cost, largest first, as in `daily`: four by name and the rest."""
+    now, counts = _totals(wallet, range, group)
+    then, _ = _totals(wallet, before(range), group)
+    named = _named(now)
+    colours = _colours(wallet, named, group)
+    whole = sum(now.values())
+    shares = [Share(key, colours[key], now[key], whole, counts[key], then.get(key, 0)) for key in named]
+    rest = [key for key in now if key not in named]
+    if rest:
+        rows = sum(counts[key] for key in rest)
+        # Keys that cost something before and nothing now would compare unlike with like.
+        earlier = sum(then.get(key, 0) for key in rest)
+        shares.append(Share(None, OTHER_COLOUR, sum(now[key] for key in rest), whole, rows, earlier))
+    return shares
+
+
+def range_of(first: date, last: date) -> Iterable[date]:
+    """Each day from `first` to `last`, both inclusive."""
+    return (first + timedelta(days=offset) for offset in range((last - first).days + 1))
+
+
+def _named(totals: dict[str, int]) -> list[str]:
+    """The keys that are shown by name, largest first."""
+    return sorted((key for key in totals if totals[key]), key=lambda key: (-totals[key], key))[:NAMED_SERIES]
+
+
+def _colours(wallet: Wallet, named: list[str], group: Group) -> dict[str, int]:
+    """Colours by rank over the last 90 days, so that a change of range changes no colour; what ranks lower there takes
+    the free ones."""
+    today = clock.today()
+    longer, _ = _totals(wallet, Range("", today - timedelta(days=COLOUR_DAYS - 1), today), group)
+    colours = {key: rank for rank, key in enumerate(_named(longer), start=1) if key in named}
+    free = [colour for colour in range(1, NAMED_SERIES + 1) if colour not in colours.values()]
+    for key in named:
+        if key not in colours:
+            colours[key] = free.pop(0)
+    return colours
+
+
+def _total(wallet: Wallet, period: Range) -> int:
+    return sum(micros for _, _, micros, _ in _rows(wallet, period.first, period.last, "type"))
+
+
+def _totals(wallet: Wallet, period: Range, group: Group) -> tuple[dict[str, int], dict[str, int]]:
+    totals: dict[str, int] = defaultdict(int)
+    counts: dict[str, int] = defaultdict(int)
+    for _, key, micros, count in _rows(wallet, period.first, period.last, group):
+        totals[key] += micros
+        counts[key] += count
+    return totals, counts
+
+
+def _rows(wallet: Wallet, first: date, last: date, group: Group) -> list[tuple[date, str, int, int]]:
+    """Day, key, cost and number of rows, each day and key once."""
+    key: InstrumentedAttribute[str] = WalletDay.app if group == "app" else WalletDay.type
+    count = func.sum(case((WalletDay.type == "reversal", 0), else_=WalletDay.count))
+    found = db.session.execute(
+        select(WalletDay.day, key, -func.sum(WalletDay.amount), count)
+        .where(WalletDay.org_id == wallet.org_id, WalletDay.wallet_id == wallet.id)
+        .where(WalletDay.day.between(first, last), IS_COST)
+        .group_by(WalletDay.day, key)
+        .order_by(WalletDay.day, key)
+    )
+    return [(day, value, int(micros), int(rows)) for day, value, micros, rows in found]

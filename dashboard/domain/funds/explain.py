@@ -1,0 +1,125 @@
+"""What caused a transaction and what followed from it, as plain steps in order of time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core.db import db
+from dashboard.core.money import exact
+from dashboard.domain.funds import expiry
+from dashboard.domain.funds.transactions.names import names_of
+from dashboard.models import CreditGrant, Payment, Transaction
+
+CAME_FROM = {
+    "usage": "Usage was reported",
+    "payment": "A payment was completed",
+    "signup": "Initial credits on signing up",
+    expiry.ORIGIN: "Credit reached its last day",
+}
+ASKED = {
+    "admin_grant": "granted credits",
+    "admin_removal": "removed credits",
+    "deposit": "deposited credits",
+}
+"""What a caller did who sent a key of their own; anything else they asked for."""
+
+CATEGORIES = {"signup": "welcome", "purchase": "bought"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One link of the chain. `kind`: actor, origin, payment, posted, grant. `ref` is the id of what it speaks of."""
+
+    kind: str
+    text: str
+    at: datetime | None = None
+    ref: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`cause` leads to the row, `followed` from it; `grants` are the slices it opened, `payment` what paid for it."""
+
+    cause: tuple[Step, ...]
+    followed: tuple[Step, ...]
+    grants: tuple[CreditGrant, ...]
+    payment: Payment | None
+
+
+def explain(row: Transaction, *, for_manager: bool = False) -> Explanation:
+    """Explain one row, in at most six reads. Customers do not read which platform manager acted."""
+    payment = _payment(row)
+    query = select(CreditGrant).filter_by(org_id=row.org_id, transaction_id=row.id)
+    grants = db.session.scalars(query.order_by(CreditGrant.kind.desc(), CreditGrant.id)).all()
+    cause = [_actor(row, for_manager)]
+    cause += _lapsed(row) if row.origin == expiry.ORIGIN else []
+    cause += _paid(payment, row) if payment else [_origin(row)]
+    return Explanation(tuple(cause), (_posted(row), *_slices(grants)), tuple(grants), payment)
+
+
+def _payment(row: Transaction) -> Payment | None:
+    if row.payment_id is None:
+        return None
+    return db.session.scalar(select(Payment).filter_by(org_id=row.org_id, id=row.payment_id))
+
+
+def _actor(row: Transaction, for_manager: bool) -> Step:
+    name = names_of([row], for_manager=for_manager)[row.id]
+    verb = {"key": "used the API key", "system": "acted by itself"}.get(row.actor_kind, "acted")
+    text = f"API key {name} was used" if row.actor_kind == "key" else f"{name} {verb}"
+    return Step("actor", text, ref=row.actor_id if row.actor_kind != "manager" or for_manager else None)
+
+
+def _origin(row: Transaction) -> Step:
+    text = CAME_FROM.get(row.origin, f"Origin: {row.origin}")
+    if row.origin == "api":
+        who = "A platform manager" if row.actor_kind == "manager" else "A program"
+        text = f"{who} {ASKED.get(row.type, 'asked for it')}"
+    # A manager's key comes from a form or from the platform's own programs, and tells a customer nothing.
+    told = row.origin in ("api", "usage") and row.actor_kind != "manager"
+    return Step("origin", f"{text}, with idempotency key {row.key}" if told else text)
+
+
+def _lapsed(row: Transaction) -> list[Step]:
+    """The slice that lapsed: what opened it, what was spent of it, and its last day."""
+    grant = db.session.scalar(select(CreditGrant).filter_by(org_id=row.org_id, id=UUID(row.key)))
+    if grant is None or grant.expires_at is None:
+        return []
+    opened = f"{exact(grant.amount)} of credit {_named(grant)} came in"
+    until = f"Its last day was {expiry.last_day(grant.expires_at):%-d %B %Y} (UTC)"
+    spent = grant.amount + row.amount
+    used = f"{exact(spent)} of it had been spent" if spent else "none of it had been spent"
+    return [Step("grant", opened, grant.created_at, grant.transaction_id), Step("grant", f"{until}; {used}")]
+
+
+def _paid(payment: Payment, row: Transaction) -> list[Step]:
+    sold = payment.name if payment.quantity == 1 else f"{payment.quantity} x {payment.name}"
+    steps = [Step("payment", f"{sold} was ordered: payment {payment.id}", payment.created_at, payment.id)]
+    if payment.paid_at:
+        through = "Stripe" if payment.provider == "stripe" else f"the {payment.provider} provider"
+        steps.append(Step("payment", f"Paid through {through}", payment.paid_at, payment.id))
+    if row.actor_kind == "manager":
+        steps.append(Step("payment", f"Held for review, and accepted: {row.reason}", row.created_at, payment.id))
+    return steps
+
+
+def _posted(row: Transaction) -> Step:
+    text = f"The balance went from {exact(row.balance_before)} to {exact(row.balance_after)}"
+    return Step("posted", text, row.created_at, row.id)
+
+
+def _slices(grants: Sequence[CreditGrant]) -> list[Step]:
+    steps = []
+    for grant in grants:
+        until = f", to the end of {expiry.last_day(grant.expires_at):%-d %B %Y} (UTC)" if grant.expires_at else ""
+        text = f"{exact(grant.amount)} of credit {_named(grant)}{until}"
+        steps.append(Step("grant", text, grant.created_at, grant.id))
+    return steps
+
+
+def _named(grant: CreditGrant) -> str:
+    category = CATEGORIES.get(grant.category, grant.category)
+    return f"({grant.kind})" if category == grant.kind else f"({grant.kind}, {category})"

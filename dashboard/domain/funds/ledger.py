@@ -1,0 +1,291 @@
+"""The one writer of money. A wallet changes only by a row posted here; rows never change, corrections are new rows.
+
+One posting is one statement: it locks the wallet, writes the row unless its business fact is booked already, and moves
+the balance and the day's sum with it. Under READ COMMITTED the lock re-reads the newest balance, and ON CONFLICT sees
+rows that the statement's snapshot does not.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row, TextClause, select
+from sqlalchemy.exc import DataError
+
+from dashboard.core import clock, ids, metrics
+from dashboard.core.db import after_commit, autocommit, db, in_transaction, require_org, sqlstate
+from dashboard.core.errors import CofferError, InsufficientFunds, Invalid, NotFound
+from dashboard.core.money import LARGEST
+from dashboard.domain.audit import Actor
+from dashboard.domain.funds import expiry, ledger_sql
+from dashboard.models import Transaction, Wallet
+
+CREDITS = frozenset({"purchase", "deposit", "recharge", "subscription_grant", "admin_grant", "renewal"})
+SPENDING = frozenset({"charge", "consumption"})
+REMOVING = frozenset({"admin_removal"})
+GOES_BACK = frozenset({"refund", "dispute"})
+"""Money that went back to the card: it leaves the wallet whatever is in it."""
+
+BATCH_LIMIT = 5_000
+
+
+class WalletFrozen(CofferError):
+    status, code = 402, "wallet_frozen"
+
+
+class RemovalTooLarge(CofferError):
+    status, code = 409, "removal_too_large"
+
+
+class KeyReused(Invalid):
+    code = "idempotency_key_reused"
+
+
+NUMBER_OUT_OF_RANGE = "22003"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of a credit: `paid` or `promotional`, and what it was given for. Lower priority is spent first.
+
+    At `expires_at` what is left of it lapses.
+    """
+
+    kind: str
+    category: str
+    amount: int
+    priority: int = 0
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A row as it was posted. `replayed` when its business fact was booked before: then nothing moved now."""
+
+    id: UUID
+    wallet_id: UUID
+    seq: int
+    type: str
+    amount: int
+    balance_before: int
+    balance_after: int
+    created_at: datetime
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One charge of a batch; `amount` is what it costs, above zero."""
+
+    wallet_id: UUID
+    amount: int
+    key: str
+    description: str = ""
+    app: str = ""
+    body_hash: bytes | None = None
+
+
+def body_hash(path: str, fields: dict[str, Any]) -> bytes:
+    """What a request asked for, without its key: SHA-256 over the path and the parsed fields in order of name."""
+    return hashlib.sha256(path.encode() + b"\n" + orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def post(
+    wallet: Wallet,
+    *,
+    type: str,
+    amount: int,
+    origin: str,
+    key: str,
+    by: Actor,
+    description: str = "",
+    reason: str | None = None,
+    app: str = "",
+    body_hash: bytes | None = None,
+    payment_id: UUID | None = None,
+    slices: Sequence[Slice] = (),
+    allow_negative: bool = False,
+) -> Posting:
+    """Post one row of `amount` (signed, in the wallet's smallest unit) and return it.
+
+    Once per (organization, mode, `origin`, `key`), for ever: asked again with the same wallet, type, amount and body
+    hash it returns the first row; with others it raises KeyReused. Locks the wallet until the end of the transaction,
+    or for the statement where none is open. A credit opens `slices`, which must add up to it. A charge needs
+    `available >= amount` down to the overdraft limit (InsufficientFunds, WalletFrozen); a removal needs it down to
+    zero (RemovalTooLarge) unless `allow_negative`, which nothing else heeds; a refund and a dispute may pass below.
+    Before a debit, credit past its date is taken out, in a transaction of its own where none is open.
+    """
+    require_org(wallet.org_id)
+    if not -LARGEST <= amount <= LARGEST or (amount > 0) != (type in CREDITS) or not amount:
+        raise Invalid("The amount is out of range.", field="amount")
+    if amount > 0 and sum(part.amount for part in slices) != amount:
+        raise ValueError("the slices of a credit must add up to it")
+    now = clock.now()
+    values = {
+        "org": wallet.org_id, "wallet": wallet.id, "id": ids.new(), "at": now, "type": type, "amount": amount,
+        "origin": origin, "key": key, "body_hash": body_hash, "description": description, "reason": reason,
+        "actor_kind": by.kind, "actor_id": by.id, "app": app, "payment_id": payment_id,
+    }  # fmt: skip
+    if amount > 0:
+        late = any(part.expires_at and part.expires_at <= now for part in slices)
+        row = None if late else _execute(ledger_sql.CREDIT, values | _columns(slices))
+    else:
+        passes = type in GOES_BACK or (type in REMOVING and allow_negative)
+        floored = {"floored": not passes, "spending": type in SPENDING}
+        row = _debit(values | floored)
+    if row is not None:
+        after_commit(partial(metrics.posted, type))
+        return Posting(row.id, wallet.id, row.seq, type, amount, row.balance_before, row.balance_after, row.created_at)
+    return _replay_or_refuse(wallet.org_id, wallet.id, type, amount, origin, key, body_hash)
+
+
+def post_batch(
+    org_id: UUID, entries: Sequence[Entry], *, mode: str, origin: str, by: Actor, type: str = "charge"
+) -> list[Posting | CofferError]:
+    """Post many charges of one organization; the results stand in the order of `entries`, refusals as their errors.
+
+    Needs an open transaction. Locks the wallets in order of id, for the rest of it, before it reads what it decides on.
+    Within a wallet the charges apply in order, and nothing after the first that does not fit. At most 5,000 entries.
+    """
+    if not in_transaction():
+        raise RuntimeError("a batch needs a transaction")
+    require_org(org_id)
+    if type not in SPENDING or len(entries) > BATCH_LIMIT or any(not 0 < e.amount <= LARGEST for e in entries):
+        raise Invalid("The batch is too large or holds an amount that is out of range.")
+    row_ids, now = [ids.new() for _ in entries], clock.now()
+    values = {
+        "org": org_id, "mode": mode, "origin": origin, "type": type, "at": now,
+        "actor_kind": by.kind, "actor_id": by.id, "ids": row_ids, "wallets": [e.wallet_id for e in entries],
+        "amounts": [-e.amount for e in entries], "keys": [e.key for e in entries], "apps": [e.app for e in entries],
+        "descriptions": [e.description for e in entries], "hashes": [e.body_hash for e in entries],
+    }  # fmt: skip
+    connection = db.session.connection()
+    connection.execute(ledger_sql.PLAN)
+    locked = {"org": org_id, "wallets": sorted({e.wallet_id for e in entries}), "at": now}
+    for wallet in connection.execute(ledger_sql.LOCK, locked).all():
+        if wallet.lapsed:
+            expiry.clear(org_id, wallet.id, now)
+    posted = {row.id: row for row in connection.execute(ledger_sql.BATCH, values)}
+    after_commit(partial(metrics.posted, type, len(posted)))
+    return _in_order(org_id, entries, row_ids, posted, mode=mode, type=type, origin=origin)
+
+
+def _in_order(
+    org_id: UUID,
+    entries: Sequence[Entry],
+    row_ids: Sequence[UUID],
+    posted: dict[UUID, Row[Any]],
+    *,
+    mode: str,
+    type: str,
+    origin: str,
+) -> list[Posting | CofferError]:
+    """Each entry's outcome. What moved nothing is told apart in two reads, however many there are."""
+    left = [entry for entry, row_id in zip(entries, row_ids, strict=True) if row_id not in posted]
+    wallets, booked = _standing(org_id, left, mode, origin) if left else ({}, {})
+    results: list[Posting | CofferError] = []
+    for entry, row_id in zip(entries, row_ids, strict=True):
+        try:
+            row = posted.get(row_id)
+            results.append(
+                _posting(row, replayed=False)
+                if row
+                else _judge(wallets.get(entry.wallet_id), booked.get(entry.key), type, -entry.amount, entry.body_hash)
+            )
+        except CofferError as refusal:
+            results.append(refusal)
+    return results
+
+
+def _standing(
+    org_id: UUID, entries: Sequence[Entry], mode: str, origin: str
+) -> tuple[dict[UUID, Wallet], dict[str, Transaction]]:
+    """The wallets as they are now, and the rows booked under the entries' keys."""
+    wallets = db.session.scalars(
+        select(Wallet).where(
+            Wallet.org_id == org_id, Wallet.mode == mode, Wallet.id.in_({entry.wallet_id for entry in entries})
+        ),
+        execution_options={"populate_existing": True},
+    )
+    rows = db.session.scalars(
+        select(Transaction)
+        .filter_by(org_id=org_id, mode=mode, origin=origin)
+        .where(Transaction.key.in_({entry.key for entry in entries}))
+    )
+    return {wallet.id: wallet for wallet in wallets}, {row.key: row for row in rows}
+
+
+def _debit(values: dict[str, Any]) -> Row[Any] | None:
+    """The debit's row; what has lapsed in the meantime is taken out before it, only where nothing moved."""
+    row = _execute(ledger_sql.DEBIT, values)
+    if row is None and expiry.lapsed(values["org"], values["wallet"], values["at"]):
+        expiry.clear(values["org"], values["wallet"], values["at"])
+        row = _execute(ledger_sql.DEBIT, values)
+    return row
+
+
+def _execute(statement: TextClause, values: dict[str, Any]) -> Row[Any] | None:
+    connection = db.session.connection() if in_transaction() else autocommit()
+    try:
+        return connection.execute(statement, values).one_or_none()
+    except DataError as error:
+        if sqlstate(error) != NUMBER_OUT_OF_RANGE:
+            raise Invalid("The text holds characters that cannot be kept.") from error
+        raise Invalid("The balance cannot hold this amount.", field="amount") from error
+
+
+def _columns(slices: Sequence[Slice]) -> dict[str, Any]:
+    return {
+        "slice_ids": [ids.new() for _ in slices],
+        "slice_kinds": [part.kind for part in slices],
+        "slice_categories": [part.category for part in slices],
+        "slice_amounts": [part.amount for part in slices],
+        "slice_priorities": [part.priority for part in slices],
+        "slice_expiries": [part.expires_at for part in slices],
+        "expires_at": min((part.expires_at for part in slices if part.expires_at), default=None),
+    }
+
+
+def _replay_or_refuse(
+    org_id: UUID, wallet_id: UUID, type: str, amount: int, origin: str, key: str, body_hash: bytes | None
+) -> Posting:
+    """Why the statement moved nothing: the fact is booked already, or the wallet did not allow it."""
+    wallet = db.session.scalar(
+        select(Wallet).filter_by(org_id=org_id, id=wallet_id), execution_options={"populate_existing": True}
+    )
+    booked = (
+        db.session.scalar(select(Transaction).filter_by(org_id=org_id, mode=wallet.mode, origin=origin, key=key))
+        if wallet
+        else None
+    )
+    return _judge(wallet, booked, type, amount, body_hash)
+
+
+def _judge(
+    wallet: Wallet | None, booked: Transaction | None, type: str, amount: int, body_hash: bytes | None
+) -> Posting:
+    if wallet is None:
+        raise NotFound("There is no such wallet.")
+    if booked is not None:
+        if (booked.wallet_id, booked.type, booked.amount, booked.body_hash) != (wallet.id, type, amount, body_hash):
+            raise KeyReused("This idempotency key was used for another request.", field="idempotency_key")
+        return _posting(booked, replayed=True)
+    if amount > 0:
+        raise Invalid("The credit would have lapsed already.", field="expires_at")
+    if type in SPENDING and wallet.frozen_at is not None:
+        raise WalletFrozen("This wallet is frozen while a payment is disputed. Nothing was changed.")
+    if type in REMOVING:
+        raise RemovalTooLarge("This is more than the balance. Nothing was changed.", available_micros=wallet.available)
+    raise InsufficientFunds(available_micros=wallet.available + wallet.overdraft_limit, required_micros=-amount)
+
+
+def _posting(row: Any, *, replayed: bool) -> Posting:
+    return Posting(
+        row.id, row.wallet_id, row.seq, row.type, row.amount, row.balance_before, row.balance_after, row.created_at,
+        replayed,
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""The ledger's statements. They live apart so that the benchmark can give pgbench exactly what the product runs."""
+
+from sqlalchemy import text
+
+_NEW = """row AS (
+  INSERT INTO transactions (org_id, id, created_at, wallet_id, mode, seq, type, amount, balance_before, balance_after,
+    origin, key, body_hash, description, reason, actor_kind, actor_id, app, payment_id)
+  SELECT org_id, CAST(:id AS uuid), at, id, mode, seq + 1, CAST(:type AS text), CAST(:amount AS bigint), balance,
+    balance + CAST(:amount AS bigint), CAST(:origin AS text), CAST(:key AS text), CAST(:body_hash AS bytea),
+    CAST(:description AS text), CAST(:reason AS text), CAST(:actor_kind AS text), CAST(:actor_id AS uuid),
+    CAST(:app AS text), CAST(:payment_id AS uuid)
+  FROM wallet
+  ON CONFLICT (org_id, mode, origin, key) DO NOTHING
+  RETURNING org_id, id, wallet_id, seq, type, app, amount, balance_before, balance_after, created_at
+), day AS (
+  INSERT INTO wallet_days AS d (org_id, wallet_id, day, type, app, amount, count)
+  SELECT org_id, wallet_id, CAST(created_at AT TIME ZONE 'UTC' AS date), type, app, amount, 1 FROM row
+  ON CONFLICT (org_id, wallet_id, day, type, app)
+  DO UPDATE SET amount = d.amount + excluded.amount, count = d.count + 1
+), moved AS (
+  UPDATE wallets AS w SET balance = row.balance_after, seq = row.seq, last_posted_at = row.created_at"""
+
+_OF_WALLET = """
+  FROM row WHERE w.org_id = CAST(:org AS uuid) AND w.id = CAST(:wallet AS uuid)
+)"""
+
+_ROW = _NEW + _OF_WALLET
+
+# A row is never older than the one before it, so that a wallet's order by seq is its order in time.
+_WALLET = """wallet AS (
+  SELECT org_id, id, mode, balance, seq, greatest(CAST(:at AS timestamptz), last_posted_at) AS at FROM wallets
+  WHERE org_id = CAST(:org AS uuid) AND id = CAST(:wallet AS uuid)"""
+
+# Credit past its date cannot be spent: it is taken out first.
+_NOT_LAPSED = "(next_expiry_at IS NULL OR next_expiry_at > greatest(CAST(:at AS timestamptz), last_posted_at))"
+
+_ANSWER = "SELECT id, seq, balance_before, balance_after, created_at FROM row"
+
+CREDIT = text(f"""WITH {_WALLET}
+  FOR UPDATE
+), {_NEW}, next_expiry_at = least(w.next_expiry_at, CAST(:expires_at AS timestamptz)){_OF_WALLET}, slice AS (
+  INSERT INTO credit_grants (org_id, id, created_at, wallet_id, transaction_id, kind, category, amount, priority,
+    opened_seq, expires_at, remaining)
+  SELECT row.org_id, s.id, row.created_at, row.wallet_id, row.id, s.kind, s.category, s.amount, s.priority, row.seq,
+    s.expires_at, s.amount
+  FROM row, unnest(CAST(:slice_ids AS uuid[]), CAST(:slice_kinds AS text[]), CAST(:slice_categories AS text[]),
+    CAST(:slice_amounts AS bigint[]), CAST(:slice_priorities AS int[]), CAST(:slice_expiries AS timestamptz[]))
+    AS s(id, kind, category, amount, priority, expires_at)
+)
+{_ANSWER}""")  # noqa: S608 - constant parts only
+
+DEBIT = text(f"""WITH {_WALLET}
+    AND (NOT CAST(:floored AS boolean) OR balance - held + CAST(:amount AS bigint)
+      >= CASE WHEN CAST(:spending AS boolean) THEN -overdraft_limit ELSE 0 END)
+    AND (frozen_at IS NULL OR NOT CAST(:spending AS boolean)) AND {_NOT_LAPSED}
+  FOR UPDATE
+), {_ROW}
+{_ANSWER}""")
+
+# For a wallet that is locked, of a slice that is settled up to the wallet's last row.
+EXPIRY = text(f"""WITH {_WALLET} AND balance + CAST(:amount AS bigint) >= 0
+), {_ROW}
+{_ANSWER}""")
+
+# The lock is a statement of its own: the next one's snapshot then sees every duplicate committed while it waited.
+LOCK = text("""SELECT id, next_expiry_at <= greatest(CAST(:at AS timestamptz), last_posted_at) AS lapsed
+FROM wallets WHERE org_id = CAST(:org AS uuid) AND id = ANY(CAST(:wallets AS uuid[]))
+ORDER BY id FOR UPDATE""")
+
+# What statistics say of an organization may be old or nothing, and a plan for 10 entries is none for 1,000. So each
+# batch is planned for itself, and the look-up of duplicates asks for a range of one key in the key's order, which only
+# the key's own index gives: with plain equality every index that starts with org_id can look alike, and the wrong one
+# reads the whole organization for each entry. MATERIALIZED hides the constants from the estimate for that too.
+PLAN = text("""SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+  set_config('enable_incremental_sort', 'off', true)""")
+
+BATCH = text(f"""WITH given AS MATERIALIZED (
+  SELECT CAST(:org AS uuid) AS org_id, CAST(:mode AS text) AS mode, CAST(:origin AS text) AS origin, t.*
+  FROM unnest(CAST(:ids AS uuid[]), CAST(:wallets AS uuid[]), CAST(:amounts AS bigint[]), CAST(:keys AS text[]),
+    CAST(:apps AS text[]), CAST(:descriptions AS text[]), CAST(:hashes AS bytea[]))
+    WITH ORDINALITY AS t(id, wallet_id, amount, key, app, description, body_hash, n)
+), fresh AS (
+  SELECT DISTINCT ON (g.key COLLATE "C") g.* FROM given AS g
+  LEFT JOIN LATERAL (
+    SELECT true AS hit FROM transactions AS t
+    WHERE (t.org_id, t.mode, t.origin, t.key) >= (g.org_id, g.mode, g.origin, g.key)
+      AND (t.org_id, t.mode, t.origin, t.key) <= (g.org_id, g.mode, g.origin, g.key)
+    ORDER BY t.org_id, t.mode, t.origin, t.key LIMIT 1
+  ) AS d ON true
+  WHERE d.hit IS NOT TRUE ORDER BY g.key COLLATE "C", g.n
+), running AS (
+  SELECT f.*, w.held, w.overdraft_limit, greatest(CAST(:at AS timestamptz), w.last_posted_at) AS at,
+    w.balance + sum(f.amount) OVER per_wallet AS after, w.seq + row_number() OVER per_wallet AS seq
+  FROM fresh AS f JOIN wallets AS w
+    ON w.org_id = CAST(:org AS uuid) AND w.id = f.wallet_id AND w.mode = CAST(:mode AS text) AND w.frozen_at IS NULL
+    AND {_NOT_LAPSED}
+  WINDOW per_wallet AS (PARTITION BY f.wallet_id ORDER BY f.n)
+), row AS (
+  INSERT INTO transactions (org_id, id, created_at, wallet_id, mode, seq, type, amount, balance_before, balance_after,
+    origin, key, body_hash, description, actor_kind, actor_id, app)
+  SELECT CAST(:org AS uuid), id, at, wallet_id, CAST(:mode AS text), seq, CAST(:type AS text), amount,
+    CAST(after - amount AS bigint), CAST(after AS bigint), CAST(:origin AS text), key, body_hash, description,
+    CAST(:actor_kind AS text), CAST(:actor_id AS uuid), app
+  FROM running WHERE after - held >= -overdraft_limit
+  RETURNING org_id, id, wallet_id, seq, type, app, amount, balance_before, balance_after, created_at
+), moved AS (
+  UPDATE wallets AS w SET balance = w.balance + s.amount, seq = w.seq + s.count, last_posted_at = s.at
+  FROM (SELECT wallet_id, CAST(sum(amount) AS bigint) AS amount, count(*) AS count, max(created_at) AS at
+    FROM row GROUP BY wallet_id) AS s
+  WHERE w.org_id = CAST(:org AS uuid) AND w.id = s.wallet_id
+), day AS (
+  INSERT INTO wallet_days AS d (org_id, wallet_id, day, type, app, amount, count)
+  SELECT org_id, wallet_id, CAST(created_at AT TIME ZONE 'UTC' AS date), type, app, sum(amount), count(*) FROM row
+  GROUP BY 1, 2, 3, 4, 5
+  ON CONFLICT (org_id, wallet_id, day, type, app)
+  DO UPDATE SET amount = d.amount + excluded.amount, count = d.count + excluded.count
+)
+SELECT id, wallet_id, seq, type, amount, balance_before, balance_after, created_at FROM row""")  # noqa: S608 - constant parts only
+
+# Everything from here on is for wallets that hold credit with a date, and for no others.
+
+WALLET = text("""SELECT w.balance, w.held, w.seq, w.settled_seq, coalesce(t.balance_after, 0) AS settled_balance,
+  w.next_expiry_at, greatest(CAST(:at AS timestamptz), w.last_posted_at) AS at
+FROM wallets AS w LEFT JOIN transactions AS t
+  ON t.org_id = w.org_id AND t.wallet_id = w.id AND t.seq = w.settled_seq
+WHERE w.org_id = :org AND w.id = :wallet""")
+
+_SLICE = "g.id, g.kind, g.category, g.priority, g.expires_at, g.opened_seq, g.remaining"
+
+OPEN = text(f"""SELECT {_SLICE} FROM credit_grants AS g
+WHERE g.org_id = :org AND g.wallet_id = :wallet AND g.opened_seq <= :settled AND g.remaining > 0""")  # noqa: S608
+
+CREDITED = text(f"""SELECT {_SLICE}, t.balance_before, t.balance_after
+FROM credit_grants AS g JOIN transactions AS t ON t.org_id = g.org_id AND t.id = g.transaction_id
+WHERE g.org_id = :org AND g.wallet_id = :wallet AND g.opened_seq > :settled AND g.remaining > 0
+ORDER BY g.opened_seq, g.id LIMIT :most""")  # noqa: S608
+
+# The first of the debits from :lo to :hi that leaves :balance or less. Nothing is added between them, so halves do.
+REACHED = text("""WITH RECURSIVE halved(lo, hi) AS (
+  SELECT CAST(:lo AS bigint), CAST(:hi AS bigint)
+  UNION ALL
+  SELECT CASE WHEN t.balance_after <= :balance THEN h.lo ELSE t.seq + 1 END,
+    CASE WHEN t.balance_after <= :balance THEN t.seq ELSE h.hi END
+  FROM halved AS h JOIN transactions AS t
+    ON t.org_id = :org AND t.wallet_id = :wallet AND t.seq = (h.lo + h.hi) / 2
+  WHERE h.lo < h.hi
+)
+SELECT t.seq, t.balance_after FROM halved AS h JOIN transactions AS t
+  ON t.org_id = :org AND t.wallet_id = :wallet AND t.seq = h.lo WHERE h.lo = h.hi""")
+
+LEFT = text("""UPDATE credit_grants AS g SET remaining = n.remaining
+FROM unnest(CAST(:ids AS uuid[]), CAST(:remaining AS bigint[])) AS n(id, remaining)
+WHERE g.org_id = :org AND g.id = n.id""")
+
+BURNT = text("""INSERT INTO grant_burns (org_id, id, created_at, wallet_id, grant_id, seq_from, seq_to, amount)
+SELECT CAST(:org AS uuid), n.id, CAST(:at AS timestamptz), CAST(:wallet AS uuid), n.grant_id, n.seq_from, n.seq_to,
+  n.amount
+FROM unnest(CAST(:ids AS uuid[]), CAST(:grants AS uuid[]), CAST(:froms AS bigint[]), CAST(:tos AS bigint[]),
+  CAST(:amounts AS bigint[])) AS n(id, grant_id, seq_from, seq_to, amount)""")
+
+SETTLED = text("UPDATE wallets SET settled_seq = :settled WHERE org_id = :org AND id = :wallet")
+
+LAPSED = text("""SELECT id, category, remaining, expires_at FROM credit_grants
+WHERE org_id = :org AND wallet_id = :wallet AND remaining > 0 AND expires_at <= :at
+ORDER BY expires_at, opened_seq, id""")
+
+# The slices are few or settled just now, so that the next date is read off them.
+NEXT = text("""UPDATE wallets SET next_expiry_at = (
+  SELECT min(expires_at) FROM credit_grants
+  WHERE org_id = :org AND wallet_id = :wallet AND remaining > 0 AND expires_at > :at
+) WHERE org_id = :org AND id = :wallet""")

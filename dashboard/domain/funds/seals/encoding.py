@@ -1,0 +1,115 @@
+r"""What a seal is over, byte by byte, so that anyone can recompute it with nothing but a copy of the tables.
+
+    hash = SHA-256( previous_hash || header || row || row || ... )
+
+`previous_hash` is the 32 bytes of the wallet's seal before, or GENESIS, SHA-256 of the text `coffer-seal-1`, under its
+first. The header and each row are one line: values with a tab between, and a newline at the end.
+
+- Header: org_id, wallet_id, seq_from, seq_to and id of the seal, and its created_at in microseconds since 1970 (UTC).
+- Row: the columns of `ROW` in that order, in PostgreSQL's text format of COPY, UTF-8: NULL is `\N`; backslash, tab and
+  line breaks in a text are `\\`, `\t`, `\n`, `\r`; UUIDs are lower-case with hyphens; moments are microseconds; bytes
+  are lower-case hex. None of it hangs on a setting of the server.
+
+    (printf $PREVIOUS_HASH_IN_HEX | xxd -r -p; printf '%s\t%s\t%s\t%s\t%s\t%s\n' $ORG $WALLET $FROM $TO $ID $MICROS
+     psql -c "COPY (SELECT <ROW> FROM transactions WHERE org_id = '$ORG' AND wallet_id = '$WALLET'
+       AND seq BETWEEN $FROM AND $TO ORDER BY seq) TO STDOUT") | sha256sum
+
+`checksums` holds the CRC-32 of each row's line, four bytes each, highest first. They prove nothing: where the hash does
+not fit any more, they tell which row it is.
+"""
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from psycopg import Connection as Psycopg
+from psycopg import sql
+from sqlalchemy import Connection
+
+GENESIS = hashlib.sha256(b"coffer-seal-1").digest()
+MOST_ROWS = 1_000
+"""Of one seal; what holds them in memory holds no more."""
+
+ROW = """org_id, wallet_id, seq, id, CAST(extract(epoch FROM created_at) * 1000000 AS bigint), mode, type, amount,
+  balance_before, balance_after, origin, key, encode(body_hash, 'hex'), description, reason, actor_kind, actor_id, app,
+  member_id, payment_id"""
+
+_COPY = sql.SQL("""COPY (
+SELECT {row} FROM transactions
+WHERE (org_id, wallet_id, seq) >= ({first_org}, {first_wallet}, {first})
+  AND (org_id, wallet_id, seq) <= ({last_org}, {last_wallet}, {last})
+ORDER BY org_id, wallet_id, seq LIMIT {most}
+) TO STDOUT (ENCODING 'UTF8')""")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Line = bytes | bytearray | memoryview
+Place = tuple[UUID, UUID, int]
+"""Where a row stands in the order of all rows: organization, wallet, seq."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """A row of `ledger_seals`."""
+
+    org_id: UUID
+    wallet_id: UUID
+    seq_from: int
+    seq_to: int
+    id: UUID
+    created_at: datetime
+    previous_hash: bytes
+    hash: bytes
+    checksums: bytes
+
+    @property
+    def count(self) -> int:
+        return self.seq_to - self.seq_from + 1
+
+    @property
+    def first(self) -> Place:
+        return self.org_id, self.wallet_id, self.seq_from
+
+    @property
+    def last(self) -> Place:
+        return self.org_id, self.wallet_id, self.seq_to
+
+    def header(self) -> bytes:
+        micros = (self.created_at - _EPOCH) // timedelta(microseconds=1)
+        values = (self.org_id, self.wallet_id, self.seq_from, self.seq_to, self.id, micros)
+        return ("\t".join(map(str, values)) + "\n").encode()
+
+    def digest(self, lines: Sequence[Line]) -> bytes:
+        """What `hash` must be over these rows."""
+        return hashlib.sha256(b"".join((self.previous_hash, self.header(), *lines))).digest()
+
+
+def checksums(lines: Sequence[Line]) -> bytes:
+    return struct.pack(f">{len(lines)}I", *map(zlib.crc32, lines))
+
+
+def place_of(line: Line) -> Place:
+    org_id, wallet_id, seq, _ = bytes(line).split(b"\t", 3)
+    return UUID(org_id.decode()), UUID(wallet_id.decode()), int(seq)
+
+
+def id_of(line: Line) -> str:
+    return bytes(line).split(b"\t", 4)[3].decode()
+
+
+def lines(connection: Connection, first: Place, last: Place, *, most: int | None = None) -> Iterator[Line]:
+    """The lines of the rows from `first` to `last`, streamed in order; at most `most`.
+
+    Until the last one is taken or the iterator is closed, the connection does nothing else.
+    """
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, Psycopg)
+    values = dict(zip(("first_org", "first_wallet", "first", "last_org", "last_wallet", "last"), (*first, *last),
+                      strict=True))  # fmt: skip
+    query = _COPY.format(row=sql.SQL(ROW), most=sql.Literal(most), **{k: sql.Literal(v) for k, v in values.items()})
+    with driver.cursor() as cursor, cursor.copy(query) as copy:
+        yield from copy

@@ -1,0 +1,91 @@
+"""The newest seal of every wallet, bound into one value a day that the operator's log keeps outside the database.
+
+    head = SHA-256( line || line || ... )
+
+One line per wallet that had a seal at the moment, in order of organization and wallet: org_id, wallet_id, seq_to and
+the seal's hash in lower-case hex, tabs between and a newline at the end. Whoever rewrites the ledger and seals it anew
+cannot make the head that was logged.
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from psycopg import Connection as Psycopg
+from psycopg import sql
+from sqlalchemy import Connection, select
+
+from dashboard.core import clock
+from dashboard.core.db import db, require_org
+from dashboard.domain import audit
+from dashboard.domain.audit import SYSTEM
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry
+
+ACTION = "ledger.head_recorded"
+PAUSE = timedelta(minutes=10)
+"""After midnight: by then every seal that bears an earlier moment stands."""
+
+log = logging.getLogger(__name__)
+
+_HEADS = sql.SQL("""COPY (
+SELECT w.org_id, w.id, s.seq_to, encode(s.hash, 'hex') FROM wallets AS w CROSS JOIN LATERAL (
+  SELECT seq_to, hash FROM ledger_seals AS s
+  WHERE s.org_id = w.org_id AND s.wallet_id = w.id AND s.created_at <= {at} ORDER BY s.seq_from DESC LIMIT 1
+) AS s ORDER BY w.org_id, w.id
+) TO STDOUT""")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One value over the newest seals of `wallets` wallets as they stood at a moment."""
+
+    at: datetime
+    wallets: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.at.isoformat()} {self.wallets} wallets {self.hash}"
+
+
+def head(connection: Connection, at: datetime) -> Head:
+    """The head as of a moment (aware): the same whenever it is asked for, once PAUSE has passed."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, Psycopg)
+    digest, wallets = hashlib.sha256(), 0
+    with driver.cursor() as cursor, cursor.copy(_HEADS.format(at=sql.Literal(at))) as copy:
+        for line in copy:
+            digest.update(line)
+            wallets += 1
+    return Head(at, wallets, digest.hexdigest())
+
+
+def due() -> datetime | None:
+    """The last midnight (UTC) whose head is not recorded yet; None when it is, or the PAUSE has not passed."""
+    midnight = datetime.combine(clock.today(), time(), UTC)
+    newest = recorded()
+    if clock.now() < midnight + PAUSE or (newest and newest.at >= midnight):
+        return None
+    return midnight
+
+
+def record(at: datetime) -> Head:
+    """Log the head of a moment and keep it in the platform's trail; needs its open transaction."""
+    require_org(PLATFORM_ORG_ID)
+    found = head(db.session.connection(), at)
+    after: dict[str, Any] = {"at": at.isoformat(), "wallets": found.wallets, "hash": found.hash}
+    audit.record(PLATFORM_ORG_ID, by=SYSTEM, action=ACTION, object_kind="ledger", object_id=at.date().isoformat(),
+                 after=after)  # fmt: skip
+    log.info("ledger head", extra=after)
+    return found
+
+
+def recorded() -> Head | None:
+    """The newest head that was recorded."""
+    entry = db.session.scalars(
+        select(AuditEntry).filter_by(org_id=PLATFORM_ORG_ID, action=ACTION).order_by(AuditEntry.id.desc()).limit(1)
+    ).first()
+    if entry is None or entry.after is None:
+        return None
+    return Head(datetime.fromisoformat(entry.after["at"]), entry.after["wallets"], entry.after["hash"])

@@ -1,0 +1,193 @@
+"""Which slice of credit paid which row: a pure function of the ledger's order, told only where credit has a date.
+
+Debits burn promotional credit before paid, then by priority, the soonest date, age. What they take beyond all slices is
+debt, and the next credit pays it first. Between two credits the balance only falls, so that the row at which a slice
+ends is found by halving: settling costs by the number of credits, not of rows.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from dashboard.core import clock, ids
+from dashboard.core.db import db, in_transaction, require_org
+from dashboard.domain.funds import ledger_sql
+from dashboard.models import Wallet
+
+MOST_SLICES = 2_000
+"""How many slices one block opens at most."""
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+Reached = Callable[[int, int, int], tuple[int, int]]
+"""(first, last, balance) -> the first of these debits that leaves `balance` or less, and what it leaves."""
+
+
+@dataclass(slots=True)
+class Part:
+    """A slice and what is left of it."""
+
+    id: UUID
+    kind: str
+    priority: int
+    expires_at: datetime | None
+    opened_seq: int
+    remaining: int
+
+    @property
+    def turn(self) -> tuple[object, ...]:
+        """The order of burning."""
+        return self.kind != "promotional", self.priority, self.expires_at or _NEVER, self.opened_seq, self.id
+
+
+@dataclass(slots=True)
+class Burn:
+    part: Part
+    seq_from: int
+    seq_to: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A row that opened slices, and the balances around it."""
+
+    seq: int
+    before: int
+    after: int
+    parts: tuple[Part, ...]
+
+
+class Course:
+    """The slices while rows pass, from a settled row on. `burns` grows, one range for each slice and stretch."""
+
+    def __init__(self, seq: int, balance: int, parts: Iterable[Part], reached: Reached | None = None) -> None:
+        self.seq, self.balance = seq, balance
+        self.parts = sorted(parts, key=lambda part: part.turn)
+        self.burns: list[Burn] = []
+        self.touched: dict[UUID, Part] = {}
+        self._reached = reached
+
+    def spend(self, seq: int, balance: int) -> None:
+        """Pass the debits up to row `seq`, which leaves `balance`."""
+        first, at, last, amount = self.seq + 1, self.balance, seq, self.balance - balance
+        while amount > 0 and self.parts:
+            part = self.parts[0]
+            paid = min(part.remaining, amount)
+            amount, at = amount - paid, at - paid
+            end, left = (last, balance) if at == balance else self._end(first, last, at)
+            self._burn(part, first, end, paid)
+            first = end if left < at else end + 1
+        self.seq, self.balance = seq, balance
+
+    def open(self, credit: Credit) -> None:
+        """Pass a credit. What it owes from before is paid at its own row."""
+        debt = max(0, -self.balance)
+        self.parts = sorted([*self.parts, *credit.parts], key=lambda part: part.turn)
+        while debt > 0 and self.parts:
+            paid = min(self.parts[0].remaining, debt)
+            self._burn(self.parts[0], credit.seq, credit.seq, paid)
+            debt -= paid
+        self.seq, self.balance = credit.seq, credit.after
+
+    def pass_over(self, credits: Sequence[Credit]) -> None:
+        for credit in credits:
+            if credit.seq > self.seq + 1:
+                self.spend(credit.seq - 1, credit.before)
+            self.open(credit)
+
+    def _end(self, first: int, last: int, balance: int) -> tuple[int, int]:
+        return self._reached(first, last, balance) if self._reached else (last, balance)
+
+    def _burn(self, part: Part, first: int, last: int, amount: int) -> None:
+        """The last range of a slice goes on where it is still its turn."""
+        part.remaining -= amount
+        self.touched[part.id] = part
+        if not part.remaining:
+            self.parts.pop(0)
+        newest = self.burns[-1] if self.burns else None
+        if newest and newest.part is part and first > part.opened_seq != newest.seq_to:
+            newest.seq_to, newest.amount = last, newest.amount + amount
+        else:
+            self.burns.append(Burn(part, first, last, amount))
+
+
+def settle(org_id: UUID, wallet_id: UUID) -> bool:
+    """Tell the next block of the wallet's rows which slices paid them. True while more are left.
+
+    Needs a transaction that holds the wallet's lock. Again from the same row it does nothing.
+    """
+    if not in_transaction():
+        raise RuntimeError("settling needs a transaction")
+    require_org(org_id)
+    row, course, more = _course(org_id, wallet_id)
+    if course.seq > row.settled_seq:
+        keep(org_id, wallet_id, course.burns, list(course.touched.values()), course.seq, row.at)
+    return more
+
+
+def keep(org_id: UUID, wallet_id: UUID, burns: Sequence[Burn], touched: Sequence[Part], seq: int, at: datetime) -> None:
+    """Write what was settled up to row `seq`. Needs the wallet's lock."""
+    connection, names = db.session.connection(), {"org": org_id, "wallet": wallet_id}
+    if burns:
+        connection.execute(
+            ledger_sql.LEFT,
+            names | {"ids": [part.id for part in touched], "remaining": [part.remaining for part in touched]},
+        )
+        values = {
+            "at": at, "ids": [ids.new() for _ in burns], "grants": [burn.part.id for burn in burns],
+            "froms": [burn.seq_from for burn in burns], "tos": [burn.seq_to for burn in burns],
+            "amounts": [burn.amount for burn in burns],
+        }  # fmt: skip
+        connection.execute(ledger_sql.BURNT, names | values)
+    connection.execute(ledger_sql.SETTLED, names | {"settled": seq})
+
+
+def standing(wallet: Wallet) -> list[Part]:
+    """What is left of the wallet's slices now, in the order of burning. Reads only, and writes nothing down.
+
+    For wallets with a date. Slices beyond the first 2,000 that are not settled yet are not told apart.
+    """
+    _, course, _ = _course(wallet.org_id, wallet.id, telling=False)
+    return course.parts
+
+
+def _course(org_id: UUID, wallet_id: UUID, *, telling: bool = True) -> tuple[Row[Any], Course, bool]:
+    """The wallet's row, the course of its next block, and whether more follows."""
+    connection, names = db.session.connection(), {"org": org_id, "wallet": wallet_id}
+    row = connection.execute(ledger_sql.WALLET, names | {"at": clock.now()}).one()
+    settled = names | {"settled": row.settled_seq}
+
+    def reached(first: int, last: int, balance: int) -> tuple[int, int]:
+        values = names | {"lo": first, "hi": last, "balance": balance}
+        found = connection.execute(ledger_sql.REACHED, values).one()
+        return found.seq, found.balance_after
+
+    parts = [_part(one) for one in connection.execute(ledger_sql.OPEN, settled)]
+    course = Course(row.settled_seq, row.settled_balance, parts, reached if telling else None)
+    found = connection.execute(ledger_sql.CREDITED, settled | {"most": MOST_SLICES + 1}).all()
+    more = len(found) > MOST_SLICES
+    if more:  # a credit's slices stay together
+        found = [one for one in found if one.opened_seq != found[-1].opened_seq]
+    course.pass_over(_credits(found))
+    if not more and row.seq > course.seq:
+        course.spend(row.seq, row.balance)
+    return row, course, more
+
+
+def _credits(rows: Sequence[Row[Any]]) -> list[Credit]:
+    by_seq: dict[int, list[Row[Any]]] = {}
+    for row in rows:
+        by_seq.setdefault(row.opened_seq, []).append(row)
+    return [
+        Credit(seq, group[0].balance_before, group[0].balance_after, tuple(map(_part, group)))
+        for seq, group in by_seq.items()
+    ]
+
+
+def _part(row: Row[Any]) -> Part:
+    return Part(row.id, row.kind, row.priority, row.expires_at, row.opened_seq, row.remaining)

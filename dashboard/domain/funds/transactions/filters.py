@@ -1,0 +1,187 @@
+"""What a list of transactions is narrowed by, read strictly from a query string or a form."""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, or_
+
+from dashboard.core import ids, money
+from dashboard.core.errors import Invalid
+from dashboard.models import TRANSACTION_TYPES
+
+LONGEST_SEARCH = 200
+LONGEST_APP = 200
+MOST_WORDS = 10
+DIRECTIONS = ("in", "out")
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """`since` is inclusive, `until` exclusive. `min_micros` and `max_micros` bound the signed amount, the sizes it
+    without its sign. `q`: words in the description, or the exact id of a transaction."""
+
+    type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    q: str | None = None
+    app: str | None = None
+    member_id: UUID | None = None
+    min_micros: int | None = None
+    max_micros: int | None = None
+    min_size: int | None = None
+    max_size: int | None = None
+    direction: str | None = None
+    actor_id: UUID | None = None
+    only_of: UUID | None = None
+    """Nothing but what this person caused, as actor or as the member it was for."""
+
+    @classmethod
+    def of_days(cls, first: date | None, last: date | None, **others: Any) -> "Filters":
+        """The filters of whole UTC days, both inclusive."""
+        return cls(since=_midnight(first) if first else None, until=_after(last) if last else None, **others)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, str]) -> "Filters":
+        """From `type from to q app member_id actor_id direction min_micros max_micros` and, in credits, `min max`.
+
+        `from` and `to` are UTC days or RFC 3339 moments, both inclusive. What is empty filters nothing. Raises Invalid
+        with its field.
+        """
+        given = {name: value.strip() for name, value in values.items() if isinstance(value, str) and value.strip()}
+        found = cls(
+            type=_one_of(given, "type", TRANSACTION_TYPES),
+            since=_moment(given, "from"),
+            until=_moment(given, "to"),
+            q=_text(given, "q", LONGEST_SEARCH),
+            app=_text(given, "app", LONGEST_APP),
+            member_id=_uuid(given, "member_id"),
+            min_micros=_integer(given, "min_micros"),
+            max_micros=_integer(given, "max_micros"),
+            min_size=money.parse_credits(given["min"], field="min") if "min" in given else None,
+            max_size=money.parse_credits(given["max"], field="max") if "max" in given else None,
+            direction=_one_of(given, "direction", DIRECTIONS),
+            actor_id=_uuid(given, "actor_id"),
+        )
+        if found.since and found.until and found.since >= found.until:
+            raise Invalid("The range ends before it begins.", field="to")
+        _require_order(found.min_micros, found.max_micros, "max_micros", "The largest amount is below the smallest.")
+        _require_order(found.min_size, found.max_size, "max", "The largest amount is below the smallest.")
+        return found
+
+    @property
+    def from_day(self) -> date | None:
+        return self.since.date() if self.since else None
+
+    @property
+    def to_day(self) -> date | None:
+        """The last UTC day that is at least partly inside."""
+        return (self.until - timedelta(microseconds=1)).date() if self.until else None
+
+    @property
+    def id(self) -> UUID | None:
+        """The transaction that `q` names by its exact id."""
+        return ids.parse(self.q) if self.q and len(self.q) in (32, 36) else None
+
+    def conditions(self, row: Any) -> list[ColumnElement[bool]]:
+        """What a row must meet besides the days, as conditions on the entity `row`; none of them has an index."""
+        sized = func.abs(row.amount)
+        tests: list[tuple[Any, Callable[[Any, Any], ColumnElement[bool]], Any]] = [
+            (row.type, operator.eq, self.type),
+            (row.app, operator.eq, self.app),
+            (row.member_id, operator.eq, self.member_id),
+            (row.actor_id, operator.eq, self.actor_id),
+            (row.amount, operator.ge, self.min_micros),
+            (row.amount, operator.le, self.max_micros),
+            (sized, operator.ge, self.min_size),
+            (sized, operator.le, self.max_size),
+        ]
+        found = [test(column, value) for column, test, value in tests if value is not None]
+        if self.direction:
+            found.append(row.amount > 0 if self.direction == "in" else row.amount < 0)
+        if self.only_of:
+            found.append(or_(row.actor_id == self.only_of, row.member_id == self.only_of))
+        if self.q:
+            words = [row.description.icontains(word, autoescape=True) for word in self.q.split()[:MOST_WORDS]]
+            found.append(row.id == self.id if self.id else and_(*words))
+        return found
+
+    def moments(self, row: Any) -> list[ColumnElement[bool]]:
+        """The exact time as conditions on the entity `row`."""
+        found = [] if self.since is None else [row.created_at >= self.since]
+        return found if self.until is None else [*found, row.created_at < self.until]
+
+    @property
+    def whole_days(self) -> bool:
+        """Whether both ends are UTC midnights: then the days alone decide."""
+        return all(moment is None or moment.time() == time.min for moment in (self.since, self.until))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
+
+
+def _after(day: date) -> datetime:
+    return _midnight(day + timedelta(days=1))
+
+
+def _moment(given: dict[str, str], field: str) -> datetime | None:
+    text = given.get(field)
+    if text is None:
+        return None
+    try:
+        if len(text) > 40 or not text.isascii():
+            raise ValueError
+        if _DAY.fullmatch(text):
+            day = date.fromisoformat(text)
+            return _after(day) if field == "to" else _midnight(day)
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError
+        moment = moment.astimezone(UTC)
+        return moment + timedelta(microseconds=1) if field == "to" else moment
+    except (ValueError, OverflowError):
+        raise Invalid("Enter a day such as 2026-11-20, or a moment with its offset.", field=field) from None
+
+
+def _one_of(given: dict[str, str], field: str, allowed: tuple[str, ...]) -> str | None:
+    value = given.get(field)
+    if value is not None and value not in allowed:
+        raise Invalid(f"Choose one of: {', '.join(allowed)}.", field=field)
+    return value
+
+
+def _text(given: dict[str, str], field: str, longest: int) -> str | None:
+    value = given.get(field)
+    if value is not None and (len(value) > longest or "\x00" in value):
+        raise Invalid(f"Enter at most {longest} characters.", field=field)
+    return value
+
+
+def _uuid(given: dict[str, str], field: str) -> UUID | None:
+    value = given.get(field)
+    found = ids.parse(value) if value else None
+    if value and found is None:
+        raise Invalid("This is not an id.", field=field)
+    return found
+
+
+def _integer(given: dict[str, str], field: str) -> int | None:
+    value = given.get(field)
+    if value is None:
+        return None
+    if not _INTEGER.fullmatch(value):
+        raise Invalid("Enter a whole number of micros.", field=field)
+    return int(value)
+
+
+def _require_order(low: int | None, high: int | None, field: str, sentence: str) -> None:
+    if low is not None and high is not None and low > high:
+        raise Invalid(sentence, field=field)

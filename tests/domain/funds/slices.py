@@ -1,0 +1,57 @@
+"""A slow and simple book of slices to compare with: every row is passed one by one, everything is looked at anew."""
+
+from collections import defaultdict
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core.db import db
+from dashboard.models import CreditGrant, GrantBurn, Transaction, Wallet
+
+Paid = dict[int, dict[UUID, int]]
+"""Row -> slice -> what it paid of that row."""
+
+
+def naive(wallet: Wallet, upto: int) -> tuple[dict[UUID, int], Paid]:
+    """What is left of each slice opened up to row `upto`, and who paid which row."""
+    db.session.expire_all()
+    grants = {grant.id: grant for grant in db.session.scalars(select(CreditGrant).filter_by(wallet_id=wallet.id))}
+    left: dict[UUID, int] = {}
+    paid: Paid = defaultdict(lambda: defaultdict(int))
+    debt = 0
+    rows = db.session.scalars(select(Transaction).filter_by(wallet_id=wallet.id).order_by(Transaction.seq))
+    for row in rows.all()[:upto]:
+        owed, first = -row.amount, []
+        if row.amount > 0:
+            left |= {grant.id: grant.amount for grant in grants.values() if grant.transaction_id == row.id}
+            owed, debt = debt, 0
+        elif row.origin == "expiry":
+            first = [UUID(row.key)]
+        for grant_id in first or sorted(left, key=lambda one: turn(grants[one])):
+            part = min(left[grant_id], owed)
+            if part:
+                paid[row.seq][grant_id] += part
+            left[grant_id] -= part
+            owed -= part
+        debt += owed
+    return left, paid
+
+
+def turn(grant: CreditGrant) -> tuple[object, ...]:
+    far = grant.expires_at is None, grant.expires_at
+    return grant.kind == "paid", grant.priority, far[0], far[1] or 0, grant.opened_seq, grant.id
+
+
+def assert_settled(wallet: Wallet) -> None:
+    """The book in the database is the naive one, up to where it is settled."""
+    db.session.refresh(wallet)
+    left, paid = naive(wallet, wallet.settled_seq)
+    for grant in db.session.scalars(select(CreditGrant).filter_by(wallet_id=wallet.id)).all():
+        assert grant.remaining == left.get(grant.id, grant.amount)
+        burns = db.session.scalars(select(GrantBurn).filter_by(grant_id=grant.id)).all()
+        for burn in burns:
+            assert burn.amount == sum(
+                paid[seq][grant.id] for seq in range(burn.seq_from, burn.seq_to + 1) if seq in paid
+            )
+            assert paid[burn.seq_from][grant.id] > 0 < paid[burn.seq_to][grant.id]
+        assert sum(burn.amount for burn in burns) == sum(parts.get(grant.id, 0) for parts in paid.values())

@@ -1,0 +1,60 @@
+"""The audit trail: who, what, from where; written with the act and never changed."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from dashboard.core import logs
+from dashboard.core.db import db, transaction
+from dashboard.domain import audit
+from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry
+
+
+def entries() -> list[AuditEntry]:
+    return list(db.session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
+
+
+def record(action: str = "thing.done", by: Actor = SYSTEM) -> AuditEntry:
+    with transaction(PLATFORM_ORG_ID):
+        return audit.record(
+            PLATFORM_ORG_ID, by=by, action=action, object_kind="thing", object_id="1", before={"a": 1}, reason="because"
+        )
+
+
+def test_an_entry_knows_the_request_it_came_from(app: Flask) -> None:
+    with app.test_request_context("/", environ_base={"REMOTE_ADDR": "192.0.2.7"}):
+        app.preprocess_request()
+        made = record()
+        assert made.ip == "192.0.2.7"
+        assert made.request_id
+
+
+def test_an_entry_of_a_command_has_no_address(app_context: Flask) -> None:
+    logs.bind_job("test")
+    made = record()
+    assert (made.ip, made.actor_kind, made.actor_id, made.before, made.reason) == (
+        None, "system", None, {"a": 1}, "because",
+    )  # fmt: skip
+    assert made.request_id == logs.request_id()
+
+
+def fail_after_recording() -> None:
+    with transaction(PLATFORM_ORG_ID):
+        audit.record(PLATFORM_ORG_ID, by=SYSTEM, action="thing.done", object_kind="thing", object_id="1")
+        raise ZeroDivisionError
+
+
+def test_an_act_that_fails_leaves_no_entry(app_context: Flask) -> None:
+    with pytest.raises(ZeroDivisionError):
+        fail_after_recording()
+    assert entries() == []
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit_entries SET action = 'x'", "DELETE FROM audit_entries"])
+def test_entries_cannot_be_changed(app_context: Flask, change: str) -> None:
+    record()
+    with pytest.raises(DBAPIError), transaction(PLATFORM_ORG_ID):
+        db.session.execute(text(change))
+    assert [entry.action for entry in entries()] == ["thing.done"]
