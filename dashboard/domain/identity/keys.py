@@ -1,0 +1,209 @@
+"""Keys of programs: those of an organization (`cof_<mode>_<organization>_<secret>`) and of a person (`cofp_<secret>`).
+
+The organization's part leads to the tenant without a global look-up. Only the secret's digest is kept.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from dashboard.core import clock, crypto, ids
+from dashboard.core.db import db
+from dashboard.core.errors import Forbidden, Invalid, Unauthenticated
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity.permissions import PERSONAL_SCOPES, SCOPES
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken, User
+
+ORG_PREFIX = "cof_"
+PERSONAL_PREFIX = "cofp_"
+USED_EVERY = timedelta(minutes=1)
+LONGEST_NAME = 100
+LONGEST_TOKEN = 200
+SHOWN = 4
+LISTED = 500
+
+
+class InvalidKey(Unauthenticated):
+    code = "invalid_key"
+
+
+class ScopeTooWide(Forbidden):
+    code = "scope_too_wide"
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """`key` is shown once and cannot be read again."""
+
+    row: ApiKey
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class MadeToken:
+    """`key` is shown once and cannot be read again."""
+
+    row: PersonalToken
+    key: str
+
+
+def make(
+    org: Organization,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    mode: str,
+    by: Actor,
+    grantable: frozenset[str] = SCOPES,
+    made_by: UUID | None = None,
+    expires_at: datetime | None = None,
+) -> MadeKey:
+    """Make a key of the organization. Needs its transaction. `made_by` is the person behind it, None for a command.
+
+    `grantable` holds what its maker may give (`permissions.grantable`); all is for commands. Raises Invalid for odd
+    values, ScopeTooWide above what may be given.
+    """
+    secret = crypto.token()
+    row = ApiKey(
+        org_id=org.id,
+        name=_name(name),
+        prefix=f"{ORG_PREFIX}{mode}_…{secret[-SHOWN:]}",
+        secret_hash=crypto.digest(secret),
+        scopes=_scopes(scopes, grantable - PERSONAL_SCOPES),
+        mode=mode,
+        created_by=made_by,
+        expires_at=_future(expires_at),
+    )
+    db.session.add(row)
+    db.session.flush()
+    _record(row, by=by, action="key.made", after={"name": row.name, "scopes": row.scopes, "mode": mode})
+    return MadeKey(row, f"{ORG_PREFIX}{mode}_{org.id.hex}_{secret}")
+
+
+def make_personal(
+    user: User,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    by: Actor,
+    grantable: frozenset[str] = SCOPES,
+    expires_at: datetime | None = None,
+) -> MadeToken:
+    """Make a personal token: it never has more than its user at the moment it is used.
+
+    Needs the platform organization's transaction, where it is audited. Raises Invalid, ScopeTooWide.
+    """
+    secret = crypto.token()
+    row = PersonalToken(
+        user_id=user.id,
+        name=_name(name),
+        prefix=f"{PERSONAL_PREFIX}…{secret[-SHOWN:]}",
+        secret_hash=crypto.digest(secret),
+        scopes=_scopes(scopes, grantable),
+        expires_at=_future(expires_at),
+    )
+    db.session.add(row)
+    db.session.flush()
+    audit.record(
+        PLATFORM_ORG_ID, by=by, action="token.made", object_kind="personal_token", object_id=row.id,
+        after={"user": str(user.id), "name": row.name, "scopes": row.scopes},
+    )  # fmt: skip
+    return MadeToken(row, f"{PERSONAL_PREFIX}{secret}")
+
+
+def authenticate(key: str) -> ApiKey | PersonalToken:
+    """The living row of a key, with its `organization` or `user`. Raises InvalidKey, the same for every reason."""
+    row = _find(key) if len(key) <= LONGEST_TOKEN and key.isascii() else None
+    if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= clock.now()):
+        raise InvalidKey("This key is not valid. It may have been revoked or have expired.")
+    if isinstance(row, PersonalToken) and not row.user.is_active:
+        raise InvalidKey("This key is not valid. It may have been revoked or have expired.")
+    return row
+
+
+def due(row: ApiKey | PersonalToken) -> bool:
+    """Whether `used` would write: once a minute is enough."""
+    return row.last_used_at is None or row.last_used_at < clock.now() - USED_EVERY
+
+
+def used(row: ApiKey | PersonalToken, *, ip: str | None) -> None:
+    """Note the use. Needs a transaction, of the key's organization where it has one."""
+    row.last_used_at = clock.now()
+    row.last_used_ip = ip
+
+
+def of_org(org_id: UUID, *, made_by: UUID | None = None) -> list[ApiKey]:
+    """The keys, or those that one person made: working ones first, then revoked ones, each newest first; up to 500."""
+    query = select(ApiKey).filter_by(org_id=org_id).order_by(ApiKey.revoked_at.is_not(None), ApiKey.id.desc())
+    return list(db.session.scalars((query.filter_by(created_by=made_by) if made_by else query).limit(LISTED)))
+
+
+def makers(rows: Iterable[ApiKey]) -> dict[UUID, User]:
+    """Who made these keys, by the person's id; none for keys made by command."""
+    wanted = {row.created_by for row in rows if row.created_by}
+    return {user.id: user for user in db.session.scalars(select(User).where(User.id.in_(wanted)))} if wanted else {}
+
+
+def find(org_id: UUID, key_id: UUID) -> ApiKey | None:
+    return db.session.scalar(select(ApiKey).filter_by(org_id=org_id, id=key_id))
+
+
+def revoke(row: ApiKey, *, by: Actor) -> ApiKey:
+    """End a key at once. Needs its organization's transaction. A revoked one stays as it is."""
+    if row.revoked_at is None:
+        row.revoked_at = clock.now()
+        _record(row, by=by, action="key.revoked", before={"name": row.name})
+    return row
+
+
+def _find(key: str) -> ApiKey | PersonalToken | None:
+    fresh = {"populate_existing": True}
+    if key.startswith(PERSONAL_PREFIX):
+        secret = crypto.digest(key.removeprefix(PERSONAL_PREFIX))
+        tokens = (
+            select(PersonalToken).where(PersonalToken.secret_hash == secret).options(joinedload(PersonalToken.user))
+        )
+        return db.session.scalar(tokens, execution_options=fresh)
+    prefix, mode, org, secret_text = [*key.split("_", 3), "", "", ""][:4]
+    if f"{prefix}_" != ORG_PREFIX or len(org) != 32 or (org_id := ids.parse(org)) is None:
+        return None
+    return db.session.scalar(
+        select(ApiKey)
+        .where(ApiKey.org_id == org_id, ApiKey.secret_hash == crypto.digest(secret_text), ApiKey.mode == mode)
+        .options(joinedload(ApiKey.organization)),
+        execution_options=fresh,
+    )
+
+
+def _name(name: str) -> str:
+    name = " ".join(name[: LONGEST_NAME + 1].split())
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise Invalid(f"Enter a name of 1 to {LONGEST_NAME} characters.", field="name")
+    return name
+
+
+def _scopes(scopes: Iterable[str], grantable: frozenset[str]) -> list[str]:
+    wanted = sorted(set(scopes))
+    if not wanted:
+        raise Invalid("Choose at least one scope.", field="scopes")
+    if unknown := [scope for scope in wanted if scope not in SCOPES]:
+        raise Invalid(f"There is no scope {unknown[0][:40]}.", field="scopes")
+    if wider := [scope for scope in wanted if scope not in grantable]:
+        raise ScopeTooWide(f"You may not give the scope {wider[0]}: a key never has more than its maker.")
+    return wanted
+
+
+def _future(moment: datetime | None) -> datetime | None:
+    if moment is not None and moment <= clock.now():
+        raise Invalid("The key would have expired already.", field="expires_at")
+    return moment
+
+
+def _record(row: ApiKey, *, by: Actor, action: str, **values: Any) -> None:
+    audit.record(row.org_id, by=by, action=action, object_kind="api_key", object_id=row.id, **values)

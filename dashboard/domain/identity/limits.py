@@ -1,0 +1,75 @@
+"""How often something may be tried. Counted in PostgreSQL: right across processes, and with Redis away."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, text
+
+from dashboard.core import clock, crypto
+from dashboard.core.db import db
+from dashboard.models import RateBucket
+
+KEPT = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` times in any `seconds`, to within the approximation of two fixed windows."""
+
+    name: str
+    most: int
+    seconds: int
+
+
+SIGN_IN_ACCOUNT = Limit("sign-in-account", 10, 15 * 60)
+SIGN_IN_IP = Limit("sign-in-ip", 100, 15 * 60)
+SIGN_UP_IP = Limit("sign-up-ip", 60, 60 * 60)
+
+# The count stops just above the limit, so that hammering on does not lengthen the wait.
+_TAKE = text("""
+INSERT INTO rate_buckets AS b (key, window_start, count) VALUES (:key, :start, 1)
+ON CONFLICT (key, window_start) DO UPDATE SET count = least(b.count + 1, :most + 1)
+RETURNING count, coalesce((SELECT count FROM rate_buckets WHERE key = :key AND window_start = :previous), 0) AS before
+""")
+_GIVE_BACK = text("UPDATE rate_buckets SET count = greatest(count - 1, 0) WHERE key = :key AND window_start = :start")
+
+
+def exceeded(limit: Limit, *subject: str) -> int | None:
+    """Count one try of `subject` (stored as a digest); the seconds to wait, or None within the limit.
+
+    Needs a transaction, which must commit for the try to count: refuse after it, not in it.
+    """
+    now = clock.now().timestamp()
+    start = now - now % limit.seconds
+    row = db.session.execute(
+        _TAKE,
+        {
+            "key": _key(limit, subject),
+            "start": _moment(start),
+            "previous": _moment(start - limit.seconds),
+            "most": limit.most,
+        },
+    ).one()
+    elapsed = (now - start) / limit.seconds
+    if row.count + row.before * (1 - elapsed) <= limit.most:
+        return None
+    return max(1, round(start + limit.seconds - now))
+
+
+def give_back(limit: Limit, *subject: str) -> None:
+    """Undo one `exceeded` of this window: the try turned out to be right. Needs a transaction."""
+    now = clock.now().timestamp()
+    db.session.execute(_GIVE_BACK, {"key": _key(limit, subject), "start": _moment(now - now % limit.seconds)})
+
+
+def purge() -> None:
+    """Forget windows that no limit looks at any more. Needs a transaction."""
+    db.session.execute(delete(RateBucket).where(RateBucket.window_start < clock.now() - KEPT))
+
+
+def _key(limit: Limit, subject: tuple[str, ...]) -> str:
+    return f"{limit.name}:{crypto.digest(chr(0).join(subject)).hex()[:32]}"
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,117 @@
+"""Organizations: made with their slug, their owner and both dollar wallets, and found by slug or id."""
+
+import re
+import secrets
+import unicodedata
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from dashboard.core.db import db
+from dashboard.core.errors import Conflict
+from dashboard.core.money import Micros
+from dashboard.domain import audit
+from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.domain.funds import ledger
+from dashboard.models import Membership, Organization, OrgDirectory, User, Wallet
+
+MODES = ("test", "live")
+LONGEST_SLUG = 40
+SLUG_TRIES = 8
+WELCOME_ORIGIN = "signup"
+
+
+class SlugTaken(Conflict):
+    code = "slug_taken"
+
+
+def make_personal(user: User, *, org_id: UUID, by: Actor) -> Organization:
+    """The person's own organization. Needs the transaction of `org_id` (a new id)."""
+    org = Organization(id=org_id, name=user.name, slug="", kind="personal", timezone=user.timezone)
+    return _make(org, owner=user, by=by, slug=None)
+
+
+def make_team(name: str, *, org_id: UUID, owner: User, by: Actor, slug: str | None = None) -> Organization:
+    """A team's organization. Needs the transaction of `org_id` (a new id). Raises SlugTaken for a `slug` in use."""
+    org = Organization(id=org_id, name=name, slug="", kind="team", timezone=owner.timezone)
+    return _make(org, owner=owner, by=by, slug=slug)
+
+
+def welcome(org: Organization, user: User, *, mode: str, micros: Micros) -> None:
+    """Grant the initial credits, once per person for ever. Needs the organization's transaction. 0 grants nothing."""
+    if micros:
+        ledger.post(
+            wallet(org.id, mode),
+            type="admin_grant",
+            amount=micros,
+            origin=WELCOME_ORIGIN,
+            key=str(user.id),
+            by=SYSTEM,
+            description="Welcome credits",
+            slices=[ledger.Slice("promotional", WELCOME_ORIGIN, micros)],
+        )
+
+
+def by_slug(slug: str) -> Organization | None:
+    return db.session.scalar(
+        select(Organization).join(OrgDirectory, OrgDirectory.org_id == Organization.id).where(OrgDirectory.slug == slug)
+    )
+
+
+def by_id(org_id: UUID) -> Organization | None:
+    return db.session.get(Organization, org_id)
+
+
+def personal_of(user_id: UUID) -> Organization | None:
+    """The person's own organization; None for platform managers, who have none."""
+    return db.session.scalar(
+        select(Organization)
+        .join(Membership, Membership.org_id == Organization.id)
+        .where(Organization.kind == "personal", Membership.user_id == user_id, Membership.removed_at.is_(None))
+    )
+
+
+def wallet(org_id: UUID, mode: str, unit: str = "usd") -> Wallet:
+    """The organization's own wallet of a mode; it is made with the organization, so there is one."""
+    return db.session.scalars(select(Wallet).filter_by(org_id=org_id, mode=mode, unit=unit)).one()
+
+
+def slug_of(name: str) -> str:
+    """A readable part of an address: lower-case ASCII letters and digits, joined by hyphens."""
+    plain = unicodedata.normalize("NFKD", name[:200]).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain)[:LONGEST_SLUG].strip("-") or "org"
+
+
+def _make(org: Organization, *, owner: User, by: Actor, slug: str | None) -> Organization:
+    org.slug = slug or slug_of(org.name)
+    db.session.add(org)
+    db.session.flush()
+    _enter_directory(org, fixed=slug is not None)
+    db.session.add_all([Wallet(org_id=org.id, mode=mode) for mode in MODES])
+    db.session.add(Membership(org_id=org.id, user_id=owner.id, role="owner"))
+    audit.record(
+        org.id,
+        by=by,
+        action="organization.made",
+        object_kind="organization",
+        object_id=org.id,
+        after={"slug": org.slug, "kind": org.kind, "owner": str(owner.id)},
+    )
+    db.session.flush()
+    return org
+
+
+def _enter_directory(org: Organization, *, fixed: bool) -> None:
+    """Take a free slug. Two of one name at once: the second waits here and takes another."""
+    wanted = org.slug
+    for _ in range(SLUG_TRIES):
+        entry = (
+            insert(OrgDirectory).values(org_id=org.id, slug=org.slug).on_conflict_do_nothing(index_elements=["slug"])
+        )
+        if db.session.execute(entry.returning(OrgDirectory.org_id)).first():
+            return
+        if fixed:
+            break
+        org.slug = f"{wanted}-{secrets.token_hex(2)}"
+    raise SlugTaken(f"The address {wanted} is taken.")

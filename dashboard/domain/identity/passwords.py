@@ -1,0 +1,80 @@
+"""Passwords: Argon2id, with a bound on how many are hashed at once so that sign-ins cannot starve everything else."""
+
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from dashboard.config import settings
+from dashboard.core.errors import Invalid, Unavailable
+
+SHORTEST = 8
+LONGEST = 200
+WAIT_SECONDS = 10
+
+# Gunicorn runs two processes, so half of the cores each.
+_slots = threading.BoundedSemaphore(max(1, (os.cpu_count() or 2) // 2))
+
+
+class WeakPassword(Invalid):
+    code = "weak_password"
+
+
+def check(password: str, *, email: str) -> None:
+    """Raises WeakPassword. Length is what counts; there are no rules about kinds of characters."""
+    if len(password) < SHORTEST:
+        raise WeakPassword(f"Use at least {SHORTEST} characters.", field="password")
+    if len(password) > LONGEST:
+        raise WeakPassword(f"Use at most {LONGEST} characters.", field="password")
+    if password.lower() in (email, email.partition("@")[0]) or len(set(password)) < 3:
+        raise WeakPassword("This password is too easy to guess.", field="password")
+
+
+def hashed(password: str) -> str:
+    """Takes tens of milliseconds: call it outside a transaction. Raises Unavailable when too many wait."""
+    with _slot():
+        return _hasher(settings().password_hashing).hash(password)
+
+
+def matches(password_hash: str | None, password: str) -> bool:
+    """Whether `password` is the one. Without a hash (no such user) it does the same work and answers no."""
+    profile = settings().password_hashing
+    if len(password) > LONGEST:
+        password, password_hash = "", None
+    with _slot():
+        try:
+            _hasher(profile).verify(password_hash or _nobodys(profile), password)
+        except (VerificationError, InvalidHashError):
+            return False
+    return bool(password_hash)
+
+
+def outdated(password_hash: str) -> bool:
+    """Whether the hash was made with other parameters than today's."""
+    return _hasher(settings().password_hashing).check_needs_rehash(password_hash)
+
+
+@contextmanager
+def _slot() -> Iterator[None]:
+    if not _slots.acquire(timeout=WAIT_SECONDS):
+        raise Unavailable("Too many people sign in at once. Try again.", code="busy")
+    try:
+        yield
+    finally:
+        _slots.release()
+
+
+@functools.cache
+def _hasher(profile: str) -> PasswordHasher:
+    if profile == "cheap":
+        return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+
+
+@functools.cache
+def _nobodys(profile: str) -> str:
+    return _hasher(profile).hash("nobody's password")

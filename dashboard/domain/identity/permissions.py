@@ -1,0 +1,189 @@
+"""Who may do what: one table, from which guards, pages and the API read; and what an organization's state stops.
+
+Strangers get 404, as if there were nothing; the wrong role or scope gets 403.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dashboard.core.errors import Forbidden, NotFound
+from dashboard.domain.audit import Actor
+from dashboard.models import ApiKey, Organization, PersonalToken, User
+
+ROLES = ("owner", "admin", "member", "viewer")
+_LEADS = frozenset({"owner", "admin"})
+_READERS = frozenset({"owner", "admin", "viewer"})
+_SPENDERS = frozenset({"owner", "admin", "member"})
+_ALL = frozenset(ROLES)
+_NOBODY: frozenset[str] = frozenset()
+
+
+class Verb(StrEnum):
+    READ_BALANCE = "read_balance"
+    READ_OWN_ROWS = "read_own_rows"
+    READ_LEDGER = "read_ledger"
+    READ_PAYMENTS = "read_payments"
+    READ_CATALOG = "read_catalog"
+    READ_MEMBERS = "read_members"
+    READ_AUDIT = "read_audit"
+    BUY = "buy"
+    CHARGE = "charge"
+    DEPOSIT = "deposit"
+    GRANT = "grant"
+    MANAGE_CATALOG = "manage_catalog"
+    MANAGE_OWN_CATALOG = "manage_own_catalog"
+    MANAGE_KEYS = "manage_keys"
+    MANAGE_OWN_KEYS = "manage_own_keys"
+    PLATFORM_READ = "platform_read"
+    PLATFORM_GRANT = "platform_grant"
+
+
+class Act(StrEnum):
+    """What an organization's state may stop."""
+
+    READ = "read"
+    SPEND = "spend"
+    BUY = "buy"
+    MEMBERS = "members"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`roles` on a page, `token_roles` with a personal token, `scope` of a key or token, `operator` for managers."""
+
+    roles: frozenset[str] = _NOBODY
+    scope: str | None = None
+    operator: bool = False
+    token_roles: frozenset[str] | None = None
+
+
+TABLE: dict[Verb, Rule] = {
+    Verb.READ_BALANCE: Rule(_ALL, "wallet:read", operator=True),
+    Verb.READ_OWN_ROWS: Rule(_ALL, "wallet:read", operator=True),
+    Verb.READ_LEDGER: Rule(_READERS, "wallet:read", operator=True),
+    Verb.READ_PAYMENTS: Rule(_READERS, "payments:read", operator=True),
+    Verb.READ_CATALOG: Rule(_ALL, "catalog:read", operator=True),
+    Verb.READ_MEMBERS: Rule(_ALL, "members:write", operator=True),
+    Verb.READ_AUDIT: Rule(_READERS, "audit:read", operator=True),
+    Verb.BUY: Rule(_LEADS, "checkout:create"),
+    Verb.CHARGE: Rule(_NOBODY, "wallet:charge", token_roles=_SPENDERS),
+    Verb.DEPOSIT: Rule(_NOBODY, "wallet:deposit", operator=True),
+    Verb.GRANT: Rule(_NOBODY, "platform:grant", operator=True),
+    Verb.MANAGE_CATALOG: Rule(_NOBODY, "platform:grant", operator=True),
+    Verb.MANAGE_OWN_CATALOG: Rule(_LEADS, "catalog:write"),  # of a self-funded organization
+    Verb.MANAGE_KEYS: Rule(_LEADS, operator=True),
+    Verb.MANAGE_OWN_KEYS: Rule(_ALL, operator=True),
+    Verb.PLATFORM_READ: Rule(_NOBODY, "platform:read", operator=True),
+    Verb.PLATFORM_GRANT: Rule(_NOBODY, "platform:grant", operator=True),
+}
+
+PLATFORM_VERBS = frozenset({Verb.PLATFORM_READ, Verb.PLATFORM_GRANT, Verb.MANAGE_CATALOG})
+"""Of the platform itself: nobody is a stranger to it."""
+
+OPERATOR_SCOPES = frozenset(
+    {"wallet:deposit", "usage:void", "prices:write", "rules:platform", "platform:read", "platform:grant"}
+)
+"""They create value or lower what is owed: a manager or a command gives them, never an organization."""
+
+_READING = frozenset({"wallet:read", "usage:read", "payments:read", "catalog:read"})
+_SPENDING = frozenset({"wallet:charge", "holds:write", "usage:write"})
+_LEADING = frozenset({"checkout:create", "catalog:write", "rules:write", "members:write", "audit:read"})
+
+PERSONAL_SCOPES = frozenset({"org:admin"})
+SCOPES = _READING | _SPENDING | _LEADING | OPERATOR_SCOPES | PERSONAL_SCOPES
+"""Every scope there is."""
+
+_GIVEN_BY_ROLE: dict[str, frozenset[str]] = {
+    "owner": _READING | _SPENDING | _LEADING,
+    "admin": _READING | _SPENDING | _LEADING,
+    # A member sees own rows only, which a key of the organization cannot tell apart.
+    "member": _SPENDING | {"catalog:read"},
+    "viewer": _READING | {"audit:read"},
+}
+
+
+class OrgSuspended(Forbidden):
+    code = "org_suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, with what rights in the organization at hand.
+
+    `role` is None for strangers, keys and operators; `scopes` is None for a person at a page; `operator` is a platform
+    manager; `key` an organization's own key, whose scopes alone decide.
+    """
+
+    actor: Actor
+    role: str | None = None
+    scopes: frozenset[str] | None = None
+    operator: bool = False
+    key: bool = False
+
+    @property
+    def stranger(self) -> bool:
+        """Whether the organization does not exist for them."""
+        return self.role is None and not self.operator and not self.key
+
+
+def of_person(user: User, role: str | None) -> Caller:
+    """A person at a page; `role` is theirs in the organization at hand."""
+    return Caller(actor_of(user, role), role, operator=user.is_manager)
+
+
+def of_token(token: PersonalToken, user: User, role: str | None) -> Caller:
+    """A personal token: its user's present rights, as far as its scopes go."""
+    return Caller(actor_of(user, role), role, frozenset(token.scopes), operator=user.is_manager)
+
+
+def of_key(key: ApiKey) -> Caller:
+    """An organization's key, in its own organization."""
+    return Caller(Actor("key", key.id), scopes=frozenset(key.scopes), key=True)
+
+
+def actor_of(user: User, role: str | None = None) -> Actor:
+    """A manager outside an organization of their own acts as `manager`, everyone else as `user`."""
+    return Actor("manager" if user.is_manager and role is None else "user", user.id)
+
+
+def allowed(verb: Verb, caller: Caller) -> bool:
+    """Whether the table lets `caller` do `verb`; the organization's state is a question of its own."""
+    rule = TABLE[verb]
+    if caller.scopes is not None and rule.scope not in caller.scopes:
+        return False
+    if caller.key:
+        return True
+    roles = rule.token_roles if caller.scopes is not None and rule.token_roles is not None else rule.roles
+    return caller.role in roles or (caller.operator and rule.operator)
+
+
+def require(verb: Verb, caller: Caller) -> None:
+    """Raises NotFound for a stranger to the organization, Forbidden for the wrong role or scope."""
+    if not allowed(verb, caller):
+        if caller.stranger and verb not in PLATFORM_VERBS:
+            raise NotFound
+        raise Forbidden(_refusal(verb, caller))
+
+
+def require_state(act: Act, org: Organization, *, operator: bool = False) -> None:
+    """Raises NotFound for a closed organization (operators may read it), OrgSuspended where a suspension stops it."""
+    if org.closed_at is not None and not (operator and act is Act.READ):
+        raise NotFound
+    if org.suspended_at is not None and act is not Act.READ:
+        raise OrgSuspended("This organization is suspended. Nothing was changed.")
+
+
+def grantable(caller: Caller) -> frozenset[str]:
+    """The scopes `caller` may give to a key of the organization: never more than their own."""
+    own = _GIVEN_BY_ROLE.get(caller.role or "", _NOBODY)
+    if caller.operator:
+        own |= SCOPES - PERSONAL_SCOPES
+    return own if caller.scopes is None else own & caller.scopes
+
+
+def _refusal(verb: Verb, caller: Caller) -> str:
+    rule = TABLE[verb]
+    if caller.scopes is not None and rule.scope and rule.scope not in caller.scopes:
+        return f"This key lacks the scope {rule.scope}."
+    may = [role for role in ROLES if role in rule.roles]
+    return f"This needs the role {' or '.join(may)}." if may else "This is for platform managers and keys alone."

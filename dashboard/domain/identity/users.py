@@ -1,0 +1,85 @@
+"""People: who they are, whether they may sign in, and whether they run the platform."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from dashboard.core import clock
+from dashboard.core.db import db
+from dashboard.core.errors import Invalid
+from dashboard.models import User
+
+LONGEST_EMAIL = 254
+LONGEST_NAME = 100
+STANDARD = "standard"
+MANAGER = "platform_manager"
+
+
+class EmailTaken(Invalid):
+    code = "email_taken"
+
+
+def by_email(email: str) -> User | None:
+    """Case does not matter."""
+    if len(email) > LONGEST_EMAIL or "\x00" in email:  # PostgreSQL refuses text with a NUL
+        return None
+    return db.session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
+
+
+def by_id(user_id: UUID) -> User | None:
+    return db.session.get(User, user_id)
+
+
+def add(*, email: str, name: str, password_hash: str, verified: bool, manager: bool = False) -> User:
+    """Make a person. Needs a transaction. Raises EmailTaken, Invalid."""
+    user = User(
+        email=checked_email(email),
+        name=checked_name(name),
+        password_hash=password_hash,
+        platform_role=MANAGER if manager else STANDARD,
+        email_verified_at=clock.now() if verified else None,
+    )
+    if by_email(user.email) is not None:
+        raise _taken()
+    db.session.add(user)
+    try:
+        db.session.flush()
+    except IntegrityError:  # someone else was quicker; the address is all that can collide
+        raise _taken() from None
+    return user
+
+
+def checked_email(email: str) -> str:
+    """The address in lower case. Raises Invalid. Asks no name server: a mail proves an address, no look-up."""
+    try:
+        # `test_environment` lets the reserved domain `.test` of demos pass and asks no name server.
+        found = validate_email(email[: LONGEST_EMAIL + 1].strip(), test_environment=True)
+    except EmailNotValidError:
+        raise Invalid("Enter an e-mail address such as ada@example.com.", field="email") from None
+    return found.normalized.lower()
+
+
+def checked_name(name: str) -> str:
+    name = " ".join(name[: LONGEST_NAME + 1].split())
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise Invalid(f"Enter a name of 1 to {LONGEST_NAME} characters.", field="name")
+    return name
+
+
+def opened(user: User, org_id: UUID) -> None:
+    """Remember the organization last opened, where the next sign-in leads. Needs a transaction."""
+    user.last_org_id = org_id
+
+
+def seen(user_id: UUID, *, at_most_every: timedelta) -> None:
+    """Note that the person is there. Needs a transaction."""
+    now = clock.now()
+    stale = User.last_seen_at.is_(None) | (User.last_seen_at < now - at_most_every)
+    db.session.execute(update(User).where(User.id == user_id, stale).values(last_seen_at=now))
+
+
+def _taken() -> EmailTaken:
+    return EmailTaken("There is an account with this address already. Sign in instead.", field="email")
