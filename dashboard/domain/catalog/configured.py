@@ -1,0 +1,94 @@
+"""The one pack that the settings name: made from them, and again where they differ."""
+
+import logging
+from dataclasses import replace
+
+from sqlalchemy import select
+
+from dashboard.config import settings
+from dashboard.core.db import db, lock, transaction
+from dashboard.core.errors import Invalid
+from dashboard.core.money import MICROS_PER_CENT
+from dashboard.domain.audit import SYSTEM
+from dashboard.domain.catalog.products import Offer, add_version, configured_source, create, newest
+from dashboard.domain.catalog.terms import NAME_LIMIT, Terms, check_words
+from dashboard.models import PLATFORM_ORG_ID, Organization, Product
+from dashboard.providers.base import Price, Provider, ProviderError, ProviderRefused
+
+log = logging.getLogger(__name__)
+
+
+def ensure_configured(provider: Provider) -> None:
+    """Make the pack that the settings name, if they name one and it is missing or differs.
+
+    Opens its own transaction, after asking the provider for the price; call it where none is open. Raises
+    ProviderError: ProviderRefused where that price can never be sold.
+    """
+    source = configured_source()
+    if not source:
+        return
+    known, payment = _known(source), settings().payment
+    if payment.provider == "stripe":
+        if known:
+            return
+        price = _price(provider, str(payment.stripe.price_id))
+        wanted = Terms(price.unit_amount_minor, price.unit_amount_minor * MICROS_PER_CENT, currency=price.currency)
+    else:
+        price, micros = None, payment.dummy.amount_micros
+        wanted = Terms(-(-micros // MICROS_PER_CENT), micros)
+        if known and _same(known, wanted):
+            return
+    with transaction(org=PLATFORM_ORG_ID):
+        _save(source, price, wanted)
+
+
+def configured_problem(provider: Provider) -> str | None:
+    """`ensure_configured` for those who go on without that pack: what keeps it off sale, None when nothing does."""
+    try:
+        ensure_configured(provider)
+    except ProviderError as error:
+        log.warning("the configured pack is not on sale", extra={"code": error.code, "reason": error.detail})
+        return error.detail
+    return None
+
+
+def _known(source: str) -> Offer | None:
+    row = db.session.execute(newest(PLATFORM_ORG_ID).where(Product.source == source).limit(1)).first()
+    return Offer(*row) if row else None
+
+
+def _same(offer: Offer, wanted: Terms) -> bool:
+    known = Terms.of(offer.version)
+    return replace(known, price_minor=wanted.price_minor, grant_micros=wanted.grant_micros) == known
+
+
+def _price(provider: Provider, price_id: str) -> Price:
+    """The price that the settings name. Raises ProviderError, with a sentence for whoever wrote the settings."""
+    try:
+        price = provider.read_price(price_id)
+        if not price.active:
+            raise ProviderRefused("It is archived.", "price_archived")
+        Terms(price.unit_amount_minor, 1, currency=price.currency).check()
+        check_words(price.product_name[:NAME_LIMIT], "")
+    except (ProviderRefused, Invalid) as error:
+        raise ProviderRefused(f"The price {price_id} cannot be sold. {error.detail}", error.code) from None
+    return price
+
+
+def _save(source: str, price: Price | None, wanted: Terms) -> None:
+    lock(select(Organization).filter_by(id=PLATFORM_ORG_ID))  # two first visitors make one product
+    known = _known(source)
+    if known:
+        if not _same(known, wanted):
+            add_version(known.product, known.version.number + 1, wanted)
+        return
+    create(
+        PLATFORM_ORG_ID,
+        name=price.product_name[:NAME_LIMIT] if price else "Dummy credits",
+        price_minor=wanted.price_minor,
+        grant_micros=wanted.grant_micros,
+        currency=wanted.currency,
+        source=source,
+        provider_price_id=price.id if price else None,
+        by=SYSTEM,
+    )

@@ -1,0 +1,102 @@
+"""How one version stands at the provider: asked, made, found again, compared, ended. Writes nothing of ours."""
+
+from dataclasses import dataclass
+
+from dashboard.domain.catalog.products import Offer
+from dashboard.models import Product, ProductVersion, ProviderPrice
+from dashboard.providers.base import Price, PriceOrder, Provider, ProviderRefused
+
+MISSING, NOT_FIXED = "resource_missing", "price_not_fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a version stands at the provider after it was looked at; `soon`: it could not be, so again before long."""
+
+    state: str
+    price: Price | None = None
+    problem: str | None = None
+    soon: bool = False
+
+
+def keep(row: ProviderPrice, offer: Offer, provider: Provider) -> Standing:
+    """A version on sale: its price is made, found again or compared."""
+    version, product = offer.version, offer.product
+    if row.state == "wanted" and version.provider_price_id is None:
+        price: Price | None = _made(row, product, version, provider)
+    else:
+        price, problem = _read(str(row.price_ref), provider)
+        if problem:
+            return Standing("drift", problem=problem)
+    assert price
+    if difference := _difference(version, price):
+        return Standing("drift", price, difference)
+    ours = (product.name, product.description)
+    if version.provider_price_id is None and (price.product_name, price.product_description) != ours:
+        provider.name_product(price.product_id, name=product.name, description=product.description)
+    return Standing("ready", price)
+
+
+def _made(row: ProviderPrice, product: Product, version: ProductVersion, provider: Provider) -> Price:
+    """Ours at the provider: found again where an answer was lost, switched on again, or new."""
+    found = _found(version, provider)
+    if found is not None and _money(found) == (version.price_minor, version.currency):
+        return found if found.active else provider.switch_price(found.id, active=True)
+    # A price that differs or is gone is replaced: another act than making the first one, so with a key of its own.
+    replaced = found.id if found else row.price_ref or ""
+    made = provider.make_price(
+        PriceOrder(
+            org_id=version.org_id, product_id=product.id, version_id=version.id, mode=row.mode, name=product.name,
+            description=product.description, unit_amount_minor=version.price_minor, currency=version.currency,
+            lookup_key=_lookup_key(version), idempotency_key=f"price:{version.org_id}:{version.id}:{replaced}",
+        )
+    )  # fmt: skip
+    if found is not None:
+        provider.switch_price(found.id, active=False)
+    return made
+
+
+def end(row: ProviderPrice, version: ProductVersion, provider: Provider) -> Standing:
+    """A version that is no longer sold: its price ends. One that the settings name is not ours to end."""
+    if version.provider_price_id is not None:
+        return Standing("archived")
+    price = _read(row.price_ref, provider)[0] if row.price_ref else _found(version, provider)
+    if price is not None and price.active:
+        price = provider.switch_price(price.id, active=False)
+    return Standing("archived", price)
+
+
+def _read(price_ref: str, provider: Provider) -> tuple[Price | None, str]:
+    try:
+        return provider.read_price(price_ref), ""
+    except ProviderRefused as error:
+        if error.code == MISSING:
+            return None, f"The price {price_ref} is no longer there."
+        if error.code == NOT_FIXED:
+            return None, f"The price {price_ref} is not a fixed one-time amount any more."
+        raise
+
+
+def _found(version: ProductVersion, provider: Provider) -> Price | None:
+    price = provider.find_price(_lookup_key(version))
+    return price if price is not None and price.version_id == str(version.id) else None
+
+
+def _lookup_key(version: ProductVersion) -> str:
+    return f"coffer_{version.id.hex}"
+
+
+def _money(price: Price) -> tuple[int, str]:
+    return price.unit_amount_minor, price.currency
+
+
+def _difference(version: ProductVersion, price: Price) -> str:
+    """What is not as we sell it, in words; empty where all is."""
+    found = []
+    if price.unit_amount_minor != version.price_minor:
+        found.append(f"the amount is {price.unit_amount_minor} there and {version.price_minor} here (minor units)")
+    if price.currency != version.currency:
+        found.append(f"the currency is {price.currency} there and {version.currency} here")
+    if not price.active:
+        found.append("it is archived there and on sale here")
+    return f"The price {price.id} differs: {', '.join(found)}." if found else ""

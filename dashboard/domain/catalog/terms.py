@@ -1,0 +1,79 @@
+"""What a version sells: its price, what one piece credits, and how many can be bought at once."""
+
+import re
+from dataclasses import asdict, dataclass
+
+from dashboard.core.errors import Invalid
+from dashboard.core.money import LARGEST, Micros
+from dashboard.models import ProductVersion
+
+NAME_LIMIT = 100
+DESCRIPTION_LIMIT = 500
+PRICE_LIMIT_MINOR = 99_999_999
+CREDITS_LIMIT = Micros(LARGEST // 1000)
+QUANTITY_LIMIT = 100
+EXPIRY_LIMIT_DAYS = 3650
+CURRENCIES = ("usd",)
+GRANT_KINDS = ("paid", "promotional")
+
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`grant_micros` and `bonus_micros` are those of one piece; `grant_kind` says what kind of credit the grant is.
+
+    What is left of both lapses at the end of the UTC day `expires_days` after it was credited; 0: never.
+    """
+
+    price_minor: int
+    grant_micros: int
+    bonus_micros: int = 0
+    currency: str = "usd"
+    grant_kind: str = "paid"
+    min_quantity: int = 1
+    max_quantity: int = QUANTITY_LIMIT
+    expires_days: int = 0
+
+    @classmethod
+    def of(cls, version: ProductVersion) -> "Terms":
+        return cls(
+            version.price_minor, version.grant_micros, version.bonus_micros, version.currency, version.grant_kind,
+            version.min_quantity, version.max_quantity, version.expires_days or 0,
+        )  # fmt: skip
+
+    @property
+    def credited_micros(self) -> int:
+        """What one piece adds to the balance."""
+        return self.grant_micros + self.bonus_micros
+
+    def values(self) -> dict[str, object]:
+        """By the names of the version's columns."""
+        return asdict(self)
+
+    def check(self) -> None:
+        """Raises Invalid, whose `field` is the API's name."""
+        if not 0 < self.price_minor <= PRICE_LIMIT_MINOR:
+            raise Invalid("The price must lie between $0.01 and $999,999.99.", field="price_cents")
+        if self.currency not in CURRENCIES:
+            raise Invalid("Only usd is sold.", field="currency")
+        if not 0 < self.grant_micros <= CREDITS_LIMIT:
+            raise Invalid("The credits are out of range.", field="amount_micros")
+        if not 0 <= self.bonus_micros <= CREDITS_LIMIT:
+            raise Invalid("The bonus is out of range.", field="bonus_micros")
+        if self.grant_kind not in GRANT_KINDS:
+            raise Invalid(f"The kind of credit is {' or '.join(GRANT_KINDS)}.", field="grant_kind")
+        if not 1 <= self.min_quantity <= QUANTITY_LIMIT:
+            raise Invalid(f"The smallest quantity lies between 1 and {QUANTITY_LIMIT}.", field="min_quantity")
+        if not self.min_quantity <= self.max_quantity <= QUANTITY_LIMIT:
+            raise Invalid(f"The largest quantity lies between the smallest and {QUANTITY_LIMIT}.", field="max_quantity")
+        if not 0 <= self.expires_days <= EXPIRY_LIMIT_DAYS:
+            raise Invalid(f"Credits lapse after 1 to {EXPIRY_LIMIT_DAYS:,} days.", field="expires_days")
+
+
+def check_words(name: str, description: str) -> None:
+    """Raises Invalid for what cannot be shown to buyers."""
+    if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
+        raise Invalid(f"Enter a name of 1 to {NAME_LIMIT} characters.", field="name")
+    if len(description) > DESCRIPTION_LIMIT or _CONTROL.search(description):
+        raise Invalid(f"Enter a description of up to {DESCRIPTION_LIMIT} characters, on one line.", field="description")
