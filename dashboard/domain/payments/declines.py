@@ -1,0 +1,85 @@
+"""Why a payment was declined, in words, and what to do: the one table from a provider's codes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """`why` is a whole sentence, `advice` what the payer can do."""
+
+    why: str
+    advice: str
+
+
+_BANK = "Ask the bank why, or pay with another card."
+_AGAIN = "Try again in a few minutes, or pay with another card."
+_OTHER = "Pay with another card."
+_RETYPE = "Check what was typed and try again."
+
+_MONEY = Decline("The payment was declined: there is not enough money on the account.", _OTHER)
+_NUMBER = Decline("The payment was declined: the card number is not right.", _RETYPE)
+_CODE = Decline("The payment was declined: the security code is not right.", _RETYPE)
+_DATE = Decline("The payment was declined: the expiry date is not right.", _RETYPE)
+_BLOCKED = Decline("The payment was declined: the bank does not let this card be used here.", _BANK)
+_CLOSED = Decline(
+    "The payment was declined: the account cannot be used for it.", "Pay from another account or by card."
+)
+_BANK_AWAY = Decline("The payment was declined: the bank could not be reached.", _AGAIN)
+_CONFIRM = Decline(
+    "The payment was declined: the bank's confirmation is missing.", "Try again and confirm the payment at the bank."
+)
+_LIMIT = Decline(
+    "The payment was declined: a limit of the card was reached.", "Try again tomorrow, or use another card."
+)
+
+UNKNOWN = Decline("The payment was declined. The bank gave no reason.", _BANK)
+
+TABLE: dict[str, Decline] = {
+    "insufficient_funds": _MONEY,
+    "insufficient_account_balance": _MONEY,
+    "expired_card": Decline("The payment was declined: the card has expired.", _OTHER),
+    "incorrect_number": _NUMBER,
+    "invalid_number": _NUMBER,
+    "incorrect_cvc": _CODE,
+    "invalid_cvc": _CODE,
+    "invalid_expiry_month": _DATE,
+    "invalid_expiry_year": _DATE,
+    "incorrect_zip": Decline("The payment was declined: the postal code does not belong to the card.", _RETYPE),
+    "incorrect_address": Decline("The payment was declined: the address does not belong to the card.", _RETYPE),
+    "authentication_required": _CONFIRM,
+    "payment_intent_authentication_failure": _CONFIRM,
+    "authentication_not_handled": _CONFIRM,
+    "processing_error": Decline("The payment was declined: it could not be processed just then.", _AGAIN),
+    "try_again_later": _BANK_AWAY,
+    "issuer_not_available": _BANK_AWAY,
+    "reenter_transaction": _BANK_AWAY,
+    "approve_with_id": _BANK_AWAY,
+    "card_not_supported": Decline("The payment was declined: this kind of card does not support it.", _OTHER),
+    "currency_not_supported": Decline("The payment was declined: the card does not support US dollars.", _OTHER),
+    "card_velocity_exceeded": _LIMIT,
+    "withdrawal_count_limit_exceeded": _LIMIT,
+    "amount_too_large": _LIMIT,
+    "restricted_card": _BLOCKED,
+    "not_permitted": _BLOCKED,
+    "transaction_not_allowed": _BLOCKED,
+    "service_not_allowed": _BLOCKED,
+    "invalid_account": _CLOSED,
+    "new_account_information_available": _CLOSED,
+    "account_closed": _CLOSED,
+    "bank_account_unusable": _CLOSED,
+    "debit_not_authorized": Decline("The payment was declined: the account's holder did not allow the debit.", _BANK),
+    "payment_method_customer_decline": Decline("The payment was declined at the bank by its payer.", _OTHER),
+    "payment_intent_payment_attempt_expired": Decline(
+        "The payment was declined: it was not confirmed in time.", "Try again and confirm the payment at the bank."
+    ),
+    "duplicate_transaction": Decline(
+        "The payment was declined: the same amount was paid with this card a moment ago.",
+        "Look at the list of payments first; then try again, or pay with another card.",
+    ),
+}
+"""What is not here is told as UNKNOWN: also on purpose, as a bank's word on stolen cards is not for who holds one."""
+
+
+def told(code: str | None) -> Decline:
+    """The words for a provider's code; those of no reason for one that is not known or must not be told."""
+    return TABLE.get(code or "", UNKNOWN)

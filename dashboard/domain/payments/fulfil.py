@@ -1,0 +1,155 @@
+"""Fulfilment: the one way from a provider's session to credit, whoever rang."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core import clock
+from dashboard.core.db import db, lock, retrying, transaction
+from dashboard.core.errors import Conflict, NotFound
+from dashboard.domain import audit
+from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.domain.funds import expiry, ledger
+from dashboard.domain.funds.ledger import Slice
+from dashboard.domain.payments import declines, receipts, story
+from dashboard.domain.payments.checkout import KIND
+from dashboard.models import Payment, Wallet
+from dashboard.providers.base import CheckoutSession, Provider
+
+PAID = ("paid", "no_payment_required")
+
+
+class SessionMismatch(Conflict):
+    """The session is not the one this payment was opened with."""
+
+    code = "session_mismatch"
+
+
+def confirm(org_id: UUID, payment_id: UUID, *, provider: Provider, declined: bool = False) -> Payment:
+    """Ask the provider how the payment stands and bring ours to it. Safe to call at any time, any number of times.
+
+    Opens its own transaction after the provider's answer; call it where none is open. Raises ProviderError, NotFound,
+    SessionMismatch.
+    """
+    payment = find(org_id, payment_id)
+    if payment.session_id is None:
+        return payment
+    return fulfil(org_id, payment_id, session=provider.read_checkout(payment.session_id), declined=declined)
+
+
+def find(org_id: UUID, payment_id: UUID) -> Payment:
+    payment = db.session.scalar(select(Payment).filter_by(org_id=org_id, id=payment_id))
+    if payment is None:
+        raise NotFound("There is no such payment.")
+    return payment
+
+
+@retrying
+def fulfil(org_id: UUID, payment_id: UUID, *, session: CheckoutSession, declined: bool = False) -> Payment:
+    """Move the payment to what `session` says, and credit it once if it is paid.
+
+    What is credited stands on our row; the provider's subtotal and currency are only compared with it, and what
+    differs goes to `review`. `declined`: the provider told that a delayed payment failed. What a person decided in the
+    review stays. Locks the wallet, then the payment. Raises NotFound, SessionMismatch.
+    """
+    with transaction(org=org_id):
+        wallet, payment = locked(org_id, payment_id)
+        _require_same(payment, session)
+        if payment.state in ("credited", "review") or payment.rejected:
+            return payment
+        before = payment.state
+        _note_page(payment, session)
+        if session.status == "complete" and session.payment_status in PAID:
+            _take(payment, wallet, session)
+        elif session.status == "expired":
+            payment.state, payment.problem = "expired", "The payment page expired before it was paid."
+        elif declined or session.declined:
+            payment.state = "failed"
+            payment.problem = f"{declines.told(payment.decline_code).why} Nothing was charged."
+        elif payment.state in ("created", "unknown", "pending"):
+            payment.state, payment.problem = "pending", story.DELAYED if session.status == "complete" else None
+        if payment.state != before:
+            payment.changed_at = clock.now()
+            audit.record(
+                org_id, by=SYSTEM, action=f"payment.{payment.state}", object_kind="payment", object_id=payment.id,
+                before={"state": before}, after={"state": payment.state, "problem": payment.problem} | _taken(session),
+            )  # fmt: skip
+    return payment
+
+
+def locked(org_id: UUID, payment_id: UUID) -> tuple[Wallet, Payment]:
+    """The payment and the wallet it credits, locked in this order: wallet, payment. Raises NotFound."""
+    mode = find(org_id, payment_id).mode
+    wallet = lock(select(Wallet).filter_by(org_id=org_id, mode=mode, unit="usd"))
+    payment = lock(select(Payment).filter_by(org_id=org_id, id=payment_id))
+    if wallet is None or payment is None:
+        raise NotFound("There is no such payment.")
+    return wallet, payment
+
+
+def credit(payment: Payment, wallet: Wallet, *, by: Actor, reason: str | None = None) -> None:
+    """Credit exactly what the payment's row grants, once. Both rows are locked (`locked`)."""
+    until = expiry.after_days(payment.expires_days) if payment.expires_days else None
+    slices = [Slice(payment.grant_kind, "purchase", payment.grant_micros, expires_at=until)]
+    if payment.bonus_micros:
+        slices.insert(0, Slice("promotional", "bonus", payment.bonus_micros, expires_at=until))
+    posting = ledger.post(
+        wallet,
+        type="purchase",
+        amount=payment.grant_micros + payment.bonus_micros,
+        origin="payment",
+        key=str(payment.id),
+        by=by,
+        description=payment.name if payment.quantity == 1 else f"{payment.quantity} x {payment.name}",
+        reason=reason,
+        payment_id=payment.id,
+        slices=slices,
+    )
+    payment.state, payment.problem = "credited", None
+    payment.transaction_id, payment.credited_at = posting.id, posting.created_at
+
+
+def _note_page(payment: Payment, session: CheckoutSession) -> None:
+    """Whose page it is at the provider, and how the last try on it ended."""
+    if payment.session_id is None:
+        payment.opened_at = clock.now()
+    payment.session_id, payment.session_url = session.id, session.url or payment.session_url
+    payment.intent_id, payment.invoice_id = session.payment_intent_id, session.invoice_id
+    payment.customer_id = session.customer_id
+    payment.decline_code = session.decline_code
+
+
+def _taken(session: CheckoutSession) -> dict[str, Any]:
+    """What the provider says it took, where it took something: kept for the review."""
+    if session.status != "complete" or session.payment_status not in PAID:
+        return {}
+    return {
+        "subtotal_minor": session.amount_subtotal, "total_minor": session.amount_total, "currency": session.currency,
+        "discount_minor": session.amount_discount, "tax_minor": session.amount_tax,
+    }  # fmt: skip
+
+
+def _require_same(payment: Payment, session: CheckoutSession) -> None:
+    """A session whose metadata names our payment is not ours for that: whoever holds the account's key can write it."""
+    told = (session.metadata.get("org_id"), session.metadata.get("order_id"), session.metadata.get("kind"))
+    if told != (str(payment.org_id), str(payment.id), KIND) or payment.session_id not in (None, session.id):
+        raise SessionMismatch("The session is not the one this payment was opened with.")
+    if session.livemode != (payment.mode == "live") or session.mode != "payment":
+        raise SessionMismatch("The session is of another mode than this payment.")
+
+
+def _take(payment: Payment, wallet: Wallet, session: CheckoutSession) -> None:
+    """The money is there: credit it, or hold it for review where it is not what was sold."""
+    payment.paid_at = clock.now()
+    payment.total_minor = session.amount_total
+    payment.discount_minor, payment.tax_minor = session.amount_discount, session.amount_tax
+    if (session.amount_subtotal, session.currency) != (payment.amount_minor, payment.currency):
+        payment.state = "review"
+        payment.problem = (
+            f"Sold for {story.amount(payment.amount_minor, payment.currency)}, "
+            f"the provider took {story.amount(session.amount_subtotal, session.currency)}. Nothing was credited."
+        )
+        return
+    credit(payment, wallet, by=Actor(payment.actor_kind, payment.actor_id))
+    receipts.owe(payment)

@@ -1,0 +1,134 @@
+"""Payments as lists show them: of one organization, or of all of them for the platform."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+
+from dashboard.core import cursors, ids
+from dashboard.core.db import db
+from dashboard.core.errors import Invalid, NotFound
+from dashboard.domain.funds.transactions import Filters as Days
+from dashboard.models import PAYMENT_STATES, Organization, Payment
+
+PAGE_ROWS = 50
+WINDOW = 20_000
+"""How many of the newest payments a search for words reads: names have no index."""
+
+LONGEST_SEARCH, MOST_WORDS = 200, 6
+OPEN = ("created", "unknown", "pending", "paid")
+"""What settles by itself."""
+
+_PROVIDER_ID = re.compile(r"(dummy_)?(cs|pi|in)_[A-Za-z0-9_-]+", re.ASCII)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 1, tzinfo=UTC)
+_LOWEST = UUID(int=0)
+MARGIN = timedelta(minutes=1)
+"""How far a payment's time may be from the time in its id, at the very most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Empty narrows nothing. `q`: an id of ours (payment or transaction) or of the provider's, whole, or words of what
+    was sold; `days` are UTC."""
+
+    state: str = ""
+    q: str = ""
+    days: Days = field(default_factory=Days)
+    org_id: UUID | None = None
+
+    @classmethod
+    def parse(cls, values: Mapping[str, str]) -> "Filters":
+        """From `state q from to` and, for the platform, `org`. Raises Invalid with its field."""
+        state, q, org = (values.get(name, "").strip() for name in ("state", "q", "org"))
+        if state and state not in PAYMENT_STATES:
+            raise Invalid(f"Choose one of: {', '.join(PAYMENT_STATES)}.", field="state")
+        if len(q) > LONGEST_SEARCH or "\x00" in q:
+            raise Invalid(f"Search for at most {LONGEST_SEARCH} characters.", field="q")
+        if org and ids.parse(org) is None:
+            raise Invalid("This is not an organization's id.", field="org")
+        days = Days.parse({name: values.get(name, "") for name in ("from", "to")})
+        return cls(state, q, days, ids.parse(org) if org else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    rows: list[Payment] = field(default_factory=list)
+    next_cursor: str | None = None
+
+
+def page(filters: Filters, *, mode: str, cursor: str | None = None, limit: int = PAGE_ROWS) -> Page:
+    """Payments of a mode, newest first. Without `filters.org_id` those of all organizations, for the platform alone.
+
+    Flat in their number: by an index on each filter but the words, which look at the newest 20,000. Raises Invalid for
+    a malformed cursor.
+    """
+    scope = ("payments", mode, filters)
+    query = select(Payment).where(Payment.mode == mode, *_narrowed(filters))
+    if after := cursors.decode_id(cursor, *scope):
+        query = query.where(Payment.id < after)
+    rows = list(db.session.scalars(query.order_by(Payment.id.desc()).limit(limit + 1)))
+    more = len(rows) > limit
+    return Page(rows[:limit], cursors.encode(rows[limit - 1].id.bytes, *scope) if more else None)
+
+
+def every(filters: Filters, *, mode: str, most: int) -> Iterator[Payment]:
+    """All that fit, newest first, at most `most`; read page by page as they are fetched."""
+    cursor, left = None, most
+    while left > 0:
+        found = page(filters, mode=mode, cursor=cursor, limit=min(left, 500))
+        yield from found.rows
+        left -= len(found.rows)
+        cursor = found.next_cursor
+        if cursor is None:
+            return
+
+
+def anywhere(payment_id: UUID) -> Payment:
+    """A payment of any organization, for the platform. Raises NotFound."""
+    query = select(Payment).filter_by(id=payment_id)
+    payment = db.session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
+    if payment is None:
+        raise NotFound("There is no such payment.")
+    return payment
+
+
+def orgs_of(rows: Iterable[Payment]) -> dict[UUID, Organization]:
+    """The organizations of some payments, by their ids."""
+    wanted = {row.org_id for row in rows}
+    found = db.session.scalars(select(Organization).where(Organization.id.in_(wanted)))
+    return {org.id: org for org in found}
+
+
+def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filters.org_id:
+        found.append(Payment.org_id == filters.org_id)
+    if filters.state:
+        found.append(Payment.state == filters.state)
+    if filters.q:
+        found.append(_searched(filters))
+    since, until = filters.days.since, filters.days.until
+    if since:
+        found.append(Payment.id >= ids.lowest(max(since, _EARLIEST)))
+    if until:
+        found += [Payment.created_at < until, Payment.id < ids.lowest(min(until, _LATEST) + MARGIN)]
+    return found
+
+
+def _searched(filters: Filters) -> ColumnElement[bool]:
+    text = filters.q
+    if own := ids.parse(text):
+        return or_(Payment.id == own, Payment.transaction_id == own)
+    if _PROVIDER_ID.fullmatch(text):
+        return or_(Payment.session_id == text, Payment.intent_id == text, Payment.invoice_id == text)
+    words: list[Any] = [Payment.name.icontains(word, autoescape=True) for word in text.split()[:MOST_WORDS]]
+    inside = select(Payment.id).order_by(Payment.id.desc()).offset(WINDOW).limit(1)
+    if filters.org_id:
+        inside = inside.where(Payment.org_id == filters.org_id)
+    edge = func.coalesce(inside.scalar_subquery(), _LOWEST)  # no OR: it would not be a range of the index
+    return and_(Payment.id > edge, *words)

@@ -1,0 +1,188 @@
+"""A receipt as one PDF page, drawn from the words of `receipts.facts`.
+
+The fonts every PDF reader has know Western letters only. Where a name needs others, DejaVu Sans of this machine draws
+it (Debian: fonts-dejavu-core); what no font knows becomes a question mark.
+"""
+
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any, cast
+
+from fpdf import FPDF
+from fpdf.bidi import BidiParagraph
+
+from dashboard.core.mail import one_line
+
+FONTS = Path("/usr/share/fonts/truetype/dejavu")
+PLAIN, WIDE = "helvetica", "dejavu"
+FILES = {"": "DejaVuSans.ttf", "B": "DejaVuSans-Bold.ttf"}
+
+Colour = tuple[int, int, int]
+TEXT, MUTED, LINE, SOFT = (23, 27, 34), (86, 96, 112), (225, 229, 234), (246, 247, 249)
+ACCENT, WHITE, WARN, WARN_SOFT = (47, 85, 212), (255, 255, 255), (125, 78, 0), (253, 241, 217)
+
+LEFT, RIGHT = 22.0, 188.0
+"""Edges of the text, in millimetres on an A4 page."""
+
+MARK = (
+    ((5, 10.5), (5, 16), (17, 16), (17, 10.5), (5, 10.5)),
+    ((5, 10.5), (5.4, 7.6), (8, 6), (14, 6), (16.6, 7.6), (17, 10.5)),
+    ((11, 9.4), (11, 12.4)),
+)
+"""The lines of the product's mark, on its grid of 22."""
+
+LINE_HEIGHT = 0.5
+"""Of one line of text: millimetres for each point of its size."""
+
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+
+
+def draw(said: dict[str, Any], *, fonts: Path = FONTS) -> bytes:
+    """The page. Whatever a name holds, it draws; `fonts` may be a folder that is not there."""
+    sheet = _Sheet(said["payment_id"], fonts)
+    sheet.head(test=said["test"])
+    sheet.write(said["paid"], LEFT, 46, size=28, style="B")
+    sheet.write(f"Paid on {said['paid_at']}", LEFT, 60, size=10.5, colour=MUTED)
+    below = max(
+        sheet.fact("For", [said["org"]], LEFT, 74, 78),
+        sheet.fact("Paid by", [said["payer"], said["payer_email"]], 108, 74, 80) if said["payer"] else 0,
+    )
+    below = sheet.fact("Payment", [said["payment_id"]], LEFT, below + 5, 166)
+    below = sheet.table(said, below + 9)
+    bonus = f", {said['bonus']} of it bonus" if said["bonus"] else ""
+    below = sheet.box(f"{said['credits']} of credits added{bonus}", below + 8)
+    sheet.foot(
+        "Amounts are in US dollars; 1 credit is 1 dollar. Name the payment's id when you have a question about it."
+    )
+    return bytes(sheet.pdf.output())
+
+
+class _Sheet:
+    """One page, written on at given places; each part says where it ended, in millimetres from the top."""
+
+    def __init__(self, payment_id: str, fonts: Path) -> None:
+        self.pdf = FPDF(format="A4")
+        self.pdf.set_title(f"Receipt {payment_id}")
+        self.pdf.set_lang("en")
+        self.pdf.set_creator("Coffer")
+        self.pdf.set_auto_page_break(False)
+        self.pdf.c_margin = 0
+        self.pdf.add_page()
+        self.files = {style: fonts / name for style, name in FILES.items()}
+        self.wide = all(file.exists() for file in self.files.values())
+
+    def head(self, *, test: bool) -> None:
+        pdf = self.pdf
+        pdf.set_fill_color(*ACCENT)
+        pdf.rect(LEFT, 22, 9, 9, style="F", round_corners=True, corner_radius=2.4)
+        pdf.set_draw_color(*WHITE)
+        pdf.set_line_width(0.6)
+        for points in MARK:
+            pdf.polyline([(LEFT + x * 9 / 22, 22 + y * 9 / 22) for x, y in points])
+        self.write("Coffer", LEFT + 12, 23.3, size=15, style="B")
+        self.write("Receipt", LEFT, 23.6, size=13, colour=MUTED, align="R", width=RIGHT - LEFT)
+        if test:
+            words = "Test mode: no money was moved"
+            pdf.set_font(PLAIN, "B", 8.5)
+            wide = pdf.get_string_width(words) + 7
+            pdf.set_fill_color(*WARN_SOFT)
+            pdf.rect(LEFT, 37, wide, 6.4, style="F", round_corners=True, corner_radius=3.2)
+            self.write(words, LEFT + 3.5, 38.1, size=8.5, style="B", colour=WARN)
+
+    def fact(self, label: str, lines: list[str], x: float, y: float, width: float) -> float:
+        self.write(label, x, y, size=9, colour=MUTED)
+        y += 5
+        for place, line in enumerate(one for one in lines if one):
+            y = self.write(line, x, y, size=10.5, width=width, colour=MUTED if place else TEXT, most=3)
+        return y
+
+    def table(self, said: dict[str, Any], y: float) -> float:
+        columns = (("Description", LEFT + 3, 84, "L"), ("Unit price", 108, 24, "R"), ("Quantity", 134, 20, "R"))
+        self.pdf.set_fill_color(*SOFT)
+        self.pdf.rect(LEFT, y, RIGHT - LEFT, 8, style="F", round_corners=True, corner_radius=1.5)
+        for label, x, width, align in (*columns, ("Amount", 156, 29, "R")):
+            self.write(label, x, y + 1.9, size=9, colour=MUTED, width=width, align=align)
+        y += 11
+        values = (said["pack"], said["unit_price"], str(said["quantity"]), said["price"])
+        places = [(x, width, align) for _, x, width, align in columns] + [(156, 29, "R")]
+        ends = [
+            self.write(value, x, y, size=10.5, width=width, align=align, most=4)
+            for value, (x, width, align) in zip(values, places, strict=True)
+        ]
+        y = self.rule(max(ends) + 3)
+        code = f" (code {said['promotion_code']})" if said["promotion_code"] else ""
+        sums = [(f"Discount{code}", f"-{said['discount']}")] if said["discount"] else []
+        sums += [("Tax", said["tax"])] if said["tax"] else []
+        for label, value in sums:
+            y = self.sum(label, value, y + 2.5)
+        return self.sum("Paid", said["paid"], (self.rule(y + 2.5) if sums else y) + 2.5, style="B")
+
+    def sum(self, label: str, value: str, y: float, style: str = "") -> float:
+        self.write(value, 156, y, size=10.5, style=style, width=29, align="R")
+        return self.write(label, LEFT + 3, y, size=10.5, style=style, width=125, most=2)
+
+    def rule(self, y: float) -> float:
+        self.pdf.set_draw_color(*LINE)
+        self.pdf.set_line_width(0.25)
+        self.pdf.line(LEFT, y, RIGHT, y)
+        return y
+
+    def box(self, text: str, y: float) -> float:
+        self.pdf.set_fill_color(*SOFT)
+        self.pdf.rect(LEFT, y, RIGHT - LEFT, 12, style="F", round_corners=True, corner_radius=2)
+        self.write(text, LEFT + 3, y + 3.5, size=10.5, width=RIGHT - LEFT - 6)
+        return y + 12
+
+    def foot(self, text: str) -> None:
+        self.write(text, LEFT, self.rule(277) + 3, size=8.5, colour=MUTED, width=RIGHT - LEFT)
+
+    def write(
+        self,
+        text: str,
+        x: float,
+        y: float,
+        *,
+        size: float,
+        style: str = "",
+        colour: Colour = TEXT,
+        width: float = RIGHT - LEFT,
+        align: str = "L",
+        most: int = 1,
+    ) -> float:
+        """Lines of `text` from the top left corner on, at `most` so many; long words break anywhere."""
+        readable = self._font_for(text, style, size)
+        self.pdf.set_text_color(*colour)
+        height = size * LINE_HEIGHT
+        folded = self.pdf.multi_cell(width, height, readable, align="L", dry_run=True, output="LINES")
+        lines = cast("list[str]", folded) or [""]
+        if len(lines) > most:
+            lines = [*lines[: most - 1], f"{lines[most - 1][:-3]}..."]
+        for line in lines:
+            self.pdf.set_xy(x, y)
+            self.pdf.cell(width, height, self._in_order(line), align=align)
+            y += height
+        return y
+
+    def _font_for(self, text: str, style: str, size: float) -> str:
+        """Choose a font that knows the letters; returns the text as that font can draw it."""
+        text = _INVISIBLE.sub("", unicodedata.normalize("NFC", one_line(text))).replace("\u2212", "-")
+        if self.wide and not _western(text):
+            for one, file in self.files.items():
+                if f"{WIDE}{one}" not in self.pdf.fonts:
+                    self.pdf.add_font(WIDE, one, file)
+            self.pdf.set_font(WIDE, style, size)
+            known = self.pdf.fonts[f"{WIDE}{style}"].cmap  # type: ignore[union-attr]
+            return "".join(letter if ord(letter) in known else "?" for letter in text)
+        self.pdf.set_font(PLAIN, style, size)
+        return text.encode("latin-1", "replace").decode("latin-1")
+
+    def _in_order(self, line: str) -> str:
+        """From the order of reading to that of drawing: Hebrew and Arabic run from right to left."""
+        if _western(line):
+            return line
+        return BidiParagraph(line).get_reordered_string()
+
+
+def _western(text: str) -> bool:
+    return all(ord(letter) < 256 for letter in text)

@@ -1,0 +1,114 @@
+"""Receipts: what a payment was for and what was paid, as one set of words for the mail, its file and the page."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.config import settings
+from dashboard.core.db import db
+from dashboard.core.errors import Invalid, NotFound
+from dashboard.core.mail import Attachment, one_line
+from dashboard.core.money import from_minor, money
+from dashboard.domain.messages import outbox
+from dashboard.models import Organization, OutboxEmail, Payment, Transaction, User
+
+EVENT = "receipt"
+PERSONS = ("user", "manager")
+
+log = logging.getLogger(__name__)
+
+
+def owe(payment: Payment) -> UUID | None:
+    """Mail the receipt to the person who paid, once per payment. Needs the organization's open transaction.
+
+    None for a program's payment, for a person who is gone, and for an address no mail can reach: a receipt that cannot
+    be sent never stands in the way of the credit.
+    """
+    payer = _payer(payment)
+    if payer is None or not payer.is_active:
+        return None
+    try:
+        return outbox.send(
+            payment.org_id, key=_key(payment.id), event=EVENT, to=payer.email, context=facts(payment)
+        )  # fmt: skip
+    except Invalid as refusal:
+        log.warning("no receipt", extra={"payment": str(payment.id), "reason": refusal.detail})
+        return None
+
+
+def mailed(payment: Payment) -> OutboxEmail | None:
+    """The mail with this payment's receipt, where one was written."""
+    return outbox.owed(payment.org_id, _key(payment.id))
+
+
+def exists(payment: Payment) -> bool:
+    """Whether there is a receipt: for what was credited as it was sold, not for what a review accepted."""
+    if payment.state != "credited" or payment.total_minor is None:
+        return False
+    reason = select(Transaction.reason).filter_by(org_id=payment.org_id, id=payment.transaction_id)
+    return db.session.scalar(reason) is None
+
+
+def facts(payment: Payment) -> dict[str, Any]:
+    """What a receipt says, as texts of one line each; empty where there is nothing to say.
+
+    Money is in US dollars, times are UTC. Raises NotFound where there is none.
+    """
+    org = db.session.get(Organization, payment.org_id)
+    if org is None or not exists(payment) or payment.credited_at is None or payment.total_minor is None:
+        raise NotFound("There is no receipt for this payment.")
+    payer = _payer(payment)
+    base = settings().base_url
+    return {
+        "payment_id": str(payment.id),
+        "org": one_line(org.name),
+        "payer": one_line(payer.name) if payer else "",
+        "payer_email": one_line(payer.email) if payer else "",
+        "pack": one_line(payment.name),
+        "quantity": payment.quantity,
+        "unit_price": money(from_minor(payment.unit_price_minor)),
+        "price": money(from_minor(payment.amount_minor)),
+        "discount": _sum(payment.discount_minor),
+        "promotion_code": one_line(payment.promotion_code or ""),
+        "tax": _sum(payment.tax_minor),
+        "paid": money(from_minor(payment.total_minor)),
+        "credits": money(payment.grant_micros + payment.bonus_micros),
+        "bonus": money(payment.bonus_micros) if payment.bonus_micros else "",
+        "paid_at": _moment(payment.paid_at or payment.credited_at),
+        "test": payment.mode == "test",
+        "link": f"{base}/o/{org.slug}/transactions/{payment.transaction_id}" if base else "",
+    }
+
+
+def pdf(said: dict[str, Any]) -> Attachment:
+    """The receipt as a file, of what `facts` says."""
+    from dashboard.domain.payments import receipt_pdf  # its library is slow to import, and few processes draw
+
+    name = f"receipt-{said['payment_id']}.pdf"
+    return Attachment(name, "application/pdf", receipt_pdf.draw(said))
+
+
+ATTACH: outbox.Attach = {EVENT: lambda said: [pdf(said)]}
+"""What goes with which mail."""
+
+
+def _key(payment_id: UUID) -> str:
+    return f"receipt:{payment_id}"
+
+
+def _payer(payment: Payment) -> User | None:
+    if payment.actor_kind not in PERSONS or payment.actor_id is None:
+        return None
+    return db.session.scalar(select(User).filter_by(id=payment.actor_id))
+
+
+def _sum(minor: int | None) -> str:
+    return money(from_minor(minor)) if minor else ""
+
+
+def _moment(moment: datetime) -> str:
+    at = moment.astimezone(UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"

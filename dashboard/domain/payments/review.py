@@ -1,0 +1,75 @@
+"""The review: money that arrived otherwise than it was asked for is accepted or rejected, with a reason."""
+
+from uuid import UUID
+
+from dashboard.core import clock
+from dashboard.core.errors import Conflict, Invalid
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.payments import fulfil
+from dashboard.models import Payment
+
+REASON_LIMIT = 500
+
+
+class NotInReview(Conflict):
+    code = "not_in_review"
+
+
+def accept(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
+    """Credit exactly what our row grants, whatever the provider took. False when it was credited before: no change.
+
+    Needs the organization's transaction; its trail holds the act. Locks the wallet, then the payment. Raises Invalid,
+    NotFound, NotInReview.
+    """
+    reason = checked(reason)
+    wallet, payment = fulfil.locked(org_id, payment_id)
+    if payment.state == "credited":
+        return False
+    require_open(payment)
+    problem = payment.problem
+    fulfil.credit(payment, wallet, by=by, reason=reason)
+    _record(payment, "accepted", problem, reason, by)
+    return True
+
+
+def reject(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
+    """End it without any credit: the money goes back at the provider, by hand. False when it was rejected before.
+
+    Needs the organization's transaction; its trail holds the act. What the provider tells later changes nothing.
+    Raises Invalid, NotFound, NotInReview.
+    """
+    reason = checked(reason)
+    _, payment = fulfil.locked(org_id, payment_id)
+    if payment.rejected:
+        return False
+    require_open(payment)
+    problem = payment.problem
+    payment.state, payment.problem = "failed", f"Rejected after review: {reason}"
+    _record(payment, "rejected", problem, reason, by)
+    return True
+
+
+def checked(reason: str) -> str:
+    """The reason as it is kept. Raises Invalid."""
+    reason = reason.strip().replace("\r\n", "\n")
+    if not reason or len(reason) > REASON_LIMIT:
+        raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
+    if "\x00" in reason:
+        raise Invalid("The reason holds a character that cannot be kept.", field="reason")
+    return reason
+
+
+def require_open(payment: Payment) -> None:
+    """Raises NotInReview."""
+    if payment.state != "review":
+        raise NotInReview(f"The payment is {payment.state}, not in review. Nothing was changed.")
+
+
+def _record(payment: Payment, act: str, problem: str | None, reason: str, by: Actor) -> None:
+    payment.changed_at = clock.now()
+    credited = payment.grant_micros + payment.bonus_micros if payment.state == "credited" else 0
+    audit.record(
+        payment.org_id, by=by, action=f"payment.{act}", object_kind="payment", object_id=payment.id, reason=reason,
+        before={"state": "review", "problem": problem}, after={"state": payment.state, "amount": credited},
+    )  # fmt: skip

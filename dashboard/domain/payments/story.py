@@ -1,0 +1,192 @@
+"""One payment as a story: what happened to it, from its row's times and its trail, in order of time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from dashboard.core.db import db
+from dashboard.core.money import from_minor, money
+from dashboard.domain.funds.transactions import names_of
+from dashboard.domain.payments import declines
+from dashboard.models import AuditEntry, Payment
+
+PAGE_LIVES = timedelta(hours=24)
+"""How long a payment page can be paid."""
+
+MOST_ENTRIES = 100
+CREATED = "payment.created"
+TITLES = {
+    "payment.unknown": ("No answer", "bad"),
+    "payment.failed": ("Failed", "bad"),
+    "payment.expired": ("Expired", "bad"),
+    "payment.review": ("Held for review", "bad"),
+    "payment.accepted": ("Accepted", "done"),
+    "payment.rejected": ("Rejected", "bad"),
+}
+"""What of the trail is told, and how it looks; the rest stands on the row with its own times."""
+
+DELAYED = "It was paid in a way that takes its time: the bank may need days to confirm it."
+NO_ANSWER = "The payment provider gave no definite answer."
+REFUSED = "The payment provider refused to open a payment page. Nothing was charged."
+
+ENDINGS = ("failed", "expired", "review", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`state`: done, bad, or now for what is being waited for. `at` is None for what is not there yet."""
+
+    title: str
+    detail: str
+    state: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the provider says it took, in minor units of `currency`; None where it was not told."""
+
+    subtotal_minor: int | None
+    total_minor: int | None
+    discount_minor: int | None
+    tax_minor: int | None
+    currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """`advice`: what the payer can do about it; empty where nothing."""
+
+    steps: tuple[Step, ...]
+    advice: str
+    taken: Taken | None
+
+
+def of(payment: Payment, *, for_manager: bool = False) -> Story:
+    """The payment's story, in at most four reads. Customers do not read which platform manager acted."""
+    query = select(AuditEntry).filter_by(org_id=payment.org_id, object_kind="payment", object_id=str(payment.id))
+    entries = list(db.session.scalars(query.order_by(AuditEntry.id).limit(MOST_ENTRIES)))
+    names = names_of([payment], for_manager=for_manager) | names_of(entries, for_manager=for_manager)
+    told = [*_row(payment, names[payment.id]), *_trail(payment, entries, names, for_manager)]
+    told.sort(key=lambda step: step.at or payment.created_at)
+    return Story((*told, *_now(payment, for_manager)), advice(payment), _taken(payment, entries))
+
+
+def advice(payment: Payment) -> str:
+    """What its payer can do now."""
+    if payment.state == "failed" and not payment.rejected:
+        if payment.decline_code or payment.session_id:
+            return declines.told(payment.decline_code).advice
+        return "Try again. If it is refused again, tell the operator."
+    if payment.state == "pending" and payment.decline_code:
+        return declines.told(payment.decline_code).advice
+    return {
+        "expired": "Buy again where the credits are still wanted.",
+        "review": "Wait for the operator, and do not pay again.",
+    }.get(payment.state, "")
+
+
+def problem(payment: Payment, *, for_manager: bool = False) -> str:
+    """Why it is where it is; empty where nothing is wrong."""
+    return _why(payment, payment.state, payment.problem, for_manager)
+
+
+def sold(payment: Payment) -> str:
+    """What was ordered, in words."""
+    return payment.name if payment.quantity == 1 else f"{payment.quantity} x {payment.name}"
+
+
+def amount(minor: int | None, currency: str | None) -> str:
+    """A provider's amount; in any currency but ours its integer and its code."""
+    if minor is None:
+        return "not told"
+    if currency == "usd":
+        return money(from_minor(minor))
+    return f"{minor} {(currency or 'of an unknown currency').upper()} (minor units)"
+
+
+def provider_name(payment: Payment) -> str:
+    return "Stripe" if payment.provider == "stripe" else f"the {payment.provider} provider"
+
+
+def _row(payment: Payment, payer: str) -> Iterator[Step]:
+    price = amount(payment.amount_minor, payment.currency)
+    yield Step("Created", f"{sold(payment)} for {price}, ordered by {payer}", "done", payment.created_at)
+    if payment.opened_at:
+        yield Step(
+            "Sent to the provider", f"Payment page opened at {provider_name(payment)}", "done", payment.opened_at
+        )
+    if payment.paid_at:
+        yield Step("Paid", _paid(payment), "done", payment.paid_at)
+    if payment.credited_at:
+        credited = money(payment.grant_micros + payment.bonus_micros)
+        bonus = f", {money(payment.bonus_micros)} of it bonus" if payment.bonus_micros else ""
+        yield Step("Credited", f"{credited} added to the balance{bonus}", "done", payment.credited_at)
+
+
+def _paid(payment: Payment) -> str:
+    if payment.total_minor is None:
+        return f"Through {provider_name(payment)}"
+    parts = [f"{amount(payment.total_minor, payment.currency)} through {provider_name(payment)}"]
+    if payment.discount_minor:
+        parts.append(f"{amount(payment.discount_minor, payment.currency)} off")
+    if payment.tax_minor:
+        parts.append(f"{amount(payment.tax_minor, payment.currency)} of it tax")
+    return ", ".join(parts)
+
+
+def _why(payment: Payment, state: str, told: str | None, for_manager: bool) -> str:
+    """What a provider says when it refuses us is about us, and for operators alone."""
+    if not for_manager:
+        if state == "unknown":
+            return NO_ANSWER
+        if state == "failed" and payment.session_id is None:
+            return REFUSED
+        if state == "pending" and told != DELAYED:
+            return ""
+    return told or ""
+
+
+def _trail(payment: Payment, entries: list[AuditEntry], names: dict[Any, str], for_manager: bool) -> Iterator[Step]:
+    told = set()
+    for entry in entries:
+        if entry.action not in TITLES:
+            continue
+        told.add(entry.action)
+        title, state = TITLES[entry.action]
+        after = entry.after or {}
+        why = _why(payment, entry.action.removeprefix("payment."), after.get("problem"), for_manager)
+        detail = f"{names[entry.id]}: {entry.reason}" if entry.reason else why
+        yield Step(title, detail, state, entry.created_at)
+    # A row may be older than its trail.
+    if payment.state in ENDINGS and not payment.rejected and f"payment.{payment.state}" not in told:
+        title, state = TITLES[f"payment.{payment.state}"]
+        yield Step(title, problem(payment, for_manager=for_manager), state, payment.changed_at)
+
+
+def _now(payment: Payment, for_manager: bool) -> Iterator[Step]:
+    """What is being waited for."""
+    if payment.state == "pending":
+        last = (
+            f"The last try did not succeed. {declines.told(payment.decline_code).why} " if payment.decline_code else ""
+        )
+        yield Step("Waiting for the payment", f"{last}{problem(payment, for_manager=for_manager)}".strip(), "now", None)
+    elif payment.state in ("created", "unknown"):
+        yield Step("Asking the provider", "It is asked again by itself until it answers.", "now", None)
+    elif payment.state == "review":
+        yield Step("Waiting for the operator", "A platform manager accepts or rejects it.", "now", None)
+
+
+def _taken(payment: Payment, entries: list[AuditEntry]) -> Taken | None:
+    """From the trail, as it was told when the money arrived; older rows know the total alone."""
+    if payment.paid_at is None:
+        return None
+    for entry in reversed(entries):
+        facts = entry.after or {}
+        if entry.action in ("payment.review", "payment.credited") and "subtotal_minor" in facts:
+            names = ("subtotal_minor", "total_minor", "discount_minor", "tax_minor", "currency")
+            return Taken(**{name: facts.get(name) for name in names})
+    return Taken(None, payment.total_minor, payment.discount_minor, payment.tax_minor, None)

@@ -1,0 +1,148 @@
+"""The sweep: payments that are not settled are asked about at the provider, with growing pauses, until they are.
+
+A webhook that never comes then costs minutes, not the credit. What a webhook would settle is settled the same way here.
+"""
+
+import logging
+import time
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select, text
+
+from dashboard.core import clock
+from dashboard.core.db import autocommit, db, lock, transaction
+from dashboard.core.errors import Unavailable
+from dashboard.domain import audit
+from dashboard.domain.audit import SYSTEM
+from dashboard.domain.payments import fulfil
+from dashboard.models import Customer, Payment
+from dashboard.providers.base import CustomerMissing, Provider, ProviderRefused, ProviderUnavailable
+
+DRAIN = "dashboard.jobs.payments.sweep"
+LOOKS = 3
+"""How often a page that the provider does not know is looked for: its buyer may repeat the request meanwhile."""
+
+ORGS_AT_ONCE = 50
+OVER = timedelta(hours=25)
+"""A page lives for a day: one that the provider has forgotten by then can no longer be paid."""
+
+
+log = logging.getLogger(__name__)
+
+_DUE = text("""SELECT org_id FROM payments
+WHERE state IN ('created', 'unknown', 'pending') AND (next_check_at IS NULL OR next_check_at <= now())
+GROUP BY org_id ORDER BY min(next_check_at) NULLS FIRST LIMIT :most""")
+
+# The pause is the claim, on the database's clock: who dies of it loses one pause. 2, 4, ... minutes, at most an hour.
+_CLAIM = text("""UPDATE payments SET checks = checks + 1,
+  next_check_at = now() + make_interval(mins => least(1 << least(checks + 1, 6), 60))
+WHERE org_id = :org AND id = (
+  SELECT id FROM payments
+  WHERE org_id = :org AND state IN ('created', 'unknown', 'pending')
+    AND (next_check_at IS NULL OR next_check_at <= now())
+  ORDER BY next_check_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id, checks""")
+
+
+def due() -> list[UUID]:
+    """Organizations with payments to ask about now; those that wait longest, up to 50."""
+    return [row.org_id for row in autocommit().execute(_DUE, {"most": ORGS_AT_ONCE})]
+
+
+def drain(org_id: UUID, *, provider: Provider, seconds: int = 20) -> bool:
+    """Ask about due payments one by one for up to `seconds`. True when there may be more.
+
+    Ends at once where the provider gives no answer: the next ones would wait for it too. Opens its own transactions
+    around the provider's calls; call it where none is open.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        claimed = _claim(org_id)
+        if claimed is None:
+            return False
+        try:
+            settle(org_id, claimed.id, provider=provider, looked=claimed.checks)
+        except (ProviderUnavailable, Unavailable) as error:
+            log.warning("payment not checked", extra={"payment": str(claimed.id), "code": error.code})
+            return False
+    return True
+
+
+def settle(org_id: UUID, payment_id: UUID, *, provider: Provider, looked: int) -> None:
+    """Bring one payment to where the provider has it. One without a page is looked for; after `LOOKS` looks that did
+    not find it, it ends: nobody was ever sent to pay it.
+
+    Raises ProviderUnavailable. Where the provider refuses to tell, the payment is unknown and asked about again.
+    """
+    payment = db.session.scalars(
+        select(Payment).filter_by(org_id=org_id, id=payment_id), execution_options={"populate_existing": True}
+    ).one()
+    if (payment.provider, payment.mode) != (provider.name, provider.mode):
+        return  # asked about again, should that provider come back
+    try:
+        if payment.session_id is not None:
+            fulfil.confirm(org_id, payment_id, provider=provider)
+        elif not _found(payment, provider):
+            _unopened(payment, over=looked >= LOOKS)
+    except (ProviderRefused, fulfil.SessionMismatch) as error:
+        log.error("payment cannot be checked", extra={"payment": str(payment_id), "reason": error.detail})
+        gone = error.code == "resource_missing" and clock.now() - payment.created_at > OVER
+        _doubt(payment, error.detail, over=gone)
+
+
+def _claim(org_id: UUID) -> Row[Any] | None:
+    return autocommit().execute(_CLAIM, {"org": org_id}).one_or_none()
+
+
+def _found(payment: Payment, provider: Provider) -> bool:
+    """Whether the provider has a page of this payment, whose answer got lost. It is taken over then."""
+    account = provider.account_id()
+    customer = db.session.scalar(
+        select(Customer).filter_by(org_id=payment.org_id, mode=payment.mode, account_id=account)
+    )
+    if customer is None:  # a page is opened for a customer only
+        return False
+    try:
+        session = provider.find_checkout(payment.id, customer_id=customer.customer_id, since=payment.created_at)
+    except CustomerMissing:
+        return False
+    if session is None:
+        return False
+    fulfil.fulfil(payment.org_id, payment.id, session=session)
+    return True
+
+
+def _unopened(payment: Payment, *, over: bool) -> None:
+    """There is no page: unknown while the buyer may still repeat the request, then expired."""
+    with transaction(org=payment.org_id):
+        locked = lock(select(Payment).filter_by(org_id=payment.org_id, id=payment.id))
+        if locked is None or locked.session_id is not None or locked.state not in ("created", "unknown"):
+            return
+        if over:
+            _move(locked, "expired", "The payment page was never opened. Nothing was charged.")
+        elif locked.state == "created":
+            _move(locked, "unknown", "The server stopped before the provider answered.")
+
+
+def _doubt(payment: Payment, problem: str, *, over: bool) -> None:
+    """The provider refused to tell: unknown with its reason, for an operator to see. `over`: nobody can pay it now."""
+    with transaction(org=payment.org_id):
+        locked = lock(select(Payment).filter_by(org_id=payment.org_id, id=payment.id))
+        if locked is None or locked.state not in ("created", "unknown", "pending"):
+            return
+        if over:
+            _move(locked, "expired", "The provider no longer knows the payment page. It was never seen paid.")
+        else:
+            _move(locked, "unknown", problem)
+
+
+def _move(payment: Payment, state: str, problem: str) -> None:
+    before, payment.state, payment.problem = payment.state, state, problem
+    if before != state:
+        payment.changed_at = clock.now()
+        audit.record(
+            payment.org_id, by=SYSTEM, action=f"payment.{state}", object_kind="payment", object_id=payment.id,
+            before={"state": before}, after={"state": state, "problem": problem},
+        )  # fmt: skip

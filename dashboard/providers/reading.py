@@ -1,0 +1,95 @@
+"""Strict reading of what a provider sent: wrong types are errors here, not surprises later."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from dashboard.providers.base import BadPayload, Event
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def event(raw: bytes) -> Event:
+    """The snapshot event in a body whose signature was checked. Raises BadPayload, nothing else."""
+    parsed = _parsed(raw)
+    # "v2.core.event" is Stripe's thin notification: it carries no object.
+    if not isinstance(parsed, dict) or parsed.get("object", "event") != "event":
+        raise BadPayload("Only snapshot events are taken.", "malformed_event")
+    try:
+        return Event(
+            id=text(parsed, "id"),
+            type=text(parsed, "type"),
+            created=minor(parsed.get("created")) or 0,
+            livemode=flag(parsed, "livemode"),
+            account=text(parsed, "account") if parsed.get("account") else None,
+            api_version=text(parsed, "api_version") if parsed.get("api_version") else None,
+            object=mapping(mapping(parsed["data"])["object"]),
+            raw=parsed,
+        )
+    except (LookupError, TypeError):
+        problem = BadPayload("The event lacks its id, type, object or mode.", "malformed_event")
+    raise problem
+
+
+def text(answer: Mapping[str, Any], name: str) -> str:
+    value = answer[name]
+    if not isinstance(value, str) or not 0 < len(value) <= 255:
+        raise TypeError(name)
+    return value
+
+
+def flag(answer: Mapping[str, Any], name: str) -> bool:
+    value = answer[name]
+    if not isinstance(value, bool):
+        raise TypeError(name)
+    return value
+
+
+def minor(value: object) -> int | None:
+    """An amount in the currency's minor unit: an integer or nothing."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise TypeError("not an integer")
+    return value
+
+
+def mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return value
+
+
+def _parsed(raw: bytes) -> object:
+    """JSON as PostgreSQL can store it: no NaN, no infinity, no NUL, no half character, no name twice."""
+    try:
+        body = raw.decode()
+        if _NUL.search(body) is not None:
+            raise ValueError("NUL")
+        parsed: object = json.loads(
+            body, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_name_twice
+        )
+        # Half a surrogate pair survives until here.
+        json.dumps(parsed, ensure_ascii=False).encode()
+        return parsed
+    except (ValueError, RecursionError):
+        problem = BadPayload("The event is not JSON that can be stored.", "malformed_event")
+    raise problem
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(digits)
+    return number
+
+
+def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a name stands twice")
+    return made

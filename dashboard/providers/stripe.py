@@ -1,0 +1,269 @@
+"""Stripe behind the provider protocol; the only file that knows its SDK. Only plain values leave it."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import stripe
+
+from dashboard.providers import reading, stripe_order
+from dashboard.providers.base import (
+    BadSignature,
+    CheckoutOrder,
+    CheckoutSession,
+    CustomerMissing,
+    Event,
+    PromotionRefused,
+    ProviderError,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from dashboard.providers.stripe_catalog import NOT_VALID, StripeCatalog
+
+# Else the SDK writes an id into the user's configuration folder and reports timings with every call.
+stripe.enable_telemetry = False
+
+# A buyer waits for at most about ten seconds with one retry; whatever is not answered by then is safe to repeat.
+TIMEOUT_SECONDS = (3.05, 4.5)
+# The SDK's own default for a client is none at all.
+NETWORK_RETRIES = 1
+SIGNATURE_AGE_SECONDS = 300
+PERMISSION_DENIED = "permission_denied"
+PAGE, MOST_PAGES = 100, 10
+CLOCKS_DIFFER_SECONDS = 300
+
+T = TypeVar("T")
+
+_SECRET = re.compile(r"\b(?:[srp]k|whsec)_[A-Za-z0-9_*]+")
+_http_clients: dict[int, stripe.HTTPClient] = {}
+# Which account a key belongs to never changes, so it is asked once per process. Kept by hash, not by key.
+_accounts: dict[str, str] = {}
+
+
+class StripeProvider(StripeCatalog):
+    """One Stripe account in the mode that its key says.
+
+    `webhook_secrets` are those valid now: the current one and, during a rotation, the previous.
+    """
+
+    name = "stripe"
+    api_version: str = stripe.api_version
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        webhook_secrets: Sequence[str] = (),
+        api_base: str | None = None,
+        http_client: stripe.HTTPClient | None = None,
+    ) -> None:
+        self.mode = "live" if api_key.startswith(("sk_live_", "rk_live_")) else "test"
+        self._api_key = api_key
+        self._webhook_secrets = tuple(secret for secret in webhook_secrets if secret)
+        self._api_base = api_base
+        self._http_client = http_client
+
+    def __repr__(self) -> str:
+        return f"<StripeProvider {self.mode}>"
+
+    def account_id(self) -> str:
+        known_by = hashlib.sha256(f"{self._api_base}\n{self._api_key}".encode()).hexdigest()
+        if known_by not in _accounts:
+            try:
+                _accounts[known_by] = self._ask(
+                    lambda client: client.v1.accounts.retrieve_current(), lambda answer: reading.text(answer, "id")
+                )
+            except ProviderRefused as error:
+                if error.code != PERMISSION_DENIED:
+                    raise
+                _accounts[known_by] = f"key_{known_by[:16]}"  # a restricted key may not ask; customers are then its own
+        return _accounts[known_by]
+
+    def create_customer(self, org_id: UUID, *, name: str, email: str | None, idempotency_key: str) -> str:
+        """Id of a new customer of Stripe's, marked with the org and the mode."""
+        params: dict[str, Any] = {"name": name, "metadata": {"org_id": str(org_id), "mode": self.mode}}
+        if email:
+            params["email"] = email
+        return self._ask(
+            lambda client: client.v1.customers.create(cast(Any, params), {"idempotency_key": idempotency_key}),
+            lambda answer: reading.text(answer, "id"),
+        )
+
+    def open_checkout(self, order: CheckoutOrder) -> CheckoutSession:
+        """Same idempotency key, same session. Raises CustomerMissing where Stripe no longer knows the customer."""
+        params = stripe_order.params(order)
+        return self._ask(
+            lambda client: client.v1.checkout.sessions.create(
+                cast(Any, params), {"idempotency_key": order.idempotency_key}
+            ),
+            _checkout_session,
+        )
+
+    def read_checkout(self, session_id: str) -> CheckoutSession:
+        """With why the last try to pay was declined, where the key may read payment intents: it stands there."""
+        try:
+            return self._read_checkout(session_id, expand=["payment_intent"])
+        except ProviderRefused as error:
+            if error.code != PERMISSION_DENIED:
+                raise
+        return self._read_checkout(session_id, expand=[])
+
+    def _read_checkout(self, session_id: str, *, expand: list[str]) -> CheckoutSession:
+        params: Any = {"expand": expand} if expand else {}
+        return self._ask(lambda client: client.v1.checkout.sessions.retrieve(session_id, params), _checkout_session)
+
+    def find_checkout(self, payment_id: UUID, *, customer_id: str, since: datetime) -> CheckoutSession | None:
+        """By the order id in the metadata, among the customer's sessions: lists, unlike searches, never lag."""
+        params: dict[str, Any] = {
+            "customer": customer_id, "limit": PAGE, "created": {"gte": int(since.timestamp()) - CLOCKS_DIFFER_SECONDS},
+        }  # fmt: skip
+        for _ in range(MOST_PAGES):
+            call = partial(_list_sessions, params=dict(params))
+            found, last = self._ask(call, lambda answer: _of_order(answer, str(payment_id)))
+            if found or last is None:
+                return found
+            params["starting_after"] = last
+        raise ProviderUnavailable("Too many payment pages of one customer to look through.", "too_many")
+
+    def verify(self, raw: bytes, headers: Mapping[str, str], *, now: datetime) -> Event:
+        """The event in `raw`, if signed by a current secret within 300 s of `now`, past or future."""
+        signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
+        # Measured here, as the SDK lets any time in the future pass and knows no clock but the machine's.
+        if abs(now.timestamp() - _signed_at(signature)) > SIGNATURE_AGE_SECONDS:
+            raise BadSignature("The signature's time is not within 300 s of now.", "signature_time")
+        if not any(_signed_with(secret, raw, signature) for secret in self._webhook_secrets):
+            raise BadSignature("The event is not signed with a current webhook secret.", "bad_signature")
+        return reading.event(raw)
+
+    def _ask(
+        self, call: Callable[[stripe.StripeClient], stripe.StripeObject], read: Callable[[dict[str, Any]], T]
+    ) -> T:
+        """One call, its answer read by `read`. Raises ProviderError only, always with no exception behind it.
+
+        The SDK's exceptions hold the request; raised outside `except`, ours drags none of that into a log.
+        """
+        problem: ProviderError
+        try:
+            return read(call(self._client()).to_dict())
+        except ProviderError:
+            raise
+        except stripe.StripeError as error:
+            problem = _problem(error)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            problem = ProviderUnavailable("Stripe's answer could not be read.", "unreadable_answer")
+        raise problem
+
+    def _client(self) -> stripe.StripeClient:
+        # A client per call costs microseconds; a rotated key then cannot linger.
+        return stripe.StripeClient(
+            self._api_key,
+            http_client=self._http_client or _shared_http_client(),
+            max_network_retries=NETWORK_RETRIES,
+            base_addresses={"api": self._api_base} if self._api_base else None,
+        )
+
+
+def _shared_http_client() -> stripe.HTTPClient:
+    # By process id: connections inherited over a fork would be shared by two processes.
+    pid = os.getpid()
+    if pid not in _http_clients:
+        _http_clients[pid] = stripe.RequestsClient(timeout=TIMEOUT_SECONDS)
+    return _http_clients[pid]
+
+
+def _list_sessions(client: stripe.StripeClient, *, params: dict[str, Any]) -> stripe.StripeObject:
+    return client.v1.checkout.sessions.list(cast(Any, params))
+
+
+def _of_order(answer: dict[str, Any], order_id: str) -> tuple[CheckoutSession | None, str | None]:
+    """The session of that order on a page of a list, and where the next page begins: None on the last one."""
+    rows = answer["data"]
+    mine = next((row for row in rows if (row["metadata"] or {}).get("order_id") == order_id), None)
+    more = rows[-1]["id"] if rows and reading.flag(answer, "has_more") else None
+    return (_checkout_session(mine) if mine else None), more
+
+
+def _checkout_session(answer: dict[str, Any]) -> CheckoutSession:
+    totals = answer["total_details"] or {}
+    code, failed = _decline(answer["payment_intent"])
+    return CheckoutSession(
+        id=reading.text(answer, "id"),
+        url=answer["url"],
+        status=answer["status"],
+        payment_status=reading.text(answer, "payment_status"),
+        amount_subtotal=reading.minor(answer["amount_subtotal"]),
+        amount_total=reading.minor(answer["amount_total"]),
+        amount_discount=reading.minor(totals.get("amount_discount")) or 0,
+        amount_tax=reading.minor(totals.get("amount_tax")) or 0,
+        currency=answer["currency"],
+        customer_id=_id_of(answer["customer"]),
+        payment_intent_id=_id_of(answer["payment_intent"]),
+        invoice_id=_id_of(answer["invoice"]),
+        client_reference_id=answer["client_reference_id"],
+        metadata=dict(answer["metadata"] or {}),
+        livemode=reading.flag(answer, "livemode"),
+        mode=reading.text(answer, "mode"),
+        decline_code=code,
+        declined=failed and answer["status"] == "complete" and answer["payment_status"] == "unpaid",
+    )
+
+
+def _decline(intent: object) -> tuple[str | None, bool]:
+    """Why the last try was declined, and whether none is under way: known of an expanded intent only."""
+    if not isinstance(intent, dict):
+        return None, False
+    error = intent["last_payment_error"] or {}
+    code = error.get("decline_code") or error.get("code")
+    return (str(code)[:100] if code else None), intent["status"] in ("requires_payment_method", "canceled")
+
+
+def _problem(error: stripe.StripeError) -> ProviderError:
+    """What a failed call means for us: no definite answer, a definite no, or a customer that is gone."""
+    status, told = error.http_status, error.error
+    if isinstance(error, stripe.APIConnectionError) or status is None:
+        return ProviderUnavailable("Stripe did not answer.", "no_answer")
+    # 409: the first call with this idempotency key is still running. No error object: not Stripe's own words.
+    if status >= 500 or status in (408, 409, 429) or told is None:
+        return ProviderUnavailable(f"Stripe gave no definite answer (HTTP {status}).", f"http_{status}")
+    # On many statuses only the error object knows the code, the exception does not.
+    facts = told.to_dict()
+    code = str(facts.get("code") or facts.get("type") or f"http_{status}")
+    detail = _SECRET.sub("[secret]", str(facts.get("message") or f"HTTP {status}"))[:300]
+    if code == "resource_missing" and facts.get("param") == "customer":
+        return CustomerMissing(detail, code)
+    if str(facts.get("param") or "").startswith("discounts") or code.startswith(("coupon", "promotion_code")):
+        return PromotionRefused(NOT_VALID if code == "resource_missing" else detail, code)
+    if status == 401:
+        # Stripe's sentence repeats the first and last characters of whatever was sent as a key.
+        return ProviderRefused("Stripe does not accept the API key.", str(facts.get("code") or "authentication_failed"))
+    if status == 403:
+        return ProviderRefused(detail, PERMISSION_DENIED)
+    return ProviderRefused(detail, code)
+
+
+def _signed_at(signature: str) -> int:
+    """Seconds since the epoch, from the one `t=` of the header."""
+    # Exactly one and all digits: the SDK reads `t=1=2` as 1 and takes the first of several, so a captured event
+    # could otherwise show the SDK its old time and us a fresh one.
+    times = [item for item in signature.split(",") if item.startswith("t=")]
+    if len(times) != 1 or re.fullmatch(r"t=[0-9]{1,12}", times[0], re.ASCII) is None:
+        raise BadSignature("The signature header holds no time.", "bad_signature")
+    return int(times[0][2:])
+
+
+def _signed_with(secret: str, raw: bytes, signature: str) -> bool:
+    try:
+        return bool(stripe.WebhookSignature.verify_header(raw, signature, secret))
+    except (stripe.SignatureVerificationError, TypeError, ValueError, AttributeError):
+        # Anyone can send bytes that are no UTF-8 or a signature that is no ASCII; the SDK trips over both.
+        return False
+
+
+def _id_of(value: object) -> str | None:
+    """Stripe sends an id or, expanded, the object itself."""
+    return str(value["id"]) if isinstance(value, dict) else cast("str | None", value)

@@ -1,0 +1,125 @@
+"""Opening a checkout: our row first, one session for one form, honest about what the provider did not say."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dashboard.core.db import db
+from dashboard.core.errors import Invalid
+from dashboard.domain.funds.ledger import KeyReused
+from dashboard.domain.payments.checkout import CheckoutRefused, ProviderAway
+from dashboard.models import Customer, Payment
+from tests.domain.payments.shop import Shop
+
+SESSIONS = "/v1/checkout/sessions"
+
+
+def sessions_opened(shop: Shop) -> int:
+    return len([thing for thing in shop.stripe.account().things if thing.startswith("cs_")])
+
+
+def test_payment_holds_a_copy_of_what_is_sold(shop: Shop) -> None:
+    payment = shop.buy(quantity=3)
+    assert (payment.state, payment.amount_minor, payment.currency) == ("pending", 7_500, "usd")
+    assert (payment.grant_micros, payment.bonus_micros) == (75_000_000, 3_000_000)
+    assert payment.session_id is not None
+    assert payment.session_url is not None
+    assert shop.stripe.complaints == []
+
+
+def test_metadata_is_exactly_the_contract(shop: Shop) -> None:
+    payment = shop.buy()
+    session = shop.stripe.session(str(payment.session_id))
+    assert session["metadata"] == {
+        "org_id": str(shop.org.id),
+        "mode": "test",
+        "kind": "credit_pack",
+        "order_id": str(payment.id),
+        "pack_id": str(shop.offer.product.id),
+        "credits": "26",
+    }
+    assert session["client_reference_id"] == str(shop.org.id)
+    assert str(payment.id) in session["success_url"]
+
+
+def test_same_key_opens_one_session(shop: Shop) -> None:
+    first, second = shop.buy("form-1"), shop.buy("form-1")
+    assert (first.id, first.session_url) == (second.id, second.session_url)
+    assert sessions_opened(shop) == 1
+
+
+def test_same_key_at_the_same_time_opens_one_session(shop: Shop) -> None:
+    from flask import current_app
+
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def submit(_: int) -> str:
+        with app.app_context():
+            return str(shop.buy("form-1").session_url)
+
+    with ThreadPoolExecutor(5) as threads:
+        urls = set(threads.map(submit, range(5)))
+    assert len(urls) == 1
+    assert sessions_opened(shop) == 1
+    assert db.session.query(Payment).count() == 1
+
+
+def test_same_key_with_another_body_is_refused(shop: Shop) -> None:
+    shop.buy("form-1", quantity=1)
+    with pytest.raises(KeyReused):
+        shop.buy("form-1", quantity=2)
+
+
+def test_another_key_is_another_payment_of_the_same_customer(shop: Shop) -> None:
+    assert shop.buy("form-1").id != shop.buy("form-2").id
+    assert db.session.query(Customer).count() == 1
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 101])
+def test_quantity_is_bounded(shop: Shop, quantity: int) -> None:
+    with pytest.raises(Invalid) as refusal:
+        shop.buy(quantity=quantity)
+    assert refusal.value.field == "quantity"
+    assert db.session.query(Payment).count() == 0
+
+
+def test_no_answer_leaves_unknown_and_the_same_form_finishes_it(shop: Shop) -> None:
+    shop.stripe.inject("reset", times=2, path=SESSIONS, executed=True)
+    with pytest.raises(ProviderAway):
+        shop.buy("form-1")
+    payment = db.session.query(Payment).one()
+    assert payment.state == "unknown"
+    assert shop.buy("form-1").id == payment.id
+    assert shop.payment(payment.id).state == "pending"
+    assert sessions_opened(shop) == 1
+
+
+def test_a_customer_that_stripe_failed_to_make_keeps_nobody_from_buying(shop: Shop) -> None:
+    shop.stripe.inject("error", status=500, path="/v1/customers")
+    with pytest.raises(ProviderAway):
+        shop.buy("form-1")
+    assert shop.buy("form-2").state == "pending"
+
+
+def test_a_colleague_may_buy_after_a_customer_got_no_answer(shop: Shop) -> None:
+    shop.stripe.inject("reset", times=2, path="/v1/customers", executed=True)
+    with pytest.raises(ProviderAway):
+        shop.buy("form-1")
+    assert shop.buy("form-2", email="colleague@example.test").state == "pending"
+    assert db.session.query(Customer).count() == 1
+
+
+def test_a_definite_no_fails_the_payment(shop: Shop) -> None:
+    shop.stripe.inject("error", status=400, path=SESSIONS)
+    with pytest.raises(CheckoutRefused):
+        shop.buy()
+    assert db.session.query(Payment).one().state == "failed"
+
+
+def test_a_deleted_customer_is_made_anew_once(shop: Shop) -> None:
+    shop.buy("form-1")
+    old = db.session.query(Customer).one().customer_id
+    shop.stripe.account().things[old] = {"id": old, "object": "customer", "deleted": True}
+    assert shop.buy("form-2").state == "pending"
+    db.session.expire_all()
+    assert db.session.query(Customer).one().customer_id != old

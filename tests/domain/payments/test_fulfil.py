@@ -1,0 +1,136 @@
+"""From the provider's word to credit: exactly what was sold, exactly once, and nothing that does not fit."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask import current_app
+
+from dashboard.core.db import db, transaction
+from dashboard.domain.audit import SYSTEM
+from dashboard.domain.catalog import products
+from dashboard.domain.funds import expiry
+from dashboard.domain.payments import fulfil
+from dashboard.domain.payments.fulfil import SessionMismatch
+from dashboard.models import PLATFORM_ORG_ID, CreditGrant, Transaction
+from tests.domain.payments.shop import Shop
+from tests.factories import make_org
+
+
+def test_a_paid_session_credits_grant_and_bonus_in_one_row(shop: Shop) -> None:
+    payment = shop.buy(quantity=2)
+    shop.stripe.pay(str(payment.session_id))
+    done = fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    assert done.state == "credited"
+    assert shop.wallet.balance == 52_000_000
+    row = db.session.query(Transaction).filter_by(org_id=shop.org.id).one()
+    assert (row.type, row.amount, row.payment_id, row.origin) == ("purchase", 52_000_000, payment.id, "payment")
+    slices = {(part.kind, part.amount) for part in db.session.query(CreditGrant).filter_by(org_id=shop.org.id)}
+    assert slices == {("paid", 50_000_000), ("promotional", 2_000_000)}
+
+
+def test_what_was_sold_with_days_lapses_after_them(shop: Shop) -> None:
+    with transaction(org=PLATFORM_ORG_ID):
+        shop.offer = products.change(PLATFORM_ORG_ID, shop.offer.product.id, by=SYSTEM, expires_days=30)
+    payment = shop.buy()
+    with transaction(org=PLATFORM_ORG_ID):
+        products.change(PLATFORM_ORG_ID, shop.offer.product.id, by=SYSTEM, expires_days=0)
+    shop.stripe.pay(str(payment.session_id))
+    fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    dates = {part.expires_at for part in db.session.query(CreditGrant).filter_by(org_id=shop.org.id)}
+    assert dates == {expiry.after_days(30)}
+    assert shop.wallet.next_expiry_at == expiry.after_days(30)
+
+
+def test_confirmed_many_times_credits_once(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    for _ in range(3):
+        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    assert shop.wallet.balance == 26_000_000
+
+
+def test_confirmed_by_many_at_once_credits_once(shop: Shop) -> None:
+    payment = shop.buy()
+    payment_id, org_id = payment.id, shop.org.id
+    shop.stripe.pay(str(payment.session_id))
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def confirm(_: int) -> str:
+        with app.app_context():
+            return fulfil.confirm(org_id, payment_id, provider=shop.provider).state
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(confirm, range(16))) == {"credited"}
+    assert shop.wallet.balance == 26_000_000
+
+
+def test_an_unpaid_session_credits_nothing(shop: Shop) -> None:
+    payment = shop.buy()
+    assert fulfil.confirm(shop.org.id, payment.id, provider=shop.provider).state == "pending"
+    assert shop.wallet.balance == 0
+
+
+def test_a_delayed_method_waits_then_credits(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay_later(str(payment.session_id))
+    assert fulfil.confirm(shop.org.id, payment.id, provider=shop.provider).state == "pending"
+    shop.stripe.settle(str(payment.session_id))
+    assert fulfil.confirm(shop.org.id, payment.id, provider=shop.provider).state == "credited"
+
+
+def test_a_100_percent_coupon_credits_the_full_grant(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.discount(str(payment.session_id), 100)
+    shop.stripe.pay(str(payment.session_id))
+    done = fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    assert (done.state, done.total_minor, done.discount_minor) == ("credited", 0, 2_500)
+    assert shop.wallet.balance == 26_000_000
+
+
+@pytest.mark.parametrize("changes", [{"amount_subtotal": 2_499}, {"amount_subtotal": 2_501}, {"currency": "eur"}])
+def test_another_sum_or_currency_goes_to_review(shop: Shop, changes: dict[str, object]) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    shop.stripe.amend(str(payment.session_id), **changes)
+    done = fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    assert done.state == "review"
+    assert "Nothing was credited" in str(done.problem)
+    assert shop.wallet.balance == 0
+
+
+def test_an_expired_session_ends_the_payment(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.expire(str(payment.session_id))
+    assert fulfil.confirm(shop.org.id, payment.id, provider=shop.provider).state == "expired"
+
+
+def test_a_session_of_another_payment_is_refused(shop: Shop) -> None:
+    ours, other = shop.buy("form-1"), shop.buy("form-2")
+    shop.stripe.pay(str(other.session_id))
+    session = shop.provider.read_checkout(str(other.session_id))
+    with pytest.raises(SessionMismatch):
+        fulfil.fulfil(shop.org.id, ours.id, session=session)
+    assert shop.wallet.balance == 0
+
+
+def test_a_second_session_that_names_our_payment_is_refused(shop: Shop) -> None:
+    ours, other = shop.buy("form-1"), shop.buy("form-2")
+    shop.stripe.pay(str(other.session_id))
+    shop.stripe.amend(str(other.session_id), metadata=shop.stripe.session(str(ours.session_id))["metadata"])
+    with pytest.raises(SessionMismatch):
+        fulfil.fulfil(shop.org.id, ours.id, session=shop.provider.read_checkout(str(other.session_id)))
+    assert shop.wallet.balance == 0
+
+
+def test_a_live_session_never_credits_a_test_payment(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    shop.stripe.amend(str(payment.session_id), livemode=True)
+    with pytest.raises(SessionMismatch):
+        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+
+
+def test_another_organizations_payment_is_not_found(shop: Shop) -> None:
+    payment = shop.buy()
+    with pytest.raises(fulfil.NotFound):
+        fulfil.confirm(make_org("Other").id, payment.id, provider=shop.provider)

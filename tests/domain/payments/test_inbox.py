@@ -1,0 +1,178 @@
+"""The inbox: stored once, worked on until it is decided, and every reason visible."""
+
+import pytest
+from sqlalchemy import text
+
+from dashboard.core import clock
+from dashboard.core.db import autocommit, db, transaction
+from dashboard.core.errors import Conflict
+from dashboard.domain.audit import SYSTEM
+from dashboard.domain.payments import inbox
+from dashboard.models import PLATFORM_ORG_ID, InboxEvent, InboxTry
+from tests.domain.payments.shop import Shop
+from tests.stripe_fake import signing
+
+COMPLETED = "checkout.session.completed"
+
+
+def make_due() -> None:
+    autocommit().execute(text("UPDATE inbox_events SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL"))
+
+
+def test_purchase_is_credited_by_the_worker(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    shop.deliver_all()
+    assert shop.wallet.balance == 0
+    shop.work()
+    assert shop.wallet.balance == 26_000_000
+    done = shop.event(shop.told(COMPLETED)["id"])
+    assert (done.state, done.attempts) == ("processed", 1)
+    assert done.effects["payment_id"] == str(payment.id)
+
+
+def test_delivered_five_times_is_one_row_and_one_credit(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    for _ in range(5):
+        shop.deliver(shop.told(COMPLETED))
+        shop.work()
+    assert shop.event(shop.told(COMPLETED)["id"]).deliveries == 5
+    assert shop.wallet.balance == 26_000_000
+
+
+def test_events_in_any_order_end_the_same(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay_later(str(payment.session_id))
+    shop.stripe.settle(str(payment.session_id))
+    for event in reversed(shop.sent):
+        shop.deliver(event)
+        shop.work()
+    assert shop.payment(payment.id).state == "credited"
+    assert shop.wallet.balance == 26_000_000
+
+
+def test_a_failed_delayed_payment_fails_with_a_reason(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay_later(str(payment.session_id))
+    shop.stripe.fail(str(payment.session_id))
+    shop.deliver_all()
+    shop.work()
+    failed = shop.payment(payment.id)
+    assert (failed.state, shop.wallet.balance) == ("failed", 0)
+    assert "declined" in str(failed.problem)
+
+
+def test_what_we_do_not_know_is_ignored_with_a_reason(shop: Shop) -> None:
+    event = signing.event_file("payment_intent.succeeded.checkout")
+    shop.deliver(event)
+    shop.work()
+    stored = shop.event(event["id"])
+    assert stored.state == "ignored"
+    assert "payment_intent.succeeded" in str(stored.error)
+
+
+def test_a_foreign_session_of_the_account_is_ignored(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    shop.stripe.amend(str(payment.session_id), metadata={"shop": "elsewhere"})
+    shop.deliver(shop.told(COMPLETED))
+    shop.work()
+    assert shop.event(shop.told(COMPLETED)["id"]).state == "ignored"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"org_id": "org_acme"}, {"org_id": "00000000-0000-7000-8000-0000000000ff"}, {"order_id": "ord_1001"}],
+)
+def test_an_unknown_organization_or_order_is_parked(shop: Shop, metadata: dict[str, str]) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    known = shop.stripe.session(str(payment.session_id))["metadata"]
+    shop.stripe.amend(str(payment.session_id), metadata=known | metadata)
+    shop.deliver(shop.told(COMPLETED))
+    shop.work()
+    parked = shop.event(shop.told(COMPLETED)["id"])
+    assert parked.state == "parked"
+    assert "Nothing was credited" in str(parked.error)
+    assert shop.wallet.balance == 0
+
+
+def test_a_passing_failure_comes_again_later(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    shop.deliver(shop.told(COMPLETED))
+    shop.stripe.inject("reset", times=2, path="/v1/checkout/sessions")
+    shop.work()
+    waiting = shop.event(shop.told(COMPLETED)["id"])
+    assert waiting.state == "failed"
+    assert waiting.next_attempt_at > clock.now()
+    assert inbox.due() == []
+    make_due()
+    assert inbox.due() == [PLATFORM_ORG_ID]
+    shop.work()
+    assert shop.wallet.balance == 26_000_000
+    tries = db.session.query(InboxTry).order_by(InboxTry.number).all()
+    assert [one.result for one in tries] == ["failed", "processed"]
+
+
+def test_failures_without_end_are_parked(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    shop.deliver(shop.told(COMPLETED))
+    shop.stripe.inject("reset", times=10_000, path="/v1/checkout/sessions")
+    for _ in range(inbox.MAX_ATTEMPTS):
+        make_due()
+        shop.work()
+    parked = shop.event(shop.told(COMPLETED)["id"])
+    assert parked.state == "parked"
+    assert str(inbox.MAX_ATTEMPTS) in str(parked.error)
+
+
+def test_a_dead_workers_claim_runs_out(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    shop.deliver(shop.told(COMPLETED))
+    inbox.claim(PLATFORM_ORG_ID)  # a worker takes it and dies
+    assert inbox.due() == []
+    shop.work()
+    assert shop.wallet.balance == 0
+    autocommit().execute(text("UPDATE inbox_events SET claimed_until = now() - interval '1 second'"))
+    assert inbox.due() == [PLATFORM_ORG_ID]
+    shop.work()
+    assert shop.wallet.balance == 26_000_000
+
+
+def test_another_api_version_is_put_aside_and_retry_reads_the_object(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    event = shop.told(COMPLETED) | {"api_version": "2020-08-27"}
+    shop.deliver(event)
+    shop.work()
+    parked = shop.event(event["id"])
+    assert parked.state == "parked"
+    assert "2020-08-27" in str(parked.error)
+    assert shop.wallet.balance == 0
+    with transaction(org=PLATFORM_ORG_ID):
+        inbox.retry(parked, by=SYSTEM)
+    shop.work()
+    assert shop.event(event["id"]).state == "processed"
+    assert shop.wallet.balance == 26_000_000
+
+
+def test_only_parked_and_failed_events_can_be_retried(shop: Shop) -> None:
+    shop.deliver(signing.event_file("customer.updated"))
+    shop.work()
+    event = db.session.query(InboxEvent).one()
+    with pytest.raises(Conflict), transaction(org=PLATFORM_ORG_ID):
+        inbox.retry(event, by=SYSTEM)
+
+
+def test_claims_are_exclusive(shop: Shop) -> None:
+    for name in ("customer.updated", "product.updated"):
+        shop.deliver(signing.event_file(name))
+    first, second = inbox.claim(PLATFORM_ORG_ID), inbox.claim(PLATFORM_ORG_ID)
+    assert first
+    assert second
+    assert first.id != second.id
+    assert inbox.claim(PLATFORM_ORG_ID) is None

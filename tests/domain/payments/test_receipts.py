@@ -1,0 +1,176 @@
+"""Receipts: written with the credit, once, to the person who paid; the same words in mail, text and file."""
+
+import io
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from pypdf import PdfReader
+
+from dashboard.core import clock, mail
+from dashboard.core.db import db, transaction
+from dashboard.core.errors import NotFound
+from dashboard.core.money import from_minor, money
+from dashboard.domain.audit import Actor
+from dashboard.domain.payments import checkout, fulfil, receipt_pdf, receipts
+from dashboard.models import OutboxEmail, Payment, User
+from tests.domain.messages.test_outbox import FACTS
+from tests.domain.payments.shop import Shop
+from tests.factories import make_user
+
+ODD_NAMES = [
+    "שלום בע\"מ", "شركة الاختبار", "🚀🧑‍🚀 Rocket", "W" * 300, "a b" * 120, "\x00\x07\x1b[31mred\x7f", "\u202egnp.exe",
+    "日本語株式会社", "Zoë Müller-Łukasiewicz", "<script>alert(1)</script>", "\n\n\n", "", " ", "{{ 7*7 }}", "%s %(x)s",
+    "e\u0301" * 40, "\ufffe\uffff", "\U0001f1e9\U0001f1ea", "\u200b\u200b", "نص with English و123",
+]  # fmt: skip
+
+
+def buy(shop: Shop, by: Actor, key: str = "form-1", quantity: int = 2) -> Payment:
+    return checkout.open_checkout(
+        checkout.Buyer(shop.org, by, "ada@example.test"), shop.offer, provider=shop.provider, quantity=quantity,
+        success_url="http://127.0.0.1/ok?payment={payment_id}", cancel_url="http://127.0.0.1/no",
+        key=key, body_hash=key.encode().ljust(32, b"0"),
+    )  # fmt: skip
+
+
+def credited(shop: Shop, by: Actor, **changes: Any) -> Payment:
+    payment = buy(shop, by)
+    shop.stripe.pay(str(payment.session_id))
+    if changes:
+        shop.stripe.amend(str(payment.session_id), **changes)
+    return fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+
+
+@pytest.fixture
+def ada(app_context: Flask) -> User:
+    return make_user("ada@example.test", name="Ada Example")
+
+
+def person(user: User) -> Actor:
+    return Actor("user", user.id)
+
+
+def words_of(pdf: bytes) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+
+
+def test_the_payer_is_mailed_once_with_the_credit(shop: Shop, ada: User) -> None:
+    payment = credited(shop, person(ada))
+    for _ in range(3):
+        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    row = db.session.query(OutboxEmail).one()
+    assert (row.key, row.event, row.to_address) == (f"receipt:{payment.id}", "receipt", "ada@example.test")
+    assert (row.org_id, row.state) == (shop.org.id, "waiting")
+    assert receipts.mailed(payment) is row
+
+
+def test_mail_text_html_and_file_say_the_same(shop: Shop, ada: User) -> None:
+    with clock.at(clock.now().replace(year=2026, month=11, day=20, hour=9, minute=41)):
+        payment = credited(
+            shop,
+            person(ada),
+            amount_total=4_860,
+            total_details={"amount_discount": 500, "amount_tax": 360, "amount_shipping": 0},
+        )
+    said = receipts.facts(payment)
+    letter = mail.render("receipt", said)
+    file = words_of(receipts.pdf(said).content)
+    assert letter.subject == "Receipt: $48.60 for Acme (test mode)"
+    for place in (letter.text, letter.html, file):
+        for word in (
+            "Starter", "$50.00", "$25.00", "$5.00", "$3.60", "$48.60", "$52.00", "$2.00", "20 November 2026, 09:41 UTC",
+            "Acme", "Ada Example", str(payment.id),
+        ):  # fmt: skip
+            assert word in place, word
+        assert "no money was moved" in place
+    assert "2 x Starter" in letter.text
+    assert "<title>" in letter.html
+    assert "http" not in letter.text  # no base URL is set, so no link is invented
+
+
+def test_what_is_zero_is_not_mentioned(shop: Shop, ada: User) -> None:
+    payment = credited(shop, person(ada))
+    letter = mail.render("receipt", receipts.facts(payment))
+    for place in (letter.text, letter.html, words_of(receipts.pdf(receipts.facts(payment)).content)):
+        assert "Discount" not in place
+        assert "Tax" not in place
+        assert "None" not in place
+
+
+def test_a_whole_discount_is_paid_with_nothing(shop: Shop, ada: User) -> None:
+    payment = credited(
+        shop, person(ada), amount_total=0,
+        total_details={"amount_discount": 5_000, "amount_tax": 0, "amount_shipping": 0},
+        payment_status="no_payment_required",
+    )  # fmt: skip
+    assert payment.state == "credited"
+    said = receipts.facts(payment)
+    assert (said["paid"], said["discount"], said["credits"]) == ("$0.00", "$50.00", "$52.00")
+
+
+@pytest.mark.parametrize("by", [Actor("key"), Actor("system"), Actor("user"), Actor("user", UUID(int=7))])
+def test_programs_and_people_who_are_gone_get_no_mail(shop: Shop, by: Actor) -> None:
+    payment = credited(shop, by)
+    assert payment.state == "credited"
+    assert db.session.query(OutboxEmail).count() == 0
+    assert receipts.facts(payment)["payer"] == ""
+    assert words_of(receipts.pdf(receipts.facts(payment)).content)
+
+
+def test_a_disabled_payer_gets_no_mail(shop: Shop, ada: User) -> None:
+    with transaction():
+        ada.disabled_at = clock.now()
+    assert credited(shop, person(ada)).state == "credited"
+    assert db.session.query(OutboxEmail).count() == 0
+
+
+@pytest.mark.parametrize("address", ["ada@example.test\nBcc: x@y.test", "not an address", "a@b.test,c@d.test"])
+def test_an_address_no_mail_can_reach_never_stops_the_credit(shop: Shop, ada: User, address: str) -> None:
+    with transaction():
+        ada.email = address
+    payment = credited(shop, person(ada))
+    assert payment.state == "credited"
+    assert shop.wallet.balance == 52_000_000
+    assert db.session.query(OutboxEmail).count() == 0
+
+
+def test_what_was_not_credited_has_no_receipt(shop: Shop, ada: User) -> None:
+    payment = buy(shop, person(ada))
+    assert not receipts.exists(payment)
+    with pytest.raises(NotFound):
+        receipts.facts(payment)
+    shop.stripe.pay(str(payment.session_id))
+    shop.stripe.amend(str(payment.session_id), amount_subtotal=4_000, amount_total=4_000)
+    held = fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    assert held.state == "review"
+    assert not receipts.exists(held)
+    assert db.session.query(OutboxEmail).count() == 0
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("wide", [True, False], ids=["with-fonts", "without"])
+def test_no_name_breaks_a_receipt(app_context: Flask, tmp_path: Any, name: str, wide: bool) -> None:
+    said = FACTS | {"org": name, "payer": name or "x", "payer_email": name, "pack": name, "promotion_code": name}
+    said |= {"discount": "$1.00", "tax": "$1.00"}
+    fonts = receipt_pdf.FONTS if wide else tmp_path
+    (page,) = PdfReader(io.BytesIO(receipt_pdf.draw(said, fonts=fonts))).pages
+    assert "$200.00" in page.extract_text()
+    assert FACTS["payment_id"] in page.extract_text()
+    letter = mail.render("receipt", said)
+    assert "\n" not in letter.subject
+    assert "<script>alert" not in letter.html
+    assert "49" not in letter.subject
+
+
+def test_the_largest_sums_fit(app_context: Flask) -> None:
+    most = money(from_minor(99_999_999))
+    said = FACTS | {"unit_price": most, "price": most, "paid": most, "credits": most, "quantity": 100}
+    assert words_of(receipt_pdf.draw(said)).count(most) >= 4
+
+
+def test_the_html_loads_nothing_and_runs_nothing(app_context: Flask) -> None:
+    html = mail.render("receipt", FACTS | {"link": "https://billing.example.com/o/a/transactions/1"}).html
+    for what in ("<script", "<img", "<link", "<iframe", "url(", "@import", "javascript:", " on"):
+        assert what not in html.replace(" on the", "").replace(" only", ""), what
+    assert html.count("http") == 1
