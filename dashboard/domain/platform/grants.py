@@ -1,0 +1,103 @@
+"""What platform managers do with credits: grant them and remove them, always with a reason."""
+
+from datetime import datetime
+
+from dashboard.config import settings
+from dashboard.core.errors import Invalid
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.funds import ledger
+from dashboard.domain.funds.ledger import Posting, Slice
+from dashboard.domain.identity import organizations
+from dashboard.models import Organization, Wallet
+
+ORIGIN = "api"
+REASON_LIMIT = 500
+CATEGORIES = {"goodwill": "promotional", "promotion": "promotional", "correction": "promotional", "contract": "paid"}
+"""What a grant was given for, and the kind of credit it makes."""
+
+
+def grant(
+    org: Organization,
+    *,
+    amount_micros: int,
+    category: str,
+    reason: str,
+    by: Actor,
+    key: str,
+    description: str | None = None,
+    source: str | None = None,
+    expires_at: datetime | None = None,
+    body_hash: bytes | None = None,
+) -> Posting:
+    """Add credit to the organization's wallet of the platform's mode, once per `key`. Needs its transaction.
+
+    `source` is the caller's own reference; it stands in the audit entry. What is left at `expires_at` lapses. Raises
+    Invalid, KeyReused.
+    """
+    check(category, reason)
+    posting = ledger.post(
+        _wallet(org), type="admin_grant", amount=amount_micros, origin=ORIGIN, key=key, by=by, body_hash=body_hash,
+        description=description or f"{category.capitalize()} grant", reason=reason,
+        slices=[Slice(CATEGORIES[category], category, amount_micros, expires_at=expires_at)],
+    )  # fmt: skip
+    _record(org, posting, by, "credits.granted", category, reason, source=source, expires_at=expires_at)
+    return posting
+
+
+def remove(
+    org: Organization,
+    *,
+    amount_micros: int,
+    category: str,
+    reason: str,
+    by: Actor,
+    key: str,
+    allow_negative: bool = False,
+    description: str | None = None,
+    body_hash: bytes | None = None,
+) -> Posting:
+    """Take credit away, once per `key`; `amount_micros` is above zero. Needs the organization's transaction.
+
+    Above what is available only with `allow_negative`, else RemovalTooLarge. Raises Invalid, KeyReused.
+    """
+    check(category, reason)
+    posting = ledger.post(
+        _wallet(org), type="admin_removal", amount=-amount_micros, origin=ORIGIN, key=key, by=by, body_hash=body_hash,
+        description=description or f"{category.capitalize()} removal", reason=reason, allow_negative=allow_negative,
+    )  # fmt: skip
+    _record(org, posting, by, "credits.removed", category, reason)
+    return posting
+
+
+def _wallet(org: Organization) -> Wallet:
+    return organizations.wallet(org.id, settings().mode)
+
+
+def check(category: str, reason: str) -> None:
+    """What a grant and a removal need alike. Raises Invalid with its field."""
+    if category not in CATEGORIES:
+        raise Invalid("Choose what this is for.", field="category")
+    if not reason.strip() or len(reason) > REASON_LIMIT:
+        raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
+
+
+def _record(
+    org: Organization,
+    posting: Posting,
+    by: Actor,
+    action: str,
+    category: str,
+    reason: str,
+    *,
+    source: str | None = None,
+    expires_at: datetime | None = None,
+) -> None:
+    if not posting.replayed:
+        audit.record(
+            org.id, by=by, action=action, object_kind="transaction", object_id=posting.id, reason=reason,
+            before={"balance": posting.balance_before},
+            after={"balance": posting.balance_after, "amount": posting.amount, "category": category}
+            | ({"source_id": source} if source else {})
+            | ({"expires_at": expires_at.isoformat()} if expires_at else {}),
+        )  # fmt: skip

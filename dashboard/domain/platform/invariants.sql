@@ -1,0 +1,240 @@
+-- What must always be true. Each block finds the rows for which it is not, the first one first: org_id, object, detail.
+-- A block begins with its name; `warning` where a fault shows a delay, not a wrong book. Parameters: :org (null = all
+-- organizations) and :most rows. Numbers refer to the list of invariants in the documentation of the data.
+
+-- name: chain
+-- says: 1: rows of a wallet are numbered without gaps, and each begins with the balance the one before it left
+SELECT org_id, 'transaction ' || id AS object,
+  format('seq %s after %s; balance %s + %s = %s after %s', seq, before_seq, balance_before, amount, balance_after,
+    before_balance) AS detail
+FROM (
+  SELECT org_id, id, wallet_id, seq, amount, balance_before, balance_after,
+    lag(seq, 1, 0::bigint) OVER per_wallet AS before_seq,
+    lag(balance_after, 1, 0::bigint) OVER per_wallet AS before_balance
+  FROM transactions WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
+  WINDOW per_wallet AS (PARTITION BY org_id, wallet_id ORDER BY seq)
+) AS chain
+WHERE seq <> before_seq + 1 OR balance_before <> before_balance OR balance_after <> balance_before + amount
+ORDER BY org_id, wallet_id, seq LIMIT :most
+
+-- name: balance
+-- says: 1: a wallet's balance is the sum of its rows, and its seq their number
+SELECT w.org_id, 'wallet ' || w.id AS object,
+  format('balance %s, rows sum to %s; seq %s, rows %s', w.balance, coalesce(t.amount, 0), w.seq, coalesce(t.count, 0))
+    AS detail
+FROM wallets AS w LEFT JOIN (
+  SELECT org_id, wallet_id, sum(amount) AS amount, count(*) AS count FROM transactions
+  WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid) GROUP BY org_id, wallet_id
+) AS t ON t.org_id = w.org_id AND t.wallet_id = w.id
+WHERE (CAST(:org AS uuid) IS NULL OR w.org_id = CAST(:org AS uuid))
+  AND (w.balance <> coalesce(t.amount, 0) OR w.seq <> coalesce(t.count, 0))
+ORDER BY w.org_id, w.id LIMIT :most
+
+-- name: floor
+-- says: 2: no charge went below the overdraft limit of its time, no expiry below zero; a change of the limit is audited
+SELECT t.org_id, 'transaction ' || t.id AS object, format('%s left %s', t.type, t.balance_after) AS detail
+FROM transactions AS t JOIN wallets AS w ON w.org_id = t.org_id AND w.id = t.wallet_id
+LEFT JOIN LATERAL (
+  SELECT max(CAST(a.before ->> 'overdraft_limit_micros' AS bigint)) AS micros FROM audit_entries AS a
+  WHERE a.org_id = t.org_id AND a.before ? 'overdraft_limit_micros'
+) AS earlier ON true
+WHERE (CAST(:org AS uuid) IS NULL OR t.org_id = CAST(:org AS uuid)) AND t.balance_after < 0
+  AND (t.type = 'expiry' OR t.type IN ('charge', 'consumption')
+    AND t.balance_after < -greatest(w.overdraft_limit, earlier.micros))
+ORDER BY t.org_id, t.wallet_id, t.seq LIMIT :most
+
+-- name: days
+-- says: 2: the days' sums and counts are those of the rows
+SELECT org_id, 'wallet ' || wallet_id || ' day ' || day AS object,
+  format('%s %s: %s in %s rows, rows sum to %s in %s', type, app, coalesce(d.amount, 0), coalesce(d.count, 0),
+    coalesce(t.amount, 0), coalesce(t.count, 0)) AS detail
+FROM (
+  SELECT * FROM wallet_days WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
+) AS d FULL JOIN (
+  SELECT org_id, wallet_id, CAST(created_at AT TIME ZONE 'UTC' AS date) AS day, type, app, sum(amount) AS amount,
+    count(*) AS count
+  FROM transactions WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid) GROUP BY 1, 2, 3, 4, 5
+) AS t USING (org_id, wallet_id, day, type, app)
+WHERE d.amount IS DISTINCT FROM t.amount OR d.count IS DISTINCT FROM t.count
+ORDER BY org_id, wallet_id, day LIMIT :most
+
+-- name: order
+-- says: 2: inside a wallet a later row is never older, so that days are ranges of seq
+SELECT org_id, 'transaction ' || id AS object, format('made at %s, after one of %s', created_at, before) AS detail
+FROM (
+  SELECT org_id, id, wallet_id, seq, created_at,
+    lag(created_at) OVER (PARTITION BY org_id, wallet_id ORDER BY seq) AS before
+  FROM transactions WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
+) AS chain WHERE created_at < before
+ORDER BY org_id, wallet_id, seq LIMIT :most
+
+-- name: unsealed
+-- says: 3: rows are sealed within a quarter of an hour
+-- warning
+SELECT w.org_id, 'wallet ' || w.id AS object,
+  format('%s rows after seq %s are not sealed, the first since %s', w.seq - coalesce(s.seq_to, 0),
+    coalesce(s.seq_to, 0), t.created_at) AS detail
+FROM wallets AS w LEFT JOIN LATERAL (
+  SELECT seq_to FROM ledger_seals AS s WHERE s.org_id = w.org_id AND s.wallet_id = w.id ORDER BY seq_from DESC LIMIT 1
+) AS s ON true CROSS JOIN LATERAL (
+  SELECT created_at FROM transactions AS t
+  WHERE t.org_id = w.org_id AND t.wallet_id = w.id AND t.seq > coalesce(s.seq_to, 0) ORDER BY t.seq LIMIT 1
+) AS t
+WHERE (CAST(:org AS uuid) IS NULL OR w.org_id = CAST(:org AS uuid)) AND t.created_at < now() - interval '15 minutes'
+ORDER BY w.org_id, w.id LIMIT :most
+
+-- name: keys
+-- says: 4: a business fact is booked once
+SELECT org_id, 'key ' || key AS object, format('%s rows of origin %s in mode %s', count(*), origin, mode) AS detail
+FROM transactions WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
+GROUP BY org_id, mode, origin, key HAVING count(*) > 1
+ORDER BY org_id, key LIMIT :most
+
+-- name: credited
+-- says: 4: a credited payment has exactly one purchase, over what it sold
+SELECT p.org_id, 'payment ' || p.id AS object,
+  format('credited with %s, sold %s; %s purchases', t.amount, p.grant_micros + p.bonus_micros, n.count) AS detail
+FROM payments AS p
+LEFT JOIN transactions AS t ON t.org_id = p.org_id AND t.id = p.transaction_id
+LEFT JOIN (
+  SELECT org_id, payment_id, count(*) AS count FROM transactions
+  WHERE payment_id IS NOT NULL AND type IN ('purchase', 'recharge') GROUP BY org_id, payment_id
+) AS n ON n.org_id = p.org_id AND n.payment_id = p.id
+WHERE (CAST(:org AS uuid) IS NULL OR p.org_id = CAST(:org AS uuid)) AND p.state = 'credited'
+  AND (t.payment_id IS DISTINCT FROM p.id OR t.type NOT IN ('purchase', 'recharge') OR n.count IS DISTINCT FROM 1
+    OR t.amount IS DISTINCT FROM p.grant_micros + p.bonus_micros OR t.mode IS DISTINCT FROM p.mode)
+ORDER BY p.org_id, p.id LIMIT :most
+
+-- name: purchases
+-- says: 4: a purchase belongs to a credited payment
+SELECT t.org_id, 'transaction ' || t.id AS object, format('%s of payment %s', t.type, t.payment_id) AS detail
+FROM transactions AS t LEFT JOIN payments AS p ON p.org_id = t.org_id AND p.id = t.payment_id
+WHERE (CAST(:org AS uuid) IS NULL OR t.org_id = CAST(:org AS uuid)) AND t.type IN ('purchase', 'recharge')
+  AND (p.state IS DISTINCT FROM 'credited' OR p.transaction_id IS DISTINCT FROM t.id)
+ORDER BY t.org_id, t.wallet_id, t.seq LIMIT :most
+
+-- name: transfers
+-- says: 4: transfers of an organization sum to zero
+SELECT org_id, 'organization ' || org_id AS object, format('transfers of mode %s sum to %s', mode, sum(amount)) AS detail
+FROM transactions WHERE (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)) AND type = 'transfer'
+GROUP BY org_id, mode HAVING sum(amount) <> 0
+ORDER BY org_id LIMIT :most
+
+-- name: slices
+-- says: 8: a credit opens slices that add up to it
+SELECT t.org_id, 'transaction ' || t.id AS object, format('%s, its slices sum to %s', t.amount, g.amount) AS detail
+FROM transactions AS t LEFT JOIN (
+  SELECT org_id, transaction_id, sum(amount) AS amount FROM credit_grants
+  WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid) GROUP BY org_id, transaction_id
+) AS g ON g.org_id = t.org_id AND g.transaction_id = t.id
+WHERE (CAST(:org AS uuid) IS NULL OR t.org_id = CAST(:org AS uuid)) AND g.amount IS DISTINCT FROM t.amount
+  AND t.type IN ('purchase', 'deposit', 'recharge', 'subscription_grant', 'admin_grant', 'renewal')
+ORDER BY t.org_id, t.wallet_id, t.seq LIMIT :most
+
+-- name: settled
+-- says: 8: what is left of the slices settled so far is the balance there, or nothing where that is a debt
+SELECT w.org_id, 'wallet ' || w.id AS object,
+  format('settled up to seq %s at balance %s, slices have %s left', w.settled_seq, t.balance_after,
+    coalesce(g.remaining, 0)) AS detail
+FROM wallets AS w
+LEFT JOIN transactions AS t ON t.org_id = w.org_id AND t.wallet_id = w.id AND t.seq = w.settled_seq
+LEFT JOIN LATERAL (
+  SELECT sum(remaining) AS remaining FROM credit_grants AS g
+  WHERE g.org_id = w.org_id AND g.wallet_id = w.id AND g.opened_seq <= w.settled_seq AND g.remaining > 0
+) AS g ON true
+WHERE (CAST(:org AS uuid) IS NULL OR w.org_id = CAST(:org AS uuid)) AND w.settled_seq > 0
+  AND coalesce(g.remaining, 0) IS DISTINCT FROM greatest(t.balance_after, 0::bigint)
+ORDER BY w.org_id, w.id LIMIT :most
+
+-- name: burns
+-- says: 8: a slice is what is left of it and what it paid
+SELECT g.org_id, 'grant ' || g.id AS object,
+  format('%s, of which %s left and %s paid', g.amount, g.remaining, coalesce(b.amount, 0)) AS detail
+FROM credit_grants AS g LEFT JOIN (
+  SELECT org_id, grant_id, sum(amount) AS amount FROM grant_burns
+  WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid) GROUP BY org_id, grant_id
+) AS b ON b.org_id = g.org_id AND b.grant_id = g.id
+WHERE (CAST(:org AS uuid) IS NULL OR g.org_id = CAST(:org AS uuid)) AND g.amount <> g.remaining + coalesce(b.amount, 0)
+ORDER BY g.org_id, g.wallet_id, g.opened_seq LIMIT :most
+
+-- name: dated
+-- says: 8: the wallet knows the first date of what is left, so that no charge spends lapsed credit
+SELECT w.org_id, 'wallet ' || w.id AS object,
+  format('next expiry %s, a slice lapses at %s', w.next_expiry_at, g.first) AS detail
+FROM wallets AS w JOIN (
+  SELECT org_id, wallet_id, min(expires_at) AS first FROM credit_grants
+  WHERE (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)) AND remaining > 0 GROUP BY org_id, wallet_id
+) AS g ON g.org_id = w.org_id AND g.wallet_id = w.id
+WHERE (w.next_expiry_at IS NULL OR w.next_expiry_at > g.first) AND g.first IS NOT NULL
+ORDER BY w.org_id, w.id LIMIT :most
+
+-- name: lapsed
+-- says: 8: lapsed credit is taken out within an hour
+-- warning
+SELECT org_id, 'wallet ' || id AS object, format('credit lapsed at %s is still there', next_expiry_at) AS detail
+FROM wallets WHERE (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid))
+  AND next_expiry_at < now() - interval '1 hour'
+ORDER BY org_id, id LIMIT :most
+
+-- name: owners
+-- says: 9: every live organization except the platform's has an active owner
+SELECT o.id AS org_id, 'organization ' || o.id AS object, format('%s has no active owner', o.slug) AS detail
+FROM organizations AS o
+WHERE (CAST(:org AS uuid) IS NULL OR o.id = CAST(:org AS uuid)) AND o.closed_at IS NULL AND o.kind <> 'platform'
+  AND NOT EXISTS (
+    SELECT 1 FROM memberships AS m JOIN users AS u ON u.id = m.user_id
+    WHERE m.org_id = o.id AND m.role = 'owner' AND m.removed_at IS NULL AND u.disabled_at IS NULL
+  )
+ORDER BY o.id LIMIT :most
+
+-- name: borders
+-- says: 10: no row points across organizations or modes
+SELECT org_id, object, detail FROM (
+  SELECT t.org_id, 'transaction ' || t.id AS object, format('wallet %s, mode %s', t.wallet_id, t.mode) AS detail
+  FROM transactions AS t LEFT JOIN wallets AS w ON w.org_id = t.org_id AND w.id = t.wallet_id AND w.mode = t.mode
+  WHERE w.id IS NULL
+  UNION ALL
+  SELECT t.org_id, 'transaction ' || t.id, format('payment %s', t.payment_id)
+  FROM transactions AS t LEFT JOIN payments AS p ON p.org_id = t.org_id AND p.id = t.payment_id
+  WHERE t.payment_id IS NOT NULL AND p.id IS NULL
+  UNION ALL
+  SELECT d.org_id, 'wallet day ' || d.day, format('wallet %s', d.wallet_id)
+  FROM wallet_days AS d LEFT JOIN wallets AS w ON w.org_id = d.org_id AND w.id = d.wallet_id WHERE w.id IS NULL
+  UNION ALL
+  SELECT g.org_id, 'grant ' || g.id, format('transaction %s, wallet %s', g.transaction_id, g.wallet_id)
+  FROM credit_grants AS g
+  LEFT JOIN transactions AS t ON t.org_id = g.org_id AND t.id = g.transaction_id AND t.wallet_id = g.wallet_id
+  WHERE t.id IS NULL
+  UNION ALL
+  SELECT b.org_id, 'burn ' || b.id, format('grant %s, wallet %s', b.grant_id, b.wallet_id)
+  FROM grant_burns AS b
+  LEFT JOIN credit_grants AS g ON g.org_id = b.org_id AND g.id = b.grant_id AND g.wallet_id = b.wallet_id
+  WHERE g.id IS NULL
+  UNION ALL
+  SELECT p.org_id, 'payment ' || p.id, format('transaction %s', p.transaction_id)
+  FROM payments AS p LEFT JOIN transactions AS t ON t.org_id = p.org_id AND t.id = p.transaction_id
+  WHERE p.transaction_id IS NOT NULL AND t.id IS NULL
+  UNION ALL
+  SELECT m.org_id, 'membership ' || m.id, format('organization %s', m.org_id)
+  FROM memberships AS m LEFT JOIN organizations AS o ON o.id = m.org_id WHERE o.id IS NULL
+  UNION ALL
+  SELECT k.org_id, 'key ' || k.id, format('organization %s', k.org_id)
+  FROM api_keys AS k LEFT JOIN organizations AS o ON o.id = k.org_id WHERE o.id IS NULL
+  UNION ALL
+  SELECT i.org_id, 'try ' || i.id, format('inbox event %s', i.inbox_event_id)
+  FROM inbox_tries AS i LEFT JOIN inbox_events AS e ON e.org_id = i.org_id AND e.id = i.inbox_event_id
+  WHERE e.id IS NULL
+) AS crossed WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
+ORDER BY org_id, object LIMIT :most
+
+-- name: stuck
+-- says: 10: nothing is claimed or unknown for longer than 15 minutes
+-- warning
+SELECT org_id, object, detail FROM (
+  SELECT org_id, 'inbox event ' || id AS object, format('%s, claimed until %s', event_id, claimed_until) AS detail
+  FROM inbox_events WHERE state IN ('received', 'failed') AND claimed_until < now() - interval '15 minutes'
+  UNION ALL
+  SELECT org_id, 'payment ' || id, format('%s since %s', state, changed_at)
+  FROM payments WHERE state IN ('unknown', 'paid') AND changed_at < now() - interval '15 minutes'
+) AS waiting WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
+ORDER BY org_id, object LIMIT :most

@@ -1,0 +1,163 @@
+"""What the platform's first page shows: what needs a person, what moved today, what is owed to customers."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, and_, func, literal, select, union_all
+
+from dashboard.config import settings
+from dashboard.core import clock
+from dashboard.core.db import db
+from dashboard.domain.funds import seals
+from dashboard.domain.funds.ledger import CREDITS, SPENDING
+from dashboard.models import InboxEvent, Lease, Organization, OutboxEmail, Payment, ProviderPrice, Wallet, WalletDay
+
+TICK = "tick"
+TICK_GRACE = timedelta(minutes=1)
+PATIENCE = timedelta(minutes=5)
+"""How long something may wait before it needs a person: retries and the sweep come first."""
+
+BOUGHT = ("purchase", "recharge", "subscription_grant", "renewal")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """Something that needs attention. `kind`: inbox_parked, inbox_failed, inbox_waiting, payment_review,
+    payment_unknown, payment_uncredited, price_drift (packs not sold), mail_parked, mail_waiting, mail_unset (no server
+    to send them), overdrawn, tick_late, seals_late (wallets). `oldest` is None where no moment is known."""
+
+    kind: str
+    count: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyToday:
+    """This UTC day over all platform-funded organizations, in micros; what left is above zero too."""
+
+    bought_micros: int
+    granted_micros: int
+    used_micros: int
+    removed_micros: int
+    refunded_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Liability:
+    """`total_micros` is the sum of all balances, `overdrawn_micros` (zero or less) the part that is owed to us."""
+
+    total_micros: int
+    overdrawn_micros: int
+    wallets: int
+
+
+def work_list(mode: str) -> list[WorkItem]:
+    """What needs attention in a mode, worst first; empty when nothing does. The tick and the inbox have all modes."""
+    found = {kind: WorkItem(kind, int(count), oldest) for kind, count, oldest in db.session.execute(_counts(mode))}
+    order = (
+        "payment_review", "inbox_parked", "payment_uncredited", "payment_unknown", "inbox_failed", "inbox_waiting",
+        "price_drift", "mail_parked", "mail_unset", "mail_waiting", "overdrawn",
+    )  # fmt: skip
+    late = [item for item in (_tick_late(), _seals_late()) if item]
+    return late + [found[kind] for kind in order if kind in found and found[kind].count]
+
+
+def money_today(mode: str) -> MoneyToday:
+    """What moved today, from the days' sums."""
+    found = db.session.execute(
+        select(WalletDay.type, func.sum(WalletDay.amount))
+        .select_from(Wallet)
+        .join(Organization, Organization.id == Wallet.org_id)
+        .join(WalletDay, and_(WalletDay.org_id == Wallet.org_id, WalletDay.wallet_id == Wallet.id))
+        .where(*_counted(mode), WalletDay.day == clock.today())
+        .group_by(WalletDay.type)
+    )
+    sums: dict[str, int] = {type_: int(amount) for type_, amount in found}
+
+    def total(*types: str) -> int:
+        return sum(sums.get(type_, 0) for type_ in types)
+
+    return MoneyToday(
+        bought_micros=total(*BOUGHT),
+        granted_micros=total(*(CREDITS - set(BOUGHT))),
+        used_micros=-total(*SPENDING),
+        removed_micros=-total("admin_removal", "expiry"),
+        refunded_micros=-total("refund", "dispute"),
+    )
+
+
+def liability(mode: str) -> Liability:
+    """What the platform owes its customers: the balances of all platform-funded organizations."""
+    total, overdrawn, wallets = db.session.execute(
+        select(
+            func.coalesce(func.sum(Wallet.balance), 0),
+            func.coalesce(func.sum(Wallet.balance).filter(Wallet.balance < 0), 0),
+            func.count(),
+        )
+        .join(Organization, Organization.id == Wallet.org_id)
+        .where(*_counted(mode))
+    ).one()
+    return Liability(int(total), int(overdrawn), wallets)
+
+
+def _counted(mode: str) -> list[Any]:
+    """Wallets that hold the platform's money: those of a self-funded organization are its own."""
+    return [Wallet.mode == mode, Wallet.unit == "usd", Organization.funding == "platform"]
+
+
+def _counts(mode: str) -> Any:
+    """One statement: kind, how many, since when."""
+    late = func.now() - PATIENCE
+
+    def inbox(kind: str, *conditions: Any) -> Select[str, int, datetime]:
+        return select(literal(kind), func.count(), func.min(InboxEvent.created_at)).where(*conditions)
+
+    def payment(kind: str, *conditions: Any) -> Select[str, int, datetime]:
+        return select(literal(kind), func.count(), func.min(Payment.changed_at)).where(
+            Payment.mode == mode, *conditions
+        )
+
+    return union_all(
+        inbox("inbox_parked", InboxEvent.state == "parked"),
+        inbox("inbox_failed", InboxEvent.state == "failed"),
+        inbox("inbox_waiting", InboxEvent.state == "received", InboxEvent.created_at < late),
+        payment("payment_review", Payment.state == "review"),
+        payment("payment_unknown", Payment.state == "unknown", Payment.changed_at < late),
+        payment("payment_uncredited", Payment.state == "paid", Payment.changed_at < late),
+        select(literal("price_drift"), func.count(), func.min(ProviderPrice.checked_at)).where(
+            ProviderPrice.mode == mode, ProviderPrice.state == "drift"
+        ),
+        _mail("mail_parked", OutboxEmail.state == "parked"),
+        _mail(_waiting_mail(), OutboxEmail.state.in_(("waiting", "failed")), OutboxEmail.created_at < late),
+        select(literal("overdrawn"), func.count(), func.min(Wallet.last_posted_at))
+        .join(Organization, Organization.id == Wallet.org_id)
+        .where(*_counted(mode), Wallet.balance < 0),
+    )
+
+
+def _mail(kind: str, *conditions: Any) -> Select[str, int, datetime]:
+    return select(literal(kind), func.count(), func.min(OutboxEmail.created_at)).where(*conditions)
+
+
+def _waiting_mail() -> str:
+    """What waiting mails mean here: while developing without a server they are meant to stay."""
+    if settings().smtp.url:
+        return "mail_waiting"
+    return "mail_unset" if settings().production else "mail_kept"
+
+
+def _tick_late() -> WorkItem | None:
+    """Whether the recurring tick stopped, by the database's clock: then nothing is swept up."""
+    until, now = db.session.execute(
+        select(select(Lease.until).where(Lease.name == TICK).scalar_subquery(), func.now())
+    ).one()
+    if until is not None and until >= now - TICK_GRACE:
+        return None
+    return WorkItem("tick_late", 1, until)
+
+
+def _seals_late() -> WorkItem | None:
+    """Whether rows stand unsealed for so long that the sealing itself must be at fault."""
+    lag = seals.lag(older=seals.LATE_SECONDS)
+    return WorkItem("seals_late", lag.wallets, lag.oldest) if lag.wallets else None

@@ -1,0 +1,102 @@
+"""People as platform managers see them: a support case often starts from an address."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select
+
+from dashboard.core import clock, cursors
+from dashboard.core.db import db
+from dashboard.core.errors import Invalid
+from dashboard.domain.platform import search
+from dashboard.models import AuditEntry, Membership, Organization, User, UserSession, Wallet
+
+PAGE_ROWS = 50
+ROLES = ("platform_manager", "standard", "disabled")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """`role` is one of ROLES; empty narrows nothing."""
+
+    q: str = ""
+    role: str = ""
+
+    @classmethod
+    def parse(cls, values: Mapping[str, str]) -> "Filters":
+        """Raises Invalid with its field."""
+        role = values.get("role", "")
+        if role and role not in ROLES:
+            raise Invalid(f"Choose one of: {', '.join(ROLES)}.", field="role")
+        return cls(search.cleaned(values.get("q")), role)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An organization somebody belongs to."""
+
+    org: Organization
+    role: str
+    wallet: Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    user: User
+    entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    rows: list[Row]
+    next_cursor: str | None = None
+
+
+def page(filters: Filters, *, mode: str, cursor: str | None = None) -> Page:
+    """Newest first, 50 a page. Raises Invalid for a malformed cursor."""
+    scope = ("platform users", filters)
+    query = select(User).where(search.users_matching(filters.q), *_narrowed(filters))
+    if after := cursors.decode_id(cursor, *scope):
+        query = query.where(User.id < after)
+    found = list(db.session.scalars(query.order_by(User.id.desc()).limit(PAGE_ROWS + 1)))
+    entries = entries_of([user.id for user in found[:PAGE_ROWS]], mode=mode)
+    rows = [Row(user, entries.get(user.id, [])) for user in found[:PAGE_ROWS]]
+    more = len(found) > PAGE_ROWS
+    return Page(rows, cursors.encode(rows[-1].user.id.bytes, *scope) if more else None)
+
+
+def entries_of(user_ids: list[UUID], *, mode: str) -> dict[UUID, list[Entry]]:
+    """The organizations each of them belongs to, their own first, with the wallet of `mode`."""
+    query = (
+        select(Membership.user_id, Membership.role, Organization, Wallet)
+        .join(Organization, Organization.id == Membership.org_id)
+        .join(Wallet, (Wallet.org_id == Organization.id) & (Wallet.mode == mode) & (Wallet.unit == "usd"))
+        .where(Membership.user_id.in_(user_ids), Membership.removed_at.is_(None))
+        .order_by(Organization.kind != "personal", Organization.name, Organization.id)
+    )
+    found: dict[UUID, list[Entry]] = {}
+    for user_id, role, org, wallet in db.session.execute(query):
+        found.setdefault(user_id, []).append(Entry(org, role, wallet))
+    return found
+
+
+def sessions_of(user_id: UUID, *, limit: int = 20) -> list[UserSession]:
+    """Where they are signed in now, last seen first."""
+    query = select(UserSession).where(
+        UserSession.user_id == user_id, UserSession.revoked_at.is_(None), UserSession.expires_at > clock.now()
+    )
+    return list(db.session.scalars(query.order_by(UserSession.last_seen_at.desc()).limit(limit)))
+
+
+def names(entries: list[AuditEntry]) -> dict[UUID, str]:
+    """Names of the people behind audit entries, by their ids: here managers see which manager it was."""
+    wanted = {entry.actor_id for entry in entries if entry.actor_id}
+    rows = db.session.execute(select(User.id, User.name).where(User.id.in_(wanted))) if wanted else ()
+    return {row[0]: row[1] for row in rows}
+
+
+def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
+    if filters.role == "disabled":
+        return [User.disabled_at.is_not(None)]
+    return [User.platform_role == filters.role] if filters.role else []

@@ -1,0 +1,167 @@
+"""How the installation is, for people who operate it: nothing here is a secret, and nothing waits for the outside."""
+
+import functools
+import platform
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alembic.script import ScriptDirectory
+from flask import current_app
+from sqlalchemy import TextClause, func, select, text
+
+from dashboard import providers
+from dashboard.config import settings
+from dashboard.core import clock, queue
+from dashboard.core.db import autocommit, db
+from dashboard.core.queue import Running, Waiting
+from dashboard.domain.funds import seals
+from dashboard.domain.funds.seals import Lag, heads
+from dashboard.domain.funds.seals.heads import Head
+from dashboard.models import PLATFORM_ORG_ID, InboxEvent, OutboxEmail
+
+VERSION = "0.1.0"
+
+_MIGRATION = text("SELECT version_num FROM alembic_version")
+
+_TICK = text("""SELECT holder, until, until > now() AS alive,
+  greatest(0, CAST(extract(epoch FROM now() - until) AS bigint)) AS late
+FROM leases WHERE name = 'tick'""")
+
+_DATABASE = text("SELECT clock_timestamp() AS now, current_setting('server_version') AS version,"
+                 " pg_database_size(current_database()) AS bytes")  # fmt: skip
+
+_INBOX = text("""SELECT state, count(*) AS number, min(created_at) AS oldest FROM inbox_events
+WHERE state IN ('received', 'failed') GROUP BY state
+UNION ALL SELECT state, count(*), min(created_at) FROM inbox_events WHERE state = 'parked' GROUP BY state""")
+
+_MAIL = text("""SELECT state, count(*) AS number, min(created_at) AS oldest FROM outbox_emails
+WHERE state IN ('waiting', 'failed') GROUP BY state
+UNION ALL SELECT state, count(*), min(created_at) FROM outbox_emails WHERE state = 'parked' GROUP BY state""")
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The recurring bell: `late` seconds since its sign of life ran out, None while it is fresh."""
+
+    holder: str
+    until: datetime
+    late: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """PostgreSQL: its version, size, how long it took to answer, and how far our clock is ahead of its own."""
+
+    version: str
+    bytes: int
+    took: timedelta
+    ahead: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Pile:
+    """What waits in one state, and since when the oldest does."""
+
+    state: str
+    count: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """What runs here."""
+
+    version: str
+    python: str
+    migration: str | None
+    wanted_migration: str | None
+
+    @property
+    def migrated(self) -> bool:
+        return self.migration == self.wanted_migration
+
+
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """The provider as configured, and when it last told us something."""
+
+    provider: str
+    mode: str
+    api_version: str | None
+    last_event: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """All of it at one moment. `queues` and `workers` are None while Redis is away."""
+
+    software: Software
+    database: Database
+    tick: Tick | None
+    queues: list[Waiting] | None
+    workers: list[Running] | None
+    inbox: list[Pile]
+    mail: list[Pile]
+    mail_server: bool
+    last_sent: datetime | None
+    paying: Paying
+    seals: Lag
+    head: Head | None
+
+
+def look() -> System:
+    """What there is to know. Raises what the database raises; a Redis that is away is part of the answer."""
+    return System(
+        software(), _database(), tick(), queue.bell().waiting(), queue.bell().running(), inbox(), mail(),
+        settings().smtp.url is not None, _last_sent(), _paying(), seals.lag(), heads.recorded(),
+    )  # fmt: skip
+
+
+def software() -> Software:
+    found: str | None = autocommit().execute(_MIGRATION).scalar_one_or_none()
+    wanted = _newest_migration(current_app.extensions["migrate"].directory)
+    return Software(VERSION, platform.python_version(), found, wanted)
+
+
+def tick() -> Tick | None:
+    """None where it never ran."""
+    row = autocommit().execute(_TICK).one_or_none()
+    return Tick(row.holder, row.until, None if row.alive else row.late) if row else None
+
+
+def inbox() -> list[Pile]:
+    """Events that are not done: received, failed (tried again) and parked."""
+    return _piles(_INBOX)
+
+
+def mail() -> list[Pile]:
+    """Mails that are not sent: waiting, failed (tried again) and parked."""
+    return _piles(_MAIL)
+
+
+def _piles(statement: TextClause) -> list[Pile]:
+    return [Pile(row.state, row.number, row.oldest) for row in autocommit().execute(statement)]
+
+
+def _database() -> Database:
+    """Our clock is read halfway between question and answer."""
+    before = clock.now()
+    row = autocommit().execute(_DATABASE).one()
+    took = clock.now() - before
+    return Database(row.version, row.bytes, took, before + took / 2 - row.now)
+
+
+def _paying() -> Paying:
+    provider = providers.current()
+    newest = select(InboxEvent.created_at).filter_by(org_id=PLATFORM_ORG_ID).order_by(InboxEvent.id.desc()).limit(1)
+    return Paying(provider.name, settings().mode, provider.api_version, db.session.scalar(newest))
+
+
+def _last_sent() -> datetime | None:
+    newest: datetime | None = db.session.scalar(select(func.max(OutboxEmail.sent_at)))
+    return newest
+
+
+@functools.cache
+def _newest_migration(directory: str) -> str | None:
+    return ScriptDirectory(directory).get_current_head()

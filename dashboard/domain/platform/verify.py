@@ -1,0 +1,116 @@
+"""Whether the books are right: every check of `invariants.sql`, and the first rows that break it."""
+
+import re
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, TextClause, text
+
+from dashboard.core.db import autocommit, db, in_transaction
+from dashboard.domain.funds.seals import check as seals
+from dashboard.domain.funds.seals import heads
+from dashboard.domain.funds.seals.check import Fault
+from dashboard.models import PLATFORM_ORG_ID
+
+MOST = 100
+TIMEOUT = "60min"
+
+_FILE = Path(__file__).with_name("invariants.sql")
+_BLOCK = re.compile(r"-- name: (\w+)\n-- says: (\d+): (.+)\n(-- warning\n)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule: its number among the invariants, what it says, and the query that finds what breaks it; without one
+    it is recomputed here."""
+
+    name: str
+    number: int
+    says: str
+    warning: bool
+    query: TextClause | None
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A row that breaks a rule. A `warning` shows a delay; anything else means that the books are wrong."""
+
+    check: str
+    number: int
+    says: str
+    org_id: UUID
+    object: str
+    detail: str
+    warning: bool
+
+    def __str__(self) -> str:
+        kind = "warning" if self.warning else "broken"
+        return f"{kind} {self.check}: {self.object} of organization {self.org_id}: {self.detail} ({self.says})"
+
+
+SEALS = Check("seals", 3, "every seal recomputes from its rows and the seal before it", False, None)
+
+
+@cache
+def checks() -> tuple[Check, ...]:
+    """The checks of the file and of the seals, by number."""
+    source = _FILE.read_text()
+    starts = list(_BLOCK.finditer(source))
+    ends = [*(start.start() for start in starts[1:]), len(source)]
+    written = [
+        Check(start[1], int(start[2]), start[3], bool(start[4]), text(source[start.end() : end]))
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    return tuple(sorted([SEALS, *written], key=lambda check: check.number))
+
+
+def broken(org_id: UUID | None = None, *, only: str | None = None, most: int = MOST) -> list[Violation]:
+    """What breaks a rule, at most `most` rows of each check, the first one first; of one organization where given.
+
+    Reads all the books: seconds per million rows, up to an hour before it gives up. It is right while money moves: each
+    check of the file is one statement, hence one snapshot, done by PostgreSQL; the seals are recomputed here, in flat
+    memory, from rows that do not change.
+    """
+    with _patient() as connection:
+        return [
+            Violation(check.name, check.number, check.says, row.org_id, row.object, row.detail, check.warning)
+            for check in checks()
+            if only in (None, check.name)
+            for row in _breaking(check, connection, org_id, most)
+        ]
+
+
+def _breaking(check: Check, connection: Connection, org_id: UUID | None, most: int) -> Iterable[Any]:
+    if check.query is not None:
+        return connection.execute(check.query, {"org": org_id, "most": most})
+    with closing(_unsealed(connection, org_id)) as found:
+        return list(islice(found, most))
+
+
+def _unsealed(connection: Connection, org_id: UUID | None) -> Generator[Fault, None, None]:
+    """What breaks the seals; last, over all organizations, whether they still lead to the head that was logged."""
+    yield from seals.faults(connection, org_id)
+    logged = heads.recorded() if org_id is None else None
+    if logged and (found := heads.head(connection, logged.at)) != logged:
+        said = f"was logged as {logged.hash} over {logged.wallets} wallets and is {found.hash} over {found.wallets}"
+        yield Fault(PLATFORM_ORG_ID, f"head of {logged.at.isoformat()}", said)
+
+
+@contextmanager
+def _patient() -> Iterator[Connection]:
+    """The connection with a longer time-out for its statements, until the end of the block."""
+    inside = in_transaction()
+    connection = db.session.connection() if inside else autocommit()
+    longer = text("SELECT set_config('statement_timeout', :timeout, :local)")
+    connection.execute(longer, {"timeout": TIMEOUT, "local": inside})
+    try:
+        yield connection
+    finally:
+        if not inside:
+            connection.execute(text("RESET statement_timeout"))

@@ -1,0 +1,225 @@
+"""The inbox as platform managers see it: what came in, what it did, and what of it may be shown."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select, tuple_
+
+from dashboard.core import clock, cursors, ids
+from dashboard.core.db import db
+from dashboard.core.errors import Invalid, NotFound
+from dashboard.domain.funds.transactions import Filters as Days
+from dashboard.domain.platform import search
+from dashboard.models import INBOX_STATES, PLATFORM_ORG_ID, InboxEvent, InboxTry, Organization, Transaction
+
+PAGE_ROWS = 50
+COUNTED = timedelta(days=30)
+LONGEST_PAYLOAD = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Empty narrows nothing; `days` are UTC."""
+
+    state: str = ""
+    type: str = ""
+    event: str = ""
+    org: UUID | None = None
+    days: Days = field(default_factory=Days)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, str]) -> "Filters":
+        """From `state type event org from to`; `org` is an id. Raises Invalid with its field."""
+        state, org = values.get("state", ""), values.get("org", "").strip()
+        if state and state not in INBOX_STATES:
+            raise Invalid(f"Choose one of: {', '.join(INBOX_STATES)}.", field="state")
+        if org and ids.parse(org) is None:
+            raise Invalid("This is not an organization's id.", field="org")
+        days = Days.parse({name: values.get(name, "") for name in ("from", "to")})
+        kind, event = search.cleaned(values.get("type")), search.cleaned(values.get("event"))
+        return cls(state, kind, event, ids.parse(org) if org else None, days)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an event did, and in whose books; every part may be missing."""
+
+    org: Organization | None = None
+    payment_id: UUID | None = None
+    payment_state: str = ""
+    transaction: Transaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    event: InboxEvent
+    effect: Effect
+
+    @property
+    def lag(self) -> timedelta | None:
+        """From the first delivery to its end; None while it is open."""
+        return self.event.finished_at - self.event.created_at if self.event.finished_at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    rows: list[Row]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Events by state of the last 30 days, and how many deliveries were of an event that was there already."""
+
+    by_state: dict[str, int]
+    duplicates: int
+
+
+def counts() -> Counts:
+    query = select(InboxEvent.state, func.count(), func.sum(InboxEvent.deliveries - 1)).where(
+        InboxEvent.org_id == PLATFORM_ORG_ID, InboxEvent.id >= ids.lowest(clock.now() - COUNTED)
+    )
+    rows = db.session.execute(query.group_by(InboxEvent.state)).all()
+    by_state = dict.fromkeys(INBOX_STATES, 0) | {state: int(many) for state, many, _ in rows}
+    return Counts(by_state, sum(int(again) for _, _, again in rows))
+
+
+def page(filters: Filters, *, cursor: str | None = None) -> Page:
+    """Newest first, 50 a page. Raises Invalid for a malformed cursor."""
+    scope = ("inbox", filters)
+    query = select(InboxEvent).where(InboxEvent.org_id == PLATFORM_ORG_ID, *_narrowed(filters))
+    if after := cursors.decode_id(cursor, *scope):
+        query = query.where(InboxEvent.id < after)
+    found = list(db.session.scalars(query.order_by(InboxEvent.id.desc()).limit(PAGE_ROWS + 1)))
+    effects = effects_of(found[:PAGE_ROWS])
+    rows = [Row(event, effects[event.id]) for event in found[:PAGE_ROWS]]
+    more = len(found) > PAGE_ROWS
+    return Page(rows, cursors.encode(rows[-1].event.id.bytes, *scope) if more else None)
+
+
+def find(event_id: UUID) -> InboxEvent:
+    """Raises NotFound."""
+    event = db.session.scalar(
+        select(InboxEvent).filter_by(org_id=PLATFORM_ORG_ID, id=event_id),
+        execution_options={"populate_existing": True},
+    )
+    if event is None:
+        raise NotFound("There is no such event.")
+    return event
+
+
+def tries_of(event: InboxEvent) -> list[InboxTry]:
+    """Newest first, at most 100."""
+    query = select(InboxTry).filter_by(org_id=event.org_id, inbox_event_id=event.id)
+    return list(db.session.scalars(query.order_by(InboxTry.id.desc()).limit(100)))
+
+
+def effects_of(events: Iterable[InboxEvent]) -> dict[UUID, Effect]:
+    """What each event did, by its id. One that did nothing still names the organization it claims to be of."""
+    told = {event.id: event.effects or _claimed(event) for event in events}
+    org_ids = {org_id for values in told.values() if (org_id := _id(values, "org_id"))}
+    orgs = {org.id: org for org in db.session.scalars(select(Organization).where(Organization.id.in_(org_ids)))}
+    rows = {(row.org_id, row.id): row for row in _transactions(told.values())}
+    found = {}
+    for event_id, values in told.items():
+        org_id, row_id = _id(values, "org_id"), _id(values, "transaction_id")
+        found[event_id] = Effect(
+            org=orgs.get(org_id) if org_id else None,
+            payment_id=_id(values, "payment_id"),
+            payment_state=str(values.get("state") or ""),
+            transaction=rows.get((org_id, row_id)) if org_id and row_id else None,
+        )
+    return found
+
+
+def payload_of(event: InboxEvent) -> str:
+    """The payload for a page: pretty-printed, secrets and card data masked, at most 60,000 characters."""
+    try:
+        parsed = json.loads(event.payload)
+    except (ValueError, RecursionError):
+        return "The payload is not JSON; it is kept as it came, and not shown."
+    text = json.dumps(masked(parsed), indent=2, ensure_ascii=False)
+    return text if len(text) <= LONGEST_PAYLOAD else f"{text[:LONGEST_PAYLOAD]}\n(cut here)"
+
+
+MASK = "•••• masked"
+
+_SECRET_NAMES = re.compile(
+    r"(.*_)?(secret|password|api_?key|token|authorization|number|cvc|cvv|iban|account_number|routing_number|"
+    r"fingerprint|iin|last4|exp_month|exp_year|sort_code)(_hash)?",
+    re.IGNORECASE,
+)
+_NOT_SECRET = re.compile(r"(invoice|receipt|phone|attempt|confirmation)_number|.*_token_count", re.IGNORECASE)
+_SECRET_TEXT = re.compile(
+    r"\b(?:sk|rk|pk)_(?:live|test)_\w+|\bwhsec_\w+|\bcof_(?:live|test)_[0-9a-f]{32}_[\w-]+|\bcofp_[\w-]+|\b\w+_secret_\w+",
+    re.ASCII,
+)
+_DIGITS = re.compile(r"(?<![\w.-])(?:[0-9][ -]?){12,18}[0-9](?![\w.-])", re.ASCII)
+
+
+def masked(value: Any, name: str = "") -> Any:
+    """`value` without secrets and card data: by the name it stands under, and by how a text looks."""
+    if isinstance(value, dict):
+        return {key: masked(part, key) for key, part in value.items()}
+    if isinstance(value, list):
+        return [masked(part, name) for part in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if _SECRET_NAMES.fullmatch(name) and not _NOT_SECRET.fullmatch(name):
+        return MASK
+    if isinstance(value, str):
+        return _DIGITS.sub(_card, _SECRET_TEXT.sub(MASK, value))
+    return value
+
+
+def _card(found: re.Match[str]) -> str:
+    """Card numbers carry a check digit (Luhn), which other long numbers pass one time in ten."""
+    digits = [int(char) for char in found[0] if char.isdigit()][::-1]
+    total = sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
+    return MASK if total % 10 == 0 else found[0]
+
+
+def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if filters.state:
+        found.append(InboxEvent.state == filters.state)
+    if filters.type:
+        found.append(InboxEvent.type.icontains(filters.type, autoescape=True))
+    if filters.event:
+        own = ids.parse(filters.event)
+        found.append(InboxEvent.id == own if own else InboxEvent.event_id == filters.event)
+    if filters.org:
+        found.append(InboxEvent.effects["org_id"].astext == str(filters.org))
+    since, until = filters.days.since, filters.days.until
+    if since:
+        found.append(InboxEvent.id >= ids.lowest(max(since, datetime(1970, 1, 1, tzinfo=since.tzinfo))))
+    if until:
+        found.append(InboxEvent.created_at < until)
+    return found
+
+
+def _claimed(event: InboxEvent) -> dict[str, Any]:
+    """What the payload's metadata says: a claim, used to name the organization and nothing else."""
+    try:
+        metadata = json.loads(event.payload)["data"]["object"]["metadata"]
+        return {"org_id": metadata.get("org_id"), "payment_id": metadata.get("order_id")}
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return {}
+
+
+def _id(values: Mapping[str, Any], name: str) -> UUID | None:
+    text = values.get(name)
+    return ids.parse(text) if isinstance(text, str) else None
+
+
+def _transactions(effects: Iterable[Mapping[str, Any]]) -> list[Transaction]:
+    wanted = {(_id(values, "org_id"), _id(values, "transaction_id")) for values in effects}
+    pairs = [(org_id, row_id) for org_id, row_id in wanted if org_id and row_id]
+    if not pairs:
+        return []
+    return list(db.session.scalars(select(Transaction).where(tuple_(Transaction.org_id, Transaction.id).in_(pairs))))
