@@ -1,0 +1,23 @@
+"""Brings the provider's prices to a catalog."""
+
+import logging
+from uuid import UUID
+
+from dashboard import providers
+from dashboard.core import queue
+from dashboard.domain.catalog import sync as prices
+from dashboard.domain.catalog.products import SYNC
+from dashboard.providers.base import ProviderError
+
+log = logging.getLogger(__name__)
+
+
+def sync(catalog_id: str) -> None:
+    """Not owed: what the provider does not answer now is due again at the next tick."""
+    try:
+        more = prices.run(UUID(catalog_id), provider=providers.current())
+    except ProviderError as error:
+        log.warning("prices not compared", extra={"code": error.code})
+        return
+    if more:
+        queue.enqueue(SYNC, catalog_id)

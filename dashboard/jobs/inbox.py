@@ -1,0 +1,15 @@
+"""Works on an organization's inbox."""
+
+import os
+import socket
+from uuid import UUID
+
+from dashboard import providers
+from dashboard.core import queue
+from dashboard.domain.payments import inbox
+
+
+def drain(org_id: str) -> None:
+    more = inbox.drain(UUID(org_id), provider=providers.current(), worker=f"{socket.gethostname()}:{os.getpid()}")
+    if more:
+        queue.enqueue(inbox.DRAIN, org_id)

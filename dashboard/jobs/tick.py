@@ -1,0 +1,28 @@
+"""The recurring bell: asks what is due and enqueues it. Late, doubled or lost ticks cost time only."""
+
+import os
+import socket
+
+from sqlalchemy import text
+
+from dashboard.config import settings
+from dashboard.core import queue
+from dashboard.core.db import autocommit
+from dashboard.jobs.schedule import DUTIES
+
+LEASE = "tick"
+MISSED_TICKS = 3
+
+_SEEN = text("""INSERT INTO leases AS l (name, holder, token, until)
+VALUES (:name, :holder, 1, now() + make_interval(secs => :seconds))
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = l.token + 1, until = excluded.until""")
+
+
+def tick() -> None:
+    """Ring for everything that is due, and leave a sign of life that runs out after three missed ticks."""
+    for due, job in DUTIES:
+        for key in due():
+            queue.enqueue(job, key)
+    seconds = settings().jobs.tick_seconds * MISSED_TICKS
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    autocommit().execute(_SEEN, {"name": LEASE, "holder": holder, "seconds": seconds})

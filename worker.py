@@ -1,0 +1,198 @@
+"""`python worker.py`: RQ workers, the tick's worker and the scheduler, kept alive.
+
+The parent only starts, watches and restarts. Each child ends with it, also when it is killed.
+"""
+
+import argparse
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from flask import Flask
+from redis.exceptions import RedisError
+from rq import SimpleWorker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq_scheduler import Scheduler
+
+from dashboard import create_app, providers
+from dashboard.config import settings
+from dashboard.core import db, logs, metrics, queue
+
+PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
+STOPS = (signal.SIGTERM, signal.SIGINT)
+RESTART_SECONDS = 1
+STOP_SECONDS = 30
+SCHEDULER_SECONDS = 5
+HEARD_SECONDS = 60  # an idle worker tells of itself at least so often, a killed one is forgotten a minute later
+TICK_ID = "tick"
+TICK_JOB = "dashboard.jobs.tick.tick"
+
+log = logging.getLogger("coffer.worker")
+
+
+class JsonJob(Job):
+    """rq-scheduler pickles whatever it is told; this says no."""
+
+    def __init__(self, id: str | None = None, connection: Any = None, serializer: Any = None) -> None:
+        super().__init__(id=id, connection=connection, serializer=JSONSerializer)
+
+
+class AppWorker(SimpleWorker):
+    """Runs each job in an application context of its own, in this process: our jobs are drains, not many small ones."""
+
+    max_connection_wait_time = 2.0
+    app: Flask
+
+    def perform_job(self, job: Job, queue: Any) -> bool:
+        with self.app.app_context():
+            logs.bind_job(str(job.func_name))
+            metrics.job_begins()
+            done = bool(super().perform_job(job, queue))
+            metrics.job_ends(self.connection, str(job.func_name), done=done)
+            return done
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """One line where the database is away, which every tick would repeat; the whole story for anything else."""
+        away = isinstance(exc_info[1], db.AWAY)
+        extra = {"error": type(exc_info[1]).__name__}
+        log.error("job failed, its work stays due", extra=extra, exc_info=None if away else exc_info)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "role", nargs="?", choices=("work", "tick", "schedule"), help="one process; default: all, kept alive"
+    )
+    role = parser.parse_args().role
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    app = create_app()
+    if role is None:
+        watch(app)
+    else:
+        run(app, role)
+
+
+def watch(app: Flask) -> None:
+    """Start every process and start again whatever ends, until told to stop; then let running jobs finish."""
+    with app.app_context():
+        providers.current()  # imported here once, not by each copy
+    roles = ["schedule", "tick", *["work"] * app.config["COFFER"].jobs.workers]
+    stopping: list[int] = []
+    for number in STOPS:
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    children = [_start(app, role) for role in roles]
+    while not stopping:
+        for place, child in enumerate(children):
+            if child.exitcode is not None:
+                facts = {"role": child.name, "code": child.exitcode}
+                log.warning("a background process ended, starting another", extra=facts)
+                children[place] = _start(app, child.name)
+        time.sleep(RESTART_SECONDS)
+    _stop(children)
+
+
+def run(app: Flask, role: str) -> None:
+    if role == "schedule":
+        with app.app_context():
+            schedule()
+    else:
+        work(app, role)
+
+
+def schedule() -> None:
+    """Ring `tick` at its interval. Registers it anew at the start and when Redis lost it, and outlives Redis."""
+    seconds = settings().jobs.tick_seconds
+    pause = min(seconds, SCHEDULER_SECONDS)
+    connection = queue.connect(str(settings().redis_url), timeout=float(SCHEDULER_SECONDS))
+    scheduler = Scheduler(queue.TICK, connection=connection, interval=pause, job_class=JsonJob)
+    registered = False
+    while True:
+        try:
+            if not registered or not is_registered(scheduler):
+                register(scheduler, seconds)
+                registered = True
+            _ring(scheduler)
+        except (RedisError, OSError) as error:
+            log.warning("scheduler without Redis", extra={"error": type(error).__name__})
+        time.sleep(pause)
+
+
+def is_registered(scheduler: Scheduler) -> bool:
+    return TICK_ID in scheduler and Job.exists(TICK_ID, connection=scheduler.connection)
+
+
+def register(scheduler: Scheduler, seconds: int) -> None:
+    """Have `tick` run now and every `seconds`; takes the place of what was registered before, with its interval."""
+    first = datetime.now(UTC).replace(tzinfo=None)  # the library compares with naive UTC
+    scheduler.schedule(first, TICK_JOB, interval=seconds, id=TICK_ID, timeout=queue.JOB_SECONDS)
+
+
+def _ring(scheduler: Scheduler) -> None:
+    if scheduler.acquire_lock():
+        try:
+            scheduler.enqueue_jobs()
+        finally:
+            scheduler.remove_lock()
+
+
+def work(app: Flask, role: str) -> None:
+    """Run the jobs of one queue until told to stop."""
+    name = queue.TICK if role == "tick" else queue.WORK
+    connection = queue.connect(app.config["COFFER"].redis_url, timeout=None)
+    AppWorker.app = app
+    logging.getLogger("rq.worker").setLevel(logging.CRITICAL)  # it tells every failure again, at length
+    try:
+        worker = AppWorker([name], connection=connection, serializer=JSONSerializer, worker_ttl=HEARD_SECONDS)
+        worker.work(logging_level="CRITICAL")
+    except RedisError as error:
+        log.warning("worker without Redis", extra={"error": type(error).__name__})
+        sys.exit(1)
+
+
+def _start(app: Flask, role: str) -> BaseProcess:
+    """A copy of this process. Everything is imported in it, so it works at once; a start from nothing takes seconds."""
+    child = multiprocessing.get_context("fork").Process(target=_child, args=(app, role, os.getpid()), name=role)
+    # Told to stop while it still has our handlers, the copy would only make a note of it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        child.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    return child
+
+
+def _child(app: Flask, role: str, parent: int) -> None:
+    """Ends with its parent, however that ends: the kernel sees to it."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_DFL)
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        libc.prctl(PR_SET_NAME, f"coffer-{role}".encode(), 0, 0, 0)
+    if os.getppid() == parent:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        run(app, role)
+
+
+def _stop(children: list[BaseProcess]) -> None:
+    for child in children:
+        child.terminate()
+    end = time.monotonic() + STOP_SECONDS
+    for child in children:
+        child.join(max(0.1, end - time.monotonic()))
+        if child.exitcode is None:
+            child.kill()
+
+
+if __name__ == "__main__":
+    main()
