@@ -1,0 +1,43 @@
+"""The HTML surface: one file and one blueprint for each noun."""
+
+from flask import Flask
+
+from dashboard.config import Settings
+from dashboard.web import errors
+
+__all__ = ["errors", "register"]
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Everything people see in a browser."""
+    from dashboard.web import (
+        auth,
+        buy,
+        catalog,
+        costs,
+        dev_mail,
+        dummy,
+        headers,
+        keys,
+        payments,
+        receipts,
+        render,
+        sessions,
+        styleguide,
+        transactions,
+    )
+    from dashboard.web.admin import mail, orgs, overview, system, users, webhooks
+    from dashboard.web.admin import payments as admin_payments
+
+    sessions.init_app(app, settings)
+    headers.init_app(app, settings)
+    render.init_app(app)
+    for page in (auth, costs, transactions, buy, payments, keys, receipts):
+        app.register_blueprint(page.pages)
+    for page in (overview, orgs, users, admin_payments, webhooks, mail, system):
+        app.register_blueprint(page.pages)
+    catalog.init_app(app)
+    if settings.payment.provider == "dummy":
+        app.register_blueprint(dummy.pages)
+    styleguide.init_app(app, settings)
+    dev_mail.init_app(app, settings)

@@ -1,0 +1,218 @@
+"""Granting and removing credits: a form, a review with before, change and after, and the review's own confirmation."""
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+
+from dashboard.config import settings
+from dashboard.core import clock, ids
+from dashboard.core.db import retrying, transaction
+from dashboard.core.errors import CofferError, Invalid, NotFound
+from dashboard.core.money import money, parse_credits
+from dashboard.domain.audit import Actor
+from dashboard.domain.funds import expiry, forecast, ledger
+from dashboard.domain.funds.ledger import Posting, RemovalTooLarge
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.platform import grants, organizations
+from dashboard.models import Organization, Wallet
+from dashboard.web import guards, render, transaction_list
+from dashboard.web.admin import words
+
+pages = Blueprint("grants", __name__)
+
+FIELDS = ("amount", "category", "reason", "allow_negative", "expires_at", "idempotency_key", "confirm")
+SHOWN = ("amount", "category", "reason", "allow_negative", "expires_at")
+LONGEST_KEY = 255
+_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+
+
+class FormErrors(Exception):
+    """Everything that is odd about the form, so that it is said at once."""
+
+    def __init__(self, refusals: list[Invalid]) -> None:
+        super().__init__("the form cannot be used")
+        self.refusals = refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Which of the two it is, and its words."""
+
+    removing: bool
+    title: str
+    verb: str
+    review: str
+    done: str
+
+
+GRANT = Act(False, "Grant credits", "Grant", "Review grant", "Granted")
+REMOVE = Act(True, "Remove credits", "Remove", "Review removal", "Removed")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the form asks for. `amount_micros` is above zero, also for a removal; `expires_on` is its last day."""
+
+    amount_micros: int
+    category: str
+    reason: str
+    allow_negative: bool
+    key: str
+    expires_on: str = ""
+
+
+@pages.route("/<uuid:org_id>/grant", methods=["GET", "POST"])
+def grant(org_id: UUID) -> Response:
+    return _answer(org_id, GRANT)
+
+
+@pages.route("/<uuid:org_id>/remove", methods=["GET", "POST"])
+def remove(org_id: UUID) -> Response:
+    return _answer(org_id, REMOVE)
+
+
+def _answer(org_id: UUID, act: Act) -> Response:
+    org, caller = guards.look_into(org_id, Verb.PLATFORM_GRANT)
+    if org.closed_at is not None:
+        raise NotFound
+    if request.method != "POST":  # also HEAD, which carries no token
+        return render.render("admin/grants/form.html", **_form(org, act, {}, {}))
+    try:
+        order = _order(act)
+        if not request.form.get("confirm"):
+            return render.render("admin/grants/review.html", **_review(org, act, order))
+        posting = _carry_out(org, act, order, caller.actor)
+    except FormErrors as found:
+        errors = {field: text for one in found.refusals for field, text in _errors(one).items()}
+        return render.invalid("admin/grants/form.html", **_form(org, act, request.form, errors))
+    except (Invalid, RemovalTooLarge) as refusal:
+        return render.invalid("admin/grants/form.html", **_form(org, act, request.form, _errors(refusal)))
+    render.toast_next(_said(act, posting))
+    return render.redirect(url_for("admin_orgs.show", org_id=org.id))
+
+
+def _order(act: Act) -> Order:
+    """The form as values. Raises FormErrors with each sentence at its field."""
+    form = {name: _one(name) for name in FIELDS}
+    category, key = form["category"].strip(), form["idempotency_key"] or str(ids.new())
+    checks: tuple[Callable[[], object], ...] = (
+        lambda: parse_credits(form["amount"], field="amount"),
+        lambda: grants.check(category, "any"),
+        lambda: _check_reason(form["reason"]),
+        lambda: _check_date(act, form["expires_at"].strip()),
+        lambda: _check_key(key),
+    )
+    errors = [refusal for check in checks if (refusal := _refusal_of(check))]
+    if errors:
+        raise FormErrors(errors)
+    allow = act.removing and form["allow_negative"] not in ("", "0", "false")
+    reason, last_day = form["reason"].strip().replace("\r\n", "\n"), form["expires_at"].strip()
+    return Order(parse_credits(form["amount"]), category, reason, allow, key, last_day)
+
+
+def _check_reason(reason: str) -> None:
+    grants.check("goodwill", reason)
+    if "\x00" in reason:
+        raise Invalid("The reason holds a character that cannot be kept.", field="reason")
+
+
+def _check_date(act: Act, last_day: str) -> None:
+    if last_day and act.removing:
+        raise Invalid("Only a grant can lapse.", field="expires_at")
+    if last_day and expiry.end_of(last_day) <= clock.now():
+        raise Invalid("This day is over. Enter one to come, or leave it empty.", field="expires_at")
+
+
+def _check_key(key: str) -> None:
+    if not _KEY.fullmatch(key):
+        raise Invalid(f"The idempotency key is 1 to {LONGEST_KEY} ASCII characters.", field="idempotency_key")
+
+
+def _refusal_of(check: Callable[[], object]) -> Invalid | None:
+    try:
+        check()
+    except Invalid as refusal:
+        return refusal
+    return None
+
+
+def _one(name: str) -> str:
+    """A field of the form. Two of one name are refused: nobody could say which one was meant."""
+    values = request.form.getlist(name)
+    if len(values) > 1:
+        raise Invalid("This was sent twice. Nothing was changed.", field=name)
+    return values[0] if values else ""
+
+
+@retrying
+def _carry_out(org: Organization, act: Act, order: Order, by: Actor) -> Posting:
+    asked = {name: value for name, value in asdict(order).items() if name != "key" and value != ""}
+    common: dict[str, Any] = {
+        "amount_micros": order.amount_micros, "category": order.category, "reason": order.reason, "by": by,
+        "key": order.key, "body_hash": ledger.body_hash(request.path, asked),
+    }  # fmt: skip
+    with transaction(org=org.id):
+        if act.removing:
+            return grants.remove(org, **common, allow_negative=order.allow_negative)
+        until = expiry.end_of(order.expires_on) if order.expires_on else None
+        return grants.grant(org, **common, expires_at=until)
+
+
+def _review(org: Organization, act: Act, order: Order) -> dict[str, Any]:
+    """Before, change and after, as of now. Raises RemovalTooLarge for what the confirmation would refuse."""
+    wallet = organizations.wallet_of(org.id, settings().mode)
+    change = -order.amount_micros if act.removing else order.amount_micros
+    if act.removing and not order.allow_negative and wallet.available < order.amount_micros:
+        raise RemovalTooLarge("This is more than the balance.", available_micros=wallet.available)
+    ahead = forecast.of(wallet)
+    last_day = date.fromisoformat(order.expires_on) if order.expires_on else None
+    return _common(org, act, wallet) | {
+        "order": order, "last_day": last_day, "amount_text": _one("amount").strip(),
+        "category": dict(words.CATEGORIES)[order.category],
+        "change": change, "after": wallet.balance + change, "runs_out_now": words.runs_out(ahead),
+        "runs_out_after": words.runs_out(ahead.after(change, last_day)),
+        "paid": grants.CATEGORIES[order.category] == "paid",
+        "stops": wallet.available + change <= -wallet.overdraft_limit < wallet.available,
+    }  # fmt: skip
+
+
+def _form(org: Organization, act: Act, values: Any, errors: dict[str, str]) -> dict[str, Any]:
+    wallet = organizations.wallet_of(org.id, settings().mode)
+    typed = {name: str(values.get(name, ""))[:1000] for name in SHOWN}
+    # A key that was refused would be refused again.
+    key = "" if "" in errors else values.get("idempotency_key", "")
+    return _common(org, act, wallet) | {
+        "values": typed, "errors": errors, "key": key if _KEY.fullmatch(key) else str(ids.new()),
+        "categories": words.CATEGORIES, "reason_limit": grants.REASON_LIMIT,
+        "runs_out_now": words.runs_out(forecast.of(wallet)),
+    }  # fmt: skip
+
+
+def _common(org: Organization, act: Act, wallet: Wallet) -> dict[str, Any]:
+    rows = organizations.last_grants(org.id)
+    last = transaction_list.lines(rows, row=lambda row_id: f"/o/{org.slug}/transactions/{row_id}", for_manager=True)
+    return {
+        "org": org, "act": act, "wallet": wallet, "owner": organizations.owner_of(org.id), "last": last,
+        "here": url_for("admin_orgs.grants.remove" if act.removing else "admin_orgs.grants.grant", org_id=org.id),
+    }  # fmt: skip
+
+
+def _errors(refusal: CofferError) -> dict[str, str]:
+    """Each sentence at its field; what has none on this page stands above the form."""
+    if isinstance(refusal, RemovalTooLarge):
+        left = money(refusal.extra["available_micros"])
+        return {"amount": f"This is more than the {left} that are there. Nothing was changed."}
+    field = getattr(refusal, "field", None) or ""
+    return {field if field in SHOWN else "": refusal.detail}
+
+
+def _said(act: Act, posting: Posting) -> str:
+    size = money(abs(posting.amount))
+    if posting.replayed:
+        return f"{act.done} {size} already. Nothing was changed twice."
+    return f"{act.done} {size}. The balance is now {money(posting.balance_after)}."

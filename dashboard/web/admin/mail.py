@@ -1,0 +1,44 @@
+"""`/admin/mail`: mails that did not go out, why, and another try."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, url_for
+from sqlalchemy import select
+
+from dashboard.config import settings
+from dashboard.core.db import db, transaction
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.messages import outbox
+from dashboard.models import Organization, OutboxEmail
+from dashboard.web import guards, render
+from dashboard.web.admin import words
+
+pages = Blueprint("admin_mail", __name__, url_prefix="/admin/mail")
+guards.signed_in_only(pages)
+
+SHOWN = 50
+
+
+@pages.get("")
+def listing() -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    rows = outbox.unsent(SHOWN)
+    return render.render(
+        "admin/mail/listing.html", rows=rows, orgs=_orgs(rows), tones=words.MAIL_TONES,
+        server=bool(settings().smtp.url),
+    )  # fmt: skip
+
+
+@pages.post("/<uuid:org_id>/<uuid:mail_id>/retry")
+def retry(org_id: UUID, mail_id: UUID) -> Response:
+    caller = guards.require_platform(Verb.PLATFORM_GRANT)
+    row = outbox.find(org_id, mail_id)
+    with transaction(org=org_id):
+        outbox.retry(row, by=caller.actor)
+    render.toast_next("Queued. The worker sends the mail; it leaves this list once it is sent.")
+    return render.redirect(url_for(".listing"))
+
+
+def _orgs(rows: list[OutboxEmail]) -> dict[UUID, Organization]:
+    found = db.session.scalars(select(Organization).where(Organization.id.in_({row.org_id for row in rows})))
+    return {org.id: org for org in found}

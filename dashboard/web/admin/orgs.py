@@ -1,0 +1,111 @@
+"""`/admin/orgs`: every organization, and one as a platform manager sees it."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+
+from dashboard.config import settings
+from dashboard.core import clock
+from dashboard.core.errors import Invalid
+from dashboard.domain.funds import costs, forecast, transactions
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.platform import organizations, people
+from dashboard.domain.platform.organizations import Filters
+from dashboard.models import Organization, Wallet
+from dashboard.web import charts, guards, render, transaction_list
+from dashboard.web.admin import grants, words
+
+pages = Blueprint("admin_orgs", __name__, url_prefix="/admin/orgs")
+guards.signed_in_only(pages)
+pages.register_blueprint(grants.pages)
+
+STATES = (
+    ("", "All states"),
+    ("overdrawn", "Overdrawn"),
+    ("out", "Out of credits"),
+    ("low", "Low balance"),
+    ("review", "Payment in review"),
+    ("uncredited", "Paid, not credited"),
+    ("unknown", "Payment unknown"),
+    ("no_keys", "No keys"),
+    ("suspended", "Suspended"),
+    ("closed", "Closed"),
+)
+KINDS = (("", "Teams and personal"), ("team", "Teams"), ("personal", "Personal"))
+FIELDS = ("q", "state", "kind")
+RECENT_ROWS = 10
+
+
+@pages.get("")
+def listing() -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    typed: dict[str, Any] = {
+        name: text for name in ("q", "state", "kind") if (text := request.args.get(name, "").strip())
+    }
+    found, error = organizations.Page([]), ""
+    try:
+        found = organizations.page(
+            Filters.parse(typed),
+            mode=settings().mode,
+            low_micros=guards.LOW_BALANCE_MICROS,
+            cursor=request.args.get("cursor"),
+        )
+    except Invalid as refusal:
+        error = refusal.detail
+    older = url_for(".listing", **typed, cursor=found.next_cursor) if found.next_cursor else ""
+    newest = url_for(".listing", **typed) if request.args.get("cursor") else ""
+    return render.render(
+        "admin/orgs/listing.html", fragment="admin/orgs/_list.html", status=422 if error else 200,
+        rows=found.rows, typed=typed, error=error,
+        older=older, newest=newest, states=STATES, kinds=KINDS, badges=_badges, runs_out=words.runs_out,
+    )  # fmt: skip
+
+
+@pages.get("/<uuid:org_id>")
+def show(org_id: UUID) -> Response:
+    org, _ = guards.look_into(org_id, Verb.PLATFORM_READ)
+    wallet = organizations.wallet_of(org.id, settings().mode)
+    ahead, acts = forecast.of(wallet), organizations.manager_acts(org.id)
+    keys = organizations.keys_of(org.id)
+    return render.render(
+        "admin/orgs/show.html", org=org, wallet=wallet, keys=keys, now=clock.now(),
+        members=organizations.members_of(org.id), payments=organizations.payments_of(org.id),
+        acts=words.acts(acts, people.names(acts)), runs_out=words.runs_out(ahead), pace=words.pace(ahead),
+        credited=organizations.credited(wallet),
+        badges=words.org_badges(
+            org, wallet, keys=len([key for key in keys if not key.revoked_at]), low_micros=guards.LOW_BALANCE_MICROS
+        ),
+        tones=words.PAYMENT_TONES, amount_of=words.amount_of, **_chart(wallet), **_recent(org, wallet),
+    )  # fmt: skip
+
+
+def _badges(row: organizations.Row) -> list[tuple[str, str]]:
+    return words.org_badges(row.org, row.wallet, keys=row.keys, low_micros=guards.LOW_BALANCE_MICROS)
+
+
+def _chart(wallet: Wallet) -> dict[str, Any]:
+    span = costs.preset("30")
+    daily = costs.daily(wallet, span.first, span.last, "app")
+    series = [charts.Series(_label(one.key), f"s{one.colour}") for one in daily.series]
+    days = [charts.Day(one.day, one.values or (0,), partial=one.partial) for one in daily.days]
+    return {"chart": charts.stacked(days, series or [charts.Series("Usage", "s1")]), "spent": daily.micros}
+
+
+def _label(app: str | None) -> str:
+    return "Other apps" if app is None else app or "No app"
+
+
+def _recent(org: Organization, wallet: Wallet) -> dict[str, Any]:
+    here = url_for(".show", org_id=org.id)
+    page = transactions.page(wallet, limit=RECENT_ROWS)
+    return {
+        "listing": transaction_list.Listing(
+            transaction_list.lines(page.rows, row=lambda row_id: _row_href(org, row_id), for_manager=True), {}, {}, here
+        ),
+        "words": f"The newest {len(page.rows)}",
+    }
+
+
+def _row_href(org: Organization, row_id: UUID) -> str:
+    return f"{url_for('transactions.listing', slug=org.slug)}/{row_id}"

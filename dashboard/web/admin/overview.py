@@ -1,0 +1,75 @@
+"""`/admin/`: what needs a platform manager's attention, how the money stands, and whether the books are right."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from dashboard.config import settings
+from dashboard.core import clock
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.platform import overview, verify
+from dashboard.domain.platform.overview import WorkItem
+from dashboard.web import guards, render
+from dashboard.web.sessions import poll
+
+pages = Blueprint("admin", __name__, url_prefix="/admin")
+guards.signed_in_only(pages)
+
+SHOWN_VIOLATIONS = 20
+
+KINDS = {
+    "tick_late": ("Worker is late", "Nothing is swept up until worker.py runs again", "/admin/system"),
+    "seals_late": ("Seals are late", "Transactions unsealed for over 15 minutes", "/admin/system"),
+    "payment_review": ("Payments in review", "Paid, but not what was sold", "/admin/payments?state=review"),
+    "inbox_parked": ("Webhooks parked", "Not repeated by themselves", "/admin/webhooks?state=parked"),
+    "payment_uncredited": ("Paid, not credited", "For over 5 minutes", "/admin/payments?state=paid"),
+    "payment_unknown": ("Payments unknown", "No definite answer for over 5 minutes", "/admin/payments?state=unknown"),
+    "inbox_failed": ("Webhooks failing", "Repeated by themselves", "/admin/webhooks?state=failed"),
+    "inbox_waiting": ("Webhooks waiting", "For over 5 minutes", "/admin/webhooks?state=received"),
+    "price_drift": ("Packs not sold", "Their price differs at Stripe", "/admin/catalog/packs"),
+    "mail_parked": ("Mails parked", "Not repeated by themselves", "/admin/mail"),
+    "mail_waiting": ("Mails waiting", "For over 5 minutes", "/admin/mail"),
+    "mail_unset": ("No mail server is set", "Mails wait until there is one", "/admin/mail"),
+    "overdrawn": ("Balances below zero", "Oldest by last movement", "/admin/orgs?state=overdrawn"),
+}
+"""Title, what it means, and where it is looked at."""
+
+TONES = {"inbox_failed": "warn", "inbox_waiting": "warn", "payment_unknown": "warn", "mail_waiting": "warn"}
+
+
+@pages.get("/")
+def show() -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    mode = settings().mode
+    return render.render(
+        "admin/overview/show.html", today=overview.money_today(mode), owed=overview.liability(mode), **_work()
+    )  # fmt: skip
+
+
+@pages.get("/live")
+@poll
+def live() -> Response:
+    """The work list alone, once a minute."""
+    guards.require_platform(Verb.PLATFORM_READ)
+    return render.render("admin/overview/_work.html", **_work())
+
+
+@pages.post("/verify")
+def check() -> Response:
+    """Reads all the books: a POST, so that no crawler and no reload starts it. Nothing is changed."""
+    guards.require_platform(Verb.PLATFORM_READ)
+    started = clock.now()
+    found = verify.broken(most=SHOWN_VIOLATIONS)
+    return render.render(
+        "admin/overview/verify.html", broken=[one for one in found if not one.warning],
+        warnings=[one for one in found if one.warning], checks=verify.checks(), checked_at=started,
+    )  # fmt: skip
+
+
+def _work() -> dict[str, Any]:
+    return {"checked_at": clock.now(), "items": [_shown(item) for item in overview.work_list(settings().mode)]}
+
+
+def _shown(item: WorkItem) -> dict[str, Any]:
+    title, meaning, href = KINDS[item.kind]
+    return {"item": item, "title": title, "meaning": meaning, "href": href, "tone": TONES.get(item.kind, "bad")}

@@ -1,0 +1,74 @@
+"""`/admin/system`: how the installation is, so that support can read it out. No secrets, and nothing to press."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Response
+
+from dashboard.config import settings
+from dashboard.core import clock
+from dashboard.domain.funds import seals
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.platform import system
+from dashboard.domain.platform.system import System
+from dashboard.web import guards, render
+from dashboard.web.admin import words
+from dashboard.web.sessions import poll
+
+pages = Blueprint("admin_system", __name__, url_prefix="/admin/system")
+guards.signed_in_only(pages)
+
+CLOCK_LIMIT = timedelta(seconds=2)
+QUEUE_LIMIT = timedelta(minutes=2)
+
+Trouble = tuple[str, str]
+
+
+@pages.get("")
+def show() -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    return render.render("admin/system/show.html", **_seen())
+
+
+@pages.get("/live")
+@poll
+def live() -> Response:
+    """Everything but the page's frame, twice a minute."""
+    guards.require_platform(Verb.PLATFORM_READ)
+    return render.render("admin/system/_state.html", **_seen())
+
+
+def _seen() -> dict[str, Any]:
+    found, now = system.look(), clock.now()
+    return {
+        "system": found, "now": now, "troubles": list(_troubles(found)), "lasted": words.lasted, "size": _size,
+        "events": words.EVENT_TONES, "mails": words.MAIL_TONES, "environment": settings().environment,
+        "sealing": found.seals.seconds > seals.LATE_SECONDS, "clock_off": abs(found.database.ahead) > CLOCK_LIMIT,
+    }  # fmt: skip
+
+
+def _troubles(found: System) -> list[Trouble]:
+    """What is not as it should be, worst first: title and what it means."""
+    told: list[Trouble] = []
+    if not found.software.migrated:
+        told.append(("Migrations are missing", "Run flask db upgrade, then restart the processes."))
+    if found.tick is None or found.tick.late is not None:
+        told.append(("Worker is late", "Nothing is swept up until worker.py runs again."))
+    if found.queues is None:
+        told.append(("Redis is away", "Nothing is lost: jobs wait, and the next tick after its return finds them."))
+    elif any(one.oldest and clock.now() - one.oldest > QUEUE_LIMIT for one in found.queues):
+        told.append(("Jobs wait for long", "More RQ workers (jobs.workers), or another worker.py, would help."))
+    if abs(found.database.ahead) > CLOCK_LIMIT:
+        told.append(("The clocks differ", "This machine's and the database's: set both by NTP."))
+    if found.seals.seconds > seals.LATE_SECONDS:
+        told.append(("Seals are late", "Transactions stand unsealed; the worker's log says why."))
+    return told
+
+
+def _size(number: int) -> str:
+    """Bytes in words."""
+    for unit in ("KiB", "MiB", "GiB"):
+        number, rest = divmod(number, 1024)
+        if number < 1024:
+            return f"{number}.{rest * 10 // 1024} {unit}"
+    return f"{number // 1024} TiB"

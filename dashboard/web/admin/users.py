@@ -1,0 +1,78 @@
+"""`/admin/users`: people, from whom a support case starts. Credits go to a person's own organization."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+
+from dashboard.config import settings
+from dashboard.core.errors import Invalid, NotFound
+from dashboard.domain.identity import organizations, users
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.platform import people
+from dashboard.domain.platform.people import Filters
+from dashboard.models import User
+from dashboard.web import guards, render
+
+pages = Blueprint("admin_users", __name__, url_prefix="/admin/users")
+guards.signed_in_only(pages)
+
+ROLES = (
+    ("", "Everyone"),
+    ("platform_manager", "Platform managers"),
+    ("standard", "Standard users"),
+    ("disabled", "Disabled"),
+)
+MOVED = 307
+"""The same method and body at another address."""
+
+
+@pages.get("")
+def listing() -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    typed: dict[str, Any] = {name: text for name in ("q", "role") if (text := request.args.get(name, "").strip())}
+    found, error = people.Page([]), ""
+    try:
+        found = people.page(Filters.parse(typed), mode=settings().mode, cursor=request.args.get("cursor"))
+    except Invalid as refusal:
+        error = refusal.detail
+    older = url_for(".listing", **typed, cursor=found.next_cursor) if found.next_cursor else ""
+    newest = url_for(".listing", **typed) if request.args.get("cursor") else ""
+    return render.render(
+        "admin/users/listing.html", fragment="admin/users/_list.html", status=422 if error else 200,
+        rows=found.rows, typed=typed, error=error,
+        older=older, newest=newest, roles=ROLES,
+    )  # fmt: skip
+
+
+@pages.get("/<uuid:user_id>")
+def show(user_id: UUID) -> Response:
+    caller = guards.require_platform(Verb.PLATFORM_READ)
+    user = _find(user_id)
+    own = organizations.personal_of(user.id)
+    if own is not None:
+        guards.record_visit(own, by=caller.actor)
+    return render.render(
+        "admin/users/show.html", user=user, own=own, sessions=people.sessions_of(user.id),
+        entries=people.entries_of([user.id], mode=settings().mode).get(user.id, []),
+    )  # fmt: skip
+
+
+@pages.route("/<uuid:user_id>/<any(grant, remove):act>", methods=["GET", "POST"])
+def credits(user_id: UUID, act: str) -> Response:
+    """To the same form of the person's own organization."""
+    guards.require_platform(Verb.PLATFORM_GRANT)
+    own = organizations.personal_of(_find(user_id).id)
+    if own is None:
+        raise NotFound("This person has no organization of their own.")
+    target = url_for(f"admin_orgs.grants.{act}", org_id=own.id)
+    if request.method == "POST":
+        return Response(status=MOVED, headers={"Location": target})
+    return render.redirect(target)
+
+
+def _find(user_id: UUID) -> User:
+    user = users.by_id(user_id)
+    if user is None:
+        raise NotFound
+    return user

@@ -1,0 +1,98 @@
+"""`/admin/webhooks`: what the payment provider told us, what it did, and another try for what did not work."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+
+from dashboard.config import settings
+from dashboard.core.db import transaction
+from dashboard.core.errors import Conflict, Invalid
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.payments import inbox, refusals
+from dashboard.domain.platform import webhooks
+from dashboard.domain.platform.webhooks import Filters
+from dashboard.models import INBOX_STATES, InboxEvent
+from dashboard.web import guards, render
+from dashboard.web.admin import words
+from dashboard.web.sessions import poll
+
+pages = Blueprint("admin_webhooks", __name__, url_prefix="/admin/webhooks")
+guards.signed_in_only(pages)
+
+ENDPOINT = "/admin/api/v1/webhooks/payments"
+FIELDS = ("state", "type", "event", "org", "from", "to")
+STATES = [("", "All states"), *((state, state.capitalize()) for state in INBOX_STATES)]
+RETRYABLE = ("parked", "failed")
+QUEUED = ("received", "failed")
+
+
+@pages.get("")
+def listing() -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    typed: dict[str, Any] = {name: text for name in FIELDS if (text := request.args.get(name, "").strip())}
+    found, error = webhooks.Page([]), ""
+    try:
+        found = webhooks.page(Filters.parse(typed), cursor=request.args.get("cursor"))
+    except Invalid as refusal:
+        error = refusal.detail
+    older = url_for(".listing", **typed, cursor=found.next_cursor) if found.next_cursor else ""
+    newest = url_for(".listing", **typed) if request.args.get("cursor") else ""
+    return render.render(
+        "admin/webhooks/listing.html", fragment="admin/webhooks/_list.html", status=422 if error else 200,
+        rows=found.rows, typed=typed,
+        error=error, older=older, newest=newest, states=STATES, tones=words.EVENT_TONES, lasted=words.lasted,
+        endpoint=_endpoint(), counts=None if render.is_htmx() else webhooks.counts(),
+        refused=0 if render.is_htmx() else refusals.last_day(),
+    )  # fmt: skip
+
+
+@pages.get("/<uuid:event_id>")
+def show(event_id: UUID) -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    event = webhooks.find(event_id)
+    return render.render("admin/webhooks/show.html", **_seen(event))
+
+
+@pages.get("/<uuid:event_id>/live")
+@poll
+def live(event_id: UUID) -> Response:
+    """What became of a queued event; 204 while nothing has."""
+    guards.require_platform(Verb.PLATFORM_READ)
+    event = webhooks.find(event_id)
+    if request.args.get("v") == _version(event):
+        return render.unchanged()
+    return render.render("admin/webhooks/_event.html", **_seen(event))
+
+
+@pages.route("/<uuid:event_id>/retry", methods=["GET", "POST"])
+def retry(event_id: UUID) -> Response:
+    caller = guards.require_platform(Verb.PLATFORM_GRANT)
+    event = webhooks.find(event_id)
+    here = url_for(".show", event_id=event.id)
+    if request.method != "POST":  # also HEAD, which carries no token
+        if event.state not in RETRYABLE:
+            raise Conflict(f"The event is {event.state}; there is nothing to retry.")
+        return render.render("admin/webhooks/retry.html", fragment="admin/webhooks/_retry.html", **_seen(event))
+    with transaction(org=event.org_id):
+        inbox.retry(event, by=caller.actor)
+    render.toast_next("Queued. The worker reads the object from the provider and says here what came of it.")
+    return render.redirect(here)
+
+
+def _seen(event: InboxEvent) -> dict[str, Any]:
+    tries = webhooks.tries_of(event)
+    return {
+        "event": event, "version": _version(event), "effect": webhooks.effects_of([event])[event.id], "tries": tries,
+        "payload": webhooks.payload_of(event), "tones": words.EVENT_TONES, "queued": event.state in QUEUED,
+        "retryable": event.state in RETRYABLE, "lasted": words.lasted,
+        "lag": event.finished_at - event.created_at if event.finished_at else None,
+    }  # fmt: skip
+
+
+def _version(event: InboxEvent) -> str:
+    return f"{event.state}-{event.attempts}-{event.deliveries}"
+
+
+def _endpoint() -> str:
+    return f"{(settings().base_url or request.host_url).rstrip('/')}{ENDPOINT}"

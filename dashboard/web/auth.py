@@ -1,0 +1,86 @@
+"""Sign-in, sign-up, sign-out, and where they lead."""
+
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+from flask_login import current_user, login_required
+
+from dashboard.core.errors import Invalid, TooManyRequests
+from dashboard.domain.identity import entrance, memberships, passwords
+from dashboard.models import User
+from dashboard.web import render
+from dashboard.web.sessions import safe_next, sign_in, sign_out
+
+pages = Blueprint("auth", __name__)
+
+
+@pages.get("/")
+@login_required
+def start() -> Response:
+    return render.redirect(_landing(current_user))
+
+
+@pages.route("/login", methods=["GET", "POST"])
+def login() -> Response:
+    target = safe_next(request.values.get("next"))
+    if request.method != "POST":  # also HEAD, which carries no token
+        if current_user.is_authenticated:
+            return render.redirect(target or _landing(current_user))
+        return render.render("auth/login.html", next=target, values={}, errors={})
+    try:
+        user = entrance.sign_in(
+            request.form.get("email", ""), request.form.get("password", ""), ip=request.remote_addr or ""
+        )
+    except (Invalid, TooManyRequests) as refusal:
+        return _again("auth/login.html", refusal, next=target)
+    sign_in(user)
+    return render.redirect(target or _landing(user))
+
+
+@pages.route("/signup", methods=["GET", "POST"])
+def signup() -> Response:
+    words: dict[str, Any] = {"password_help": f"At least {passwords.SHORTEST} characters."}
+    if request.method != "POST":  # also HEAD, which carries no token
+        if current_user.is_authenticated:
+            return render.redirect(_landing(current_user))
+        return render.render("auth/signup.html", values={}, errors={}, **words)
+    try:
+        user = entrance.sign_up(
+            name=request.form.get("name", ""),
+            email=request.form.get("email", ""),
+            password=request.form.get("password", ""),
+            ip=request.remote_addr or "",
+        )
+    except (Invalid, TooManyRequests) as refusal:
+        return _again("auth/signup.html", refusal, **words)
+    sign_in(user)
+    return render.redirect(_landing(user))
+
+
+@pages.post("/logout")
+def logout() -> Response:
+    sign_out()
+    return render.redirect(url_for("auth.login"))
+
+
+def _again(page: str, refusal: Invalid | TooManyRequests, **context: Any) -> Response:
+    """The form once more, with the sentence at its field and everything typed except the password."""
+    values = {name: request.form.get(name, "") for name in ("name", "email")}
+    errors = {getattr(refusal, "field", None) or "password": refusal.detail}
+    response = render.render(page, status=refusal.status, values=values, errors=errors, **context)
+    if isinstance(refusal, TooManyRequests):
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+def _landing(user: User) -> str:
+    if user.is_manager:
+        return url_for("admin.show")
+    org = memberships.landing(user)
+    return url_for("costs.show", slug=org.slug) if org else url_for("auth.no_organization")
+
+
+@pages.get("/no-organization")
+@login_required
+def no_organization() -> Response:
+    return render.render("auth/no_organization.html")

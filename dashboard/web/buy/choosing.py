@@ -1,0 +1,237 @@
+"""The form: a pack, how many of it, what that makes of the balance; then on to the payment page."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from flask import Response, request, url_for
+from flask_login import current_user
+from werkzeug.datastructures import MultiDict
+
+from dashboard import providers
+from dashboard.config.urls import base_url
+from dashboard.core import clock, ids
+from dashboard.core.errors import CofferError, Invalid
+from dashboard.core.money import from_minor
+from dashboard.domain.catalog import configured, products
+from dashboard.domain.catalog.products import Offer
+from dashboard.domain.funds import forecast
+from dashboard.domain.funds.ledger import KeyReused, body_hash
+from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.domain.payments.checkout import (
+    MAX_QUANTITY,
+    Buyer,
+    CheckoutRefused,
+    PromotionInvalid,
+    ProviderAway,
+    open_checkout,
+)
+from dashboard.models import Payment
+from dashboard.providers.base import ProviderError
+from dashboard.web import guards, packs, render
+from dashboard.web.buy import pages
+from dashboard.web.formats import day
+from dashboard.web.guards import Visit
+
+AWAY = "Payment page is not available. Nothing was charged. Try again in a few minutes."
+SPENT = "This form was sent before with another choice. Check the choice and send it again."
+UNFINISHED = "This form came incomplete. Nothing was charged. Send it again."
+CATALOG_AWAY = "The payment provider does not answer now, so that packs may be missing. Nothing was charged."
+
+_QUANTITY = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen so far, as typed; `offer` and `pieces` where that can be read, `errors` by field."""
+
+    offer: Offer | None
+    pieces: int | None
+    values: dict[str, str]
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str:
+        return self.values.get("promotion_code", "").strip()
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """What two submits of one form must have in common."""
+        asked: dict[str, object] = {
+            "product_id": str(self.offer.product.id) if self.offer else "", "quantity": self.pieces,
+        }  # fmt: skip
+        return asked | ({"promotion_code": self.code.upper()} if self.code else {})
+
+    @property
+    def credited_micros(self) -> int | None:
+        return self.offer.credited_micros * self.pieces if self.offer and self.pieces else None
+
+
+@pages.get("/o/<slug>/buy")
+def form(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.BUY)
+    offers, trouble = _catalog(visit)
+    first = _first(offers)
+    return _show(visit, offers, _choice(offers, MultiDict({**first, **request.args.to_dict()})), trouble=trouble)
+
+
+@pages.get("/o/<slug>/buy/preview")
+def preview(slug: str) -> Response:
+    """What the choice at hand would make of the balance: asked by the form while one chooses."""
+    visit = guards.enter(slug, Verb.BUY)
+    choice = _choice(products.on_sale(products.catalog_of(visit.org)), request.args)
+    return render.render("buy/_after.html", **_after(visit, choice))
+
+
+@pages.post("/o/<slug>/buy")
+def create(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.BUY, act=Act.BUY)
+    offers, trouble = _catalog(visit)
+    choice = _choice(offers, request.form)
+    if "update" in request.form:
+        return _show(visit, offers, choice, trouble=trouble, key=_key())
+    if choice.errors or not (key := _key()):
+        return _show(visit, offers, choice, problem="" if choice.errors else UNFINISHED, key=_key())
+    try:
+        payment = _open(visit, choice, key)
+    except (ProviderAway, ProviderError):
+        return _show(visit, offers, choice, problem=AWAY)
+    except (CheckoutRefused, Invalid) as refusal:
+        return _refused(visit, offers, choice, refusal)
+    return render.redirect(_way_on(visit, payment))
+
+
+def _open(visit: Visit, choice: Choice, key: str) -> Payment:
+    assert choice.offer
+    assert choice.pieces
+    back = f"{base_url()}{url_for('buy.returned', slug=visit.org.slug)}?payment={{payment_id}}"
+    return open_checkout(
+        Buyer(visit.org, visit.by, current_user.email),
+        choice.offer,
+        provider=providers.current(),
+        quantity=choice.pieces,
+        success_url=f"{back}&session={{CHECKOUT_SESSION_ID}}",
+        cancel_url=f"{back}&cancelled=1",
+        key=f"page:{current_user.id}:{key}",
+        body_hash=body_hash("buy", choice.asked),
+        promotion_code=choice.code,
+    )
+
+
+def _way_on(visit: Visit, payment: Payment) -> str:
+    """The payment page; for a form that comes back after its payment ended, what became of it."""
+    if payment.session_url and payment.state == "pending":
+        return payment.session_url
+    return url_for("buy.returned", slug=visit.org.slug, payment=payment.id)
+
+
+def _refused(visit: Visit, offers: list[Offer], choice: Choice, refusal: CofferError) -> Response:
+    """A definite no. A new attempt needs a new key; a field to correct keeps it."""
+    if isinstance(refusal, KeyReused):
+        return _show(visit, offers, choice, problem=SPENT)
+    at = getattr(refusal, "field", None) or ""
+    if not at:
+        return _show(visit, offers, choice, problem=refusal.detail)
+    choice.errors[at] = refusal.detail
+    return _show(visit, offers, choice, key="" if isinstance(refusal, PromotionInvalid) else _key())
+
+
+def _catalog(visit: Visit) -> tuple[list[Offer], str]:
+    """What can be bought, and a line on what may be missing from it."""
+    trouble = ""
+    try:
+        configured.ensure_configured(providers.current())
+    except (ProviderError, Invalid):
+        trouble = CATALOG_AWAY
+    return products.on_sale(products.catalog_of(visit.org)), trouble
+
+
+def _first(offers: list[Offer]) -> dict[str, str]:
+    """What a fresh form has chosen: the first pack that can be had, and the fewest of it."""
+    offer = next((offer for offer in offers if not offer.blocked), None)
+    if offer is None:
+        return {"product_id": "", "quantity": "1"}
+    return {"product_id": str(offer.product.id), "quantity": str(offer.version.min_quantity)}
+
+
+def _choice(offers: list[Offer], sent: MultiDict[str, str]) -> Choice:
+    """Reads the fields; a name that comes twice is no answer."""
+    values = {name: sent.get(name, "")[:100] for name in ("product_id", "quantity", "promotion_code")}
+    chosen = ids.parse(values["product_id"]) if len(sent.getlist("product_id")) == 1 else None
+    offer = next((offer for offer in offers if offer.product.id == chosen), None)
+    least, most = (offer.version.min_quantity, offer.version.max_quantity) if offer else (1, MAX_QUANTITY)
+    pieces = _pieces(sent.getlist("quantity"), least, most)
+    errors = {}
+    if offer is None or offer.blocked:
+        errors["product_id"] = "This pack is not available now." if offer else "Choose a credit pack that is on sale."
+    if pieces is None:
+        words = f"a whole number from {least} to {most}" if least < most else str(least)
+        errors["quantity"] = f"Enter {words}."
+    if len(sent.getlist("promotion_code")) > 1:
+        errors["promotion_code"] = "Enter one promotion code."
+    return Choice(offer, pieces, values, errors)
+
+
+def _pieces(typed: list[str], least: int, most: int) -> int | None:
+    text = typed[0].strip(" ") if len(typed) == 1 and len(typed[0]) <= 40 else ""
+    return int(text) if _QUANTITY.fullmatch(text) and least <= int(text) <= most else None
+
+
+def _key() -> str:
+    """The key that the form was rendered with; empty where it is none of ours."""
+    found = ids.parse(request.form.get("idempotency_key", ""))
+    return str(found) if found and len(request.form.getlist("idempotency_key")) == 1 else ""
+
+
+def _show(
+    visit: Visit, offers: list[Offer], choice: Choice, *, trouble: str = "", problem: str = "", key: str = ""
+) -> Response:
+    """The form, 422 where something is to be corrected. Without `key` it gets a fresh one, for a new attempt."""
+    errors = ({"": problem} if problem else {}) | (choice.errors if request.method == "POST" else {})
+    return render.render(
+        "buy/form.html",
+        fragment="buy/_form.html",
+        status=422 if errors else 200,
+        visit=visit,
+        options=[packs.option(offer) for offer in offers],
+        values=choice.values,
+        errors=errors,
+        trouble=trouble,
+        key=key or str(ids.new()),
+        dialog=render.is_htmx() if request.method == "GET" else "dialog" in request.form,
+        plain=not render.is_htmx(),
+        dummy=providers.current().name == "dummy",
+        **_after(visit, choice),
+    )
+
+
+def _after(visit: Visit, choice: Choice) -> dict[str, Any]:
+    added = choice.credited_micros
+    total = choice.offer.version.price_minor * choice.pieces if choice.offer and choice.pieces else None
+    return {
+        "balance": visit.wallet.balance,
+        "hint": _bounds(choice.offer) if choice.offer and choice.pieces is None else "",
+        "total": None if total is None else from_minor(total),
+        "added": added,
+        "after": None if added is None else visit.wallet.balance + added,
+        "lasts": "" if added is None else _lasts(forecast.of(visit.wallet).after(added, _last_day(choice))),
+    }
+
+
+def _bounds(offer: Offer) -> str:
+    return packs.pieces(offer.version.min_quantity, offer.version.max_quantity)
+
+
+def _last_day(choice: Choice) -> date | None:
+    days = choice.offer.version.expires_days if choice.offer else None
+    return clock.today() + timedelta(days=days) if days else None
+
+
+def _lasts(outlook: forecast.Forecast) -> str:
+    """How long the balance lasts then, in words; empty where nobody knows."""
+    if outlook.state == "over_a_year":
+        return "more than a year"
+    if outlook.state != "runs_out" or outlook.days is None or outlook.runs_out_on is None:
+        return ""
+    return f"about {outlook.days} day{'s' if outlook.days != 1 else ''}, to {day(outlook.runs_out_on)}"

@@ -1,0 +1,108 @@
+"""Where the payment page sends people back to. Reading only: what is credited, the worker decides."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from flask import Response, request, url_for
+from sqlalchemy import select
+
+from dashboard.core import clock, ids, queue
+from dashboard.core.db import db
+from dashboard.core.errors import NotFound
+from dashboard.core.money import from_minor
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.payments import receipts
+from dashboard.models import Payment
+from dashboard.web import guards, render
+from dashboard.web.buy import pages
+from dashboard.web.guards import Visit
+
+CHECK = "dashboard.jobs.payments.check"
+WAIT_SECONDS = 60
+POLL_SECONDS = 2
+LONG_AGO = timedelta(minutes=10)
+OPEN = ("created", "unknown", "pending", "paid")
+
+
+@pages.get("/o/<slug>/buy/return")
+def returned(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.BUY)
+    payment = _payment_of(visit)
+    state, since = _state(payment), _since()
+    here = partial(url_for, "buy.returned", slug=slug, payment=payment.id if payment else None)
+    waiting = state == "waiting" and _now() - since < WAIT_SECONDS
+    if "since" in request.args and render.is_htmx():
+        if state != "waiting":  # the whole page: the balance in the navigation has changed, too
+            return render.redirect(here())
+        if waiting:
+            return render.unchanged()
+    return render.render(
+        "buy/return.html",
+        fragment="buy/_payment.html",
+        visit=visit,
+        payment=payment,
+        paid_micros=from_minor(payment.amount_minor) if payment else 0,
+        state=state,
+        **_receipt(payment),
+        cancelled="cancelled" in request.args,
+        poll=here(since=since) if waiting else "",
+        poll_seconds=POLL_SECONDS,
+    )
+
+
+@pages.post("/o/<slug>/buy/return/check")
+def check(slug: str) -> Response:
+    """Rings for the same job as the webhook does; it may ring any number of times."""
+    visit = guards.enter(slug, Verb.BUY)
+    payment = _payment_of(visit)
+    if payment is None:
+        raise NotFound
+    if payment.state in OPEN:
+        queue.enqueue(CHECK, str(visit.org.id), str(payment.id))
+    if render.is_htmx():
+        return render.unchanged()
+    return render.redirect(url_for("buy.returned", slug=slug, payment=payment.id))
+
+
+def _payment_of(visit: Visit) -> Payment | None:
+    """The payment that the address names, of this payer; None where it names none. Raises NotFound for another's."""
+    payment_id = ids.parse(request.values.get("payment", ""))
+    if payment_id is None:
+        return None
+    payment = db.session.scalar(select(Payment).filter_by(org_id=visit.org.id, id=payment_id))
+    if payment is None or (payment.actor_kind, payment.actor_id) != (visit.by.kind, visit.by.id):
+        raise NotFound
+    return payment
+
+
+def _receipt(payment: Payment | None) -> dict[str, Any]:
+    """Whether there is one, and the mail that brings it."""
+    if payment is None or not receipts.exists(payment):
+        return {"receipt": False, "mailed": None}
+    return {"receipt": True, "mailed": receipts.mailed(payment)}
+
+
+def _state(payment: Payment | None) -> str:
+    """Which face the page shows: none, cancelled, waiting, confirmed, handled, failed, expired or review."""
+    if payment is None:
+        return "none"
+    if payment.state == "credited":
+        long_ago = payment.credited_at is not None and payment.credited_at < clock.now() - LONG_AGO
+        return "handled" if long_ago else "confirmed"
+    if payment.state in OPEN:
+        return "cancelled" if "cancelled" in request.args and payment.state != "paid" else "waiting"
+    return payment.state
+
+
+def _since() -> int:
+    """Second in which this page began to wait; it travels in the poll's address, so that waiting ends."""
+    text = request.args.get("since", "")
+    if not text:
+        return _now()
+    known = text.isascii() and text.isdecimal() and len(text) <= 12
+    return min(int(text), _now()) if known else 0
+
+
+def _now() -> int:
+    return int(clock.now().timestamp())

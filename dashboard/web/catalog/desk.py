@@ -1,0 +1,65 @@
+"""Where the seller sits: whose catalog it is, who acts, and how a version stands at the provider."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import g
+
+from dashboard import providers
+from dashboard.core.errors import NotFound
+from dashboard.domain.audit import Actor
+from dashboard.domain.catalog import sync
+from dashboard.domain.catalog.products import Offer, sells
+from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.models import PLATFORM_ORG_ID, ProductVersion, ProviderPrice
+from dashboard.web import guards
+
+Badge = tuple[str, str]
+KINDS = {"paid": "Paid credit", "promotional": "Promotional credit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    catalog_id: UUID
+    by: Actor
+    layout: str
+    whose: str
+    platform: bool
+
+
+def sit(*, write: bool = False) -> Desk:
+    """The catalog of the address, for those who may manage it. Raises NotFound where an organization has none."""
+    if g.catalog_slug is None:
+        caller = guards.require_platform(Verb.MANAGE_CATALOG if write else Verb.PLATFORM_READ)
+        return Desk(PLATFORM_ORG_ID, caller.actor, "layouts/admin.html", "The platform's catalog", platform=True)
+    visit = guards.enter(g.catalog_slug, Verb.MANAGE_OWN_CATALOG, act=Act.BUY if write else Act.READ)
+    if visit.org.funding != "own":
+        raise NotFound
+    return Desk(visit.org.id, visit.by, "layouts/app.html", f"The catalog of {visit.org.name}", platform=False)
+
+
+def standings(desk: Desk, versions: list[ProductVersion]) -> dict[UUID, ProviderPrice]:
+    """By version; empty where no provider keeps this catalog's prices."""
+    provider = providers.current()
+    if not desk.platform or not provider.keeps_prices:
+        return {}
+    return sync.standings(desk.catalog_id, [version.id for version in versions], provider.mode)
+
+
+def synced(desk: Desk) -> bool:
+    return desk.platform and providers.current().keeps_prices
+
+
+def state(offer: Offer) -> Badge:
+    if not sells(offer):
+        return ("Archived", "") if not offer.product.active else ("Setting gone", "")
+    return ("Blocked", "bad") if offer.blocked else ("On sale", "ok")
+
+
+def match(standing: ProviderPrice | None) -> Badge:
+    """How the price at the provider agrees with ours."""
+    if standing is None:
+        return "Waiting", "info"
+    if standing.state == "wanted":
+        return ("Retrying", "warn") if standing.problem else ("Waiting", "info")
+    return {"ready": ("Matches", "ok"), "drift": ("Differs", "bad"), "archived": ("Archived", "")}[standing.state]

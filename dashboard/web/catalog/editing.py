@@ -1,0 +1,138 @@
+"""Making and changing packs: a form with a preview of what customers will see and of what saving does."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request, url_for
+
+from dashboard.core import ids
+from dashboard.core.db import transaction
+from dashboard.core.errors import Forbidden, Invalid
+from dashboard.domain.catalog import products
+from dashboard.domain.catalog.products import Offer, Stale
+from dashboard.domain.catalog.sales import Sold
+from dashboard.domain.catalog.terms import Terms
+from dashboard.web import packs, render
+from dashboard.web.catalog import desk as desks
+from dashboard.web.catalog import form, pages
+from dashboard.web.catalog.desk import KINDS, Desk
+from dashboard.web.catalog.form import Draft
+
+
+@pages.get("/new")
+def new() -> Response:
+    return _show(desks.sit(), form.read(form.FRESH), None, errors={})
+
+
+@pages.post("")
+def create() -> Response:
+    desk = desks.sit(write=True)
+    draft, key = form.read(request.form), ids.parse(request.form.get("key", ""))
+    if draft.errors or "update" in request.form or draft.terms is None:
+        return _show(desk, draft, None)
+    try:
+        with transaction(org=desk.catalog_id):
+            made = products.create(
+                desk.catalog_id, name=draft.name, description=draft.description, by=desk.by, product_id=key,
+                **_terms(draft.terms),
+            )  # fmt: skip
+    except Invalid as refusal:
+        return _show(desk, draft, None, errors={"": refusal.detail})
+    render.toast_next(f"{made.product.name} is on sale.")
+    return render.redirect(url_for(".show", product_id=made.product.id))
+
+
+@pages.get("/<uuid:product_id>/edit")
+def edit(product_id: UUID) -> Response:
+    desk = desks.sit()
+    offer = _find(desk, product_id)
+    return _show(desk, form.read(form.values_of(offer)), offer, errors={})
+
+
+@pages.post("/<uuid:product_id>/edit")
+def change(product_id: UUID) -> Response:
+    desk = desks.sit(write=True)
+    draft, offer = form.read(request.form), _find(desk, product_id)
+    if draft.errors or "update" in request.form or draft.terms is None:
+        return _show(desk, draft, offer, revision=_revision())
+    before = offer.version.number
+    try:
+        changed = _save(desk, offer, draft, draft.terms)
+    except Stale:
+        return _stale(desk, draft, product_id)
+    render.toast_next(_said(changed, before))
+    return render.redirect(url_for(".show", product_id=product_id))
+
+
+@pages.get("/preview")
+def preview() -> Response:
+    """What the form at hand would make of the pack: asked by the form while one types."""
+    desk, product_id = desks.sit(), ids.parse(request.args.get("of", ""))
+    offer = products.find(desk.catalog_id, product_id) if product_id else None
+    return render.render("catalog/_preview.html", **_preview(form.read(request.args), offer))
+
+
+def _find(desk: Desk, product_id: UUID) -> Offer:
+    offer = products.find(desk.catalog_id, product_id)
+    if offer.product.source:
+        raise Forbidden("This product comes from the settings and changes with them.")
+    return offer
+
+
+def _save(desk: Desk, offer: Offer, draft: Draft, terms: Terms) -> Offer:
+    with transaction(org=desk.catalog_id):
+        return products.change(
+            desk.catalog_id, offer.product.id, by=desk.by, revision=_revision(), name=draft.name,
+            description=draft.description, **_terms(terms),
+        )  # fmt: skip
+
+
+def _stale(desk: Desk, draft: Draft, product_id: UUID) -> Response:
+    """409: both values of what differs. Sent again, the form stands on what is there now."""
+    offer = products.find(desk.catalog_id, product_id)
+    return _show(desk, draft, offer, status=409, conflicts=form.differences(draft, offer))
+
+
+def _show(
+    desk: Desk,
+    draft: Draft,
+    offer: Offer | None,
+    *,
+    errors: dict[str, str] | None = None,
+    revision: int | None = None,
+    status: int = 0,
+    conflicts: list[tuple[str, str, str]] | None = None,
+) -> Response:
+    errors = {} if "update" in request.form else draft.errors if errors is None else errors
+    key = ids.parse(request.form.get("key", "")) or ids.new()
+    return render.render(
+        "catalog/form.html", status=status or (422 if errors else 200), desk=desk, offer=offer, values=draft.values,
+        errors=errors, labels=form.LABELS, kinds=list(KINDS.items()), key=key, conflicts=conflicts or [],
+        name_limit=form.NAME_LIMIT, revision=revision or (offer.product.revision if offer else 0),
+        **_preview(draft, offer),
+    )  # fmt: skip
+
+
+def _preview(draft: Draft, offer: Offer | None) -> dict[str, Any]:
+    terms = draft.terms
+    known = Terms.of(offer.version) if offer else None
+    shown = packs.face("", draft.name or "Name", draft.description, terms) if terms else None
+    sold = Sold([offer.product.id]).by_version.get(offer.version.id, 0) if offer else 0
+    return {"shown": shown, "terms": terms, "known": known, "version": offer.version if offer else None, "sold": sold}
+
+
+def _terms(terms: Terms) -> dict[str, Any]:
+    """Of one currency: the form has no other."""
+    return {name: value for name, value in terms.values().items() if name != "currency"}
+
+
+def _revision() -> int:
+    """Of the product as the form was made from it; a form without one stands on nothing."""
+    text = request.form.get("revision", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+
+
+def _said(offer: Offer, before: int) -> str:
+    if offer.version.number == before:
+        return f"{offer.product.name} is saved. It still sells version {before}."
+    return f"{offer.product.name} now sells version {offer.version.number}."

@@ -1,0 +1,164 @@
+"""Geometry of the bar chart: x in percent, y in pixels, so that the SVG reflows without script, viewBox or style."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from dashboard.core.money import MICROS_PER_USD, money
+
+HEIGHT = 208
+BASE = 184
+"""Pixels from the top to the zero line; the rest holds the dates."""
+
+MOST_SERIES = 5
+_GRID_LINES = 4
+
+
+@dataclass(frozen=True)
+class Series:
+    """`css` is `s1` to `s5`: blue, teal, ochre, violet, grey. The same thing keeps its colour on every page."""
+
+    label: str
+    css: str
+
+
+@dataclass(frozen=True)
+class Day:
+    """Cost in micros per series, in the order of the series. `partial`: the day is not over. `href` is optional."""
+
+    day: date
+    values: tuple[int, ...]
+    partial: bool = False
+    href: str = ""
+
+    @property
+    def total(self) -> int:
+        return sum(self.values)
+
+
+@dataclass(frozen=True)
+class Segment:
+    css: str
+    y: str
+    height: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    day: Day
+    left: str
+    width: str
+    parts: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Tick:
+    label: str
+    y: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    text: str
+    x: str
+    anchor: str
+    minor: bool
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`days` are in order and without gaps; amounts below zero are drawn as nothing and printed as they are."""
+
+    series: tuple[Series, ...]
+    days: tuple[Day, ...]
+    ticks: tuple[Tick, ...]
+    bars: tuple[Bar, ...]
+    marks: tuple[Mark, ...]
+    height: int = HEIGHT
+    base: int = BASE
+
+    @property
+    def total(self) -> int:
+        return sum(day.total for day in self.days)
+
+    @property
+    def busiest(self) -> Day | None:
+        day = max(self.days, key=lambda day: day.total, default=None)
+        return day if day and day.total > 0 else None
+
+
+def stacked(days: Sequence[Day], series: Sequence[Series]) -> Chart:
+    """At most five series: what is smaller belongs together in the last."""
+    if len(series) > MOST_SERIES:
+        raise ValueError(f"{len(series)} series; at most {MOST_SERIES} can be told apart")
+    top, step = _scale(max((_drawn(day) for day in days), default=0))
+    ticks = tuple(Tick(_axis(value), _px(_y(value, top) + 50)) for value in range(top, -1, -step))
+    bars = tuple(_bar(index, day, len(days), series, top) for index, day in enumerate(days))
+    return Chart(tuple(series), tuple(days), ticks, bars, _marks(days))
+
+
+def _scale(largest: int) -> tuple[int, int]:
+    """The top of the axis and its step, in micros: 1, 2 or 5 times a power of ten, at most four steps."""
+    if largest == 0:
+        return MICROS_PER_USD, MICROS_PER_USD
+    step = 1
+    while True:
+        for factor in (1, 2, 5):
+            if step * factor * _GRID_LINES >= largest:
+                size = step * factor
+                return max(-(-largest // size), 2) * size, size
+        step *= 10
+
+
+def _bar(index: int, day: Day, many: int, series: Sequence[Series], top: int) -> Bar:
+    y, segments = BASE * 100, []
+    for one, value in zip(series, day.values, strict=True):
+        tall = BASE * 100 * value // top if value > 0 else 0
+        y -= tall
+        if value > 0:
+            # One pixel of surface between segments, but never an amount without a trace.
+            segments.append(Segment(one.css, _px(y), _px(max(tall - 100, 50))))
+    named = zip(series, day.values, strict=True)
+    return Bar(
+        day=day,
+        left=_share(index * 100, many),
+        width=_share(100, many),
+        parts=" · ".join(f"{one.label} {money(value)}" for one, value in named if value) or "no cost",
+        segments=tuple(segments),
+    )
+
+
+def _marks(days: Sequence[Day]) -> tuple[Mark, ...]:
+    """Dates under the bars, counted back from the newest so that today always has its own."""
+    many = len(days)
+    every = 1 if many <= 8 else 7 if many <= 31 else 14 if many <= 62 else 21
+    marks = []
+    for index in range(many - 1, -1, -every):
+        newest = index == many - 1 and many > 8
+        x = "100" if newest else _share(index * 100 + 50, many)
+        minor = ((many - 1 - index) // every) % 2 == 1
+        marks.append(Mark(f"{days[index].day.day} {days[index].day:%b}", x, "end" if newest else "middle", minor))
+    return tuple(marks)
+
+
+def _drawn(day: Day) -> int:
+    return sum(value for value in day.values if value > 0)
+
+
+def _y(value: int, top: int) -> int:
+    return BASE * 100 * (top - value) // top
+
+
+def _axis(micros: int) -> str:
+    return "$0" if micros == 0 else money(micros).removesuffix(".00")
+
+
+def _px(hundredths: int) -> str:
+    return f"{hundredths // 100}.{hundredths % 100:02d}"
+
+
+def _share(hundredths: int, many: int) -> str:
+    """Percent with three decimals of `hundredths` of one bar's width out of `many` bars."""
+    thousandths = hundredths * 1000 // many
+    return f"{thousandths // 1000}.{thousandths % 1000:03d}"

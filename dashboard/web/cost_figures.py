@@ -1,0 +1,202 @@
+"""The parts of Cost management as plain values: chart, shares, changes, the one notice, the first steps."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request, url_for
+
+from dashboard.core.money import money
+from dashboard.domain.funds import costs
+from dashboard.domain.funds.costs import Group, Range
+from dashboard.domain.funds.forecast import Forecast
+from dashboard.domain.identity import keys
+from dashboard.domain.identity.permissions import Verb
+from dashboard.web import charts
+from dashboard.web.formats import day, percent
+from dashboard.web.guards import LOW_BALANCE_MICROS, Visit
+from dashboard.web.transaction_list import FIELDS, TYPES
+
+RANGES = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("month", "This month"), ("last-month", "Last month"))
+PERIODS = {"month": "this month", "last-month": "last month"}
+BEFORE = {"month": "the same days of last month", "last-month": "the month before"}
+GROUPS: tuple[tuple[Group, str], ...] = (("app", "By app"), ("type", "By type"))
+SOON_DAYS = 7
+LONGEST_WITH_TABLE = 31
+
+Share = tuple[str, str, int, str, str, str]
+"""Label, address, micros, colour, note at the left and at the right: what the macro `shares` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The one notice on top of the page."""
+
+    title: str
+    text: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a period compares with the one before: `▲ 3 %` with its tone, and the words after it."""
+
+    mark: str
+    words: str
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    title: str
+    text: str
+    href: str
+    done: bool
+
+
+def chosen_group() -> Group:
+    return "type" if request.args.get("group") == "type" else "app"
+
+
+def period_words(range: Range) -> str:
+    return PERIODS.get(range.key, f"{range.days} days")
+
+
+def before_words(range: Range) -> str:
+    return BEFORE.get(range.key, f"the {range.days} days before")
+
+
+def switches(slug: str, range: Range, group: Group) -> dict[str, list[tuple[str, str, bool]]]:
+    """The links that choose the range and the group; filters of the list stay as they are."""
+    kept = {name: text for name, text in request.args.items() if name in FIELDS}
+
+    def address(**query: Any) -> str:
+        chosen: dict[str, Any] = {**kept, "range": range.key, "group": group, **query}
+        return url_for("costs.show", slug=slug, **chosen)
+
+    return {
+        "ranges": [(words, address(range=key), key == range.key) for key, words in RANGES],
+        "groups": [(words, address(group=key), key == group) for key, words in GROUPS],
+    }
+
+
+def table_or_chart(slug: str, range: Range, group: Group) -> dict[str, Any]:
+    """A range too long for a chart with its table on one page has them on two."""
+    if range.days <= LONGEST_WITH_TABLE:
+        return {"as_table": False, "table_switch": ""}
+    as_table = request.args.get("table") == "1"
+    query: dict[str, Any] = {"range": range.key, "group": group} | ({} if as_table else {"table": "1"})
+    return {"as_table": as_table, "table_switch": url_for("costs.show", slug=slug, **query, _anchor="daily-cost")}
+
+
+def chart(visit: Visit, range: Range, group: Group) -> charts.Chart:
+    """The daily bars; each day leads to its rows."""
+    found = costs.daily(visit.wallet, range.first, range.last, group)
+    series = [charts.Series(label(one.key, group), f"s{one.colour}") for one in found.series]
+    days = [
+        charts.Day(
+            one.day,
+            one.values if series else (0,),
+            one.partial,
+            _rows_of(visit, Range("", one.day, one.day)) if one.micros else "",
+        )
+        for one in found.days
+    ]
+    return charts.stacked(days, series or [charts.Series("No cost", "s5")])
+
+
+def shares(visit: Visit, range: Range, group: Group) -> list[Share]:
+    found = []
+    for one in costs.by_group(visit.wallet, range, group):
+        change = compared(one.micros, one.before_micros, "")
+        right = percent(one.micros, one.of_micros) + (f" · {change.mark}" if change.mark else "")
+        rows = f"{one.count:,} transaction{'' if one.count == 1 else 's'}"
+        # Rows without app, and the rest, have no filter that finds them.
+        href = _rows_of(visit, range, **{str(group): one.key}) if one.key else ""
+        found.append((label(one.key, group), href, one.micros, f"s{one.colour}", rows, right))
+    return found
+
+
+def label(key: str | None, group: Group) -> str:
+    if key is None:
+        return "Other"
+    if group == "type":
+        return TYPES[key][0]
+    return key or "No app"
+
+
+def compared(now: int, before: int, period: str) -> Change:
+    """Cost up is no good news, so it is marked as such; nothing before has no percentage."""
+    if before <= 0:
+        return Change("", f"Nothing in {period}" if now else f"Nothing in {period} either", up=False)
+    if now == before:
+        return Change("", f"The same as in {period}", up=False)
+    arrow = "▲" if now > before else "▼"
+    size = "over 999 %" if now > before * 10 else percent(abs(now - before), before)
+    return Change(f"{arrow} {size}", f"on {period} ({money(before)})", up=now > before)
+
+
+def notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
+    """At most one, the worst."""
+    wallet = visit.wallet
+    if wallet.frozen_at:
+        return Notice("This wallet is frozen", "A payment is disputed. Calls are refused until that is settled.", "bad")
+    if wallet.balance < 0:
+        text = "Calls are refused until it is above zero." if wallet.blocked else "Calls go on down to its limit."
+        return Notice(f"The balance is overdrawn by {money(-wallet.balance)}", text, "bad")
+    if wallet.blocked:
+        return Notice("Out of credits", "Calls are refused until credits are added.", "bad")
+    if forecast and forecast.state == "runs_out" and forecast.days is not None and forecast.days <= SOON_DAYS:
+        days = "today" if forecast.days == 0 else f"in {forecast.days} day{'' if forecast.days == 1 else 's'}"
+        pace = (
+            f"At the pace of {money(forecast.pace_micros)} a day it"
+            if forecast.pace_micros
+            else "What is left lapses: it"
+        )
+        text = f"{pace} reaches zero about {day(forecast.runs_out_on)}, and calls stop then."
+        return Notice(f"Credits run out {days}", text, "warn")
+    if wallet.available < LOW_BALANCE_MICROS:
+        return Notice(f"Balance is below {money(LOW_BALANCE_MICROS)}", "Calls stop when it reaches zero.", "warn")
+    return None
+
+
+def steps(visit: Visit) -> list[Step]:
+    """The way of a new organization to its first charge, for those who may go it."""
+    slug = visit.org.slug
+    has_key = any(key.revoked_at is None for key in keys.of_org(visit.org.id))
+    funded = visit.wallet.balance > 0
+    buy = url_for("buy.form", slug=slug) if visit.may(Verb.BUY) else ""
+    make = url_for("keys.listing", slug=slug) if visit.may(Verb.MANAGE_KEYS) else ""
+    return [
+        Step(
+            "Credits on the balance" if funded else "Buy credits",
+            "They are on the balance when the payment is confirmed.",
+            buy,
+            funded,
+        ),
+        Step("Create an API key", "Your program charges the balance with it.", make, has_key),
+        Step("Send the first charge", "It appears here at once.", "", False),
+    ]
+
+
+def forecast_words(forecast: Forecast) -> dict[str, Any]:
+    """The figure of the card and the line under it."""
+    pace = f"{len(forecast.debits[:7])}-day pace {money(forecast.pace_micros)}/day"
+    match forecast.state:
+        case "runs_out":
+            days = forecast.days or 0
+            latest = day(forecast.latest) if forecast.latest else "more than a year away"
+            line = f"About {day(forecast.runs_out_on)} · likely {day(forecast.earliest)} to {latest} · {pace}"
+            return {"figure": f"{days} day{'' if days == 1 else 's'}", "line": line}
+        case "over_a_year":
+            return {"figure": "More than a year", "line": pace[:1].upper() + pace[1:], "small": True}
+        case "no_usage":
+            return {"figure": "No usage in 7 days", "line": "Without usage the balance stays as it is.", "small": True}
+        case "needs_data":
+            so_far = f"{len(forecast.debits)} so far." if forecast.debits else "None so far."
+            return {"figure": "Needs 3 full days of usage", "line": so_far, "small": True}
+    return {"figure": "Out of credits", "line": pace if forecast.pace_micros else "", "small": True}
+
+
+def _rows_of(visit: Visit, range: Range, **filters: str) -> str:
+    query: dict[str, Any] = {**filters, "from": range.first.isoformat(), "to": range.last.isoformat()}
+    return url_for("transactions.listing", slug=visit.org.slug, **query)

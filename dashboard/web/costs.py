@@ -1,0 +1,124 @@
+"""Cost management: what the balance is, how long it lasts, where it went."""
+
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+
+from dashboard.core.money import money
+from dashboard.domain.funds import costs, credits, forecast
+from dashboard.domain.identity.permissions import Verb
+from dashboard.web import cost_figures, guards, render, transaction_list
+from dashboard.web.guards import Visit
+from dashboard.web.sessions import poll
+from dashboard.web.transactions import live_address, read_list
+from dashboard.web.viewer import viewer
+
+pages = Blueprint("costs", __name__, url_prefix="/o/<slug>")
+guards.signed_in_only(pages)
+
+RECENT_ROWS = 10
+WORSE = ("", "warn", "bad")
+
+
+@pages.get("/")
+def show(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.READ_BALANCE)
+    recent = read_list(visit, limit=RECENT_ROWS, endpoint="costs.show")
+    status = 422 if recent.error else 200
+    if render.is_htmx():
+        return render.render("transactions/_list.html", status=status, listing=recent)
+    return render.render("costs/show.html", status=status, listing=recent, **_frame(visit), **_figures(visit))
+
+
+@pages.get("/live")
+@poll
+def live(slug: str) -> Response:
+    """What has changed since the page's version of the ledger; 204 while nothing has."""
+    visit = guards.enter(slug, Verb.READ_BALANCE)
+    seen, since = (request.args.get(name, type=int) for name in ("v", "since"))
+    if seen == visit.wallet.seq:
+        return render.unchanged()
+    context = _live(visit, seen if since is None else since)
+    return render.partials("costs/_live.html", toast=_crossed(), **context)
+
+
+def _frame(visit: Visit) -> dict[str, Any]:
+    """What everyone sees: head, balance, the filters of the list."""
+    slug, own_only = visit.org.slug, visit.only_of is not None
+    state = _state()
+    return {
+        "slug": slug,
+        "wallet": visit.wallet,
+        "own_only": own_only,
+        "may_buy": visit.may(Verb.BUY) and visit.org.suspended_at is None,
+        "choices": {"types": [], "apps": [], "by": []} if own_only else transaction_list.offers(visit.wallet),
+        "filter_action": url_for(".show", slug=slug),
+        "live_href": live_address(visit, part="costs", state=state),
+        "context_line": f"{visit.org.name} · times in {viewer().zone}, days in UTC",
+    }
+
+
+def _figures(visit: Visit) -> dict[str, Any]:
+    """What the whole ledger tells: cards, chart, shares. Empty for those who see their own rows alone."""
+    if visit.only_of:
+        return {"notice": cost_figures.notice(visit, None), "forecast": None}
+    range, group = costs.preset(request.args.get("range")), cost_figures.chosen_group()
+    spent, chart = costs.spent(visit.wallet, range), cost_figures.chart(visit, range, group)
+    ever = {key for key, _ in transaction_list.offers(visit.wallet)["types"]}
+    return {
+        **_ahead(visit),
+        **cost_figures.switches(visit.org.slug, range, group),
+        "group": group,
+        **cost_figures.table_or_chart(visit.org.slug, range, group),
+        "period": cost_figures.period_words(range),
+        "chosen": range,
+        "spent": spent,
+        "before": cost_figures.before_words(range),
+        "change": cost_figures.compared(spent.micros, spent.before_micros, cost_figures.before_words(range)),
+        "added": credits.added(visit.wallet, range),
+        "last_purchase": credits.last_purchase(visit.wallet),
+        "chart": chart,
+        "shares": cost_figures.shares(visit, range, group),
+        "steps": [] if ever & set(costs.COSTS) else cost_figures.steps(visit),
+    }
+
+
+def _ahead(visit: Visit) -> dict[str, Any]:
+    found = forecast.of(visit.wallet)
+    return {
+        "forecast": found,
+        "forecast_words": cost_figures.forecast_words(found),
+        "notice": cost_figures.notice(visit, found),
+    }
+
+
+def _live(visit: Visit, since: int | None) -> dict[str, Any]:
+    part = "costs" if request.args.get("part") == "costs" else "list"
+    ahead = {"notice": cost_figures.notice(visit, None), "forecast": None} if visit.only_of else _ahead(visit)
+    endpoint = "costs.show" if part == "costs" else "transactions.listing"
+    return {
+        **ahead,
+        "part": part,
+        "wallet": visit.wallet,
+        "slug": visit.org.slug,
+        "may_buy": visit.may(Verb.BUY) and visit.org.suspended_at is None,
+        "own_only": visit.only_of is not None,
+        "new_rows": 0 if visit.only_of else max(visit.wallet.seq - (since or 0), 0),
+        "new_rows_href": url_for(endpoint, slug=visit.org.slug),
+        "live_href": live_address(visit, part=part, since=since, state=_state()),
+    }
+
+
+def _state() -> str:
+    """How the balance stands, as the navigation marks it: empty, `warn` or `bad`."""
+    nav = render.shell()
+    return nav.balance_state if nav else ""
+
+
+def _crossed() -> str | None:
+    """What to announce when the balance got worse since the page last asked."""
+    state, before = _state(), request.args.get("state", "")
+    nav = render.shell()
+    if nav is None or before not in WORSE or WORSE.index(state) <= WORSE.index(before):
+        return None
+    return f"The balance is {money(nav.balance_micros or 0)}: {nav.balance_words}."

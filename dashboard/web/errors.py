@@ -1,0 +1,123 @@
+"""Error pages: what happened, what did not, what next. Nothing technical, and never a trace."""
+
+from urllib.parse import urlsplit
+
+from flask import Response, current_app, g, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from dashboard.core.errors import CofferError
+from dashboard.web import render
+from dashboard.web.viewer import look_as_stranger, viewer
+
+HOME = ("Go to the start page", "/")
+
+WORDS: dict[int, tuple[str, str]] = {
+    400: ("This request could not be read", "Nothing was changed. Go back and try again."),
+    403: ("You cannot do this", "Your role does not include it. An owner of the organization can change that."),
+    404: ("There is nothing at this address", "The link may be old, or it leads to an organization you are not in."),
+    405: ("This page works differently", "It cannot be opened this way. Nothing was changed."),
+    409: ("This was changed in the meantime", "Nothing was changed now. Open it again and look at the new values."),
+    410: ("This is no longer here", "It has expired or was withdrawn. Whoever sent the link can send a new one."),
+    413: ("This is too large", "Nothing was changed. Send less at once."),
+    422: ("This cannot be used", "Nothing was changed. Check the entries and try again."),
+    429: ("Too many tries", "Nothing was changed."),
+    500: ("Something went wrong on our side", "The failure is recorded. If it happens again, send us the reference."),
+    503: ("Coffer is not available for a moment", "Try again in a few seconds: what was answered before is kept."),
+}
+PROGRAMS_WAIT = "Calls of your programs get the same answer meanwhile; sent again with the same key, none counts twice."
+FOREIGN_FORM = "The form did not come from one of our pages, or its token is missing. Nothing was changed."
+
+SECRETS = {"password": "Password", "code": "Code", "new_password": "New password"}
+"""Fields whose values never go back into a page; they are asked for again."""
+
+UNSPOKEN = ("csrf_token", "next", "idempotency_key", "timezone")
+
+
+def answer(error: Exception) -> Response:
+    """The page for any error of an HTML route; a toast for HTMX. Touches no database from 500 on."""
+    if isinstance(error, CSRFError):
+        return _stale() if request.form and _from_here() else _page(403, FOREIGN_FORM)
+    if isinstance(error, CofferError):
+        return _page(error.status, error.detail, retry_after=getattr(error, "retry_after", None))
+    if isinstance(error, HTTPException):
+        if error.code is not None and error.code < 400:
+            return current_app.make_response(error)  # a redirect that routing makes, such as a missing slash
+        return _page(error.code or 500, "")
+    return _page(500, "")
+
+
+def _page(status: int, detail: str, *, retry_after: int | None = None) -> Response:
+    title, usual = WORDS.get(status) or WORDS[400 if status < 500 else 500]
+    text = detail if detail and detail.rstrip(".") != title else usual
+    if status == 429 and retry_after:
+        text = f"{text} Try again in {_wait(retry_after)}."
+    if status >= 500:
+        look_as_stranger()
+    if render.is_htmx() and status < 500:
+        response = render.refusal(text, status)
+    else:
+        response = render.render(
+            "errors/error.html",
+            status=status,
+            layout=_layout(status),
+            title=title,
+            text=text,
+            more=PROGRAMS_WAIT if status == 503 else "",
+            reference=g.get("request_id", "") if status == 500 else "",
+            actions=_actions(status),
+        )
+    if retry_after:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _layout(status: int) -> str:
+    if status >= 500:
+        return "layouts/bare.html"
+    if not viewer().signed_in or render.shell() is None:
+        return "layouts/plain.html"
+    return "layouts/admin.html" if request.path.startswith("/admin") else "layouts/app.html"
+
+
+def _actions(status: int) -> list[tuple[str, str]]:
+    if status == 503 and request.method == "GET":
+        return [("Try again", request.full_path.rstrip("?")), HOME]
+    return [HOME]
+
+
+def _wait(seconds: int) -> str:
+    if seconds < 90:
+        return f"{seconds} second{'s' if seconds != 1 else ''}"
+    return f"{-(-seconds // 60)} minutes"
+
+
+def _from_here() -> bool:
+    """Only our own pages get their entries back: else another site could fill a form here and have it sent."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    try:
+        source = urlsplit(request.headers.get("Origin") or request.headers.get("Referer") or "")
+    except ValueError:  # such as an IPv6 address that does not end
+        return False
+    return bool(source.netloc) and f"{source.scheme}://{source.netloc}" == request.host_url.rstrip("/")
+
+
+def _stale() -> Response:
+    """403 with the form again: a fresh token, the typed values, secrets asked for once more."""
+    entries = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    hidden = [(name, value) for name, value in entries if name not in SECRETS]
+    shown = [(name.replace("_", " ").capitalize(), value) for name, value in hidden if name not in UNSPOKEN and value]
+    current_app.logger.info("stale form token on %s", request.path)
+    return render.render(
+        "errors/stale.html",
+        fragment="errors/_stale.html",
+        status=403,
+        layout=_layout(403),
+        action=request.full_path.rstrip("?"),
+        hidden=hidden,
+        shown=shown,
+        secrets=[(name, SECRETS[name]) for name in SECRETS if name in request.form],
+        back_href=request.path,
+    )

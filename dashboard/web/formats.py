@@ -1,0 +1,118 @@
+"""How values look on a page: the Jinja filters. Amounts come from `core.money`; here are times, counts and ids."""
+
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from flask import Flask
+from markupsafe import Markup
+
+from dashboard.core import clock
+from dashboard.core.money import exact, money, signed
+from dashboard.web.viewer import viewer
+
+MISSING = "\u2013"
+"""What is not there is a dash, never a zero."""
+
+_FULL_COUNT_UP_TO = 999_999
+
+
+def when(moment: datetime | None) -> Markup | str:
+    """`20 Nov, 09:40` in the viewer's zone, with the year when not this one; seconds, offset and UTC in the title."""
+    if moment is None:
+        return MISSING
+    local = moment.astimezone(viewer().zone)
+    return _time(moment, f"{_day_text(local)}, {local:%H:%M}")
+
+
+def ago(moment: datetime | None) -> Markup | str:
+    """`just now` and `12 min ago` for the last hour, then as `when`; the absolute time is always in the title."""
+    if moment is None:
+        return MISSING
+    age = clock.now() - moment
+    if not timedelta(seconds=-5) <= age < timedelta(hours=1):
+        return when(moment)
+    minutes = int(age.total_seconds() // 60)
+    return _time(moment, f"{minutes} min ago" if minutes > 0 else "just now")
+
+
+def both_zones(moment: datetime | None) -> Markup | str:
+    """`1 Dec 2026, 00:00 UTC (01:00 for you)`: for resets and windows, which are UTC."""
+    if moment is None:
+        return MISSING
+    at, local = moment.astimezone(UTC), moment.astimezone(viewer().zone)
+    text = f"{at.day} {at:%b %Y, %H:%M} UTC"
+    if at.utcoffset() == local.utcoffset():
+        return _time(moment, text)
+    yours = f"{local:%H:%M}" if local.date() == at.date() else f"{_day_text(local)}, {local:%H:%M}"
+    return _time(moment, f"{text} ({yours} for you)")
+
+
+def day(value: date | None) -> str:
+    """`20 Nov`, with the year when it is not this one. Days are UTC; the page says so once."""
+    return MISSING if value is None else _day_text(value)
+
+
+def day_range(first: date, last: date) -> str:
+    return f"{day(first)} to {day(last)}"
+
+
+def count(number: int | None) -> Markup | str:
+    """In full with separators up to 999,999, then `1.24M` with the full number in the title."""
+    if number is None:
+        return MISSING
+    if abs(number) <= _FULL_COUNT_UP_TO:
+        return f"{number:,}"
+    for size, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M")):
+        if abs(number) >= size:
+            hundredths = abs(number) * 100 // size
+            sign = "-" if number < 0 else ""
+            short = f"{sign}{hundredths // 100:,}.{hundredths % 100:02d}{unit}"
+            return Markup('<span title="{}">{}</span>').format(f"{number:,}", short)
+    raise AssertionError("unreachable: the smallest unit is below the limit")
+
+
+def percent(part: int, whole: int) -> str:
+    """No decimals from 10 on, one below; `under 0.1 %` instead of a zero that is none."""
+    if whole <= 0:
+        return MISSING
+    tenths = (part * 1000 * 2 + whole) // (whole * 2)
+    if part and tenths == 0:
+        return "under 0.1 %"
+    return f"{(tenths + 5) // 10} %" if tenths >= 100 else f"{tenths // 10}.{tenths % 10} %" if part else "0 %"
+
+
+def short_id(value: uuid.UUID | str | None) -> str:
+    """Shortened in the middle: `019a3c…7f2e`. The whole id is a copy button away."""
+    text = str(value or "")
+    return MISSING if not text else text if len(text) <= 14 else f"{text[:6]}…{text[-4:]}"
+
+
+def init_app(app: Flask) -> None:
+    filters: dict[str, Any] = {
+        "money": money,
+        "signed": signed,
+        "exact": exact,
+        "when": when,
+        "ago": ago,
+        "both_zones": both_zones,
+        "day": day,
+        "count": count,
+        "percent": percent,
+        "short_id": short_id,
+    }
+    app.jinja_env.filters.update(filters)
+    app.jinja_env.globals.update(day_range=day_range, percent=percent, MISSING=MISSING)
+
+
+def _day_text(value: date) -> str:
+    this_year = clock.now().astimezone(viewer().zone).year
+    return f"{value.day} {value:%b}" if value.year == this_year else f"{value.day} {value:%b %Y}"
+
+
+def _time(moment: datetime, text: str) -> Markup:
+    at = moment.astimezone(UTC)
+    local = at.astimezone(viewer().zone)
+    offset = f"{local:%z}"
+    title = f"{local:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]} ({at:%H:%M:%S} UTC)"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(f"{at:%Y-%m-%dT%H:%M:%SZ}", title, text)

@@ -1,0 +1,194 @@
+"""Finding is the permission check: a view starts by finding the organization of its address, or gets no further."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, g, request, url_for
+from flask_login import current_user
+
+from dashboard.config import settings
+from dashboard.core.db import transaction
+from dashboard.core.errors import NotFound
+from dashboard.core.money import MICROS_PER_USD
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import memberships, organizations, users
+from dashboard.domain.identity.permissions import Act, Caller, Verb, allowed, of_person, require, require_state
+from dashboard.models import Organization, Wallet
+from dashboard.web.sessions import is_poll, login_manager
+from dashboard.web.shell import Group, Link, Place, Shell
+
+LOW_BALANCE_MICROS = 5 * MICROS_PER_USD
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A signed-in person in an organization: who they are there and the wallet its pages show."""
+
+    org: Organization
+    caller: Caller
+    wallet: Wallet
+
+    @property
+    def by(self) -> Actor:
+        return self.caller.actor
+
+    def may(self, verb: Verb) -> bool:
+        return allowed(verb, self.caller)
+
+    @property
+    def only_of(self) -> UUID | None:
+        """Whose rows alone the pages show: the person's own, where the whole ledger is not theirs to read."""
+        return None if self.may(Verb.READ_LEDGER) else self.caller.actor.id
+
+
+def enter(slug: str, verb: Verb, *, act: Act = Act.READ) -> Visit:
+    """The organization of the address, for someone who may do `verb` there.
+
+    A stranger gets the 404 of an address that leads nowhere, the wrong role a 403. A platform manager who looks in
+    from outside leaves an entry in the organization's trail with every page.
+    """
+    entry = memberships.entry_by_slug(slug, current_user.id)
+    if entry is None or entry.org.kind == "platform":
+        raise NotFound
+    caller = of_person(current_user, entry.role)
+    if caller.stranger:
+        raise NotFound
+    require_state(Act.READ, entry.org, operator=caller.operator)
+    visit = Visit(entry.org, caller, organizations.wallet(entry.org.id, settings().mode))
+    g.shell_maker = partial(_org_shell, visit)  # before the refusals, whose pages keep the navigation
+    require(verb, caller)
+    require_state(act, entry.org, operator=caller.operator)
+    if entry.role is None:
+        record_visit(entry.org, by=caller.actor)
+    elif current_user.last_org_id != entry.org.id and request.method == "GET":
+        with transaction():
+            users.opened(current_user, entry.org.id)
+    return visit
+
+
+def require_platform(verb: Verb) -> Caller:
+    """The caller of a platform page. Raises Forbidden for everyone but platform managers."""
+    caller = of_person(current_user, None)
+    require(verb, caller)
+    g.shell_maker = _platform_shell
+    return caller
+
+
+def look_into(org_id: UUID, verb: Verb) -> tuple[Organization, Caller]:
+    """An organization on a platform page: a bar says so, and its trail holds the visit. Raises Forbidden, NotFound."""
+    caller = require_platform(verb)
+    org = find_org(org_id)
+    record_visit(org, by=caller.actor)
+    g.shell_maker = lambda: replace(_platform_shell(), notice_platform=True)
+    return org, caller
+
+
+def find_org(org_id: UUID) -> Organization:
+    """An organization by its id, for platform pages: what is not a customer's is not there."""
+    org = organizations.by_id(org_id)
+    if org is None or org.kind == "platform":
+        raise NotFound
+    return org
+
+
+def record_visit(org: Organization, *, by: Actor) -> None:
+    """A platform manager's look into an organization is visible to its people; a page that polls is one look."""
+    if request.method == "GET" and not is_poll():
+        with transaction(org=org.id):
+            audit.record(org.id, by=by, action="organization.visited", object_kind="page", object_id=request.path)
+
+
+def signed_in_only(blueprint: Blueprint) -> None:
+    """Every route of `blueprint` needs a signed-in person."""
+
+    @blueprint.before_request
+    def check() -> Response | None:
+        if not current_user.is_authenticated:
+            answer: Response = login_manager.unauthorized()
+            return answer
+        return None
+
+
+def _org_shell(visit: Visit) -> Shell:
+    slug = visit.org.slug
+    sees_balance = visit.may(Verb.READ_BALANCE)
+    state, words = _balance_state(visit.wallet)
+    return Shell(
+        groups=_groups(visit),
+        home=url_for("costs.show", slug=slug),
+        place=Place(visit.org.name, url_for("costs.show", slug=slug), _role_words(visit)),
+        others=_others(slug),
+        balance_micros=visit.wallet.balance if sees_balance else None,
+        balance_state=state if sees_balance else "",
+        balance_words=words if sees_balance else "",
+        platform_href=url_for("admin.show") if current_user.is_manager else "",
+        notice_platform=visit.caller.role is None,
+        test_mode=visit.wallet.mode == "test",
+    )
+
+
+def _groups(visit: Visit) -> tuple[Group, ...]:
+    slug = visit.org.slug
+    billing = [_link("Cost management", "costs.show", slug=slug)]
+    if visit.may(Verb.READ_OWN_ROWS):
+        billing.append(_link("Transactions", "transactions.listing", slug=slug))
+    if visit.may(Verb.READ_PAYMENTS):
+        billing.append(_link("Payments", "payments.index", slug=slug))
+    if visit.may(Verb.BUY):
+        billing.append(_link("Buy credits", "buy.form", slug=slug))
+    if visit.org.funding == "own" and visit.may(Verb.MANAGE_OWN_CATALOG):
+        billing.append(_link("Credit packs", "catalog.listing", slug=slug))
+    groups = [Group("Billing", tuple(billing))]
+    if visit.may(Verb.MANAGE_OWN_KEYS):
+        groups.append(Group("Organization", (_link("API keys", "keys.listing", slug=slug),)))
+    return tuple(groups)
+
+
+def _platform_shell() -> Shell:
+    links = (
+        _link("Overview", "admin.show"),
+        _link("Organizations", "admin_orgs.listing"),
+        _link("Users", "admin_users.listing"),
+        _link("Payments", "admin_payments.listing"),
+        _link("Credit packs", "admin_catalog.listing"),
+        _link("Webhooks", "admin_webhooks.listing"),
+        _link("Mail", "admin_mail.listing"),
+        _link("System", "admin_system.show"),
+    )
+    return Shell(
+        groups=(Group("Platform", links),),
+        home=url_for("admin.show"),
+        others=_others(None),
+        test_mode=settings().mode == "test",
+    )
+
+
+def _link(label: str, endpoint: str, **values: Any) -> Link:
+    here = (request.endpoint or "").split(".")[0] == endpoint.split(".")[0]
+    return Link(label, url_for(endpoint, **values), current=here)
+
+
+def _others(slug: str | None) -> tuple[Place, ...]:
+    entries = memberships.orgs_of(current_user.id)
+    return tuple(
+        Place(entry.org.name, url_for("costs.show", slug=entry.org.slug), (entry.role or "").capitalize())
+        for entry in entries
+        if entry.org.slug != slug
+    )
+
+
+def _role_words(visit: Visit) -> str:
+    return visit.caller.role.capitalize() if visit.caller.role else "Platform manager, read only"
+
+
+def _balance_state(wallet: Wallet) -> tuple[str, str]:
+    if wallet.balance < 0:
+        return "bad", "overdrawn"
+    if wallet.blocked:
+        return "bad", "out of credits"
+    if wallet.available < LOW_BALANCE_MICROS:
+        return "warn", "low"
+    return "", ""

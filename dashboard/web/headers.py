@@ -1,0 +1,63 @@
+"""Security headers of every answer, and who may keep a copy of it."""
+
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, g, request
+
+from dashboard.config import Settings
+
+PAYMENT_HOSTS = ("https://checkout.stripe.com", "https://billing.stripe.com")
+
+
+def policy(form_hosts: tuple[str, ...]) -> str:
+    """The content security policy. A form's answer may lead to `form_hosts` only: browsers check redirects as well."""
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        f"connect-src 'self'; form-action 'self' {' '.join(form_hosts)}; "
+        "base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+    )
+
+
+def allow_form_to(url: str) -> None:
+    """Let a form of this answer lead to the origin of `url`: a payment page that sends people back to the shop."""
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https") and parts.netloc:
+        g.form_hosts = (*g.get("form_hosts", ()), f"{parts.scheme}://{parts.netloc}")
+
+
+def allow_own_frame() -> None:
+    """Let this answer show a page of ours in a frame."""
+    g.more_policy = "; frame-src 'self'"
+
+
+def only_looks() -> None:
+    """This answer is somebody's HTML in a frame of ours: it may look as it wants, and nothing else."""
+    g.whole_policy = (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; "
+        "sandbox"
+    )
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    hosts: tuple[str, ...] = PAYMENT_HOSTS
+    if not settings.production:
+        # The fake's payment page, and a base URL that names the same server by another host.
+        hosts += tuple(origin for origin in (settings.payment.stripe.api_base, settings.base_url) if origin)
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        if response.status_code == 308:  # routing's own, such as for a missing slash: it names the Host that was sent
+            path = response.headers["Location"].partition("://")[2].partition("/")[2]
+            response.headers["Location"] = "/" + path.lstrip("/")
+        usual = policy((*hosts, *g.get("form_hosts", ()))) + g.get("more_policy", "")
+        response.headers["Content-Security-Policy"] = g.get("whole_policy", usual)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "same-origin"
+        response.headers["X-Frame-Options"] = "SAMEORIGIN" if "whole_policy" in g else "DENY"
+        response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        if settings.production:
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        if request.endpoint != "static":
+            response.headers.setdefault("Cache-Control", "no-store")
+            response.vary.add("HX-Request")
+        return response

@@ -1,0 +1,40 @@
+"""How a credit pack looks to those who buy it: on the form, and where its seller previews it."""
+
+from uuid import UUID
+
+from dashboard.core.money import from_minor, money
+from dashboard.domain.catalog.products import Offer
+from dashboard.domain.catalog.terms import QUANTITY_LIMIT, Terms
+
+Option = tuple[UUID | str, str, str, str, bool, str]
+"""As the form's macro takes it: id, price, name, what comes with it, whether it cannot be chosen, description."""
+
+
+def option(offer: Offer) -> Option:
+    shown = face(offer.product.id, offer.product.name, offer.product.description, Terms.of(offer.version))
+    return (*shown[:3], "not available now", True, shown[5]) if offer.blocked else shown
+
+
+def face(id_: UUID | str, name: str, description: str, terms: Terms) -> Option:
+    price = from_minor(terms.price_minor)
+    bonus = f"+{money(terms.bonus_micros)} bonus" if terms.bonus_micros else ""
+    if terms.grant_micros != price:
+        bonus = f"{money(terms.credited_micros)} of credits"
+    kind = "promotional credit" if terms.grant_kind == "promotional" else ""
+    said = (bonus, kind, lapses(terms.expires_days), pieces(terms.min_quantity, terms.max_quantity))
+    return id_, money(price), name, " · ".join(filter(None, said)), False, description
+
+
+def lapses(days: int) -> str:
+    return f"expires after {days:,} day{'' if days == 1 else 's'}" if days else ""
+
+
+def pieces(least: int, most: int) -> str:
+    """How many are sold at once, where that is not anything from 1 to 100."""
+    if least == most:
+        return f"exactly {least} at once"
+    if least > 1 and most < QUANTITY_LIMIT:
+        return f"{least} to {most} at once"
+    if most < QUANTITY_LIMIT:
+        return f"up to {most} at once"
+    return f"at least {least} at once" if least > 1 else ""

@@ -1,0 +1,149 @@
+"""Payments: every purchase of an organization, and the story of each."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, stream_with_context, url_for
+
+from dashboard.core import clock
+from dashboard.core.db import transaction
+from dashboard.domain import audit
+from dashboard.domain.funds.transactions import names_of
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.payments import fulfil, listing, receipts, story
+from dashboard.domain.payments.listing import Filters
+from dashboard.models import Payment
+from dashboard.web import csv_lines, guards, payment_csv, payment_list, render
+from dashboard.web.guards import Visit
+from dashboard.web.payment_list import STATES
+from dashboard.web.sessions import poll
+from dashboard.web.viewer import viewer
+
+pages = Blueprint("payments", __name__, url_prefix="/o/<slug>")
+guards.signed_in_only(pages)
+
+
+@pages.get("/payments")
+def index(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.READ_PAYMENTS)
+    shown = _list(visit)
+    return render.render(
+        "payments/listing.html",
+        fragment="payments/_list.html",
+        status=422 if shown["listing"].error else 200,
+        choices=payment_list.CHOICES,
+        context_line=f"{visit.org.name} · times in {viewer().zone}, days in UTC",
+        **shown,
+    )
+
+
+@pages.get("/payments/live")
+@poll
+def live(slug: str) -> Response:
+    """The list again, once something on it has settled; 204 until then."""
+    visit = guards.enter(slug, Verb.READ_PAYMENTS)
+    shown = _list(visit)
+    if shown["listing"].error or shown["listing"].version == request.args.get("v"):
+        return render.unchanged()
+    return render.render("payments/_list.html", **shown)
+
+
+@pages.get("/payments.csv")
+def export(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.READ_PAYMENTS)
+    typed = payment_list.typed()
+    filters = Filters.parse(typed | {"org": str(visit.org.id)})
+    with transaction(org=visit.org.id):
+        audit.record(
+            visit.org.id, by=visit.by, action="payments.exported", object_kind="organization",
+            object_id=visit.org.id, after=typed,
+        )  # fmt: skip
+    rows = listing.every(filters, mode=visit.wallet.mode, most=csv_lines.MOST_ROWS)
+    lines = payment_csv.lines(rows, for_manager=visit.caller.operator)
+    name = payment_csv.file_name(visit.org, filters)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(stream_with_context(lines), mimetype="text/csv", headers=headers)
+
+
+@pages.get("/payments/<uuid:payment_id>")
+def show(slug: str, payment_id: UUID) -> Response:
+    visit = guards.enter(slug, Verb.READ_PAYMENTS)
+    return render.render("payments/show.html", **_told(visit, fulfil.find(visit.org.id, payment_id)))
+
+
+@pages.get("/payments/<uuid:payment_id>/live")
+@poll
+def live_one(slug: str, payment_id: UUID) -> Response:
+    """The payment again, once something has changed; 204 until then."""
+    visit = guards.enter(slug, Verb.READ_PAYMENTS)
+    payment = fulfil.find(visit.org.id, payment_id)
+    if payment_list.version(payment) == request.args.get("v"):
+        return render.unchanged()
+    return render.render("payments/_payment.html", **_told(visit, payment))
+
+
+def _list(visit: Visit) -> dict[str, Any]:
+    slug, typed = visit.org.slug, payment_list.typed()
+    found = payment_list.read(
+        typed,
+        mode=visit.wallet.mode,
+        here=lambda **query: url_for(".index", slug=slug, **query),
+        org_id=visit.org.id,
+        manager=visit.caller.operator,
+    )
+    cursor = request.args.get("cursor")
+    return {
+        "slug": slug,
+        "listing": found,
+        "states": STATES,
+        "note": partial(payment_list.note, for_manager=visit.caller.operator),
+        "sold": story.sold,
+        "amount_of": story.amount,
+        "reset": url_for(".index", slug=slug),
+        "buy_href": url_for("buy.form", slug=slug) if visit.may(Verb.BUY) else "",
+        "live": url_for(".live", slug=slug, v=found.version, cursor=cursor, **typed) if found.open else "",
+        "export_href": "" if found.error else url_for(".export", slug=slug, **typed),
+    }
+
+
+def _told(visit: Visit, payment: Payment) -> dict[str, Any]:
+    slug, manager = visit.org.slug, visit.caller.operator
+    told = story.of(payment, for_manager=manager)
+    here: dict[str, Any] = {"slug": slug, "payment_id": payment.id}
+    open_ = payment.state in listing.OPEN
+    word, tone = STATES[payment.state]
+    return {
+        "slug": slug,
+        "payment": payment,
+        "word": word,
+        "tone": tone,
+        "title": f"{story.sold(payment)}, {story.amount(payment.amount_minor, payment.currency)}",
+        "name": names_of([payment], for_manager=manager)[payment.id],
+        "steps": [(step.title, step.detail, step.state, step.at) for step in told.steps],
+        "advice": told.advice,
+        "problem": story.problem(payment, for_manager=manager),
+        "taken": told.taken,
+        "amount_of": story.amount,
+        "provider": payment_list.provider_name(payment),
+        "receipt": url_for("receipts.show", **here) if receipts.exists(payment) else "",
+        "pay_href": _way_on(visit, payment),
+        "again_href": _again(visit, payment),
+        "review_href": url_for("admin_payments.show", payment_id=payment.id) if manager else "",
+        "live": url_for(".live_one", **here, v=payment_list.version(payment)) if open_ else "",
+    }
+
+
+def _way_on(visit: Visit, payment: Payment) -> str:
+    """The payment page, as long as it can be paid there; empty for who may not buy."""
+    if payment.state != "pending" or payment.problem or not visit.may(Verb.BUY):
+        return ""
+    opened = payment.opened_at or payment.created_at
+    return payment.session_url or "" if clock.now() - opened < story.PAGE_LIVES else ""
+
+
+def _again(visit: Visit, payment: Payment) -> str:
+    """The form with the same choice, for what came to nothing."""
+    if payment.state not in ("failed", "expired") or payment.rejected or not visit.may(Verb.BUY):
+        return ""
+    return url_for("buy.form", slug=visit.org.slug, product_id=payment.product_id, quantity=payment.quantity)

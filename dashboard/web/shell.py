@@ -1,0 +1,54 @@
+"""What the navigation shows: plain values, so that layouts hold no query and no rule."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Link:
+    """`count` is a short word such as `1 failed`; `current` marks the page one is on."""
+
+    label: str
+    href: str
+    current: bool = False
+    count: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    title: str
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """An organization in the switcher. `role` in words: `Owner`, or `Platform manager, read only`."""
+
+    name: str
+    href: str
+    role: str
+
+    @property
+    def initials(self) -> str:
+        words = [word for word in self.name.split() if word[:1].isalnum()]
+        return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """One navigation. Holds only links that lead somewhere for this person.
+
+    `place` is the organization one is in, None on platform pages. `balance_micros` is None where it may not be seen;
+    `balance_state` is empty, `warn` or `bad`, `balance_words` says the same in a word. `notice_platform` marks a
+    platform manager who looks at an organization from outside.
+    """
+
+    groups: tuple[Group, ...]
+    home: str
+    place: Place | None = None
+    others: tuple[Place, ...] = ()
+    balance_micros: int | None = None
+    balance_state: str = ""
+    balance_words: str = ""
+    platform_href: str = ""
+    notice_platform: bool = False
+    test_mode: bool = False

@@ -1,0 +1,52 @@
+"""The statement as a file: streamed, one line per row, safe to open in a spreadsheet."""
+
+from collections.abc import Iterator
+from datetime import UTC
+from itertools import islice
+
+from dashboard.core import clock
+from dashboard.domain.funds import transactions
+from dashboard.domain.funds.transactions import Filters
+from dashboard.models import Transaction, Wallet
+from dashboard.web.csv_lines import MOST_ROWS, line, moment, number, text
+
+COLUMNS = (
+    "id", "time_utc", "type", "description", "app", "by", "amount", "balance_after", "currency", "reason",
+)  # fmt: skip
+
+
+def file_name(slug: str, wallet: Wallet, filters: Filters) -> str:
+    """`northwind-transactions-2026-10-22-2026-11-20.csv`; an open end is the wallet's first day, or today."""
+    first = filters.from_day or wallet.created_at.astimezone(UTC).date()
+    last = filters.to_day or clock.today()
+    return f"{slug}-transactions-{first}-{max(first, last)}.csv"
+
+
+def rows(wallet: Wallet, filters: Filters, *, for_manager: bool = False) -> Iterator[str]:
+    """The lines of the file, newest first, at most 100,000 after the header. Reads page by page as it is fetched."""
+    yield line(COLUMNS)
+    left, cursor = MOST_ROWS, None
+    while left > 0:
+        page = transactions.page(wallet, filters, cursor, transactions.MOST_ROWS)
+        names = transactions.names_of(page.rows, for_manager=for_manager)
+        for row in islice(page.rows, left):
+            yield line(_values(row, names[row.id], wallet.unit))
+        left -= len(page.rows)
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _values(row: Transaction, by: str, unit: str) -> tuple[str, ...]:
+    return (
+        str(row.id),
+        moment(row.created_at),
+        row.type,
+        text(row.description),
+        text(row.app),
+        text(by),
+        number(row.amount),
+        number(row.balance_after),
+        unit.upper(),
+        text(row.reason),
+    )

@@ -1,0 +1,167 @@
+"""Transactions as lists show them, on every page that has one: their words, the filters of the address, the pages."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from flask import request
+
+from dashboard.core.errors import Invalid
+from dashboard.domain.funds import transactions
+from dashboard.domain.funds.transactions import Filters
+from dashboard.models import Transaction, Wallet
+
+TYPES = {
+    "purchase": ("Purchase", "ok"),
+    "deposit": ("Deposit", "ok"),
+    "recharge": ("Recharge", "ok"),
+    "subscription_grant": ("Plan credits", "ok"),
+    "admin_grant": ("Grant", "ok"),
+    "renewal": ("Renewal", "ok"),
+    "charge": ("Usage", ""),
+    "consumption": ("Billing run", "info"),
+    "expiry": ("Expiry", "warn"),
+    "admin_removal": ("Removal", "bad"),
+    "refund": ("Refund", "warn"),
+    "dispute": ("Dispute", "bad"),
+    "transfer": ("Transfer", ""),
+    "reversal": ("Reversal", "warn"),
+}
+"""Each type's word and the tone of its badge."""
+
+FIELDS = {
+    "q": "Search", "type": "Type", "direction": "Direction", "from": "From", "to": "To", "app": "App", "by": "By",
+    "min": "Smallest amount", "max": "Largest amount",
+}  # fmt: skip
+KEPT = ("zone", "range", "group")
+"""What is no filter but stays in the address."""
+
+Choice = tuple[str, str]
+"""A value and its words."""
+
+Address = Callable[..., str]
+"""Makes the address of a list from its query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row, in words."""
+
+    id: UUID
+    at: datetime
+    word: str
+    tone: str
+    title: str
+    detail: str
+    by: str
+    amount: int
+    balance_after: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """`typed` holds the filters as they came, `error` why they cannot be used, `reset` the address without them.
+    `searched_all` is False where the search ended at its window: then `older` goes on. `own`: of one person alone."""
+
+    lines: tuple[Line, ...]
+    typed: dict[str, Any]
+    kept: dict[str, Any]
+    reset: str
+    newer: str = ""
+    older: str = ""
+    searched_all: bool = True
+    error: str = ""
+    own: bool = False
+
+    @property
+    def filtered(self) -> bool:
+        return bool(self.typed)
+
+
+def read(
+    wallet: Wallet,
+    *,
+    here: Address,
+    pages: Address,
+    row: Callable[[UUID], str],
+    limit: int = transactions.PAGE_ROWS,
+    only_of: UUID | None = None,
+    for_manager: bool = False,
+) -> Listing:
+    """The list that the request asks for. `here` is its own address without filters, `pages` where its pages lead,
+    `row` where a row leads. `only_of`: nothing but what this person caused. Raises nothing for odd filters."""
+    typed: dict[str, Any] = {name: text for name in FIELDS if (text := request.args.get(name, "").strip())}
+    kept: dict[str, Any] = {name: text for name in KEPT if (text := request.args.get(name, ""))}
+    reset = here(**kept)
+    try:
+        filters = filters_of(typed, only_of=only_of)
+        page = transactions.page(wallet, filters, request.args.get("cursor"), limit)
+    except Invalid as refusal:
+        label = FIELDS.get(refusal.field or "", "")
+        return Listing((), typed, kept, reset, error=f"{label}: {refusal.detail}" if label else refusal.detail)
+    query = typed | kept
+    return Listing(
+        lines(page.rows, row=row, for_manager=for_manager),
+        typed,
+        kept,
+        reset,
+        newer=pages(**query, cursor=page.newer_cursor) if page.newer_cursor else "",
+        older=pages(**query, cursor=page.next_cursor) if page.next_cursor else "",
+        searched_all=page.searched_all,
+        own=only_of is not None,
+    )
+
+
+def offers(wallet: Wallet) -> dict[str, list[Choice]]:
+    """What the selects of the filters hold."""
+    found = transactions.choices(wallet)
+    people = [(str(key), name) for key, name in found.people]
+    return {
+        "types": [(key, word) for key, (word, _) in TYPES.items() if key in found.types],
+        "apps": [(app, app) for app in found.apps],
+        "by": people + [(str(key), f"Key {name}") for key, name in found.keys],
+    }
+
+
+def filters_of(typed: Mapping[str, str], *, only_of: UUID | None) -> Filters:
+    """Raises Invalid with the field. `by` is the id of a member or a key."""
+    names = {"by": "actor_id"}
+    try:
+        filters = Filters.parse({names.get(name, name): text for name, text in typed.items()})
+    except Invalid as refusal:
+        if refusal.field == "actor_id":
+            refusal.field = "by"
+        raise
+    return replace(filters, only_of=only_of)
+
+
+def lines(rows: Iterable[Transaction], *, row: Callable[[UUID], str], for_manager: bool = False) -> tuple[Line, ...]:
+    """Rows with their words and who made them."""
+    rows = list(rows)
+    names = transactions.names_of(rows, for_manager=for_manager)
+    return tuple(
+        Line(
+            id=one.id,
+            at=one.created_at,
+            word=TYPES[one.type][0],
+            tone=TYPES[one.type][1],
+            title=one.description or TYPES[one.type][0],
+            detail=" · ".join(filter(None, (one.app, one.reason))),
+            by=names[one.id],
+            amount=one.amount,
+            balance_after=one.balance_after,
+            href=row(one.id),
+        )
+        for one in rows
+    )
+
+
+def as_json(row: Transaction) -> str:
+    """Everything the row holds, but the hash of the request that made it."""
+    held = {column.key: getattr(row, column.key) for column in Transaction.__table__.columns}
+    del held["body_hash"]
+    return orjson.dumps(held, option=orjson.OPT_INDENT_2).decode()

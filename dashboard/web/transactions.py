@@ -1,0 +1,158 @@
+"""Transactions: the statement of a wallet, and what caused each of its rows."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, stream_with_context, url_for
+
+from dashboard.core.db import transaction
+from dashboard.core.errors import NotFound
+from dashboard.domain import audit
+from dashboard.domain.funds import explain, transactions
+from dashboard.domain.funds.transactions import Filters, Statement
+from dashboard.domain.identity.permissions import Verb
+from dashboard.models import Transaction
+from dashboard.web import csv_lines, guards, render, statement_csv, transaction_list
+from dashboard.web.formats import day, day_range
+from dashboard.web.guards import Visit
+from dashboard.web.transaction_list import Listing
+from dashboard.web.viewer import UTC, look_in, viewer
+
+pages = Blueprint("transactions", __name__, url_prefix="/o/<slug>")
+guards.signed_in_only(pages)
+
+
+@pages.get("/transactions")
+def listing(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.READ_OWN_ROWS)
+    zones = _zones(slug)
+    found = read_list(visit)
+    status = 422 if found.error else 200
+    return render.render(
+        "transactions/listing.html",
+        fragment="transactions/_filtered.html",
+        status=status,
+        zones=zones,
+        **_around(visit, found),
+    )
+
+
+@pages.get("/transactions.csv")
+def export(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.READ_OWN_ROWS)
+    typed = {name: request.args.get(name, "").strip() for name in transaction_list.FIELDS}
+    filters = transaction_list.filters_of(typed, only_of=visit.only_of)
+    name = statement_csv.file_name(visit.org.slug, visit.wallet, filters)
+    with transaction(org=visit.org.id):
+        audit.record(
+            visit.org.id,
+            by=visit.by,
+            action="transactions.exported",
+            object_kind="wallet",
+            object_id=visit.wallet.id,
+            after={field: text for field, text in typed.items() if text},
+        )
+    rows = statement_csv.rows(visit.wallet, filters, for_manager=visit.caller.operator)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(stream_with_context(rows), mimetype="text/csv", headers=headers)
+
+
+@pages.get("/transactions/<uuid:transaction_id>")
+def show(slug: str, transaction_id: UUID) -> Response:
+    visit = guards.enter(slug, Verb.READ_OWN_ROWS)
+    row = transactions.find(visit.org.id, transaction_id)
+    if visit.only_of and visit.only_of not in (row.actor_id, row.member_id):
+        raise NotFound
+    return render.render("transactions/show.html", slug=slug, row=row, **_told(visit, row))
+
+
+def read_list(visit: Visit, *, limit: int = transactions.PAGE_ROWS, endpoint: str = "transactions.listing") -> Listing:
+    """The rows that this visitor may see, as the address asks; `endpoint` is the page that shows them."""
+    slug = visit.org.slug
+    return transaction_list.read(
+        visit.wallet,
+        here=lambda **query: url_for(endpoint, slug=slug, **query),
+        pages=lambda **query: url_for("transactions.listing", slug=slug, **query),
+        row=lambda row_id: url_for("transactions.show", slug=slug, transaction_id=row_id),
+        limit=limit,
+        only_of=visit.only_of,
+        for_manager=visit.caller.operator,
+    )
+
+
+def _told(visit: Visit, row: Transaction) -> dict[str, Any]:
+    """One row in words: what it is, who made it, what caused it."""
+    word, tone = transaction_list.TYPES[row.type]
+    for_manager = visit.caller.operator
+    told = explain.explain(row, for_manager=for_manager)
+    steps = (*told.cause, *told.followed)
+    return {
+        "word": word,
+        "tone": tone,
+        "name": transactions.names_of([row], for_manager=for_manager)[row.id],
+        "moment": row.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "chain": [(step.text, "", "done", step.at) for step in steps],
+        "payment": told.payment if visit.may(Verb.READ_PAYMENTS) else None,
+        "raw": transaction_list.as_json(row),
+    }
+
+
+def _around(visit: Visit, found: Listing) -> dict[str, Any]:
+    """What stands around the list on its own page. The statement is the wallet's, so it needs the whole ledger."""
+    slug, own_only = visit.org.slug, visit.only_of is not None
+    statement, title = (None, "") if own_only or found.error else _statement(visit, found)
+    return {
+        "listing": found,
+        "choices": {"types": [], "apps": [], "by": []} if own_only else transaction_list.offers(visit.wallet),
+        "own_only": own_only,
+        "statement": statement,
+        "statement_title": title,
+        "filter_action": url_for(".listing", slug=slug),
+        "export_href": "" if found.error else url_for(".export", slug=slug, **found.typed),
+        "export_words": _how_many(statement, found),
+        "live_href": "" if own_only else live_address(visit, part="list"),
+        "context_line": f"{visit.org.name} · times in {viewer().zone}, days in UTC",
+    }
+
+
+def live_address(visit: Visit, *, part: str, since: int | None = None, state: str = "") -> str:
+    """Where a page asks for news; empty for a platform manager, whose every look is recorded.
+
+    `since` is the number of rows when the page was opened: what came later is new to its reader.
+    """
+    if visit.caller.role is None:
+        return ""
+    seq = visit.wallet.seq
+    opened = seq if since is None else since
+    return url_for("costs.live", slug=visit.org.slug, v=seq, since=opened, part=part, state=state or None)
+
+
+def _statement(visit: Visit, found: Listing) -> tuple[Statement, str]:
+    filters = Filters.parse({name: found.typed.get(name, "") for name in ("from", "to")})
+    first, last = filters.from_day, filters.to_day
+    statement = transactions.statement(visit.wallet, first, last)
+    if first and last:
+        return statement, f"Statement, {day_range(first, last)}"
+    if first or last:
+        return statement, f"Statement from {day(first)}" if first else f"Statement up to {day(last)}"
+    return statement, "Statement since the beginning"
+
+
+def _how_many(statement: Statement | None, found: Listing) -> str:
+    """How many rows the file will hold, where the days' counts tell it."""
+    if statement and not found.typed.keys() - {"from", "to"} and statement.rows <= csv_lines.MOST_ROWS:
+        return f"{statement.rows:,} row{'' if statement.rows == 1 else 's'}"
+    return f"up to {csv_lines.MOST_ROWS:,} rows"
+
+
+def _zones(slug: str) -> list[tuple[str, str, bool]]:
+    """The switch between the reader's zone and UTC; it stays in the address, so that a link shows the same."""
+    own = viewer().zone
+    if own == UTC:
+        return []
+    utc = request.args.get("zone") == "utc"
+    if utc:
+        look_in(UTC)
+    kept: dict[str, Any] = {name: text for name, text in request.args.items() if name in transaction_list.FIELDS}
+    here = url_for(".listing", slug=slug, **kept)
+    return [(own.key, here, not utc), ("UTC", url_for(".listing", slug=slug, **kept, zone="utc"), utc)]

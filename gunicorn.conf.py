@@ -1,0 +1,60 @@
+"""gunicorn: 2 processes of 8 threads. Override with GUNICORN_CMD_ARGS, e.g. "--bind=0.0.0.0:80 --workers=4"."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
+worker_class = "gthread"
+workers = 2
+threads = 8
+# One import instead of one per process, and a wrong setting ends the start at once instead of a restart loop.
+preload_app = True
+graceful_timeout = 30
+timeout = 60
+keepalive = 5
+MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()  # noqa: S108
+COUNTS = "coffer-counts-"
+# The heartbeat file on a disk can block a worker long enough to be taken for dead.
+worker_tmp_dir = MEMORY
+# The application writes one line per request itself.
+accesslog = None
+errorlog = "-"
+loglevel = os.environ.get("GUNICORN_LOGLEVEL", "info")
+control_socket_disable = True
+
+
+def _counts_place() -> Path:
+    """A folder for what this server's processes count, for /metrics; those of servers that were killed are removed."""
+    for left in Path(MEMORY).glob(f"{COUNTS}*"):
+        try:
+            os.kill(int(left.name.rpartition("-")[2]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (PermissionError, ValueError):
+            continue
+    place = Path(MEMORY) / f"{COUNTS}{os.getpid()}"
+    place.mkdir(mode=0o700, exist_ok=True)
+    return place
+
+
+# Read when the application is imported. A server that takes over from another inherits the other's folder.
+if COUNTS in os.environ.get("PROMETHEUS_MULTIPROC_DIR", COUNTS):
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts_place())
+
+
+def on_exit(_server: Any) -> None:
+    place = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    if place.name == f"{COUNTS}{os.getpid()}":
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Connections opened before the fork belong to the parent; sharing one would mix up two conversations."""
+    from dashboard.core.db import db
+    from wsgi import app
+
+    with app.app_context():
+        db.engine.dispose(close=False)

@@ -1,0 +1,77 @@
+"""The work list, the money, and the books on demand."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from dashboard.core import clock
+from dashboard.core.db import autocommit, db
+from dashboard.jobs.tick import tick
+from dashboard.models import Organization
+from tests.factories import charge, wallet_of
+from tests.web.admin.test_orgs import make_payment
+from tests.web.admin.test_webhooks import store, work
+from tests.web.people import Team, make_team
+
+
+@pytest.fixture
+def team(app: Flask) -> Team:
+    return make_team(app, funds=10_000_000)
+
+
+def test_nothing_to_do_says_so_with_the_time(app: Flask, team: Team) -> None:
+    with app.app_context():
+        tick()
+    page = team.manager.get("/admin/").text
+    assert "Nothing needs attention" in page
+    assert "Checked" in page
+
+
+def test_a_worker_that_never_ran_is_work(team: Team) -> None:
+    assert "Worker is late" in team.manager.get("/admin/").text
+
+
+def test_each_trouble_has_a_count_an_age_and_a_link_that_finds_it(app: Flask, team: Team) -> None:
+    store(app)
+    work(app)
+    past = clock.now() - timedelta(minutes=20)
+    with app.app_context():
+        for state in ("review", "unknown", "paid"):
+            make_payment(team.org_id, state=state, changed_at=past)
+    page = team.manager.get("/admin/live", htmx=True).text
+    assert page.startswith('<section class="card flush" id="work"')
+    links = {
+        "/admin/webhooks?state=parked": "evt_1", "/admin/payments?state=review": ">Acme<",
+        "/admin/payments?state=unknown": ">Acme<", "/admin/payments?state=paid": ">Acme<",
+    }  # fmt: skip
+    for link, found in links.items():
+        assert f'href="{link}"' in page, link
+        assert found in team.manager.get(link).text, link
+    assert page.count("20 min ago") == 3
+
+
+def test_money_today_and_what_is_owed(app: Flask, team: Team) -> None:
+    with app.app_context():
+        org = db.session.get(Organization, team.org_id)
+        assert org
+        charge(wallet_of(org), 1_500_000)
+    page = team.manager.get("/admin/").text
+    used = page.partition('id="used"')[2][:300]
+    assert "$1.50" in used
+    assert "Total liability" in page
+
+
+def test_books_that_hold_say_so(team: Team) -> None:
+    answer = team.manager.post("/admin/verify")
+    assert (answer.status_code, "All hold" in answer.text) == (200, True)
+    assert team.manager.get("/admin/verify").status_code == 405
+
+
+def test_books_that_do_not_name_the_first_broken_row(app: Flask, team: Team) -> None:
+    with app.app_context():
+        autocommit().execute(text("UPDATE wallets SET balance = balance + 1 WHERE org_id = :org"), {"org": team.org_id})
+    page = team.manager.post("/admin/verify").text
+    assert "The books are wrong" in page
+    assert str(team.org_id) in page

@@ -1,0 +1,73 @@
+"""People at a browser: signed in through the form, with the token that the forms carry."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.factories import PASSWORD, add_member, make_org, make_user
+
+HTMX = {"HX-Request": "true"}
+
+
+class Person:
+    """One browser. `user_id` is the person's."""
+
+    def __init__(self, app: Flask, email: str) -> None:
+        self.client: FlaskClient = app.test_client()
+        page = self.client.get("/login").text
+        form = {"email": email, "password": PASSWORD, "csrf_token": token_in(page), "next": "/no-organization"}
+        assert self.client.post("/login", data=form).status_code == 303
+
+    def get(self, path: str, *, htmx: bool = False) -> TestResponse:
+        return self.client.get(path, headers=HTMX if htmx else {})
+
+    def post(self, path: str, fields: dict[str, Any] | None = None, *, htmx: bool = False) -> TestResponse:
+        """Sends a form of ours: its token is taken from a page of this browser."""
+        token = token_in(self.client.get("/no-organization").text)
+        form = {**(fields or {}), "csrf_token": token}
+        return self.client.post(path, data=form, headers=HTMX if htmx else {})
+
+
+@dataclass(frozen=True)
+class Team:
+    """An organization with one browser for each role, one for a stranger to it and one for a platform manager."""
+
+    org_id: UUID
+    slug: str
+    owner: Person
+    admin: Person
+    member: Person
+    viewer: Person
+    stranger: Person
+    manager: Person
+
+
+def make_team(app: Flask, *, funds: int = 0) -> Team:
+    with app.app_context():
+        owner = make_user(name="Olga Owner")
+        org = make_org(owner=owner, funds=funds)
+        emails = {"owner": owner.email}
+        for role in ("admin", "member", "viewer"):
+            emails[role] = add_member(org, role, user=make_user(name=f"{role.capitalize()} Person")).email
+        emails["stranger"] = make_user().email
+        emails["manager"] = make_user(manager=True).email
+        org_id, slug = org.id, org.slug
+    return Team(org_id, slug, **{name: Person(app, email) for name, email in emails.items()})
+
+
+def token_in(page: str) -> str:
+    found = re.search(r'name="csrf-token" content="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+def hidden(page: str, name: str) -> str:
+    """The value of a hidden field."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found, f"no field {name}"
+    return found[1]
