@@ -1,0 +1,44 @@
+"""The platform's catalog."""
+
+from flask import Response
+
+from dashboard import providers
+from dashboard.api import auth, inputs, paging, products, shapes
+from dashboard.api.routes import PLATFORM, answer, blueprint
+from dashboard.domain.catalog import configured
+from dashboard.domain.identity.permissions import Verb
+from dashboard.models import PLATFORM_ORG_ID
+
+api = blueprint("platform products", prefix=PLATFORM)
+
+
+@api.get("/products", responses={200: shapes.Catalog})
+def listing(query: paging.PageQuery) -> Response:
+    """The platform's catalog, archived products too"""
+    auth.platform(Verb.PLATFORM_READ)
+    problem = configured.configured_problem(providers.current())
+    page = products.page(PLATFORM_ORG_ID, query)
+    told = {"problem": problem} if problem else {}
+    return answer(shapes.Catalog(data=page.data, next_cursor=page.next_cursor, **told))
+
+
+@api.post("/products", responses={201: shapes.ProductShape})
+def create(body: products.NewProduct) -> Response:
+    """Add a product"""
+    caller = auth.platform(Verb.MANAGE_CATALOG)
+    return answer(shapes.product(products.make(PLATFORM_ORG_ID, body, by=caller.actor)), 201)
+
+
+@api.patch("/products/<uuid:id>", responses={200: shapes.ProductShape})
+def change(path: inputs.ItemPath, body: products.ProductChange) -> Response:
+    """Change a product"""
+    caller = auth.platform(Verb.MANAGE_CATALOG)
+    return answer(shapes.product(products.alter(PLATFORM_ORG_ID, path.id, body, by=caller.actor)))
+
+
+@api.delete("/products/<uuid:id>", responses={204: None})
+def archive(path: inputs.ItemPath) -> Response:
+    """Take a product off sale; what was sold stays as it was"""
+    caller = auth.platform(Verb.MANAGE_CATALOG)
+    products.alter(PLATFORM_ORG_ID, path.id, products.ProductChange(active=False), by=caller.actor)
+    return Response(status=204)

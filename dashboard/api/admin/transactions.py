@@ -1,0 +1,118 @@
+"""Grants and removals by platform managers, and every organization's transactions."""
+
+from typing import Literal
+from uuid import UUID
+
+from flask import Response
+
+from dashboard.api import auth, idempotency, inputs, shapes
+from dashboard.api.routes import PLATFORM, answer, blueprint, refusal
+from dashboard.api.transactions import FilterQuery
+from dashboard.config import settings
+from dashboard.core import ids
+from dashboard.core.db import transaction
+from dashboard.core.errors import Invalid
+from dashboard.domain.audit import Actor
+from dashboard.domain.funds import expiry, ledger, transactions
+from dashboard.domain.funds.ledger import Posting
+from dashboard.domain.identity import organizations
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.platform import grants
+from dashboard.models import Organization
+
+api = blueprint("platform transactions", prefix=PLATFORM)
+
+
+class Adjustment(inputs.Body):
+    """`amount` is credits. The receiver is an organization, or a person's own one. `description` is the reason too.
+
+    `expires_at` is the last UTC day on which what is left of a grant can be spent, such as 2027-03-31.
+    """
+
+    transaction_type: Literal["admin_grant", "admin_removal"]
+    amount: inputs.Credits
+    description: inputs.Reason
+    user_id: inputs.Id | None = None
+    org_id: inputs.Id | None = None
+    category: Literal["goodwill", "promotion", "correction", "contract"] | None = None
+    allow_negative: bool = False
+    source_id: inputs.Text | None = None
+    expires_at: inputs.Text | None = None
+    idempotency_key: inputs.Key | None = None
+
+
+class EveryQuery(FilterQuery):
+    org_id: str | None = None
+    user_id: str | None = None
+
+
+@api.post(
+    "/transactions",
+    responses={201: shapes.LedgerRow, 409: refusal("The removal is above the balance.")},
+    openapi_extensions={"x-idempotent": True},
+)
+def create(body: Adjustment) -> Response:
+    """Grant or remove credits"""
+    caller = auth.platform(Verb.PLATFORM_GRANT)
+    key = idempotency.key(body.idempotency_key)
+    _refuse_later_fields(body)
+    org = _receiver(body.user_id, body.org_id)
+    posting = _post(org, body, by=caller.actor, key=key)
+    row = transactions.find(org.id, posting.id)
+    return idempotency.told(answer(shapes.transaction(row, platform=True), 201), key, replayed=posting.replayed)
+
+
+@api.get("/transactions", responses={200: shapes.RowList})
+def listing(query: EveryQuery) -> Response:
+    """Transactions of all organizations, newest first"""
+    auth.platform(Verb.PLATFORM_READ)
+    org_id = None
+    if query.org_id is not None or query.user_id is not None:
+        org_id = _receiver(_id(query.user_id, "user_id"), _id(query.org_id, "org_id"), reading=True).id
+    page = transactions.everywhere(settings().mode, query.filters(), query.cursor, query.size, org_id=org_id)
+    rows = [shapes.transaction(row, platform=True) for row in page.rows]
+    return answer(shapes.RowList(data=rows, next_cursor=page.next_cursor))
+
+
+def _post(org: Organization, body: Adjustment, *, by: Actor, key: str) -> Posting:
+    fields = body.model_dump(mode="json", exclude={"idempotency_key"}, exclude_none=True)
+    body_hash = ledger.body_hash("/admin/api/v1/transactions", fields)
+    expires_at = expiry.end_of(body.expires_at) if body.expires_at is not None else None
+    with transaction(org=org.id):
+        if body.transaction_type == "admin_grant":
+            return grants.grant(
+                org, amount_micros=body.amount, category=body.category or "goodwill", reason=body.description, by=by,
+                key=key, description=body.description, source=body.source_id, body_hash=body_hash,
+                expires_at=expires_at,
+            )  # fmt: skip
+        return grants.remove(
+            org, amount_micros=body.amount, category=body.category or "correction", reason=body.description, by=by,
+            key=key, description=body.description, allow_negative=body.allow_negative, body_hash=body_hash,
+        )  # fmt: skip
+
+
+def _refuse_later_fields(body: Adjustment) -> None:
+    if body.expires_at is not None and body.transaction_type == "admin_removal":
+        raise Invalid("Only a grant can lapse.", field="expires_at")
+    if body.source_id is not None and body.transaction_type == "admin_removal":
+        raise Invalid("Removing from a named grant is not supported yet.", field="source_id", code="not_supported")
+    if body.allow_negative and body.transaction_type == "admin_grant":
+        raise Invalid("Only a removal can go below zero.", field="allow_negative")
+
+
+def _receiver(user_id: UUID | None, org_id: UUID | None, *, reading: bool = False) -> Organization:
+    """The one organization that is meant. Raises Invalid."""
+    if (user_id is None) == (org_id is None):
+        raise Invalid("Name either a user_id or an org_id.", field="user_id")
+    field = "user_id" if user_id else "org_id"
+    org = organizations.personal_of(user_id) if user_id else organizations.by_id(org_id) if org_id else None
+    if org is None or org.kind == "platform" or (org.closed_at is not None and not reading):
+        raise Invalid("There is no organization of this id.", field=field, code="no_such_organization")
+    return org
+
+
+def _id(text: str | None, field: str) -> UUID | None:
+    found = ids.parse(text) if text else None
+    if text is not None and found is None:
+        raise Invalid("This is not an id.", field=field)
+    return found

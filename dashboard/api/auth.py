@@ -1,0 +1,125 @@
+"""Who calls: a bearer token, nothing else. No cookie and no query string is looked at.
+
+Finding the organization is the permission check: what a caller may not know of answers as if it were absent.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import g, request
+
+from dashboard.config import settings
+from dashboard.core import logs
+from dashboard.core.db import transaction
+from dashboard.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import keys, memberships, permissions
+from dashboard.domain.identity.permissions import Act, Caller, Verb
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An organization that the caller may work in, and how."""
+
+    org: Organization
+    caller: Caller
+    mode: str
+    person: PersonalToken | None
+
+    @property
+    def actor(self) -> Actor:
+        return self.caller.actor
+
+    @property
+    def email(self) -> str | None:
+        return self.person.user.email if self.person else None
+
+
+def authenticate() -> None:
+    """Before each request: the token's living row. Raises Unauthenticated; Invalid for a query that repeats a name."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send a key: `Authorization: Bearer <key>`.")
+    row = keys.authenticate(token.strip())
+    if keys.due(row):
+        with transaction(org=row.org_id if isinstance(row, ApiKey) else None):
+            keys.used(row, ip=logs.client_ip())
+    g.bearer = row
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise Invalid("A name stands twice in the query.", field=name[:100], code="repeated_field")
+
+
+def bearer() -> ApiKey | PersonalToken:
+    found: ApiKey | PersonalToken = g.bearer
+    return found
+
+
+def mode() -> str:
+    """The mode the caller works in: an organization's key has its own, everyone else the platform's."""
+    row = bearer()
+    return row.mode if isinstance(row, ApiKey) else settings().mode
+
+
+def enter(org_id: UUID, verb: Verb, act: Act = Act.READ) -> Access:
+    """The organization, if the caller may do `verb` in it now.
+
+    Raises NotFound to strangers, Forbidden for a missing role or scope, OrgSuspended.
+    """
+    access = find(org_id)
+    permissions.require(verb, access.caller)
+    operator = access.caller.operator and access.caller.role is None
+    permissions.require_state(act, access.org, operator=operator)
+    if operator:
+        _record_visit(access)
+    return access
+
+
+def find(org_id: UUID) -> Access:
+    """The organization with the caller's rights in it. Raises NotFound to strangers."""
+    row = bearer()
+    if org_id == PLATFORM_ORG_ID:  # it has no wallet and no members; its catalog has paths of its own
+        raise NotFound
+    if isinstance(row, ApiKey):
+        if row.org_id != org_id:
+            raise NotFound
+        return Access(row.organization, permissions.of_key(row), row.mode, None)
+    entry = memberships.entry_by_id(org_id, row.user_id)
+    caller = permissions.of_token(row, row.user, entry.role if entry else None)
+    if entry is None or caller.stranger:
+        raise NotFound
+    return Access(entry.org, caller, settings().mode, row)
+
+
+def _record_visit(access: Access) -> None:
+    """A platform manager's look into an organization is visible to its people."""
+    if request.method == "GET":
+        with transaction(org=access.org.id):
+            audit.record(
+                access.org.id,
+                by=access.actor,
+                action="organization.visited",
+                object_kind="page",
+                object_id=request.path,
+            )
+
+
+def require_open(access: Access) -> None:
+    """Raises NotFound where only operators may still read."""
+    if access.org.closed_at is not None:
+        raise NotFound
+
+
+def platform(verb: Verb) -> Caller:
+    """The caller at the platform's own paths. Raises Forbidden."""
+    row = bearer()
+    if isinstance(row, ApiKey):
+        if row.organization.closed_at is not None or row.organization.suspended_at is not None:
+            raise Forbidden("This key's organization is suspended or closed.")
+        caller = permissions.of_key(row)
+    else:
+        caller = permissions.of_token(row, row.user, None)
+    permissions.require(verb, caller)
+    return caller

@@ -1,0 +1,96 @@
+"""Buying credits by program: a payment of ours and the provider's hosted page for it."""
+
+from flask import Response
+from pydantic import Field
+from sqlalchemy import select
+
+from dashboard import providers
+from dashboard.api import auth, idempotency, inputs, shapes
+from dashboard.api.auth import Access
+from dashboard.api.routes import answer, blueprint, refusal
+from dashboard.config.urls import require_return_url
+from dashboard.core.db import db
+from dashboard.core.errors import Conflict, Invalid, NotFound
+from dashboard.domain.catalog import configured, products
+from dashboard.domain.catalog.products import Offer
+from dashboard.domain.funds import ledger
+from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.domain.payments.checkout import MAX_QUANTITY, Buyer, CheckoutRefused, open_checkout
+from dashboard.models import Payment
+
+KEY_SPACE = "api:"
+"""Apart from the keys of forms, which live in the same column."""
+
+api = blueprint("checkout")
+
+
+class Purchase(inputs.Body):
+    """The URLs may hold `{payment_id}` and, as Stripe's, `{CHECKOUT_SESSION_ID}`."""
+
+    product_id: inputs.Id
+    success_url: inputs.Url
+    cancel_url: inputs.Url
+    quantity: int = Field(default=1, ge=1, le=MAX_QUANTITY)
+    promotion_code: inputs.Text | None = None
+    idempotency_key: inputs.Key | None = None
+
+
+class ModeNotConfigured(Conflict):
+    code = "mode_not_configured"
+
+
+@api.post(
+    "/orgs/<uuid:org_id>/checkout",
+    responses={201: shapes.Checkout, 409: refusal("The provider refused, or the key's mode has no provider.")},
+    openapi_extensions={"x-idempotent": True},
+)
+def create(path: inputs.OrgPath, body: Purchase) -> Response:
+    """Open a payment page for a product"""
+    access = auth.enter(path.org_id, Verb.BUY, Act.BUY)
+    auth.require_open(access)
+    key = idempotency.key(body.idempotency_key)
+    _check(access, body)
+    payment, replayed = _open(access, body, key)
+    if payment.session_url is None:
+        raise CheckoutRefused("The payment provider refused to open a payment page. Nothing was charged.")
+    return idempotency.told(answer(shapes.checkout(payment), 201), key, replayed=replayed)
+
+
+def _check(access: Access, body: Purchase) -> None:
+    if access.mode != providers.current().mode:
+        raise ModeNotConfigured(f"No payment provider is configured for the mode {access.mode}.")
+    require_return_url(body.success_url, field="success_url", hosts=access.org.return_hosts)
+    require_return_url(body.cancel_url, field="cancel_url", hosts=access.org.return_hosts)
+
+
+def _open(access: Access, body: Purchase, key: str) -> tuple[Payment, bool]:
+    """The payment, and whether the key had opened its page before."""
+    provider = providers.current()
+    stored = KEY_SPACE + key
+    known = db.session.scalar(select(Payment).filter_by(org_id=access.org.id, mode=provider.mode, key=stored))
+    replayed = known is not None and known.session_url is not None
+    payment = open_checkout(
+        Buyer(access.org, access.actor, access.email),
+        _offer(access, body, sold=known is not None),
+        provider=provider, quantity=body.quantity, success_url=body.success_url, cancel_url=body.cancel_url,
+        key=stored, body_hash=_hash(access, body), promotion_code=body.promotion_code or "",
+    )  # fmt: skip
+    return payment, replayed
+
+
+def _offer(access: Access, body: Purchase, *, sold: bool) -> Offer:
+    """What is on sale; a request that comes again gets its answer also when the product no longer is."""
+    catalog_id = products.catalog_of(access.org)
+    configured.configured_problem(providers.current())  # the other packs are on sale without it
+    try:
+        offer = products.find(catalog_id, body.product_id)
+    except NotFound:
+        raise Invalid("There is no such product.", field="product_id", code="no_such_product") from None
+    if not sold and not products.sells(offer):
+        raise Invalid("This product is not on sale.", field="product_id", code="not_on_sale")
+    return offer
+
+
+def _hash(access: Access, body: Purchase) -> bytes:
+    fields = body.model_dump(mode="json", exclude={"idempotency_key"}, exclude_none=True)
+    return ledger.body_hash(f"/api/v1/orgs/{access.org.id}/checkout", fields)

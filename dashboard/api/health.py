@@ -1,0 +1,50 @@
+"""Whether this process and what it stands on are well: for load balancers and monitors. No secrets, no sign-in."""
+
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from dashboard.core import queue
+from dashboard.core.db import db
+from dashboard.domain.platform import system
+
+api = Blueprint("health", __name__)
+
+
+@api.get("/healthz")
+def alive() -> Response:
+    """The process answers."""
+    return _json({"status": "ok"})
+
+
+@api.get("/readyz")
+def ready() -> Response:
+    """503 without the database or with other migrations than this code's; Redis and worker are told as details."""
+    found: dict[str, Any] = {"database": "ok", "migrations": "ok", "redis": "ok", "worker": "unknown"}
+    try:
+        found["migrations"] = "ok" if system.software().migrated else "behind"
+        found |= _worker()
+    except SQLAlchemyError:
+        db.session.rollback()
+        found |= {"database": "away", "migrations": "unknown"}
+    found["redis"] = "ok" if queue.bell().answers() else "away"
+    good = (found["database"], found["migrations"]) == ("ok", "ok")
+    return _json({"status": "ok" if good else "unavailable", **found}, 200 if good else 503)
+
+
+def _worker() -> dict[str, Any]:
+    """The scheduler's sign of life; `worker_late_seconds` since it ran out."""
+    tick = system.tick()
+    if tick is None:
+        return {"worker": "never seen"}
+    return {"worker": "ok"} if tick.late is None else {"worker": "late", "worker_late_seconds": tick.late}
+
+
+def _json(body: dict[str, Any], status: int = 200) -> Response:
+    response = Response(orjson.dumps(body), status, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    if status == 503:
+        response.headers["Retry-After"] = "5"
+    return response

@@ -1,0 +1,28 @@
+"""The key under which a POST that moves money counts once: from the header, from the body, or made here."""
+
+from flask import Response, request
+
+from dashboard.api import inputs
+from dashboard.core import ids
+from dashboard.core.errors import Invalid
+
+HEADER = "Idempotency-Key"
+REPLAY_HEADER = "Idempotent-Replay"
+
+
+def key(in_body: str | None) -> str:
+    """The request's key; a new one where the client gave none. Raises Invalid for a bad one, or two that differ."""
+    given = request.headers.get(HEADER)
+    if given is not None:
+        inputs.require_key(given)
+    if given is not None and in_body is not None and given != in_body:
+        raise Invalid("The header and the body name different idempotency keys.", field="idempotency_key")
+    return given or in_body or str(ids.new())
+
+
+def told(response: Response, key: str, *, replayed: bool) -> Response:
+    """The answer with its key, and whether it is the first one again."""
+    response.headers[HEADER] = key
+    if replayed:
+        response.headers[REPLAY_HEADER] = "true"
+    return response

@@ -1,0 +1,155 @@
+"""What programs send: JSON read strictly, and the types of its fields.
+
+A number that is not an integer never becomes one: it stays an `Odd` value that no field takes, so the refusal can name
+its field.
+"""
+
+import json
+import re
+from typing import Annotated, Any
+from uuid import UUID
+
+from flask import Request
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from dashboard.core.errors import CofferError, Invalid
+from dashboard.core.money import LARGEST, Micros, parse_credits
+
+BODY_BYTES = 64 * 1024
+LONGEST_TEXT = 500
+LONGEST_APP = 200
+LONGEST_KEY = 255
+_DIGITS = 19
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_VISIBLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", re.ASCII)
+
+
+class MalformedJson(CofferError):
+    status, code = 400, "malformed_json"
+
+
+class Odd:
+    """A JSON number that is no integer of up to 19 digits."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class StrictRequest(Request):
+    """A request whose JSON body is read by `parse`, whatever content type it names."""
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        self.max_content_length = BODY_BYTES
+        return parse(self.get_data())
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """The JSON object in `raw`. Raises MalformedJson, or Invalid where it is JSON but no object or repeats a name."""
+    try:
+        found = json.loads(
+            raw.decode(), parse_float=Odd, parse_constant=Odd, parse_int=_integer, object_pairs_hook=_no_name_twice
+        )
+    except (ValueError, RecursionError):
+        raise MalformedJson("The body is not JSON in UTF-8.") from None
+    if not isinstance(found, dict):
+        raise Invalid("The body must be a JSON object.", code="not_an_object")
+    return found
+
+
+def require_key(text: str) -> str:
+    """`text` as an idempotency key. Raises Invalid."""
+    if len(text) > LONGEST_KEY or not _VISIBLE.fullmatch(text):
+        raise Invalid("An idempotency key has 1 to 255 visible ASCII characters.", field="idempotency_key")
+    return text
+
+
+class Body(BaseModel):
+    """A request body: exact types, no unknown names."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class OrgPath(BaseModel):
+    org_id: UUID
+
+
+class ItemPath(BaseModel):
+    id: UUID
+
+
+class OrgItemPath(OrgPath):
+    id: UUID
+
+
+def _integer(digits: str) -> int | Odd:
+    return int(digits) if len(digits) <= _DIGITS else Odd(digits)
+
+
+def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise Invalid("A name stands twice in the body.", field=_shown(name), code="repeated_field")
+        made[name] = value
+    return made
+
+
+def _shown(name: str) -> str:
+    return _UNWRITABLE.sub("?", name[:100])
+
+
+def _writable(text: str) -> str:
+    if _UNWRITABLE.search(text):
+        raise PydanticCustomError("not_plain_text", "Control characters cannot be stored.")
+    return text
+
+
+def _id(value: Any) -> Any:
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return UUID(value)
+    raise PydanticCustomError("not_an_id", "This is not an id.")
+
+
+def _credits(value: Any) -> Micros:
+    if type(value) is int:
+        value = str(value)
+    if not isinstance(value, str):
+        raise PydanticCustomError("invalid_amount", "Enter credits as an integer or as a decimal string.")
+    try:
+        if value != value.strip():
+            raise Invalid("Enter an amount without blanks.")
+        return parse_credits(value)
+    except Invalid as error:
+        raise PydanticCustomError("invalid_amount", "{sentence}", {"sentence": error.detail}) from None
+
+
+def _key(value: str) -> str:
+    try:
+        return require_key(value)
+    except Invalid as error:
+        raise PydanticCustomError("invalid_key", "{sentence}", {"sentence": error.detail}) from None
+
+
+Id = Annotated[UUID, BeforeValidator(_id), WithJsonSchema({"type": "string", "format": "uuid"})]
+AmountMicros = Annotated[int, Field(ge=1, le=LARGEST)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_writable)]
+Reason = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_writable)]
+App = Annotated[str, Field(min_length=1, max_length=LONGEST_APP), AfterValidator(_writable)]
+Url = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_writable)]
+Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY), AfterValidator(_key)]
+Credits = Annotated[
+    Micros,
+    BeforeValidator(_credits),
+    WithJsonSchema(
+        {
+            "oneOf": [
+                {"type": "integer", "minimum": 1, "maximum": 999_999_999_999},
+                {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$"},
+            ],
+            "description": "Credits (1 credit = 1 USD), above zero.",
+        }
+    ),
+]

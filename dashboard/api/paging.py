@@ -1,0 +1,53 @@
+"""Lists: newest first, `limit` 1..100, an opaque cursor. Keyset, never OFFSET."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dashboard.core import cursors
+from dashboard.core.errors import Invalid
+
+DEFAULT_LIMIT = 50
+MOST = 100
+
+T = TypeVar("T")
+
+
+class Query(BaseModel):
+    """A query string: texts, no unknown names."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    @functools.cache  # flask-openapi asks for it on every request
+    def model_json_schema(cls, *args: Any, **named: Any) -> dict[str, Any]:  # type: ignore[override]
+        return super().model_json_schema(*args, **named)
+
+
+class PageQuery(Query):
+    limit: str | None = Field(default=None, json_schema_extra={"pattern": "^[0-9]{1,3}$"}, description="1..100")
+    cursor: str | None = Field(default=None, description="next_cursor of the page before.")
+
+    @property
+    def size(self) -> int:
+        """Rows wanted. Raises Invalid."""
+        if self.limit is None:
+            return DEFAULT_LIMIT
+        if not (self.limit.isascii() and self.limit.isdecimal() and len(self.limit) <= 3) or not (
+            1 <= int(self.limit) <= MOST
+        ):
+            raise Invalid(f"limit must lie between 1 and {MOST}.", field="limit")
+        return int(self.limit)
+
+    def after(self, *scope: Any) -> UUID | None:
+        """The id that the page before ended with. Raises Invalid."""
+        return cursors.decode_id(self.cursor, *scope)
+
+
+def cut(rows: Sequence[T], size: int, id_of: Callable[[T], UUID], *scope: Any) -> tuple[list[T], str | None]:
+    """The page's rows and the next cursor, from `size + 1` rows asked for."""
+    page = list(rows[:size])
+    return page, cursors.encode(id_of(page[-1]).bytes, *scope) if len(rows) > size else None

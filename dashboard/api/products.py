@@ -1,0 +1,142 @@
+"""The catalog that an organization buys from: the platform's, or its own where it is self-funded."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from flask import Response
+from pydantic import Field
+
+from dashboard import providers
+from dashboard.api import auth, inputs, paging, shapes
+from dashboard.api.auth import Access
+from dashboard.api.routes import answer, blueprint
+from dashboard.core.db import transaction
+from dashboard.core.errors import Forbidden
+from dashboard.domain.audit import Actor
+from dashboard.domain.catalog import configured, products
+from dashboard.domain.catalog.products import Offer
+from dashboard.domain.catalog.terms import CREDITS_LIMIT, EXPIRY_LIMIT_DAYS, QUANTITY_LIMIT
+from dashboard.domain.identity import permissions
+from dashboard.domain.identity.permissions import Verb
+
+api = blueprint("products")
+
+
+class PlatformFunded(Forbidden):
+    code = "platform_funded"
+
+
+Bonus = Annotated[int, Field(ge=0, le=CREDITS_LIMIT)]
+Quantity = Annotated[int, Field(ge=1, le=QUANTITY_LIMIT)]
+Days = Annotated[int, Field(ge=0, le=EXPIRY_LIMIT_DAYS)]
+Kind = Literal["paid", "promotional"]
+
+
+class NewProduct(inputs.Body):
+    """A pack of credits for a price. `active` is whether it is on sale, `grant_kind` which kind of credit the amount
+    is; the bonus is always promotional. What is left lapses `expires_days` days after the purchase, 0: never."""
+
+    name: inputs.Text
+    price_cents: int
+    amount_micros: inputs.AmountMicros
+    currency: inputs.Text = "usd"
+    description: inputs.Text = ""
+    bonus_micros: Bonus = 0
+    grant_kind: Kind = "paid"
+    min_quantity: Quantity = 1
+    max_quantity: Quantity = QUANTITY_LIMIT
+    expires_days: Days | None = None
+    active: bool = True
+
+
+class ProductChange(inputs.Body):
+    """What stays out stays as it is. A new price, amount or quantity makes a new version; sold ones do not change."""
+
+    name: inputs.Text | None = None
+    description: inputs.Text | None = None
+    price_cents: int | None = None
+    amount_micros: inputs.AmountMicros | None = None
+    bonus_micros: Bonus | None = None
+    grant_kind: Kind | None = None
+    min_quantity: Quantity | None = None
+    max_quantity: Quantity | None = None
+    expires_days: Days | None = None
+    active: bool | None = None
+
+
+@api.get("/orgs/<uuid:org_id>/products", responses={200: shapes.ProductList})
+def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
+    """What the organization can buy; of a self-funded one, its whole catalog"""
+    access = auth.enter(path.org_id, Verb.READ_CATALOG)
+    if access.org.funding == "own":
+        return answer(page(access.org.id, query))
+    configured.configured_problem(providers.current())  # the other packs are listed without it
+    scope = ("on sale", access.org.id)
+    after = query.after(*scope)
+    offers = sorted(products.on_sale(products.catalog_of(access.org)), key=_id, reverse=True)
+    rows, cursor = paging.cut([one for one in offers if after is None or _id(one) < after], query.size, _id, *scope)
+    return answer(shapes.ProductList(data=[shapes.product(row) for row in rows], next_cursor=cursor))
+
+
+@api.post("/orgs/<uuid:org_id>/products", responses={201: shapes.ProductShape})
+def create(path: inputs.OrgPath, body: NewProduct) -> Response:
+    """Add to a self-funded organization's catalog"""
+    access = _own_catalog(path.org_id)
+    return answer(shapes.product(make(access.org.id, body, by=access.actor)), 201)
+
+
+@api.patch("/orgs/<uuid:org_id>/products/<uuid:id>", responses={200: shapes.ProductShape})
+def change(path: inputs.OrgItemPath, body: ProductChange) -> Response:
+    """Change a product of a self-funded organization"""
+    access = _own_catalog(path.org_id)
+    return answer(shapes.product(alter(access.org.id, path.id, body, by=access.actor)))
+
+
+@api.delete("/orgs/<uuid:org_id>/products/<uuid:id>", responses={204: None})
+def archive(path: inputs.OrgItemPath) -> Response:
+    """Take a product of a self-funded organization off sale"""
+    access = _own_catalog(path.org_id)
+    alter(access.org.id, path.id, ProductChange(active=False), by=access.actor)
+    return Response(status=204)
+
+
+def page(catalog_id: UUID, query: paging.PageQuery) -> shapes.ProductList:
+    """A page of a whole catalog, archived products too."""
+    scope = ("catalog", catalog_id)
+    offers = products.everything(catalog_id, after=query.after(*scope), limit=query.size + 1)
+    rows, cursor = paging.cut(offers, query.size, _id, *scope)
+    return shapes.ProductList(data=[shapes.product(row) for row in rows], next_cursor=cursor)
+
+
+def make(catalog_id: UUID, body: NewProduct, *, by: Actor) -> Offer:
+    with transaction(org=catalog_id):
+        return products.create(
+            catalog_id, name=body.name, price_minor=body.price_cents, grant_micros=body.amount_micros, by=by,
+            bonus_micros=body.bonus_micros, currency=body.currency, description=body.description, active=body.active,
+            grant_kind=body.grant_kind, min_quantity=body.min_quantity, max_quantity=body.max_quantity,
+            expires_days=body.expires_days or 0,
+        )  # fmt: skip
+
+
+def alter(catalog_id: UUID, product_id: UUID, body: ProductChange, *, by: Actor) -> Offer:
+    with transaction(org=catalog_id):
+        return products.change(
+            catalog_id, product_id, by=by, name=body.name, description=body.description, active=body.active,
+            price_minor=body.price_cents, grant_micros=body.amount_micros, bonus_micros=body.bonus_micros,
+            grant_kind=body.grant_kind, min_quantity=body.min_quantity, max_quantity=body.max_quantity,
+            expires_days=body.expires_days,
+        )  # fmt: skip
+
+
+def _own_catalog(org_id: UUID) -> Access:
+    """The organization, if the caller may change its own catalog. One that the platform funds has none."""
+    access = auth.find(org_id)
+    auth.require_open(access)
+    if access.org.funding != "own":
+        raise PlatformFunded("This organization buys from the platform's catalog, which it cannot change.")
+    permissions.require(Verb.MANAGE_OWN_CATALOG, access.caller)
+    return access
+
+
+def _id(offer: Offer) -> UUID:
+    return offer.product.id

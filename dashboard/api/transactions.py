@@ -1,0 +1,95 @@
+"""The ledger as programs read it: the list with its filters, and one row with what caused it."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from flask import Response
+from pydantic import Field
+from sqlalchemy import select
+
+from dashboard.api import auth, inputs, paging, shapes
+from dashboard.api.auth import Access
+from dashboard.api.routes import answer, blueprint
+from dashboard.core import ids
+from dashboard.core.db import db
+from dashboard.core.errors import Invalid, NotFound
+from dashboard.domain.funds import explain, transactions
+from dashboard.domain.funds.transactions import Filters
+from dashboard.domain.identity.permissions import Verb, allowed
+from dashboard.models import Wallet
+
+api = blueprint("transactions")
+
+
+class FilterQuery(paging.PageQuery):
+    """`from` and `to` are UTC days or RFC 3339 moments, both inclusive; the amounts are signed."""
+
+    type: str | None = None
+    from_: str | None = Field(default=None, alias="from")
+    to: str | None = None
+    q: str | None = Field(default=None, description="Words of the description, or an exact id.")
+    app: str | None = None
+    member_id: str | None = None
+    min_micros: str | None = None
+    max_micros: str | None = None
+
+    def filters(self) -> Filters:
+        """Raises Invalid."""
+        given = self.model_dump(by_alias=True, exclude_none=True)
+        return Filters.parse({name: value for name, value in given.items() if name in _FILTERS})
+
+
+class RowQuery(FilterQuery):
+    wallet_id: str | None = None
+
+
+_FILTERS = ("type", "from", "to", "q", "app", "member_id", "min_micros", "max_micros")
+
+
+@api.get("/orgs/<uuid:org_id>/transactions", responses={200: shapes.RowList})
+def listing(path: inputs.OrgPath, query: RowQuery) -> Response:
+    """Transactions, newest first; a member's token sees its own
+
+    A search reads a window of rows: a page can be short or empty and still name a next cursor.
+    """
+    access = auth.enter(path.org_id, Verb.READ_OWN_ROWS)
+    filters = replace(query.filters(), only_of=_only_of(access))
+    wallet = _only_wallet(access) if query.wallet_id is None else _wallet(access, query.wallet_id)
+    if wallet is None:
+        page = transactions.across(access.org.id, access.mode, filters, query.cursor, query.size)
+    else:
+        page = transactions.page(wallet, filters, query.cursor, query.size)
+    rows = [shapes.transaction(row) for row in page.rows]
+    return answer(shapes.RowList(data=rows, next_cursor=page.next_cursor))
+
+
+@api.get("/orgs/<uuid:org_id>/transactions/<uuid:id>", responses={200: shapes.ExplainedRow})
+def show(path: inputs.OrgItemPath) -> Response:
+    """One transaction and what caused it"""
+    access = auth.enter(path.org_id, Verb.READ_OWN_ROWS)
+    row = transactions.find(access.org.id, path.id)
+    only_of = _only_of(access)
+    if row.mode != access.mode or (only_of and only_of not in (row.actor_id, row.member_id)):
+        raise NotFound("There is no such transaction.")
+    return answer(shapes.explained(row, explain.explain(row)))
+
+
+def _only_of(access: Access) -> UUID | None:
+    """The person whose rows alone are shown: who may not read the ledger sees their own."""
+    if access.person is None or allowed(Verb.READ_LEDGER, access.caller):
+        return None
+    return access.person.user_id
+
+
+def _only_wallet(access: Access) -> Wallet | None:
+    """The wallet of an organization that has but one in the mode: inside a wallet seq gives the exact order."""
+    found = db.session.scalars(select(Wallet).filter_by(org_id=access.org.id, mode=access.mode).limit(2)).all()
+    return found[0] if len(found) == 1 else None
+
+
+def _wallet(access: Access, text: str) -> Wallet:
+    wallet_id = ids.parse(text)
+    wallet = db.session.get(Wallet, (access.org.id, wallet_id)) if wallet_id else None
+    if wallet is None or wallet.mode != access.mode:
+        raise Invalid("There is no such wallet.", field="wallet_id")
+    return wallet

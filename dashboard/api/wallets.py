@@ -1,0 +1,109 @@
+"""Wallets: what is in them, and the two ways a program moves money: deposit and charge."""
+
+from typing import Literal
+
+from flask import Response
+from sqlalchemy import select
+
+from dashboard.api import auth, idempotency, inputs, paging, shapes
+from dashboard.api.routes import answer, blueprint, refusal
+from dashboard.core.db import db, transaction
+from dashboard.domain.funds import ledger, transactions
+from dashboard.domain.funds.ledger import Posting
+from dashboard.domain.identity import organizations
+from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.models import Transaction, Wallet
+
+ORIGIN = "api"
+
+api = blueprint("wallets")
+
+
+class Movement(inputs.Body):
+    """`deposit` stands for money that was taken elsewhere, `charge` for something sold."""
+
+    operation: Literal["deposit", "charge"]
+    amount_micros: inputs.AmountMicros
+    description: inputs.Text = ""
+    app: inputs.App | None = None
+    idempotency_key: inputs.Key | None = None
+
+
+@api.get("/orgs/<uuid:org_id>/wallet", responses={200: shapes.Wallet})
+def show(path: inputs.OrgPath) -> Response:
+    """The organization's dollar wallet"""
+    access = auth.enter(path.org_id, Verb.READ_BALANCE)
+    return answer(shapes.wallet(organizations.wallet(access.org.id, access.mode)))
+
+
+@api.get("/orgs/<uuid:org_id>/wallets", responses={200: shapes.WalletList})
+def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
+    """All wallets of the caller's mode"""
+    access = auth.enter(path.org_id, Verb.READ_BALANCE)
+    scope = ("wallets", access.org.id, access.mode)
+    wanted = select(Wallet).filter_by(org_id=access.org.id, mode=access.mode).order_by(Wallet.id.desc())
+    if after := query.after(*scope):
+        wanted = wanted.where(Wallet.id < after)
+    found = db.session.scalars(wanted.limit(query.size + 1)).all()
+    rows, cursor = paging.cut(found, query.size, lambda row: row.id, *scope)
+    return answer(shapes.WalletList(data=[shapes.wallet(row) for row in rows], next_cursor=cursor))
+
+
+@api.post(
+    "/orgs/<uuid:org_id>/wallet",
+    responses={201: shapes.WalletWithRow, 402: refusal("The balance is too low, or the wallet is frozen.")},
+    openapi_extensions={"x-idempotent": True},
+)
+def move(path: inputs.OrgPath, body: Movement) -> Response:
+    """Deposit or charge"""
+    verb, act = (Verb.CHARGE, Act.SPEND) if body.operation == "charge" else (Verb.DEPOSIT, Act.READ)
+    access = auth.enter(path.org_id, verb, act)
+    auth.require_open(access)
+    key = idempotency.key(body.idempotency_key)
+    wallet = organizations.wallet(access.org.id, access.mode)
+    posting = _charge(access, wallet, body, key) if verb is Verb.CHARGE else _deposit(access, wallet, body, key)
+    return _moved(access, wallet, posting, body, key)
+
+
+def _charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
+    """One statement in autocommit: the hot path."""
+    return ledger.post(
+        wallet, type="charge", amount=-body.amount_micros, origin=ORIGIN, key=key, by=access.actor,
+        description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
+    )  # fmt: skip
+
+
+def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
+    with transaction(org=access.org.id):
+        return ledger.post(
+            wallet, type="deposit", amount=body.amount_micros, origin=ORIGIN, key=key, by=access.actor,
+            description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
+            slices=[ledger.Slice("paid", "deposit", body.amount_micros)],
+        )  # fmt: skip
+
+
+def _hash(wallet: Wallet, body: Movement) -> bytes:
+    fields = body.model_dump(exclude={"idempotency_key"}, exclude_none=True)
+    return ledger.body_hash(f"/api/v1/orgs/{wallet.org_id}/wallet", fields)
+
+
+def _moved(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement, key: str) -> Response:
+    """The wallet after the posting; of a replay, the wallet as it is now with the first row."""
+    if posting.replayed:
+        db.session.refresh(wallet)
+        values = shapes.wallet_values(wallet)
+        row = transactions.find(wallet.org_id, posting.id)
+    else:
+        values = shapes.wallet_values(wallet, posting.balance_after)
+        row = _row(access, wallet, posting, body, key)  # what was just written need not be read
+    shape = shapes.WalletWithRow(**values, transaction=shapes.transaction(row))
+    return idempotency.told(answer(shape, 201), key, replayed=posting.replayed)
+
+
+def _row(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement, key: str) -> Transaction:
+    return Transaction(
+        org_id=wallet.org_id, id=posting.id, wallet_id=wallet.id, mode=wallet.mode, seq=posting.seq, type=posting.type,
+        amount=posting.amount, balance_before=posting.balance_before, balance_after=posting.balance_after,
+        origin=ORIGIN, key=key, description=body.description, actor_kind=access.actor.kind, actor_id=access.actor.id,
+        app=body.app or "", created_at=posting.created_at,
+    )  # fmt: skip

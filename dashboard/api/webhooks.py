@@ -1,0 +1,64 @@
+"""What payment providers tell us. Only checked and stored here; the worker acts.
+
+Bad signature and unknown organization get the same answer, so that nobody can find out which organizations there are.
+"""
+
+from flask import Blueprint, Response, request
+
+from dashboard import providers
+from dashboard.core import clock
+from dashboard.core.errors import CofferError
+from dashboard.domain.payments import inbox, refusals
+from dashboard.models import PLATFORM_ORG_ID
+from dashboard.providers.base import BadSignature, Event, Provider, ProviderError
+
+BODY_BYTES = 1_000_000
+
+api = Blueprint("webhooks", __name__)
+
+
+class Refused(CofferError):
+    status, code = 400, "bad_signature"
+
+
+@api.post("/admin/api/v1/webhooks/payments")
+def platform() -> Response:
+    """The platform's own account, in the mode of the configured key."""
+    return _receive(providers.current())
+
+
+@api.post("/api/v1/payments/stripe/webhooks/<project_id>/<mode>")
+def project(project_id: str, mode: str) -> Response:
+    """One organization's account. Only the platform's has a secret now."""
+    provider = providers.current()
+    known = (project_id.lower(), mode) == (str(PLATFORM_ORG_ID), provider.mode)
+    return _receive(provider if known else None)
+
+
+def _receive(provider: Provider | None) -> Response:
+    request.max_content_length = BODY_BYTES
+    raw = request.get_data()
+    try:
+        if provider is None:
+            raise BadSignature("There is no such organization.", "bad_signature")
+        event = provider.verify(raw, dict(request.headers), now=clock.now())
+        _require_ours(event, provider)
+    except (ProviderError, Refused) as error:
+        refusals.count(error.code)
+        raise _refusal(error) from None
+    inbox.store(PLATFORM_ORG_ID, event, raw, provider=provider.name, mode=provider.mode)
+    return Response('{"received":true}', 200, content_type="application/json")
+
+
+def _require_ours(event: Event, provider: Provider) -> None:
+    if event.livemode != (provider.mode == "live"):
+        raise Refused("The event is of another mode.", code="wrong_mode")
+    if event.account is not None:
+        raise Refused("Events of connected accounts are not taken.", code="foreign_account")
+
+
+def _refusal(error: ProviderError | Refused) -> Refused:
+    """Only whoever holds a secret learns what was wrong."""
+    if isinstance(error, BadSignature):
+        return Refused("The signature does not fit.")
+    return error if isinstance(error, Refused) else Refused("The event cannot be read.", code="malformed_event")

@@ -1,0 +1,114 @@
+"""Lists: filters, limits, cursors that neither skip nor repeat, and the explanation of one row."""
+
+from typing import Any
+
+import pytest
+
+from tests import factories
+from tests.api.conftest import Program, problem
+
+
+def everything(program: Program, path: str, key: str, **query: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor = None
+    for _ in range(50):
+        page = program.get(path, key, query_string=query | ({"cursor": cursor} if cursor else {})).get_json()
+        found += page["data"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found
+    raise AssertionError("the list does not end")
+
+
+@pytest.fixture
+def busy(program: Program) -> Any:
+    org = program.org(funds=1_000_000)
+    with program.app.app_context():
+        wallet = factories.wallet_of(org)
+        for number in range(12):
+            factories.charge(wallet, number + 1, app="reports" if number % 2 else "")
+    return org
+
+
+def test_pages_neither_skip_nor_repeat(program: Program, busy: Any) -> None:
+    key = program.key(busy, "wallet:read")
+    path = f"/api/v1/orgs/{busy.id}/transactions"
+    whole = everything(program, path, key)
+    assert [row["seq"] for row in whole] == list(range(13, 0, -1))
+    assert everything(program, path, key, limit=3) == whole
+    assert everything(program, path, key, limit=5, wallet_id=whole[0]["wallet_id"]) == whole
+
+
+@pytest.mark.parametrize(
+    ("query", "many"),
+    [
+        ({"type": "charge"}, 12), ({"type": "admin_grant"}, 1), ({"app": "reports"}, 6), ({"min_micros": "1"}, 1),
+        ({"max_micros": "-12"}, 1), ({"from": "2000-01-01", "to": "2000-01-02"}, 0), ({"from": "2000-01-01"}, 13),
+        ({"q": "nothing-like-this"}, 0),
+    ],
+)  # fmt: skip
+def test_filters(program: Program, busy: Any, query: dict[str, str], many: int) -> None:
+    key = program.key(busy, "wallet:read")
+    assert len(everything(program, f"/api/v1/orgs/{busy.id}/transactions", key, limit=5, **query)) == many
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"limit": "\u0665"}, {"limit": ""}, {"cursor": "x"},
+        {"cursor": "A" * 5_000}, {"type": "nonsense"}, {"from": "yesterday"},
+        {"from": "2026-02-02", "to": "2026-01-01"},
+        {"min_micros": "1.5"}, {"min_micros": "5", "max_micros": "4"}, {"q": "\x00"}, {"q": "x" * 300},
+        {"member_id": "x"}, {"wallet_id": "x"}, {"offset": "5"},
+    ],
+)  # fmt: skip
+def test_odd_queries(program: Program, busy: Any, query: dict[str, str]) -> None:
+    key = program.key(busy, "wallet:read")
+    response = program.get(f"/api/v1/orgs/{busy.id}/transactions", key, query_string=query)
+    assert response.status_code == 422, response.get_data(as_text=True)
+    assert response.get_json()["errors"][0]["field"] in query
+
+
+def test_a_parameter_given_twice_is_refused(program: Program, busy: Any) -> None:
+    key = program.key(busy, "wallet:read")
+    response = program.get(f"/api/v1/orgs/{busy.id}/transactions?type=charge&type=deposit", key)
+    assert problem(response, 422, "repeated_field")["errors"][0]["field"] == "type"
+
+
+def test_one_row_is_explained(program: Program, busy: Any) -> None:
+    key = program.key(busy, "wallet:read")
+    path = f"/api/v1/orgs/{busy.id}/transactions"
+    rows = everything(program, path, key)
+    found = program.get(f"{path}/{rows[-1]['id']}", key).get_json()
+    assert {name: value for name, value in found.items() if name != "explanation"} == rows[-1]
+    assert found["explanation"].keys() == {"cause", "grants", "followed"}
+    assert sum(part["amount_micros"] for part in found["explanation"]["grants"]) == found["amount"]
+
+
+def test_the_platform_lists_every_organization_person_and_row(program: Program, busy: Any) -> None:
+    other, token = program.org("Other", funds=5), program.manager_token()
+    rows = everything(program, "/admin/api/v1/transactions", token, limit=4)
+    assert {row["org_id"] for row in rows} >= {str(busy.id), str(other.id)}
+    assert len({row["id"] for row in rows}) == len(rows)
+    one = everything(program, "/admin/api/v1/transactions", token, org_id=str(other.id))
+    assert [row["amount"] for row in one] == [5]
+    names = [org["name"] for org in everything(program, "/admin/api/v1/orgs", token, limit=2)]
+    assert {"Other", "Acme"} <= set(names)
+    assert len(names) == len(everything(program, "/admin/api/v1/orgs", token))
+    people = everything(program, "/admin/api/v1/users", token, limit=1)
+    assert "platform_manager" in {person["platform_role"] for person in people}
+    assert not any("password" in name for person in people for name in person)
+    person = next(one for one in people if one["platform_role"] == "standard")
+    own = everything(program, "/admin/api/v1/transactions", token, user_id=person["id"])
+    assert [row["type"] for row in own] == ["admin_grant"]
+
+
+def test_a_key_lists_its_organization_and_a_person_all_of_theirs(program: Program) -> None:
+    org = program.org("Mine")
+    found = program.get("/api/v1/orgs", program.key(org, "wallet:read")).get_json()
+    assert [one["id"] for one in found["data"]] == [str(org.id)]
+    user = program.make(factories.make_user)
+    program.make(factories.add_member, org, "viewer", user=user)
+    token = program.token(user, "wallet:read")
+    listed = everything(program, "/api/v1/orgs", token, limit=1)
+    assert sorted((one["kind"], one["role"]) for one in listed) == [("personal", "owner"), ("team", "viewer")]
