@@ -1,0 +1,119 @@
+"""Commands: `flask --app wsgi ...`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, time
+
+import click
+from flask import Flask
+from flask.cli import AppGroup, with_appcontext
+
+from dashboard.cli import demo
+from dashboard.config import settings
+from dashboard.core import clock
+from dashboard.core.db import AWAY, autocommit, transaction
+from dashboard.core.errors import CofferError
+from dashboard.domain.audit import SYSTEM
+from dashboard.domain.funds.seals import heads
+from dashboard.domain.identity import entrance, keys, organizations, users
+from dashboard.domain.platform import verify
+from dashboard.models import PLATFORM_ORG_ID
+
+user_commands = AppGroup("users", help="People.")
+key_commands = AppGroup("api-keys", help="Keys for programs.")
+ledger_commands = AppGroup("ledger", help="The books.")
+
+
+def register(app: Flask) -> None:
+    for group in (user_commands, key_commands, ledger_commands):
+        app.cli.add_command(group)
+    app.cli.add_command(seed_demo)
+
+
+@click.command("seed-demo")
+@with_appcontext
+def seed_demo() -> None:
+    """Make the demo organizations, people and 90 days of history. Safe to repeat."""
+    if settings().production:
+        raise click.ClickException("Demo data is for development and test only.")
+    click.echo(demo.seed())
+
+
+@user_commands.command("create")
+@click.option("--email", required=True)
+@click.option("--password", required=True)
+@click.option("--name", default="")
+@click.option("--platform-manager", is_flag=True)
+def create_user(email: str, password: str, name: str, platform_manager: bool) -> None:
+    """Make a user; the address counts as verified."""
+    with _refusals():
+        user = entrance.create_user(email=email, password=password, name=name, manager=platform_manager)
+    click.echo(f"{user.email} {user.platform_role}")
+
+
+@key_commands.command("create")
+@click.option("--org", "slug", help="Slug of the organization the key belongs to.")
+@click.option("--user", "email", help="E-mail of the person, for a personal token.")
+@click.option("--scopes", required=True, help="Comma-separated; may hold operator scopes.")
+@click.option("--name", required=True)
+@click.option("--mode", type=click.Choice(["test", "live"]), help="The platform's mode where not given.")
+def create_key(slug: str | None, email: str | None, scopes: str, name: str, mode: str | None) -> None:
+    """Make a key and print it, once and alone."""
+    if (slug is None) == (email is None):
+        raise click.UsageError("Give either --org or --user.")
+    if email and mode:
+        raise click.UsageError("A personal token has no mode: it works in the platform's.")
+    wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
+    with _refusals():
+        key = _org_key(slug, wanted, name, mode) if slug else _personal_key(str(email), wanted, name)
+    click.echo(key)
+
+
+@ledger_commands.command("verify")
+@click.pass_context
+def verify_ledger(context: click.Context) -> None:
+    """Check every invariant of the books. Ends with 1 and the first broken rows where one does not hold."""
+    with _refusals():
+        violations = verify.broken()
+    for violation in violations:
+        click.echo(str(violation), err=True)
+    if any(not violation.warning for violation in violations):
+        context.exit(1)
+    click.echo("All invariants hold.")
+
+
+@ledger_commands.command("head")
+@click.option("--at", "at", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="UTC; default: last midnight.")
+def ledger_head(at: datetime | None) -> None:
+    """Print the one value over all seals of a moment, to compare with what the log said then."""
+    with _refusals():
+        moment = (at or datetime.combine(clock.today(), time())).replace(tzinfo=UTC)
+        click.echo(str(heads.head(autocommit(), moment)))
+
+
+def _org_key(slug: str, scopes: list[str], name: str, mode: str | None) -> str:
+    org = organizations.by_slug(slug)
+    if org is None:
+        raise click.ClickException(f"There is no organization with the slug {slug}.")
+    with transaction(org=org.id):
+        return keys.make(org, name=name, scopes=scopes, mode=mode or settings().mode, by=SYSTEM).key
+
+
+def _personal_key(email: str, scopes: list[str], name: str) -> str:
+    user = users.by_email(email)
+    if user is None:
+        raise click.ClickException(f"There is no user with the address {email}.")
+    with transaction(org=PLATFORM_ORG_ID):
+        return keys.make_personal(user, name=name, scopes=scopes, by=SYSTEM).key
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """A refusal of the domain, and a database that cannot be used, is an error of the command."""
+    try:
+        yield
+    except CofferError as refusal:
+        raise click.ClickException(refusal.detail) from None
+    except AWAY:
+        hint = "it is away, or `flask --app wsgi db upgrade` has not been run"
+        raise click.ClickException(f"The database cannot be used: {hint}.") from None

@@ -1,0 +1,293 @@
+"""The demo: two organizations, five people and 90 days of history, made by the product's own verbs on a moved clock.
+
+Every fact has a key of its own, so that an interrupted run is finished by the next one.
+"""
+
+import logging
+import random
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from uuid import UUID
+
+import orjson
+from flask import current_app
+from sqlalchemy import select
+
+from dashboard.cli import demo_catalog, demo_mail
+from dashboard.config import settings
+from dashboard.config.urls import base_url
+from dashboard.core import clock, ids
+from dashboard.core.db import db, transaction
+from dashboard.domain import audit
+from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.domain.catalog import products
+from dashboard.domain.funds import expiry, ledger, seals
+from dashboard.domain.identity import entrance, keys, memberships, organizations, users
+from dashboard.domain.payments import checkout, inbox
+from dashboard.domain.platform import grants
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization, Payment, User
+from dashboard.providers import reading
+from dashboard.providers.base import CheckoutOrder, CheckoutSession, Event, ProviderUnavailable
+from dashboard.providers.dummy import DummyProvider
+
+PASSWORD = "coffer-demo"  # noqa: S105 - printed for everyone who tries the demo
+PEOPLE = {
+    "owner": ("Mara Lindqvist", "owner"),
+    "admin": ("Tomas Okafor", "admin"),
+    "member": ("Ines Haddad", "member"),
+    "viewer": ("Jonas Weber", "viewer"),
+    "manager": ("Coffer Support", ""),
+}
+DAYS = 90
+DONE = "demo.seeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one app costs on an ordinary day, and in how many charges."""
+
+    app: str
+    description: str
+    micros: int
+    charges: int
+
+
+DEMO_USE = (
+    Use("chat-api", "Output tokens", 1_620_000, 5),
+    Use("search", "Input tokens", 740_000, 3),
+    Use("search", "Embedding look-up", 2_400, 2),
+    Use("render-worker", "GPU time", 580_000, 2),
+    Use("backup", "Storage", 190_000, 1),
+)
+SMALL_USE = (Use("website", "Page previews", 410_000, 2),)
+
+
+class _Silent(DummyProvider):
+    """Loses its answer, so that the demo shows what that looks like."""
+
+    def open_checkout(self, order: CheckoutOrder) -> CheckoutSession:
+        raise ProviderUnavailable("The payment provider did not answer within 20 s.")
+
+
+def seed() -> str:
+    """Make what is missing. Returns what to tell the person at the terminal."""
+    if db.session.scalar(select(AuditEntry.id).filter_by(org_id=PLATFORM_ORG_ID, action=DONE)):
+        return "The demo is there already."
+    if settings().payment.provider != "dummy":
+        raise SystemExit("The demo's history is made with the dummy provider: set COFFER_PAYMENT__PROVIDER=dummy.")
+    begin = datetime.combine(clock.today() - timedelta(days=DAYS), time(8), UTC)
+    provider = DummyProvider(settings().secret_key.get_secret_value())
+    with current_app.test_request_context(base_url="http://127.0.0.1:8000"):
+        with clock.at(begin):
+            people = _people()
+            demo, birch = _organizations(people)
+            demo_catalog.make(Actor("manager", people["manager"].id))
+        _live_through(demo, birch, people, provider, begin)
+        logging.disable(logging.ERROR)  # what goes wrong today is made to
+        _today(demo, birch, people, provider)
+        logging.disable(logging.NOTSET)
+    for org_id in seals.due(seconds=0):
+        while seals.seal(org_id):
+            continue
+    with transaction(org=PLATFORM_ORG_ID):
+        audit.record(PLATFORM_ORG_ID, by=SYSTEM, action=DONE, object_kind="organization", object_id=demo.id)
+    return "The demo is ready."
+
+
+def _people() -> dict[str, User]:
+    made = {}
+    for local, (name, _) in PEOPLE.items():
+        email = f"{local}@demo.test"
+        made[local] = users.by_email(email) or entrance.create_user(
+            email=email, password=PASSWORD, name=name, manager=local == "manager"
+        )
+    return made
+
+
+def _organizations(people: dict[str, User]) -> tuple[Organization, Organization]:
+    demo = _team("Northwind Labs", "demo", people["owner"])
+    birch = _team("Birch Studio", "birch-studio", people["admin"])
+    by = Actor("user", people["owner"].id)
+    for local, (_, role) in PEOPLE.items():
+        if role and role != "owner" and memberships.role_of(people[local].id, demo.id) is None:
+            with transaction(org=demo.id):
+                memberships.add(demo, people[local], role=role, by=by)
+        if role:
+            with transaction():
+                users.opened(people[local], demo.id)  # so that everybody's first look is at the fuller one
+    if memberships.role_of(people["owner"].id, birch.id) is None:
+        with transaction(org=birch.id):
+            memberships.add(birch, people["owner"], role="viewer", by=Actor("user", people["admin"].id))
+    return demo, birch
+
+
+def _team(name: str, slug: str, owner: User) -> Organization:
+    known = organizations.by_slug(slug)
+    if known is not None:
+        return known
+    org_id = ids.new()
+    with transaction(org=org_id):
+        org = organizations.make_team(name, org_id=org_id, owner=owner, by=Actor("user", owner.id), slug=slug)
+        org.return_hosts = ["yourapp.com"]
+    return org
+
+
+def _live_through(
+    demo: Organization, birch: Organization, people: dict[str, User], provider: DummyProvider, begin: datetime
+) -> None:
+    """The days, one after the other, as they would have happened."""
+    owner, admin = Actor("user", people["owner"].id), Actor("user", people["admin"].id)
+    manager = Actor("manager", people["manager"].id)
+    with clock.at(begin):
+        programs = {org.id: _keys(org, by) for org, by in ((demo, owner), (birch, admin))}
+    for number in range(DAYS + 1):
+        day = begin + timedelta(days=number)
+        if day > datetime.now(UTC):
+            break
+        with clock.at(day):
+            if number in (0, 41):
+                _buy(demo, owner, provider, "Team", f"demo:{number}")
+            if number == 50:
+                demo_catalog.move_on(manager)
+            if number in (58, 72, 85):
+                _buy(demo, owner, provider, "Starter", f"demo:{number}", code="DEMO20" if number == 72 else "")
+            if number == 30:
+                _buy(birch, admin, provider, "Starter", f"demo:{number}")
+            if number == 60:
+                _give(birch, 10_000_000, "promotion", "Welcome back", manager, f"demo:{number}", days=15)
+            if number == 88:
+                _give(
+                    demo,
+                    5_000_000,
+                    "goodwill",
+                    "Outage on the day before, ticket 4821",
+                    manager,
+                    f"demo:{number}",
+                    days=30,
+                )
+        _spend(demo, DEMO_USE, day, programs[demo.id])
+        if number >= 30:
+            _spend(birch, SMALL_USE, day, programs[birch.id])
+    for org in (demo, birch):
+        _used(org, programs[org.id])
+
+
+def _today(demo: Organization, birch: Organization, people: dict[str, User], provider: DummyProvider) -> None:
+    """One of everything that goes wrong, so that every state can be seen."""
+    owner, manager = Actor("user", people["owner"].id), Actor("manager", people["manager"].id)
+    with clock.at(clock.now() - timedelta(hours=2)):
+        _buy(demo, owner, provider, "Starter", "demo:declined", outcome="declined")
+        _buy(demo, owner, provider, "Starter", "demo:expired", outcome="expired")
+        _buy(demo, owner, provider, "Starter", "demo:review", asked_minor=2_000)
+        _buy(demo, owner, provider, "Starter", "demo:open", outcome=None)
+        with suppress(checkout.ProviderAway):
+            _buy(demo, owner, _Silent("demo"), "Starter", "demo:unknown", outcome=None)
+        with transaction(org=demo.id):  # the sweep would settle it within minutes
+            doubtful = db.session.scalars(select(Payment).filter_by(org_id=demo.id, key="demo:unknown")).one()
+            doubtful.next_check_at = clock.now() + timedelta(days=3650)
+        _receive(provider, "customer.updated", {"id": "dummy_cus_demo", "object": "customer"})
+        stray = {"org_id": str(UUID(int=0)), "order_id": str(UUID(int=0)), "kind": checkout.KIND}
+        _receive(provider, "checkout.session.completed", {"id": "dummy_cs_elsewhere", "metadata": stray})
+    demo_mail.tell_ends(demo.id)
+    wallet = organizations.wallet(birch.id, settings().mode)
+    if wallet.balance > 0:
+        with transaction(org=birch.id):
+            grants.remove(
+                birch, amount_micros=wallet.balance + 3_110_000, category="correction", allow_negative=True,
+                reason="Starter pack was granted twice, agreed with Tomas", by=manager, key="demo:overdrawn",
+            )  # fmt: skip
+
+
+def _buy(
+    org: Organization,
+    by: Actor,
+    provider: DummyProvider,
+    pack: str,
+    key: str,
+    *,
+    outcome: str | None = "paid",
+    asked_minor: int | None = None,
+    code: str = "",
+) -> None:
+    """Buy a pack as a person would: hosted page, signed event, inbox, worker. `outcome` None leaves the page open."""
+    offer = next(offer for offer in products.on_sale(PLATFORM_ORG_ID) if offer.product.name == pack)
+    here = f"{base_url()}/o/{org.slug}/buy/return?payment={{payment_id}}"
+    payment = checkout.open_checkout(
+        checkout.Buyer(org, by, "owner@demo.test"), offer, provider=provider, quantity=1, key=key,
+        success_url=f"{here}&session={{CHECKOUT_SESSION_ID}}", cancel_url=f"{here}&cancelled=1",
+        body_hash=ledger.body_hash("demo", {"pack": pack}), promotion_code=code,
+    )  # fmt: skip
+    if outcome is None or payment.session_id is None or payment.state != "pending":
+        return
+    if asked_minor is not None:
+        provider.amend(payment.session_id, total_minor=asked_minor)
+    provider.decide(payment.session_id, outcome)
+    raw, headers = provider.signed_event(payment.session_id)
+    _store(provider, provider.verify(raw, headers, now=clock.now()), raw)
+    provider.delivered(payment.session_id)
+
+
+def _receive(provider: DummyProvider, type: str, object: dict[str, object]) -> None:
+    """An event that is none of ours."""
+    event = {
+        "id": f"dummy_evt_{type}", "object": "event", "type": type, "created": int(clock.now().timestamp()),
+        "livemode": False, "data": {"object": object},
+    }  # fmt: skip
+    raw = orjson.dumps(event)
+    _store(provider, reading.event(raw), raw)
+
+
+def _store(provider: DummyProvider, event: Event, raw: bytes) -> None:
+    inbox.store(PLATFORM_ORG_ID, event, raw, provider=provider.name, mode=provider.mode)
+    inbox.drain(PLATFORM_ORG_ID, provider=provider, worker="demo")
+
+
+def _give(org: Organization, micros: int, category: str, reason: str, by: Actor, key: str, *, days: int) -> None:
+    with transaction(org=org.id):
+        grants.grant(
+            org, amount_micros=micros, category=category, reason=reason, by=by, key=key,
+            expires_at=expiry.after_days(days),
+        )  # fmt: skip
+
+
+def _keys(org: Organization, by: Actor) -> Actor:
+    """The organization's keys, one of each state; the demo's programs charge with the first."""
+    known = {row.name: row for row in keys.of_org(org.id)}
+    mode = settings().mode
+    if "Production" not in known:
+        soon = clock.now() + timedelta(days=30)
+        make = partial(keys.make, org, mode=mode, by=by, made_by=by.id)
+        with transaction(org=org.id):
+            made = make(name="Production", scopes=["wallet:read", "wallet:charge"])
+            make(name="Trial", scopes=["wallet:read"], expires_at=soon)
+            keys.revoke(make(name="Old server", scopes=["wallet:charge"]).row, by=by)
+        return Actor("key", made.row.id)
+    return Actor("key", known["Production"].id)
+
+
+def _used(org: Organization, program: Actor) -> None:
+    """The program shows its key, from an address that is nobody's."""
+    row = keys.find(org.id, program.id) if program.id else None
+    if row:
+        with transaction(org=org.id):
+            keys.used(row, ip="203.0.113.7")
+
+
+def _spend(org: Organization, uses: tuple[Use, ...], day: datetime, by: Actor) -> None:
+    """A day's charges: fewer on weekends, and the same again when asked again for the same day."""
+    chance = random.Random(f"{org.slug} {day:%F}")  # noqa: S311 - believable, not secret
+    wallet_id, mode = organizations.wallet(org.id, settings().mode).id, settings().mode
+    weekend = 45 if day.weekday() >= 5 else 100
+    charges = []
+    for use in uses:
+        for number in range(use.charges):
+            micros = use.micros // use.charges * weekend * chance.randint(70, 135) // 10_000
+            moment = day + timedelta(minutes=chance.randint(0, 15 * 60))
+            key = f"demo:{use.app}:{use.description}:{day:%F}:{number}"
+            charges.append((moment, ledger.Entry(wallet_id, micros, key, use.description, use.app)))
+    for moment, entry in sorted(charges, key=lambda pair: pair[0]):
+        if moment <= datetime.now(UTC):
+            with clock.at(moment), transaction(org=org.id):
+                ledger.post_batch(org.id, [entry], mode=mode, origin="api", by=by)

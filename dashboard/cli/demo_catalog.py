@@ -1,0 +1,38 @@
+"""The demo's credit packs: on sale, in a second version, archived."""
+
+from dashboard.core.db import transaction
+from dashboard.domain.audit import Actor
+from dashboard.domain.catalog import products
+from dashboard.models import PLATFORM_ORG_ID
+
+PACKS = (
+    ("Starter", "For a first project", 2_500, 25_000_000, 0),
+    ("Team", "The usual choice", 10_000, 100_000_000, 5_000_000),
+    ("Scale", "For heavy use", 50_000, 500_000_000, 25_000_000),
+    ("Early bird", "Until the end of the beta", 900, 10_000_000, 0),
+)
+LATER: dict[str, dict[str, int | bool]] = {
+    "Scale": {"bonus_micros": 50_000_000, "expires_days": 365},
+    "Early bird": {"active": False},
+}
+
+
+def make(by: Actor) -> None:
+    """What is missing of the packs, as they were first."""
+    known = {offer.product.name for offer in products.everything(PLATFORM_ORG_ID)}
+    for name, description, price_minor, grant_micros, bonus_micros in PACKS:
+        if name not in known:
+            with transaction(org=PLATFORM_ORG_ID):
+                products.create(
+                    PLATFORM_ORG_ID, name=name, description=description, price_minor=price_minor,
+                    grant_micros=grant_micros, bonus_micros=bonus_micros, by=by,
+                    max_quantity=10 if name == "Early bird" else 100,
+                )  # fmt: skip
+
+
+def move_on(by: Actor) -> None:
+    """One pack gets a second version, one is taken off sale."""
+    for offer in products.on_sale(PLATFORM_ORG_ID):
+        if offer.product.name in LATER:
+            with transaction(org=PLATFORM_ORG_ID):
+                products.change(PLATFORM_ORG_ID, offer.product.id, by=by, **LATER[offer.product.name])  # type: ignore[arg-type]
