@@ -1,0 +1,151 @@
+"""Who gets what on which route: one line for each route and method, one column for each caller.
+
+A route of the application without a line fails the build, and so does a line without a route.
+"""
+
+PEOPLE = ("anonymous", "stranger", "viewer", "member", "admin", "owner", "manager")
+
+# fmt: off
+PAGES: dict[str, tuple[int, ...]] = {
+    # route and method                                    anon strg view memb admn ownr mngr
+    "GET /":                                              (303, 303, 303, 303, 303, 303, 303),
+    "GET /login":                                         (200, 303, 303, 303, 303, 303, 303),
+    "POST /login":                                        (422, 422, 422, 422, 422, 422, 422),
+    "GET /signup":                                        (200, 303, 303, 303, 303, 303, 303),
+    "POST /signup":                                       (422, 422, 422, 422, 422, 422, 422),
+    "GET /no-organization":                               (303, 200, 200, 200, 200, 200, 200),
+    "GET /o/<slug>/":                                     (303, 404, 200, 200, 200, 200, 200),
+    "GET /o/<slug>/live":                                 (303, 404, 200, 200, 200, 200, 200),
+    "GET /o/<slug>/transactions":                         (303, 404, 200, 200, 200, 200, 200),
+    "GET /o/<slug>/transactions.csv":                     (303, 404, 200, 200, 200, 200, 200),
+    "GET /o/<slug>/transactions/<uuid:transaction_id>":   (303, 404, 200, 404, 200, 200, 200),
+    "GET /o/<slug>/payments":                             (303, 404, 200, 403, 200, 200, 200),
+    "GET /o/<slug>/payments.csv":                         (303, 404, 200, 403, 200, 200, 200),
+    "GET /o/<slug>/payments/live":                        (303, 404, 200, 403, 200, 200, 200),
+    "GET /o/<slug>/payments/<uuid:payment_id>":           (303, 404, 200, 403, 200, 200, 200),
+    "GET /o/<slug>/payments/<uuid:payment_id>/live":      (303, 404, 200, 403, 200, 200, 200),
+    "GET /o/<slug>/buy":                                  (303, 404, 403, 403, 200, 200, 403),
+    "POST /o/<slug>/buy":                                 (303, 404, 403, 403, 422, 422, 403),
+    "GET /o/<slug>/buy/preview":                          (303, 404, 403, 403, 200, 200, 403),
+    "GET /o/<slug>/buy/return":                           (303, 404, 403, 403, 200, 200, 403),
+    "POST /o/<slug>/buy/return/check":                    (303, 404, 403, 403, 404, 404, 403),
+    "GET /o/<slug>/payments/<uuid:payment_id>/receipt.pdf": (303, 404, 200, 403, 200, 200, 200),
+    "GET /o/<slug>/keys":                                 (303, 404, 200, 200, 200, 200, 200),
+    "POST /o/<slug>/keys":                                (303, 404, 422, 422, 422, 422, 422),
+    "GET /o/<slug>/keys/new":                             (303, 404, 200, 200, 200, 200, 200),
+    "GET /o/<slug>/keys/<uuid:key_id>":                   (303, 404, 404, 404, 200, 200, 200),
+    "GET /o/<slug>/keys/<uuid:key_id>/revoke":            (303, 404, 404, 404, 200, 200, 200),
+    "POST /o/<slug>/keys/<uuid:key_id>/revoke":           (303, 404, 404, 404, 303, 303, 303),
+    "GET /o/<slug>/catalog/packs":                      (303, 404, 403, 403, 404, 404, 403),
+    "POST /o/<slug>/catalog/packs":                     (303, 404, 403, 403, 404, 404, 403),
+    "GET /o/<slug>/catalog/packs/new":                  (303, 404, 403, 403, 404, 404, 403),
+    "GET /o/<slug>/catalog/packs/preview":              (303, 404, 403, 403, 404, 404, 403),
+    "GET /o/<slug>/catalog/packs/<uuid:product_id>":    (303, 404, 403, 403, 404, 404, 403),
+    "GET /o/<slug>/catalog/packs/<uuid:product_id>/edit": (303, 404, 403, 403, 404, 404, 403),
+    "POST /o/<slug>/catalog/packs/<uuid:product_id>/edit": (303, 404, 403, 403, 404, 404, 403),
+    "POST /o/<slug>/catalog/packs/<uuid:product_id>/move": (303, 404, 403, 403, 404, 404, 403),
+    "POST /o/<slug>/catalog/packs/<uuid:product_id>/price": (303, 404, 403, 403, 404, 404, 403),
+    "POST /o/<slug>/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": (303, 404, 403, 403, 404, 404, 403),
+    "GET /admin/":                                        (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/live":                                    (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/verify":                                 (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/mail":                                    (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/mail/<uuid:org_id>/<uuid:mail_id>/retry": (303, 403, 403, 403, 403, 403, 303),
+    "GET /admin/orgs":                                    (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/orgs/<uuid:org_id>":                      (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/orgs/<uuid:org_id>/grant":                (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/orgs/<uuid:org_id>/grant":               (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/orgs/<uuid:org_id>/remove":               (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/orgs/<uuid:org_id>/remove":              (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/users":                                   (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/users/<uuid:user_id>":                    (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/users/<uuid:user_id>/<any(grant, remove):act>":  (303, 403, 403, 403, 403, 403, 303),
+    "POST /admin/users/<uuid:user_id>/<any(grant, remove):act>": (303, 403, 403, 403, 403, 403, 307),
+    "GET /admin/payments":                                (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/payments/<uuid:payment_id>":              (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/payments/<uuid:payment_id>/accept":       (303, 403, 403, 403, 403, 403, 409),
+    "POST /admin/payments/<uuid:payment_id>/accept":      (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/payments/<uuid:payment_id>/reject":       (303, 403, 403, 403, 403, 403, 409),
+    "POST /admin/payments/<uuid:payment_id>/reject":      (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/webhooks":                                (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/webhooks/<uuid:event_id>":                (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/webhooks/<uuid:event_id>/live":           (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/webhooks/<uuid:event_id>/retry":          (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/webhooks/<uuid:event_id>/retry":         (303, 403, 403, 403, 403, 403, 303),
+    "GET /admin/system":                                  (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/system/live":                             (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/catalog/packs":                         (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/catalog/packs":                        (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/catalog/packs/new":                     (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/catalog/packs/preview":                 (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/catalog/packs/<uuid:product_id>":       (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/catalog/packs/<uuid:product_id>/edit":  (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/catalog/packs/<uuid:product_id>/edit": (303, 403, 403, 403, 403, 403, 422),
+    "POST /admin/catalog/packs/<uuid:product_id>/move": (303, 403, 403, 403, 403, 403, 303),
+    "POST /admin/catalog/packs/<uuid:product_id>/price": (303, 403, 403, 403, 403, 403, 404),
+    "POST /admin/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": (303, 403, 403, 403, 403, 403, 303),
+    "POST /logout":                                       (303, 303, 303, 303, 303, 303, 303),
+    # For everyone, without a sign-in.
+    "GET /dummy/checkout/<session_id>":                   (200, 200, 200, 200, 200, 200, 200),
+    "POST /dummy/checkout/<session_id>":                  (303, 303, 303, 303, 303, 303, 303),
+    "GET /dev/mail":                                      (200, 200, 200, 200, 200, 200, 200),
+    "GET /dev/mail/<uuid:org_id>/<uuid:mail_id>":         (200, 200, 200, 200, 200, 200, 200),
+    "GET /dev/mail/<uuid:org_id>/<uuid:mail_id>/html":    (200, 200, 200, 200, 200, 200, 200),
+    "GET /dev/mail/<uuid:org_id>/<uuid:mail_id>/<int:number>": (200, 200, 200, 200, 200, 200, 200),
+    "GET /styleguide":                                    (200, 200, 200, 200, 200, 200, 200),
+    "GET /styleguide/form":                               (200, 200, 200, 200, 200, 200, 200),
+    "POST /styleguide/form":                              (422, 422, 422, 422, 422, 422, 422),
+    "GET /static/<path:filename>":                        (200, 200, 200, 200, 200, 200, 200),
+    "GET /healthz":                                       (200, 200, 200, 200, 200, 200, 200),
+    "GET /readyz":                                        (200, 200, 200, 200, 200, 200, 200),
+    "GET /metrics":                                       (404, 404, 404, 404, 404, 404, 404),
+}
+
+PROGRAMS = ("nobody", "foreign", "narrow", "full", "owner", "admin", "member", "viewer", "stranger", "manager")
+"""No token; a key of another organization; a key without scopes that fit; a key with all; people's tokens with all."""
+
+CALLS: dict[str, tuple[int, ...]] = {
+    # route and method                                            none forn narr full ownr admn memb view strg mngr
+    "GET /api/v1/orgs":                                         (401, 200, 200, 200, 200, 200, 200, 200, 200, 200),
+    "GET /api/v1/orgs/<uuid:org_id>/wallet":                    (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
+    "POST /api/v1/orgs/<uuid:org_id>/wallet":                   (401, 404, 403, 201, 403, 403, 403, 403, 404, 201),
+    "GET /api/v1/orgs/<uuid:org_id>/wallets":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
+    "GET /api/v1/orgs/<uuid:org_id>/transactions":              (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
+    "GET /api/v1/orgs/<uuid:org_id>/transactions/<uuid:id>":    (401, 404, 403, 200, 200, 200, 404, 200, 404, 200),
+    "POST /api/v1/orgs/<uuid:org_id>/checkout":                 (401, 404, 403, 201, 201, 201, 403, 403, 404, 403),
+    "GET /api/v1/orgs/<uuid:org_id>/products":                  (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
+    "POST /api/v1/orgs/<uuid:org_id>/products":                 (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
+    "PATCH /api/v1/orgs/<uuid:org_id>/products/<uuid:id>":      (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<uuid:org_id>/products/<uuid:id>":     (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
+    "POST /admin/api/v1/transactions":                          (401, 403, 403, 403, 403, 403, 403, 403, 403, 201),
+    "GET /admin/api/v1/transactions":                           (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
+    "GET /admin/api/v1/products":                               (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
+    "POST /admin/api/v1/products":                              (401, 403, 403, 403, 403, 403, 403, 403, 403, 201),
+    "PATCH /admin/api/v1/products/<uuid:id>":                   (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
+    "DELETE /admin/api/v1/products/<uuid:id>":                  (401, 403, 403, 403, 403, 403, 403, 403, 403, 204),
+    "GET /admin/api/v1/orgs":                                   (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
+    "GET /admin/api/v1/users":                                  (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
+    # For everyone: documents, and webhooks, which are told apart by their signature alone.
+    "GET /api/v1/docs":                                         (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
+    "GET /api/v1/openapi.json":                                 (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
+    "POST /admin/api/v1/webhooks/payments":                     (400, 400, 400, 400, 400, 400, 400, 400, 400, 400),
+    "POST /api/v1/payments/stripe/webhooks/<project_id>/<mode>":(400, 400, 400, 400, 400, 400, 400, 400, 400, 400),
+}
+# fmt: on
+
+PACK = {"name": "Matrix", "price_cents": 100, "currency": "usd", "amount_micros": 1_000_000, "active": True}
+
+
+def body_of(line: str, org_id: str, product_id: str) -> dict[str, object]:
+    """What a program sends there when it sends something good: rights are told after the body is read."""
+    method, _, rule = line.partition(" ")
+    if rule.endswith("/wallet"):
+        return {"operation": "deposit", "amount_micros": 1_000_000, "description": "Matrix"}
+    if rule.endswith("/checkout"):
+        urls = {"success_url": "http://localhost/ok", "cancel_url": "http://localhost/no"}
+        return {"product_id": product_id, **urls}
+    if rule == "/admin/api/v1/transactions":
+        return {"org_id": org_id, "transaction_type": "admin_grant", "amount": 1, "description": "Matrix"}
+    if rule.endswith("/products") and method == "POST":
+        return PACK
+    return {}

@@ -1,0 +1,95 @@
+"""Rules of style that a reader cannot see at a glance, read off the syntax tree."""
+
+import ast
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOMAIN = ROOT / "dashboard" / "domain"
+
+FLOWS = {
+    # They call outside between two transactions of their own, or serve as an entry point for several surfaces.
+    "funds/expiry.py": {"clear", "drain"},
+    "funds/seals/__init__.py": {"_keep"},
+    "messages/outbox.py": {"_work"},
+    "payments/checkout.py": {"open_checkout", "_intent", "_customer", "_note"},
+    "payments/fulfil.py": {"fulfil"},
+    "payments/inbox.py": {"_work"},
+    "payments/sweep.py": {"_unopened", "_doubt"},
+    "catalog/configured.py": {"ensure_configured"},
+    "catalog/sync.py": {"_want", "_finish"},
+    "identity/entrance.py": {"sign_in", "create_user", "_add_standard", "_count"},
+    "platform/verify.py": {"broken"},
+}
+"""The functions of the domain that open a transaction themselves, with the reason above; nothing else there may."""
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef]:
+    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef))
+
+
+def calls(node: ast.AST) -> set[str]:
+    return {
+        call.func.id if isinstance(call.func, ast.Name) else call.func.attr
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name | ast.Attribute)
+    }
+
+
+def test_only_entry_points_and_listed_flows_open_a_transaction() -> None:
+    opening = {
+        (str(path.relative_to(DOMAIN)), function.name)
+        for path in DOMAIN.rglob("*.py")
+        for function in functions(path)
+        if "transaction" in calls(function)
+    }
+    allowed = {(path, name) for path, names in FLOWS.items() for name in names}
+    assert opening <= allowed
+
+
+def test_nothing_else_commits() -> None:
+    committing = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "dashboard").rglob("*.py")
+        if "commit" in calls(ast.parse(path.read_text()))
+    }
+    assert committing <= {"dashboard/core/db.py"}
+
+
+def test_every_job_that_is_rung_for_exists() -> None:
+    paths = [*(ROOT / "dashboard").rglob("*.py"), ROOT / "worker.py"]
+    named = {name for path in paths for name in re.findall(r'"(dashboard\.jobs\.\w+\.\w+)"', path.read_text())}
+    assert len(named) >= 5
+    assert all(callable(pkgutil.resolve_name(name)) for name in named)
+
+
+def test_ledger_rows_are_written_in_one_place() -> None:
+    writers = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "dashboard").rglob("*.py")
+        if any(words in path.read_text() for words in ("INTO transactions", "UPDATE wallets", "INTO wallet_days"))
+    }
+    assert writers == {"dashboard/domain/funds/ledger_sql.py"}
+    for path in DOMAIN.rglob("*.py"):
+        assert not {"Transaction", "WalletDay", "CreditGrant"} & calls(ast.parse(path.read_text())), path
+
+
+def test_no_float_near_money() -> None:
+    for folder in ("dashboard/domain", "dashboard/api", "dashboard/web"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert "float" not in calls(ast.parse(path.read_text())), path
+
+
+def test_tests_patch_nothing_of_ours() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        if path != Path(__file__):
+            text = path.read_text()
+            assert not any(word in text for word in ("mock.patch", "MagicMock", "monkeypatch.setattr", "mocker.")), path
+
+
+def test_only_render_knows_htmx() -> None:
+    for path in (ROOT / "dashboard").rglob("*.py"):
+        if path.name not in ("render.py", "sessions.py", "headers.py"):
+            assert '"HX-' not in path.read_text(), path
