@@ -1,0 +1,57 @@
+"""Every page in both themes and at all widths.
+
+`COFFER_SCREENSHOTS=1` writes pictures of them to `test-results/pages/`, and the two of the README to `docs/img/`.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser import audit, cases
+from tests.browser.cases import Case
+from tests.browser.conftest import WAIT_MS
+from tests.browser.site import Site
+from tests.browser.watch import Watch
+from tests.servers import ROOT
+
+SHOTS = ROOT / "test-results" / "pages" if os.environ.get("COFFER_SCREENSHOTS") else None
+README = ROOT / "docs" / "img"
+SHOWN_THERE = {"cost-management": "cost-management", "platform": "platform-overview"}
+MOST_BYTES = 200_000
+
+
+@pytest.fixture(scope="module")
+def seats(browser: Browser, dummy_site: Site) -> Iterator[Callable[[str], tuple[Page, Watch]]]:
+    """One page per person, used by all cases: making contexts would take longer than looking at the pages."""
+    made: dict[str, tuple[Page, Watch]] = {}
+
+    def seat(person: str) -> tuple[Page, Watch]:
+        if person not in made:
+            context = browser.new_context(base_url=dummy_site.url, timezone_id="Europe/Stockholm")
+            context.set_default_timeout(WAIT_MS)
+            context.add_cookies(dummy_site.cookies(person) if person else [])  # type: ignore[arg-type]
+            watch = Watch(dummy_site.url)
+            context.on("page", watch.over)
+            made[person] = context.new_page(), watch
+        return made[person]
+
+    yield seat
+    for page, _ in made.values():
+        page.context.close()
+
+
+@pytest.mark.parametrize("case", cases.ALL, ids=lambda case: case.name)
+def test_a_page_is_sound(case: Case, dummy_site: Site, seats: Callable[[str], tuple[Page, Watch]]) -> None:
+    if SHOTS:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+    page, watch = seats(case.person)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    case.open(page, dummy_site)
+    faults = audit.faults(page, SHOTS, case.name)
+    complaints, watch.complaints[:] = list(watch.complaints), []
+    assert not faults + complaints, "\n".join(faults + complaints)
+    if SHOTS and case.name in SHOWN_THERE:
+        picture = page.screenshot(path=README / f"{SHOWN_THERE[case.name]}.png")
+        assert len(picture) < MOST_BYTES

@@ -1,0 +1,170 @@
+"""The shipped proxy file before the real website: limits, headers, static files, and slow clients who starve nobody."""
+
+import signal
+import socket
+import ssl
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import requests
+from flask import Flask
+
+from dashboard.core import ids
+from dashboard.models import Organization
+from tests.factories import make_key, make_org
+from tests.scenarios import front as fronts
+from tests.scenarios import processes
+from tests.scenarios.front import Front
+from tests.scenarios.processes import WEBHOOK, Stack, wait_until
+from tests.scenarios.programs import Program
+from tests.servers import Servers
+from tests.stripe_fake import signing
+
+SLOW_FROM = "127.0.0.2"  # another client than the quick one; the kernel answers for all of 127/8
+SLOW = 500
+
+
+@pytest.fixture
+def made(servers: Servers, alone: None, tmp_path: Path) -> Iterator[tuple[Stack, Front]]:
+    if not (program := fronts.nginx()):
+        pytest.skip("no nginx: install the package `nginx-light`")
+    # The port is known once the stack is made, the address people use before it starts.
+    with processes.stack(servers.environ(), tmp_path, COFFER_PROXY_HOPS="1") as stack:
+        front = Front(program, tmp_path, stack.url.removeprefix("http://"))
+        stack.environ["COFFER_BASE_URL"] = front.url
+        yield stack, front
+
+
+@pytest.fixture
+def front(made: tuple[Stack, Front]) -> Iterator[Front]:
+    """nginx and the website run."""
+    made[0].start(worker=False)
+    with fronts.running(made[1]) as running:
+        yield running
+
+
+@pytest.fixture
+def web(front: Front) -> requests.Session:
+    http = requests.Session()
+    http.trust_env = False
+    http.verify = str(front.certificate)
+    return http
+
+
+def test_nginx_accepts_the_shipped_file(made: tuple[Stack, Front]) -> None:
+    done = made[1].check()
+    assert done.returncode == 0, done.stderr
+    assert "[warn]" not in done.stderr or "http2" in done.stderr
+
+
+def test_pages_and_static_files_come_through(front: Front, web: requests.Session) -> None:
+    page = web.get(f"{front.url}/login", timeout=10)
+    assert page.status_code == 200
+    assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["Server"] == "nginx"
+    assert "Content-Encoding" not in page.headers
+    style = page.text.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    assert "?v=" in style
+    kept = web.get(front.url + style, timeout=10)
+    assert kept.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert kept.headers["Content-Encoding"] == "gzip"
+    assert kept.headers["X-Content-Type-Options"] == "nosniff"
+    assert kept.headers["Content-Type"].startswith("text/css")
+    assert web.get(front.url + style.partition("?")[0], timeout=10).headers["Cache-Control"] == "no-cache"
+    assert web.get(f"{front.url}/static/../wsgi.py", timeout=10).status_code == 404
+    moved = requests.get(f"http://localhost:{front.plain}/login?next=/x", timeout=10, allow_redirects=False)
+    assert (moved.status_code, moved.headers["Location"]) == (308, "https://localhost/login?next=/x")
+    assert [web.get(front.url + path, timeout=10).status_code for path in ("/metrics", "/readyz", "/healthz")] == [
+        404, 404, 200,
+    ]  # fmt: skip
+
+
+def test_a_client_cannot_say_who_it_is(made: tuple[Stack, Front], front: Front, web: requests.Session) -> None:
+    forged = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Host": "evil.example", "X-Request-Id": "forged-by-client"}
+    answer = web.get(f"{front.url}/o/none/", headers=forged, timeout=10, allow_redirects=False)
+    assert answer.status_code == 303
+    assert "evil" not in answer.headers["Location"]
+    said = made[0].web.said()
+    line = next(line for line in said.splitlines() if answer.headers["X-Request-Id"] in line)
+    assert '"ip":"127.0.0.1"' in line
+    assert "203.0.113.9" not in said
+    assert "forged-by-client" not in said
+
+
+def test_bodies_are_limited_where_they_come_in(
+    made: tuple[Stack, Front], front: Front, web: requests.Session, app_context: Flask
+) -> None:
+    stack, org = made[0], make_org()
+    wallet = f"{front.url}/api/v1/orgs/{org.id}/wallet"
+    assert web.post(wallet, data=b"x" * 65_000, timeout=10).status_code in (401, 415)
+    assert web.post(wallet, data=b"x" * 66_000, timeout=10).status_code == 413
+    assert "POST" not in stack.web.said().rpartition("/wallet")[2]
+    for size, status in ((300_000, 200), (1_100_000, 413)):
+        about = {"id": "cus_1", "object": "customer", "description": "x" * size}
+        event = {"id": f"evt_{size}", "object": "event", "type": "customer.updated", "created": int(time.time()),
+                 "livemode": False, "api_version": None, "data": {"object": about}}  # fmt: skip
+        body, headers = signing.signed(event, stack.webhook_secret)
+        assert web.post(front.url + WEBHOOK, data=body, headers=headers, timeout=10).status_code == status
+
+
+def test_slow_clients_starve_nobody(front: Front, web: requests.Session, app_context: Flask) -> None:
+    org = make_org(funds=1_000_000)
+    program = program_of(front, web, org)
+    quiet = times(program, 40)
+    with ExitStack() as open_ones:
+        slow = [open_ones.enter_context(connection(front)) for _ in range(SLOW)]
+        for number, one in enumerate(slow):
+            one.sendall(b"GET /login HTTP/1.1\r\nHost: loc" if number % 5 else upload(org.id))
+        busy: list[float] = []
+        for _ in range(4):
+            for one in slow:
+                one.sendall(b"x")
+            busy += times(program, 50)
+    typical, late = statistics.median(quiet), sorted(busy)[int(len(busy) * 0.99)]
+    beside = statistics.median(busy)
+    print(f"{SLOW} slow clients: {beside * 1e3:.0f} ms, p99 {late * 1e3:.0f}; without them {typical * 1e3:.0f} ms")
+    assert late < 0.5, "the 99th percentile of a charge beside slow clients"
+
+
+def test_while_coffer_is_away_the_proxy_says_so(made: tuple[Stack, Front], front: Front, web: requests.Session) -> None:
+    wait_until(lambda: len(made[0].web_workers()) == 2, "both processes")
+    time.sleep(0.5)  # gunicorn's child that is told to stop while it starts does not hear it, and is killed after 30 s
+    made[0].web.signal(signal.SIGTERM)
+    made[0].web.wait(45)
+    answer = web.get(f"{front.url}/login", timeout=10)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "does not answer for a moment" in answer.text
+    made[0].start(worker=False)
+    assert web.get(f"{front.url}/login", timeout=10).status_code == 200
+
+
+def program_of(front: Front, web: requests.Session, org: Organization) -> Program:
+    program = Program(front.url, org.id, make_key(org, "wallet:charge"))
+    program.http.verify = web.verify
+    return program
+
+
+def times(program: Program, count: int) -> list[float]:
+    found = []
+    for _ in range(count):
+        started = time.perf_counter()
+        assert program.charge(1, ids.new().hex).status_code == 201
+        found.append(time.perf_counter() - started)
+    return found
+
+
+def connection(front: Front) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=str(front.certificate))
+    plain = socket.create_connection(("127.0.0.1", front.port), timeout=10, source_address=(SLOW_FROM, 0))
+    return context.wrap_socket(plain, server_hostname="localhost")
+
+
+def upload(org_id: UUID) -> bytes:
+    """The beginning of a charge whose body never ends."""
+    head = f"POST /api/v1/orgs/{org_id}/wallet HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n"
+    return head.encode() + b"Content-Type: application/json\r\n\r\n{"
