@@ -1,0 +1,45 @@
+"""The baseline of the database itself: pgbench with the product's own statements, as the product's own role."""
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from sqlalchemy import TextClause, make_url
+
+from bench.books import ORG_ID
+from bench.servers import Database
+from dashboard.core.db import SESSION_SETTINGS
+
+NUMBER = ORG_ID.format(n="CAST(:n AS bigint)")
+KEY = "gen_random_uuid()"
+
+
+def filled(statement: TextClause, values: dict[str, str]) -> str:
+    """The statement with an SQL expression in place of each parameter, on one line for pgbench."""
+    sql = re.sub(r"(?<!:):([a-z_]+)", lambda found: values[found[1]], statement.text)
+    return " ".join(sql.split()) + ";"
+
+
+def run(database: Database, script: str, seconds: float, *, clients: int = 1) -> tuple[int, float]:
+    """How many transactions `script` completed, and how many a second. Raises RuntimeError where one failed."""
+    url = make_url(database.url)
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script)
+        file.flush()
+        done = subprocess.run(
+            [
+                str(Path(database.pg_bin) / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "1",
+                "-T", str(max(1, round(seconds))), "-f", file.name, "-h", str(url.host), "-p", str(url.port),
+                "-U", str(url.username), str(url.database),
+            ],
+            env=os.environ | {"PGPASSWORD": str(url.password), "PGOPTIONS": SESSION_SETTINGS},
+            capture_output=True,
+            text=True,
+        )  # fmt: skip
+    count = re.search(r"transactions actually processed: (\d+)", done.stdout)
+    rate = re.search(r"tps = ([\d.]+)", done.stdout)
+    if done.returncode or not count or not rate or "failed transactions: 0 " not in done.stdout:
+        raise RuntimeError(f"pgbench failed:\n{done.stdout}\n{done.stderr}")
+    return int(count[1]), float(rate[1])
