@@ -5,9 +5,11 @@ debt, and the next credit pays it first. Between two credits the balance only fa
 ends is found by halving: settling costs by the number of credits, not of rows.
 """
 
+from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +46,9 @@ class Part:
         return self.kind != "promotional", self.priority, self.expires_at or _NEVER, self.opened_seq, self.id
 
 
+_turn = attrgetter("turn")
+
+
 @dataclass(slots=True)
 class Burn:
     part: Part
@@ -67,7 +72,7 @@ class Course:
 
     def __init__(self, seq: int, balance: int, parts: Iterable[Part], reached: Reached | None = None) -> None:
         self.seq, self.balance = seq, balance
-        self.parts = sorted(parts, key=lambda part: part.turn)
+        self.parts = sorted(parts, key=_turn)
         self.burns: list[Burn] = []
         self.touched: dict[UUID, Part] = {}
         self._reached = reached
@@ -87,7 +92,8 @@ class Course:
     def open(self, credit: Credit) -> None:
         """Pass a credit. What it owes from before is paid at its own row."""
         debt = max(0, -self.balance)
-        self.parts = sorted([*self.parts, *credit.parts], key=lambda part: part.turn)
+        for part in credit.parts:
+            insort(self.parts, part, key=_turn)
         while debt > 0 and self.parts:
             paid = min(self.parts[0].remaining, debt)
             self._burn(self.parts[0], credit.seq, credit.seq, paid)

@@ -1,6 +1,6 @@
 """A slow and simple book of slices to compare with: every row is passed one by one, everything is looked at anew."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from uuid import UUID
 
 from sqlalchemy import select
@@ -15,7 +15,11 @@ Paid = dict[int, dict[UUID, int]]
 def naive(wallet: Wallet, upto: int) -> tuple[dict[UUID, int], Paid]:
     """What is left of each slice opened up to row `upto`, and who paid which row."""
     db.session.expire_all()
-    grants = {grant.id: grant for grant in db.session.scalars(select(CreditGrant).filter_by(wallet_id=wallet.id))}
+    grants = sorted(db.session.scalars(select(CreditGrant).filter_by(wallet_id=wallet.id)), key=turn)
+    order = [grant.id for grant in grants]
+    opened: dict[UUID, dict[UUID, int]] = defaultdict(dict)
+    for grant in grants:
+        opened[grant.transaction_id][grant.id] = grant.amount
     left: dict[UUID, int] = {}
     paid: Paid = defaultdict(lambda: defaultdict(int))
     debt = 0
@@ -23,11 +27,13 @@ def naive(wallet: Wallet, upto: int) -> tuple[dict[UUID, int], Paid]:
     for row in rows.all()[:upto]:
         owed, first = -row.amount, []
         if row.amount > 0:
-            left |= {grant.id: grant.amount for grant in grants.values() if grant.transaction_id == row.id}
+            left |= opened[row.id]
             owed, debt = debt, 0
         elif row.origin == "expiry":
             first = [UUID(row.key)]
-        for grant_id in first or sorted(left, key=lambda one: turn(grants[one])):
+        for grant_id in (first or order) if owed else ():
+            if grant_id not in left:
+                continue
             part = min(left[grant_id], owed)
             if part:
                 paid[row.seq][grant_id] += part
@@ -46,12 +52,18 @@ def assert_settled(wallet: Wallet) -> None:
     """The book in the database is the naive one, up to where it is settled."""
     db.session.refresh(wallet)
     left, paid = naive(wallet, wallet.settled_seq)
+    whole = Counter[UUID]()
+    for parts in paid.values():
+        whole.update(parts)
+    burns_of: dict[UUID, list[GrantBurn]] = defaultdict(list)
+    for burn in db.session.scalars(select(GrantBurn).filter_by(wallet_id=wallet.id)):
+        burns_of[burn.grant_id].append(burn)
     for grant in db.session.scalars(select(CreditGrant).filter_by(wallet_id=wallet.id)).all():
         assert grant.remaining == left.get(grant.id, grant.amount)
-        burns = db.session.scalars(select(GrantBurn).filter_by(grant_id=grant.id)).all()
+        burns = burns_of[grant.id]
         for burn in burns:
             assert burn.amount == sum(
                 paid[seq][grant.id] for seq in range(burn.seq_from, burn.seq_to + 1) if seq in paid
             )
             assert paid[burn.seq_from][grant.id] > 0 < paid[burn.seq_to][grant.id]
-        assert sum(burn.amount for burn in burns) == sum(parts.get(grant.id, 0) for parts in paid.values())
+        assert sum(burn.amount for burn in burns) == whole[grant.id]
