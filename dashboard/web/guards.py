@@ -139,7 +139,7 @@ def _groups(visit: Visit) -> tuple[Group, ...]:
         billing.append(_link("Payments", "payments.index", slug=slug))
     if visit.may(Verb.BUY):
         billing.append(_link("Buy credits", "buy.form", slug=slug))
-    if visit.org.funding == "own" and visit.may(Verb.MANAGE_OWN_CATALOG):
+    if visit.org.funding == "own" and visit.may(Verb.READ_OWN_CATALOG):
         billing.append(_link("Credit packs", "catalog.listing", slug=slug))
     groups = [Group("Billing", tuple(billing))]
     if visit.may(Verb.MANAGE_OWN_KEYS):

@@ -32,6 +32,7 @@ class Verb(StrEnum):
     GRANT = "grant"
     MANAGE_CATALOG = "manage_catalog"
     MANAGE_OWN_CATALOG = "manage_own_catalog"
+    READ_OWN_CATALOG = "read_own_catalog"
     MANAGE_KEYS = "manage_keys"
     MANAGE_OWN_KEYS = "manage_own_keys"
     PLATFORM_READ = "platform_read"
@@ -71,6 +72,7 @@ TABLE: dict[Verb, Rule] = {
     Verb.GRANT: Rule(_NOBODY, "platform:grant", operator=True),
     Verb.MANAGE_CATALOG: Rule(_NOBODY, "platform:grant", operator=True),
     Verb.MANAGE_OWN_CATALOG: Rule(_LEADS, "catalog:write"),  # of a self-funded organization
+    Verb.READ_OWN_CATALOG: Rule(_READERS, operator=True),
     Verb.MANAGE_KEYS: Rule(_LEADS, operator=True),
     Verb.MANAGE_OWN_KEYS: Rule(_ALL, operator=True),
     Verb.PLATFORM_READ: Rule(_NOBODY, "platform:read", operator=True),

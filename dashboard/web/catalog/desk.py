@@ -10,6 +10,7 @@ from dashboard.core.errors import NotFound
 from dashboard.domain.audit import Actor
 from dashboard.domain.catalog import sync
 from dashboard.domain.catalog.products import Offer, sells
+from dashboard.domain.identity import permissions
 from dashboard.domain.identity.permissions import Act, Verb
 from dashboard.models import PLATFORM_ORG_ID, ProductVersion, ProviderPrice
 from dashboard.web import guards
@@ -25,17 +26,25 @@ class Desk:
     layout: str
     whose: str
     platform: bool
+    may_change: bool
 
 
-def sit(*, write: bool = False) -> Desk:
-    """The catalog of the address, for those who may manage it. Raises NotFound where an organization has none."""
+def sit(*, change: bool = False) -> Desk:
+    """The catalog of the address, to be read or changed. Raises NotFound where an organization has none."""
     if g.catalog_slug is None:
-        caller = guards.require_platform(Verb.MANAGE_CATALOG if write else Verb.PLATFORM_READ)
-        return Desk(PLATFORM_ORG_ID, caller.actor, "layouts/admin.html", "The platform's catalog", platform=True)
-    visit = guards.enter(g.catalog_slug, Verb.MANAGE_OWN_CATALOG, act=Act.BUY if write else Act.READ)
+        caller = guards.require_platform(Verb.MANAGE_CATALOG if change else Verb.PLATFORM_READ)
+        return Desk(
+            PLATFORM_ORG_ID, caller.actor, "layouts/admin.html", "The platform's catalog", platform=True,
+            may_change=permissions.allowed(Verb.MANAGE_CATALOG, caller),
+        )  # fmt: skip
+    verb, act = (Verb.MANAGE_OWN_CATALOG, Act.BUY) if change else (Verb.READ_OWN_CATALOG, Act.READ)
+    visit = guards.enter(g.catalog_slug, verb, act=act)
     if visit.org.funding != "own":
         raise NotFound
-    return Desk(visit.org.id, visit.by, "layouts/app.html", f"The catalog of {visit.org.name}", platform=False)
+    return Desk(
+        visit.org.id, visit.by, "layouts/app.html", f"The catalog of {visit.org.name}", platform=False,
+        may_change=visit.may(Verb.MANAGE_OWN_CATALOG),
+    )  # fmt: skip
 
 
 def standings(desk: Desk, versions: list[ProductVersion]) -> dict[UUID, ProviderPrice]:

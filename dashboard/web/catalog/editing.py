@@ -21,12 +21,12 @@ from dashboard.web.catalog.form import Draft
 
 @pages.get("/new")
 def new() -> Response:
-    return _show(desks.sit(), form.read(form.FRESH), None, errors={})
+    return _show(desks.sit(change=True), form.read(form.FRESH), None, errors={})
 
 
 @pages.post("")
 def create() -> Response:
-    desk = desks.sit(write=True)
+    desk = desks.sit(change=True)
     draft, key = form.read(request.form), ids.parse(request.form.get("key", ""))
     if draft.errors or "update" in request.form or draft.terms is None:
         return _show(desk, draft, None)
@@ -44,14 +44,14 @@ def create() -> Response:
 
 @pages.get("/<uuid:product_id>/edit")
 def edit(product_id: UUID) -> Response:
-    desk = desks.sit()
+    desk = desks.sit(change=True)
     offer = _find(desk, product_id)
     return _show(desk, form.read(form.values_of(offer)), offer, errors={})
 
 
 @pages.post("/<uuid:product_id>/edit")
 def change(product_id: UUID) -> Response:
-    desk = desks.sit(write=True)
+    desk = desks.sit(change=True)
     draft, offer = form.read(request.form), _find(desk, product_id)
     if draft.errors or "update" in request.form or draft.terms is None:
         return _show(desk, draft, offer, revision=_revision())
@@ -67,7 +67,7 @@ def change(product_id: UUID) -> Response:
 @pages.get("/preview")
 def preview() -> Response:
     """What the form at hand would make of the pack: asked by the form while one types."""
-    desk, product_id = desks.sit(), ids.parse(request.args.get("of", ""))
+    desk, product_id = desks.sit(change=True), ids.parse(request.args.get("of", ""))
     offer = products.find(desk.catalog_id, product_id) if product_id else None
     return render.render("catalog/_preview.html", **_preview(form.read(request.args), offer))
 

@@ -55,7 +55,7 @@ def show(product_id: UUID) -> Response:
 @pages.post("/<uuid:product_id>/<any(archive, restore):act>")
 def switch(product_id: UUID, act: str) -> Response:
     """Off sale and back again: what was sold is not touched, so it happens at once."""
-    desk = desks.sit(write=True)
+    desk = desks.sit(change=True)
     try:
         with transaction(org=desk.catalog_id):
             offer = products.change(desk.catalog_id, product_id, active=act == "restore", by=desk.by)
@@ -68,7 +68,7 @@ def switch(product_id: UUID, act: str) -> Response:
 
 @pages.post("/<uuid:product_id>/move")
 def move(product_id: UUID) -> Response:
-    desk = desks.sit(write=True)
+    desk = desks.sit(change=True)
     with transaction(org=desk.catalog_id):
         products.move(desk.catalog_id, product_id, up=request.form.get("to") == "up", by=desk.by)
     return render.redirect(url_for(".listing"))
@@ -77,7 +77,7 @@ def move(product_id: UUID) -> Response:
 @pages.post("/<uuid:product_id>/price")
 def price(product_id: UUID) -> Response:
     """Has the worker look at the provider's price again; asked to, it makes ours valid there."""
-    desk = desks.sit(write=True)
+    desk = desks.sit(change=True)
     anew = request.form.get("anew") == "1"
     offer = products.find(desk.catalog_id, product_id)
     if not desks.synced(desk):

@@ -37,6 +37,7 @@ PEOPLE: dict[Verb, str] = {
     Verb.GRANT: "operator",
     Verb.MANAGE_CATALOG: "operator",
     Verb.MANAGE_OWN_CATALOG: "owner admin",
+    Verb.READ_OWN_CATALOG: "owner admin viewer operator",
     Verb.MANAGE_KEYS: "owner admin operator",
     Verb.MANAGE_OWN_KEYS: "owner admin member viewer operator",
     Verb.PLATFORM_READ: "operator",

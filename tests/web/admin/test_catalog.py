@@ -261,6 +261,21 @@ def test_who_may_not_manage_the_own_catalog_is_refused(app: Flask, team: Team, p
     assert offer_of(app, own, team.org_id).product.active
 
 
+@pytest.mark.parametrize("name", ["viewer", "manager"])
+def test_who_may_only_read_the_own_catalog_finds_nothing_to_press(app: Flask, team: Team, name: str) -> None:
+    here, reader = make_own(app, team), getattr(team, name)
+    with app.app_context(), transaction(org=team.org_id):
+        own = products.create(team.org_id, name="Own", price_minor=100, grant_micros=1, by=SYSTEM).product.id
+    for path in ("", f"/{own}"):
+        page = reader.get(here + path)
+        assert (page.status_code, "Own" in page.text) == (200, True)
+        assert f'action="{here}' not in page.text
+        assert f"{here}/new" not in page.text
+        assert "/edit" not in page.text
+    assert reader.get(f"{here}/{own}/edit").status_code == 403
+    assert team.owner.get(f"{here}/{own}").text.count("/edit") == 1
+
+
 def test_catalogs_do_not_see_each_other(app: Flask, team: Team, pack: UUID) -> None:
     here = make_own(app, team)
     for path in ("", "/edit"):
