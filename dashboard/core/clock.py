@@ -26,3 +26,9 @@ def at(moment: datetime) -> Iterator[None]:
         yield
     finally:
         _moved.reset(token)
+
+
+def in_words(moment: datetime) -> str:
+    """For mails and files, whose reader's zone is not known: `20 November 2026, 09:40 UTC`."""
+    at = moment.astimezone(UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"

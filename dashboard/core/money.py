@@ -44,6 +44,28 @@ def from_minor(minor: int) -> Micros:
     return Micros(minor * MICROS_PER_CENT)
 
 
+# As Stripe counts them; every other currency that it takes has two.
+_WHOLE = frozenset(
+    {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"}
+)
+_IN_THOUSANDTHS = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
+
+
+def plain_minor(minor: int, currency: str) -> str:
+    """A provider's amount as a plain number of its currency: `20.00`, for yen `2000`."""
+    code = currency.lower()
+    places = 0 if code in _WHOLE else 3 if code in _IN_THOUSANDTHS else 2
+    whole, part = divmod(abs(minor), 10**places)
+    return f"{'-' if minor < 0 else ''}{whole}" + (f".{part:0{places}d}" if places else "")
+
+
+def of_currency(minor: int, currency: str) -> str:
+    """A provider's amount in words: `$20.00`, in any currency but ours with its code, `20.00 EUR`."""
+    if currency.lower() == "usd":
+        return money(from_minor(minor))
+    return f"{plain_minor(minor, currency).replace('-', MINUS)} {currency.upper()}"
+
+
 def money(micros: int) -> str:
     """For balances, totals and axes: whole cents, floored, so that it never promises more than there is.
 

@@ -151,6 +151,7 @@ class Payment(OrgOwned, Base):
     total_minor: Mapped[int | None] = mapped_column(BigInteger)
     discount_minor: Mapped[int | None] = mapped_column(BigInteger)
     tax_minor: Mapped[int | None] = mapped_column(BigInteger)
+    paid_currency: Mapped[str | None]
     problem: Mapped[str | None]
     decline_code: Mapped[str | None]
     transaction_id: Mapped[UUID | None]

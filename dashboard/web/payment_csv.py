@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC
 
 from dashboard.core import clock
+from dashboard.core.money import plain_minor
 from dashboard.domain.funds.transactions import names_of
 from dashboard.domain.payments import story
 from dashboard.domain.payments.listing import Filters
@@ -11,9 +12,9 @@ from dashboard.models import Organization, Payment
 from dashboard.web.csv_lines import line, moment, number, text
 
 COLUMNS = (
-    "id", "time_utc", "state", "product", "quantity", "by", "amount", "paid", "discount", "tax", "currency", "credits",
-    "paid_at_utc", "credited_at_utc", "transaction_id", "provider", "session_id", "payment_intent_id", "invoice_id",
-    "decline_code", "problem",
+    "id", "time_utc", "state", "product", "quantity", "by", "amount", "currency", "paid", "discount", "tax",
+    "paid_currency", "credits", "paid_at_utc", "credited_at_utc", "transaction_id", "provider", "session_id",
+    "payment_intent_id", "invoice_id", "decline_code", "problem",
 )  # fmt: skip
 AT_ONCE = 200
 
@@ -50,8 +51,10 @@ def _values(row: Payment, by: str) -> tuple[str, ...]:
         text(row.name),
         str(row.quantity),
         text(by),
-        *(_minor(row, minor) for minor in (row.amount_minor, row.total_minor, row.discount_minor, row.tax_minor)),
+        plain_minor(row.amount_minor, row.currency),
         row.currency.upper(),
+        *(_paid(row, minor) for minor in (row.total_minor, row.discount_minor, row.tax_minor)),
+        (row.paid_currency or "").upper(),
         number(row.grant_micros + row.bonus_micros),
         moment(row.paid_at),
         moment(row.credited_at),
@@ -64,8 +67,5 @@ def _values(row: Payment, by: str) -> tuple[str, ...]:
     )
 
 
-def _minor(row: Payment, minor: int | None) -> str:
-    """Dollars and cents; in any other currency the provider's integer as it is."""
-    if minor is None:
-        return ""
-    return f"{minor // 100}.{minor % 100:02d}" if row.currency == "usd" else str(minor)
+def _paid(row: Payment, minor: int | None) -> str:
+    return "" if minor is None else plain_minor(minor, row.paid_currency or row.currency)

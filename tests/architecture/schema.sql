@@ -347,6 +347,7 @@ CREATE TABLE public.payments (
     checks integer NOT NULL,
     promotion_id text,
     expires_days integer,
+    paid_currency text,
     CONSTRAINT ck_payments_amount CHECK ((((quantity >= 1) AND (quantity <= 100)) AND (amount_minor = (unit_price_minor * quantity)))),
     CONSTRAINT ck_payments_credited CHECK (((state = 'credited'::text) = (transaction_id IS NOT NULL))),
     CONSTRAINT ck_payments_state CHECK ((state = ANY (ARRAY['created'::text, 'unknown'::text, 'pending'::text, 'paid'::text, 'credited'::text, 'failed'::text, 'expired'::text, 'review'::text])))

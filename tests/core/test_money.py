@@ -11,12 +11,25 @@ from dashboard.core.money import (
     exact,
     from_minor,
     money,
+    of_currency,
     parse_credits,
+    plain_minor,
     signed,
 )
 from tests.amounts import BAD_AMOUNTS
 
 amounts = st.integers(-(2**63), 2**63 - 1)
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "shown", "plain"),
+    [
+        (2_000, "usd", "$20.00", "20.00"), (2_005, "eur", "20.05 EUR", "20.05"), (2_000, "jpy", "2000 JPY", "2000"),
+        (1_234, "kwd", "1.234 KWD", "1.234"), (-5, "gbp", f"{MINUS}0.05 GBP", "-0.05"), (0, "chf", "0.00 CHF", "0.00"),
+    ],
+)  # fmt: skip
+def test_a_providers_amount_is_shown_in_its_currency(minor: int, currency: str, shown: str, plain: str) -> None:
+    assert (of_currency(minor, currency), plain_minor(minor, currency)) == (shown, plain)
 
 
 def micros_in(shown: str) -> int:

@@ -142,7 +142,7 @@ def _require_same(payment: Payment, session: CheckoutSession) -> None:
 def _take(payment: Payment, wallet: Wallet, session: CheckoutSession) -> None:
     """The money is there: credit it, or hold it for review where it is not what was sold."""
     payment.paid_at = clock.now()
-    payment.total_minor = session.amount_total
+    payment.total_minor, payment.paid_currency = session.amount_total, session.currency
     payment.discount_minor, payment.tax_minor = session.amount_discount, session.amount_tax
     if (session.amount_subtotal, session.currency) != (payment.amount_minor, payment.currency):
         payment.state = "review"

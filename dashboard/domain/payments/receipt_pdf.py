@@ -52,9 +52,9 @@ def draw(said: dict[str, Any], *, fonts: Path = FONTS) -> bytes:
     below = sheet.table(said, below + 9)
     bonus = f", {said['bonus']} of it bonus" if said["bonus"] else ""
     below = sheet.box(f"{said['credits']} of credits added{bonus}", below + 8)
-    sheet.foot(
-        "Amounts are in US dollars; 1 credit is 1 dollar. Name the payment's id when you have a question about it."
-    )
+    if said.get("note"):
+        sheet.write(said["note"], LEFT, below + 5, size=10.5, colour=MUTED, width=RIGHT - LEFT)
+    sheet.foot("1 credit is 1 US dollar. Name the payment's id when you have a question about it.")
     return bytes(sheet.pdf.output())
 
 

@@ -1,22 +1,23 @@
 """Receipts: what a payment was for and what was paid, as one set of words for the mail, its file and the page."""
 
 import logging
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 
 from dashboard.config import settings
+from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.core.mail import Attachment, one_line
-from dashboard.core.money import from_minor, money
+from dashboard.core.money import from_minor, money, of_currency
 from dashboard.domain.messages import outbox
 from dashboard.models import Organization, OutboxEmail, Payment, Transaction, User
 
 EVENT = "receipt"
 PERSONS = ("user", "manager")
+ACCEPTED = "What was paid differs from the price; it was reviewed and accepted, and the whole pack was credited."
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +46,21 @@ def mailed(payment: Payment) -> OutboxEmail | None:
 
 
 def exists(payment: Payment) -> bool:
-    """Whether there is a receipt: for what was credited as it was sold, not for what a review accepted."""
-    if payment.state != "credited" or payment.total_minor is None:
-        return False
-    reason = select(Transaction.reason).filter_by(org_id=payment.org_id, id=payment.transaction_id)
-    return db.session.scalar(reason) is None
+    """Whether there is a receipt: for what was paid and credited, as it was sold or as a review accepted it."""
+    return payment.state == "credited" and payment.paid_currency is not None
 
 
 def facts(payment: Payment) -> dict[str, Any]:
     """What a receipt says, as texts of one line each; empty where there is nothing to say.
 
-    Money is in US dollars, times are UTC. Raises NotFound where there is none.
+    Prices and credits are in US dollars, what was paid is in its own currency, times are UTC. Raises NotFound where
+    there is none.
     """
     org = db.session.get(Organization, payment.org_id)
-    if org is None or not exists(payment) or payment.credited_at is None or payment.total_minor is None:
+    currency, total = payment.paid_currency, payment.total_minor
+    if org is None or not exists(payment) or payment.credited_at is None or currency is None or total is None:
         raise NotFound("There is no receipt for this payment.")
+    reason = select(Transaction.reason).filter_by(org_id=payment.org_id, id=payment.transaction_id)
     payer = _payer(payment)
     base = settings().base_url
     return {
@@ -71,13 +72,14 @@ def facts(payment: Payment) -> dict[str, Any]:
         "quantity": payment.quantity,
         "unit_price": money(from_minor(payment.unit_price_minor)),
         "price": money(from_minor(payment.amount_minor)),
-        "discount": _sum(payment.discount_minor),
+        "discount": _sum(payment.discount_minor, currency),
         "promotion_code": one_line(payment.promotion_code or ""),
-        "tax": _sum(payment.tax_minor),
-        "paid": money(from_minor(payment.total_minor)),
+        "tax": _sum(payment.tax_minor, currency),
+        "paid": of_currency(total, currency),
+        "note": ACCEPTED if db.session.scalar(reason) else "",
         "credits": money(payment.grant_micros + payment.bonus_micros),
         "bonus": money(payment.bonus_micros) if payment.bonus_micros else "",
-        "paid_at": _moment(payment.paid_at or payment.credited_at),
+        "paid_at": clock.in_words(payment.paid_at or payment.credited_at),
         "test": payment.mode == "test",
         "link": f"{base}/o/{org.slug}/transactions/{payment.transaction_id}" if base else "",
     }
@@ -105,10 +107,5 @@ def _payer(payment: Payment) -> User | None:
     return db.session.scalar(select(User).filter_by(id=payment.actor_id))
 
 
-def _sum(minor: int | None) -> str:
-    return money(from_minor(minor)) if minor else ""
-
-
-def _moment(moment: datetime) -> str:
-    at = moment.astimezone(UTC)
-    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+def _sum(minor: int | None, currency: str) -> str:
+    return of_currency(minor, currency) if minor else ""

@@ -6,7 +6,7 @@ from dashboard.core import clock
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.payments import fulfil
+from dashboard.domain.payments import fulfil, receipts
 from dashboard.models import Payment
 
 REASON_LIMIT = 500
@@ -19,8 +19,8 @@ class NotInReview(Conflict):
 def accept(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
     """Credit exactly what our row grants, whatever the provider took. False when it was credited before: no change.
 
-    Needs the organization's transaction; its trail holds the act. Locks the wallet, then the payment. Raises Invalid,
-    NotFound, NotInReview.
+    Needs the organization's transaction; its trail holds the act, and the payer is mailed the receipt. Locks the
+    wallet, then the payment. Raises Invalid, NotFound, NotInReview.
     """
     reason = checked(reason)
     wallet, payment = fulfil.locked(org_id, payment_id)
@@ -29,6 +29,7 @@ def accept(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
     require_open(payment)
     problem = payment.problem
     fulfil.credit(payment, wallet, by=by, reason=reason)
+    receipts.owe(payment)
     _record(payment, "accepted", problem, reason, by)
     return True
 

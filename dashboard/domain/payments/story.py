@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from dashboard.core.db import db
-from dashboard.core.money import from_minor, money
+from dashboard.core.money import money, of_currency
 from dashboard.domain.funds.transactions import names_of
 from dashboard.domain.payments import declines
 from dashboard.models import AuditEntry, Payment
@@ -100,12 +100,8 @@ def sold(payment: Payment) -> str:
 
 
 def amount(minor: int | None, currency: str | None) -> str:
-    """A provider's amount; in any currency but ours its integer and its code."""
-    if minor is None:
-        return "not told"
-    if currency == "usd":
-        return money(from_minor(minor))
-    return f"{minor} {(currency or 'of an unknown currency').upper()} (minor units)"
+    """A provider's amount, or that it was not told."""
+    return "not told" if minor is None or not currency else of_currency(minor, currency)
 
 
 def provider_name(payment: Payment) -> str:
@@ -130,11 +126,11 @@ def _row(payment: Payment, payer: str) -> Iterator[Step]:
 def _paid(payment: Payment) -> str:
     if payment.total_minor is None:
         return f"Through {provider_name(payment)}"
-    parts = [f"{amount(payment.total_minor, payment.currency)} through {provider_name(payment)}"]
+    parts = [f"{amount(payment.total_minor, payment.paid_currency)} through {provider_name(payment)}"]
     if payment.discount_minor:
-        parts.append(f"{amount(payment.discount_minor, payment.currency)} off")
+        parts.append(f"{amount(payment.discount_minor, payment.paid_currency)} off")
     if payment.tax_minor:
-        parts.append(f"{amount(payment.tax_minor, payment.currency)} of it tax")
+        parts.append(f"{amount(payment.tax_minor, payment.paid_currency)} of it tax")
     return ", ".join(parts)
 
 
@@ -189,4 +185,4 @@ def _taken(payment: Payment, entries: list[AuditEntry]) -> Taken | None:
         if entry.action in ("payment.review", "payment.credited") and "subtotal_minor" in facts:
             names = ("subtotal_minor", "total_minor", "discount_minor", "tax_minor", "currency")
             return Taken(**{name: facts.get(name) for name in names})
-    return Taken(None, payment.total_minor, payment.discount_minor, payment.tax_minor, None)
+    return Taken(None, payment.total_minor, payment.discount_minor, payment.tax_minor, payment.paid_currency)

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request, url_for
 from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.errors import Invalid
+from dashboard.core.money import of_currency
 from dashboard.domain.funds import costs, forecast, transactions
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import organizations, people
@@ -76,7 +77,7 @@ def show(org_id: UUID) -> Response:
         badges=words.org_badges(
             org, wallet, keys=len([key for key in keys if not key.revoked_at]), low_micros=guards.LOW_BALANCE_MICROS
         ),
-        tones=words.PAYMENT_TONES, amount_of=words.amount_of, **_chart(wallet), **_recent(org, wallet),
+        tones=words.PAYMENT_TONES, amount_of=of_currency, **_chart(wallet), **_recent(org, wallet),
     )  # fmt: skip
 
 

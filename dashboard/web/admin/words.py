@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from dashboard.core.money import from_minor, money, signed
+from dashboard.core.money import money, signed
 from dashboard.domain.funds.forecast import Forecast
 from dashboard.models import AuditEntry, Organization, Wallet
 from dashboard.web.formats import day
@@ -107,10 +107,3 @@ def lasted(span: timedelta | None) -> str:
     if seconds < 120:
         return f"{seconds} s"
     return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
-
-
-def amount_of(minor: int, currency: str) -> str:
-    """A provider's amount. Currencies other than ours are rare, and shown in their code."""
-    if currency == "usd":
-        return money(from_minor(minor))
-    return f"{minor} {currency.upper()} (minor units)"

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dashboard.core import clock, ids, queue
 from dashboard.core.db import db
 from dashboard.core.errors import NotFound
-from dashboard.core.money import from_minor
+from dashboard.core.money import from_minor, of_currency
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.payments import receipts
 from dashboard.models import Payment
@@ -43,6 +43,7 @@ def returned(slug: str) -> Response:
         visit=visit,
         payment=payment,
         paid_micros=from_minor(payment.amount_minor) if payment else 0,
+        amount_of=of_currency,
         state=state,
         **_receipt(payment),
         cancelled="cancelled" in request.args,

@@ -13,7 +13,7 @@ from dashboard.core.db import db, transaction
 from dashboard.core.errors import NotFound
 from dashboard.core.money import from_minor, money
 from dashboard.domain.audit import Actor
-from dashboard.domain.payments import checkout, fulfil, receipt_pdf, receipts
+from dashboard.domain.payments import checkout, fulfil, receipt_pdf, receipts, review
 from dashboard.models import OutboxEmail, Payment, User
 from tests.domain.messages.test_outbox import FACTS
 from tests.domain.payments.shop import Shop
@@ -146,6 +146,23 @@ def test_what_was_not_credited_has_no_receipt(shop: Shop, ada: User) -> None:
     assert held.state == "review"
     assert not receipts.exists(held)
     assert db.session.query(OutboxEmail).count() == 0
+
+
+def test_what_a_review_accepted_says_what_was_paid_in_its_currency(shop: Shop, ada: User) -> None:
+    held = credited(shop, person(ada), amount_subtotal=4_650, amount_total=4_150, currency="eur",
+                    total_details={"amount_discount": 500, "amount_tax": 0, "amount_shipping": 0})  # fmt: skip
+    with transaction(org=shop.org.id):
+        review.accept(shop.org.id, held.id, reason="Charged in euros by mistake", by=Actor("manager", UUID(int=7)))
+    said = receipts.facts(shop.payment(held.id))
+    assert (said["price"], said["discount"], said["paid"], said["credits"]) == (
+        "$50.00", "5.00 EUR", "41.50 EUR", "$52.00",
+    )  # fmt: skip
+    assert db.session.query(OutboxEmail).one().context == said
+    assert "Charged in euros" not in str(said)
+    letter = mail.render("receipt", said)
+    for told in (letter.text, letter.html, " ".join(words_of(receipts.pdf(said).content).split())):
+        assert "it was reviewed and accepted" in told
+        assert "41.50 EUR" in told
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
