@@ -1,16 +1,22 @@
-"""`/admin/system`: how the installation is, so that support can read it out. No secrets, and nothing to press."""
+"""`/admin/system`: how the installation is, so that support can read it out. No secrets; a test mail may be sent."""
 
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, url_for
+from flask_login import current_user
 
 from dashboard.config import settings
-from dashboard.core import clock
+from dashboard.config.urls import base_url
+from dashboard.core import clock, ids, mail
+from dashboard.core.db import transaction
+from dashboard.domain import audit
 from dashboard.domain.funds import seals
 from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.messages import outbox
 from dashboard.domain.platform import system
 from dashboard.domain.platform.system import System
+from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import guards, render
 from dashboard.web.admin import words
 from dashboard.web.sessions import poll
@@ -36,6 +42,26 @@ def live() -> Response:
     """Everything but the page's frame, twice a minute."""
     guards.require_platform(Verb.PLATFORM_READ)
     return render.render("admin/system/_state.html", **_seen())
+
+
+@pages.post("/test-mail")
+def test_mail() -> Response:
+    """A mail to whoever asks: the only proof that mail works."""
+    by = guards.require_platform(Verb.PLATFORM_READ).actor
+    with transaction(org=PLATFORM_ORG_ID):
+        outbox.send(
+            PLATFORM_ORG_ID, key=f"test:{ids.new()}", event="test", to=current_user.email,
+            context={
+                "asked_by": mail.one_line(current_user.name), "asked_at": clock.in_words(clock.now()),
+                "link": f"{base_url()}{url_for('.show')}",
+            },
+        )  # fmt: skip
+        audit.record(PLATFORM_ORG_ID, by=by, action="email.tested", object_kind="user", object_id=current_user.id)
+    if settings().smtp.url:
+        render.toast_next(f"A test mail goes to {current_user.email}.")
+    else:
+        render.toast_next("No mail server is set: the test mail waits for one.", bad=True)
+    return render.redirect(url_for(".show"))
 
 
 def _seen() -> dict[str, Any]:

@@ -10,10 +10,11 @@ from rq.serializers import JSONSerializer
 
 from dashboard.config import settings
 from dashboard.core import clock, ids, queue
-from dashboard.core.db import transaction
+from dashboard.core import mail as mails
+from dashboard.core.db import db, transaction
 from dashboard.domain.platform import system
 from dashboard.jobs.tick import tick
-from dashboard.models import PLATFORM_ORG_ID, OutboxEmail
+from dashboard.models import PLATFORM_ORG_ID, OutboxEmail, User
 from tests.factories import grant, make_org, wallet_of
 from tests.servers import ROOT
 from tests.web.admin.test_webhooks import store
@@ -127,3 +128,16 @@ def test_other_migrations_than_the_codes_are_told(app: Flask, team: Team, server
 
 def test_the_version_is_that_of_the_project() -> None:
     assert f'version = "{system.VERSION}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_a_test_mail_goes_to_whoever_asks(app: Flask, team: Team) -> None:
+    team.manager.post("/admin/system/test-mail")
+    assert "the test mail waits" in shown(team)
+    with app.app_context():
+        row = db.session.query(OutboxEmail).one()
+        (manager,) = db.session.query(User.email).filter_by(platform_role="platform_manager").one()
+        letter = mails.render(row.event, row.context)
+    assert (row.org_id, row.to_address, row.state) == (PLATFORM_ORG_ID, manager, "waiting")
+    assert letter.subject == "Test mail from Coffer"
+    assert "/admin/system" in letter.text
+    assert "/admin/system" in letter.html
