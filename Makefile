@@ -3,6 +3,8 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+# Many processes start in a run; without their byte code each would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint format bench soak lock clean
 
@@ -71,7 +73,7 @@ fi; \
 if uv --version >/dev/null 2>&1; then UV=uv; \
 else [ -x $(BIN)/uv ] || $(BIN)/python -m pip install -q --disable-pip-version-check uv || true; UV=$(BIN)/uv; fi; \
 echo "Installing $(1)"; \
-$$UV pip sync -q --python $(BIN)/python --require-hashes $(1) || { \
+$$UV pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes $(1) || { \
 	echo "uv could not; trying pip, which takes longer"; \
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1); }
 endef
