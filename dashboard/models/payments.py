@@ -218,6 +218,21 @@ class InboxEvent(OrgOwned, Base):
         # In the order in which events are claimed: however much is waiting, the next one is the first of it.
         Index("ix_inbox_events_due", "org_id", "id", postgresql_where=text("state IN ('received', 'failed')")),
         Index("ix_inbox_events_parked", "org_id", "id", postgresql_where=text("state = 'parked'")),
+        Index("ix_inbox_events_org_id_state_id", "org_id", "state", "id"),
+        Index(
+            "ix_inbox_events_of_org",
+            "org_id",
+            text("(effects ->> 'org_id')"),
+            "id",
+            postgresql_where=text("(effects ->> 'org_id') IS NOT NULL"),
+        ),
+        Index(
+            "ix_inbox_events_repeated",
+            "org_id",
+            "id",
+            postgresql_include=["deliveries"],
+            postgresql_where=text("deliveries > 1"),
+        ),
         CheckConstraint(f"state IN {INBOX_STATES}", name="state"),
     )
 

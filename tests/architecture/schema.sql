@@ -849,10 +849,31 @@ CREATE INDEX ix_inbox_events_due ON public.inbox_events USING btree (org_id, id)
 
 
 --
+-- Name: ix_inbox_events_of_org; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_inbox_events_of_org ON public.inbox_events USING btree (org_id, ((effects ->> 'org_id'::text)), id) WHERE ((effects ->> 'org_id'::text) IS NOT NULL);
+
+
+--
+-- Name: ix_inbox_events_org_id_state_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_inbox_events_org_id_state_id ON public.inbox_events USING btree (org_id, state, id);
+
+
+--
 -- Name: ix_inbox_events_parked; Type: INDEX; Schema: public; Owner: -
 --
 
 CREATE INDEX ix_inbox_events_parked ON public.inbox_events USING btree (org_id, id) WHERE (state = 'parked'::text);
+
+
+--
+-- Name: ix_inbox_events_repeated; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_inbox_events_repeated ON public.inbox_events USING btree (org_id, id) INCLUDE (deliveries) WHERE (deliveries > 1);
 
 
 --

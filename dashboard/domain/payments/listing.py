@@ -3,32 +3,22 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
-from dashboard.core import cursors, ids
+from dashboard.core import cursors, ids, keysets
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.funds.transactions import Filters as Days
 from dashboard.models import PAYMENT_STATES, Organization, Payment
 
 PAGE_ROWS = 50
-WINDOW = 20_000
-"""How many of the newest payments a search for words reads: names have no index."""
-
 LONGEST_SEARCH, MOST_WORDS = 200, 6
 OPEN = ("created", "unknown", "pending", "paid")
 """What settles by itself."""
 
 _PROVIDER_ID = re.compile(r"(dummy_)?(cs|pi|in)_[A-Za-z0-9_-]+", re.ASCII)
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(9999, 12, 1, tzinfo=UTC)
-_LOWEST = UUID(int=0)
-MARGIN = timedelta(minutes=1)
-"""How far a payment's time may be from the time in its id, at the very most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +103,11 @@ def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.q:
         found.append(_searched(filters))
     since, until = filters.days.since, filters.days.until
+    found += keysets.made_between(Payment.id, since, until)
     if since:
-        found.append(Payment.id >= ids.lowest(max(since, _EARLIEST)))
+        found.append(Payment.created_at >= since)
     if until:
-        found += [Payment.created_at < until, Payment.id < ids.lowest(min(until, _LATEST) + MARGIN)]
+        found.append(Payment.created_at < until)
     return found
 
 
@@ -126,9 +117,6 @@ def _searched(filters: Filters) -> ColumnElement[bool]:
         return or_(Payment.id == own, Payment.transaction_id == own)
     if _PROVIDER_ID.fullmatch(text):
         return or_(Payment.session_id == text, Payment.intent_id == text, Payment.invoice_id == text)
-    words: list[Any] = [Payment.name.icontains(word, autoescape=True) for word in text.split()[:MOST_WORDS]]
-    inside = select(Payment.id).order_by(Payment.id.desc()).offset(WINDOW).limit(1)
-    if filters.org_id:
-        inside = inside.where(Payment.org_id == filters.org_id)
-    edge = func.coalesce(inside.scalar_subquery(), _LOWEST)  # no OR: it would not be a range of the index
-    return and_(Payment.id > edge, *words)
+    words = [Payment.name.icontains(word, autoescape=True) for word in text.split()[:MOST_WORDS]]
+    whose = [Payment.org_id == filters.org_id] if filters.org_id else []
+    return and_(keysets.newest(Payment.id, *whose), *words)

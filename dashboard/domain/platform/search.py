@@ -9,7 +9,9 @@ from sqlalchemy.sql.selectable import Subquery
 
 from dashboard.core import ids
 from dashboard.core.errors import Invalid
+from dashboard.domain.identity.organizations import MODES
 from dashboard.models import (
+    PLATFORM_ORG_ID,
     ApiKey,
     Customer,
     InboxEvent,
@@ -91,7 +93,7 @@ def _owners_of_id(found: UUID) -> Select[tuple[UUID]]:
     hits = [_has(model, found) for model in (Transaction, Payment, Wallet, ApiKey)]
     member = select(Membership.org_id).where(Membership.user_id == found, Membership.removed_at.is_(None))
     owner = select(Organization.id).where(or_(*(hit.is_not(None) for hit in hits)))
-    event = select(_payer()).where(InboxEvent.id == found)
+    event = select(_payer()).where(InboxEvent.org_id == PLATFORM_ORG_ID, InboxEvent.id == found)
     return select(owner.union(member, event).subquery().c[0])
 
 
@@ -108,7 +110,9 @@ def _owners_of_provider_id(text: str) -> Select[tuple[UUID]]:
     payments = select(Payment.org_id).where(
         or_(Payment.session_id == text, Payment.intent_id == text, Payment.invoice_id == text)
     )
-    events = select(_payer()).where(InboxEvent.event_id == text)
+    events = select(_payer()).where(
+        InboxEvent.org_id == PLATFORM_ORG_ID, InboxEvent.mode.in_(MODES), InboxEvent.event_id == text
+    )
     found: Subquery = customers.union(payments, events).subquery()
     return select(found.c[0])
 

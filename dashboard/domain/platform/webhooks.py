@@ -4,22 +4,32 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, literal_column, select, text, tuple_
 
-from dashboard.core import clock, cursors, ids
+from dashboard.core import clock, cursors, ids, keysets
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.funds.transactions import Filters as Days
+from dashboard.domain.identity.organizations import MODES
 from dashboard.domain.platform import search
 from dashboard.models import INBOX_STATES, PLATFORM_ORG_ID, InboxEvent, InboxTry, Organization, Transaction
 
 PAGE_ROWS = 50
 COUNTED = timedelta(days=30)
+MOST_COUNTED = 10_000
 LONGEST_PAYLOAD = 60_000
+
+_COUNTS = text("""SELECT s.state, (SELECT count(*) FROM (
+  SELECT FROM inbox_events AS e WHERE e.org_id = :org AND e.state = s.state AND e.id >= :since LIMIT :most) AS few)
+FROM unnest(CAST(:states AS text[])) AS s(state)""")
+
+_REPEATED = text("""SELECT CAST(coalesce(sum(deliveries - 1), 0) AS bigint) FROM (
+  SELECT deliveries FROM inbox_events
+  WHERE org_id = :org AND deliveries > 1 AND id >= :since ORDER BY id DESC LIMIT :most) AS few""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +84,18 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Events by state of the last 30 days, and how many deliveries were of an event that was there already."""
+    """Events by state of the last 30 days, and how many deliveries were of an event that was there already.
+
+    Each state is counted up to `MOST_COUNTED` events and one more, repeated deliveries over as many of the newest."""
 
     by_state: dict[str, int]
     duplicates: int
 
 
 def counts() -> Counts:
-    query = select(InboxEvent.state, func.count(), func.sum(InboxEvent.deliveries - 1)).where(
-        InboxEvent.org_id == PLATFORM_ORG_ID, InboxEvent.id >= ids.lowest(clock.now() - COUNTED)
-    )
-    rows = db.session.execute(query.group_by(InboxEvent.state)).all()
-    by_state = dict.fromkeys(INBOX_STATES, 0) | {state: int(many) for state, many, _ in rows}
-    return Counts(by_state, sum(int(again) for _, _, again in rows))
+    values = {"org": PLATFORM_ORG_ID, "since": ids.lowest(clock.now() - COUNTED), "most": MOST_COUNTED + 1}
+    found = db.session.execute(_COUNTS, values | {"states": list(INBOX_STATES)})
+    return Counts(dict(found.all()), db.session.execute(_REPEATED, values).scalar_one())
 
 
 def page(filters: Filters, *, cursor: str | None = None) -> Page:
@@ -189,15 +198,18 @@ def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.state:
         found.append(InboxEvent.state == filters.state)
     if filters.type:
+        found.append(keysets.newest(InboxEvent.id, InboxEvent.org_id == PLATFORM_ORG_ID))
         found.append(InboxEvent.type.icontains(filters.type, autoescape=True))
     if filters.event:
         own = ids.parse(filters.event)
-        found.append(InboxEvent.id == own if own else InboxEvent.event_id == filters.event)
+        theirs = and_(InboxEvent.mode.in_(MODES), InboxEvent.event_id == filters.event)
+        found.append(InboxEvent.id == own if own else theirs)
     if filters.org:
-        found.append(InboxEvent.effects["org_id"].astext == str(filters.org))
+        found.append(literal_column("(effects ->> 'org_id')") == str(filters.org))
     since, until = filters.days.since, filters.days.until
+    found += keysets.made_between(InboxEvent.id, since, until)
     if since:
-        found.append(InboxEvent.id >= ids.lowest(max(since, datetime(1970, 1, 1, tzinfo=since.tzinfo))))
+        found.append(InboxEvent.created_at >= since)
     if until:
         found.append(InboxEvent.created_at < until)
     return found

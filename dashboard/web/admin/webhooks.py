@@ -42,7 +42,8 @@ def listing() -> Response:
         "admin/webhooks/listing.html", fragment="admin/webhooks/_list.html", status=422 if error else 200,
         rows=found.rows, typed=typed,
         error=error, older=older, newest=newest, states=STATES, tones=words.EVENT_TONES, lasted=words.lasted,
-        endpoint=_endpoint(), counts=None if render.is_htmx() else webhooks.counts(),
+        endpoint=_endpoint(), most=webhooks.MOST_COUNTED,
+        counts=None if render.is_htmx() else webhooks.counts(),
         refused=0 if render.is_htmx() else refusals.last_day(),
     )  # fmt: skip
 

@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from dashboard import providers
-from dashboard.core.db import db
+from dashboard.core.db import db, transaction
 from dashboard.domain.payments import inbox
 from dashboard.domain.platform import webhooks
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, InboxEvent
@@ -19,6 +19,10 @@ from tests.domain.payments.shop import Shop
 from tests.web.people import Team, make_team
 
 COMPLETED = "checkout.session.completed"
+MANY = text("""INSERT INTO inbox_events (org_id, id, created_at, provider, mode, event_id, type, payload, state,
+  deliveries, attempts)
+SELECT :org, CAST('ffffffff-ffff-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid), now(), 'dummy', 'test', 'many' || n,
+  'invoice.paid', '', 'ignored', 1, 1 FROM generate_series(1, :many) AS n""")
 
 
 @pytest.fixture
@@ -56,13 +60,23 @@ def test_refused_and_repeated_deliveries_are_counted(app: Flask, client: FlaskCl
     assert "Refused deliveries, 24 hours</span> 3<" in page
 
 
+def test_many_events_are_counted_up_to_a_bound(app: Flask, team: Team) -> None:
+    store(app)
+    with app.app_context(), transaction(org=PLATFORM_ORG_ID) as session:
+        session.execute(MANY, {"org": PLATFORM_ORG_ID, "many": webhooks.MOST_COUNTED + 100})
+    page = " ".join(team.manager.get("/admin/webhooks").text.split())
+    assert "Ignored</span></a> over 10,000<" in page
+    assert "Received</span></a> 1<" in page
+    assert "Parked</span></a> 0<" in page
+
+
 def test_a_parked_event_says_why_and_is_retried_after_a_question(app: Flask, team: Team) -> None:
     event_id = store(app)
     assert "Waiting for the worker" in team.manager.get("/admin/webhooks").text
     work(app)
     page = team.manager.get(f"/admin/webhooks/{event_id}").text
-    for text in ("Parked", "test-worker", "evt_1", "Retry"):
-        assert text in page, text
+    for word in ("Parked", "test-worker", "evt_1", "Retry"):
+        assert word in page, word
     assert 'hx-get="/admin/webhooks/' in page  # the dialog
     assert "/live?v=" not in page
     question = team.manager.get(f"/admin/webhooks/{event_id}/retry")
@@ -138,8 +152,8 @@ def test_a_payload_is_text_without_secrets_and_card_data(app: Flask, team: Team)
     for secret in ("marker", "4242", "987", "2031"):
         assert secret not in page, secret
     assert "<script>alert" not in page
-    for text in ("&lt;script&gt;", "visa", "2500", "hx-ignore"):
-        assert text in page, text
+    for word in ("&lt;script&gt;", "visa", "2500", "hx-ignore"):
+        assert word in page, word
 
 
 @pytest.mark.parametrize(
