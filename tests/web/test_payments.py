@@ -3,11 +3,12 @@
 import csv
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import QueuePool, text
 
 from dashboard import providers
 from dashboard.core.db import autocommit, db, transaction
@@ -21,6 +22,12 @@ from dashboard.providers.dummy import DummyProvider
 from tests.factories import make_org, make_pack
 from tests.web.people import Team, make_team
 
+MANY = text("""INSERT INTO payments (org_id, id, created_at, state, kind, provider, mode, key, body_hash, actor_kind,
+  product_id, version_id, name, quantity, unit_price_minor, amount_minor, currency, grant_micros, bonus_micros,
+  grant_kind, success_url, cancel_url, changed_at, checks)
+SELECT :org, CAST('ffffffff-ffff-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid), now(), 'expired', 'pack', 'dummy',
+  'test', 'many' || n, '', 'system', :org, :org, 'Pack', 1, 1, 1, 'usd', 1, 0, 'paid', '', '', now(), 0
+FROM generate_series(1, :many) AS n""")
 STATES = ("paid", "declined", "expired", "review", "")
 
 
@@ -145,6 +152,30 @@ def test_the_file_holds_what_is_shown_and_its_export_is_noted(app: Flask, team: 
     with app.app_context():
         entry = db.session.query(AuditEntry).filter_by(action="payments.exported").one()
         assert (entry.org_id, entry.after) == (team.org_id, {"state": "credited"})
+
+
+def test_an_export_started_twice_is_whole_both_times_and_told_twice(app: Flask, team: Team) -> None:
+    many = 1_100  # more than one reading of the database
+    with app.app_context(), transaction(org=team.org_id) as session:
+        session.execute(MANY, {"org": team.org_id, "many": many})
+    path = f"/o/{team.slug}/payments.csv"
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(lambda person: person.get(path).text, (team.owner, team.viewer))
+    assert first == second
+    assert len(list(csv.DictReader(io.StringIO(first)))) == many
+    with app.app_context():
+        assert db.session.query(AuditEntry).filter_by(action="payments.exported").count() == 2
+
+
+def test_an_export_that_is_given_up_keeps_no_connection(app: Flask, team: Team) -> None:
+    with app.app_context(), transaction(org=team.org_id) as session:
+        session.execute(MANY, {"org": team.org_id, "many": 600})
+    answer = team.owner.client.get(f"/o/{team.slug}/payments.csv")
+    assert next(answer.iter_encoded()).startswith(b"id,")
+    answer.close()
+    with app.app_context():
+        assert isinstance(db.engine.pool, QueuePool)
+        assert db.engine.pool.checkedout() == 0
 
 
 def test_a_credited_payment_tells_its_story_and_leads_to_its_transaction(app: Flask, team: Team) -> None:
