@@ -5,7 +5,7 @@ A missed target ends with 0; 1 is for a group that could not be measured."""
 import sys
 import traceback
 
-from bench import batches, growth, over_http, pages, seals, servers, singles
+from bench import batches, growth, lists, over_http, pages, seals, servers, singles
 from bench.report import Report
 from bench.size import chosen
 
@@ -15,6 +15,7 @@ GROUPS = {
     "growth": growth.measure,
     "http": over_http.measure,
     "pages": pages.measure,
+    "lists": lists.measure,
     "seals": seals.measure,
 }
 

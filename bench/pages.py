@@ -1,49 +1,16 @@
 """Goals 8 and 9: pages must not grow with the ledger. Cost management, and the list of transactions at any depth."""
 
 import base64
-import http.client
 import re
-import time
-from collections.abc import Sequence
-from statistics import median
 
 from bench import books
+from bench.browser import Browser, compare, signed_in
 from bench.gunicorn_site import serving
 from bench.report import Report
-from bench.servers import Cluster, Database
-from bench.size import ROUNDS, SMALLEST, Size
-from dashboard.core import ids
-from dashboard.core.db import db, transaction
-from dashboard.domain.identity import sessions
-from dashboard.models import Membership, User
-from dashboard.web.sessions import RowSessions
+from bench.servers import Cluster
+from bench.size import SMALLEST, Size
 
 SMALL, LARGE, BYSTANDERS = 1, 2, 1_000
-VIEWS = 20
-"""Of a page in one round; the median counts. More than PostgreSQL needs to settle for a plan."""
-
-
-class Browser:
-    """One signed-in person and one connection."""
-
-    def __init__(self, port: int, cookie: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port)
-        self._headers = {"Cookie": cookie, "Accept-Encoding": "identity"}
-
-    def get(self, path: str) -> tuple[float, str]:
-        """Milliseconds and the page. Raises RuntimeError unless it is one."""
-        started = time.perf_counter()
-        self._connection.request("GET", path, headers=self._headers)
-        answer = self._connection.getresponse()
-        body = answer.read()
-        took = (time.perf_counter() - started) * 1e3
-        if answer.status != 200:
-            raise RuntimeError(f"{path} answered {answer.status}")
-        return took, body.decode()
-
-    def views(self, path: str) -> float:
-        """The median time of a page, in milliseconds."""
-        return median(self.get(path)[0] for _ in range(VIEWS))
 
 
 def measure(cluster: Cluster, size: Size, report: Report) -> None:
@@ -51,13 +18,15 @@ def measure(cluster: Cluster, size: Size, report: Report) -> None:
         books.add_orgs(database, BYSTANDERS)
         for number, rows in ((SMALL, SMALLEST), (LARGE, size.largest)):
             books.add_history(database, number, rows)
-        cookie = _signed_in(database, (SMALL, LARGE))
+        cookie = signed_in(database, (SMALL, LARGE))
         with serving(database) as port:
             browser = Browser(port, cookie)
-            costs = _compare(browser, "/o/bench-{}/", [(SMALL,), (LARGE,)])
-            lists = _compare(browser, "/o/bench-{}/transactions", [(SMALL,), (LARGE,)])
-            deep_path = _deep(browser, size.largest)
-            depth = _compare(browser, "{}", [(f"/o/bench-{LARGE}/transactions",), (deep_path,)])
+            costs, lists = (
+                compare((browser, f"/o/bench-{SMALL}/{tail}"), (browser, f"/o/bench-{LARGE}/{tail}"))
+                for tail in ("", "transactions")
+            )
+            deep = _deep(browser, size.largest)
+            depth = compare((browser, f"/o/bench-{LARGE}/transactions"), (browser, deep))
         checked = books.check(database)
     names = f"{SMALLEST:,} transactions", f"{size.largest:,} transactions"
     for goal, name, (small, large), against in (
@@ -67,17 +36,6 @@ def measure(cluster: Cluster, size: Size, report: Report) -> None:
     ):
         report.ratio(goal, name, large, small, against=against, target=1.5 if goal == 8 else 2, checked=checked,
                      unit="ms", most=True)  # fmt: skip
-
-
-def _compare(browser: Browser, path: str, both: Sequence[tuple[object, ...]]) -> tuple[list[float], list[float]]:
-    """Median times of two pages, round by round, after one round that warms every connection of the server."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for number in range(ROUNDS + 1):
-        for one, each in zip(both, times, strict=True):
-            took = browser.views(path.format(*one))
-            if number:
-                each.append(took)
-    return times
 
 
 def _deep(browser: Browser, rows: int) -> str:
@@ -91,19 +49,3 @@ def _deep(browser: Browser, rows: int) -> str:
     if f"Request {rows // 2 - 1}" not in browser.get(path)[1]:
         raise RuntimeError(f"{path} does not show the middle of the list")
     return path
-
-
-def _signed_in(database: Database, numbers: Sequence[int]) -> str:
-    """The cookie of someone who owns these organizations."""
-    with database.app() as app:
-        user = User(id=ids.new(), email="bench@example.test", name="Bench", password_hash="-")
-        with transaction():
-            db.session.add(user)
-        for number in numbers:
-            with transaction(books.org_id(number)):
-                db.session.add(Membership(org_id=books.org_id(number), user_id=user.id, role="owner"))
-        with transaction():
-            token = sessions.start(user_id=user.id, csrf_token=None, state={}).token
-        found = app.session_interface
-        assert isinstance(found, RowSessions)
-        return f"{found.cookie}={token}"
