@@ -97,6 +97,7 @@ def _list(visit: Visit) -> dict[str, Any]:
         "slug": slug,
         "listing": found,
         "states": STATES,
+        "address": lambda row: url_for(".show", slug=slug, payment_id=row.id),
         "note": partial(payment_list.note, for_manager=visit.caller.operator),
         "sold": story.sold,
         "amount_of": story.amount,

@@ -50,10 +50,10 @@ def index() -> Response:
         typed, mode=settings().mode, here=lambda **query: url_for(".listing", **query), org_id=None, manager=True
     )
     return render.render(
-        "admin/payments/listing.html", fragment="admin/payments/_list.html", status=422 if found.error else 200,
+        "admin/payments/listing.html", fragment="payments/_list.html", status=422 if found.error else 200,
         listing=found, orgs=listing.orgs_of(found.rows), states=STATES, choices=payment_list.CHOICES,
         sold=story.sold, note=partial(payment_list.note, for_manager=True), amount_of=story.amount,
-        reset=url_for(".listing"),
+        reset=url_for(".listing"), address=lambda row: url_for(".show", payment_id=row.id),
     )  # fmt: skip
 
 
