@@ -14,6 +14,7 @@ from dashboard.domain.payments import inbox, sweep
 from dashboard.providers.dummy import DummyProvider
 
 Due = Callable[[], Iterable[str]]
+Line = tuple[Due, str]
 
 
 def _inboxes() -> Iterable[str]:
@@ -56,7 +57,7 @@ def _purges() -> Iterable[str]:
     return ("expired",) if now.minute * 60 + now.second < max(60, settings().jobs.tick_seconds) else ()
 
 
-DUTIES: list[tuple[Due, str]] = [
+DUTIES: list[Line] = [
     (_inboxes, inbox.DRAIN),  # events whose bell was lost, whose worker died, or whose pause is over
     (_payments, sweep.DRAIN),  # payments that are not settled: the provider is asked, whatever was told
     (_lapsed, expiry.DRAIN),  # credit whose date came while nobody charged

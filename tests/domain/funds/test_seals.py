@@ -4,11 +4,12 @@ import hashlib
 import random
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 
 from dashboard.core import clock
 from dashboard.core.db import db
@@ -17,7 +18,7 @@ from dashboard.domain.funds.seals import encoding, heads
 from dashboard.domain.platform import verify
 from dashboard.jobs import schedule
 from dashboard.jobs import seals as jobs
-from dashboard.models import LedgerSeal, Wallet
+from dashboard.models import AuditEntry, LedgerSeal, Wallet
 from tests.domain.funds.sealing import post
 from tests.factories import charge, grant, make_org, wallet_of
 from tests.servers import Servers
@@ -208,6 +209,20 @@ def test_the_head_is_recorded_once_a_day(caplog: pytest.LogCaptureFixture) -> No
     (line,) = [(row.org_id, row.wallet_id, row.seq_to, row.hash.hex()) for row in sealed()]
     assert found.hash == hashlib.sha256(("\t".join(map(str, line)) + "\n").encode()).hexdigest()
     assert broken() == []
+
+
+def test_workers_at_once_record_one_head() -> None:
+    seals.seal(make_org(funds=100).id)
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    midnight = datetime.combine(clock.today() + timedelta(days=1), datetime.min.time(), UTC)
+
+    def work(_: int) -> None:
+        with app.app_context(), clock.at(midnight + timedelta(minutes=10)):
+            jobs.record_head(midnight.isoformat())
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    assert db.session.query(AuditEntry).filter_by(action=heads.ACTION).count() == 1
 
 
 def test_the_head_of_a_moment_stays_what_it_was() -> None:
