@@ -1,4 +1,4 @@
-"""`python worker.py`: RQ workers, the tick's worker and the scheduler, kept alive.
+"""`python worker.py`: RQ workers, one each for the tick and for mail, and the scheduler, kept alive.
 
 The parent only starts, watches and restarts. Each child ends with it, also when it is killed.
 """
@@ -33,6 +33,7 @@ RESTART_SECONDS = 1
 STOP_SECONDS = 30
 SCHEDULER_SECONDS = 5
 HEARD_SECONDS = 60  # an idle worker tells of itself at least so often, a killed one is forgotten a minute later
+QUEUE_OF = {"work": queue.WORK, "tick": queue.TICK, "mail": queue.MAIL}
 TICK_ID = "tick"
 TICK_JOB = "dashboard.jobs.tick.tick"
 
@@ -70,7 +71,7 @@ class AppWorker(SimpleWorker):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "role", nargs="?", choices=("work", "tick", "schedule"), help="one process; default: all, kept alive"
+        "role", nargs="?", choices=("work", "tick", "mail", "schedule"), help="one process; default: all, kept alive"
     )
     role = parser.parse_args().role
     os.environ["TZ"] = "UTC"
@@ -86,7 +87,7 @@ def watch(app: Flask) -> None:
     """Start every process and start again whatever ends, until told to stop; then let running jobs finish."""
     with app.app_context():
         providers.current()  # imported here once, not by each copy
-    roles = ["schedule", "tick", *["work"] * app.config["COFFER"].jobs.workers]
+    roles = ["schedule", "tick", "mail", *["work"] * app.config["COFFER"].jobs.workers]
     stopping: list[int] = []
     for number in STOPS:
         signal.signal(number, lambda received, _frame: stopping.append(received))
@@ -147,12 +148,11 @@ def _ring(scheduler: Scheduler) -> None:
 
 def work(app: Flask, role: str) -> None:
     """Run the jobs of one queue until told to stop."""
-    name = queue.TICK if role == "tick" else queue.WORK
     connection = queue.connect(app.config["COFFER"].redis_url, timeout=None)
     AppWorker.app = app
     logging.getLogger("rq.worker").setLevel(logging.CRITICAL)  # it tells every failure again, at length
     try:
-        worker = AppWorker([name], connection=connection, serializer=JSONSerializer, worker_ttl=HEARD_SECONDS)
+        worker = AppWorker([QUEUE_OF[role]], connection=connection, serializer=JSONSerializer, worker_ttl=HEARD_SECONDS)
         worker.work(logging_level="CRITICAL")
     except RedisError as error:
         log.warning("worker without Redis", extra={"error": type(error).__name__})

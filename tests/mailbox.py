@@ -23,6 +23,7 @@ class Mailbox:
         self.envelopes: list[tuple[str, list[str]]] = []
         self.refusals: list[str] = []
         self.rejected: dict[str, str] = {}
+        self.goodbye = "221 Bye"
         self.logins: list[tuple[bytes, bytes]] = []
         self._controller: Controller | None = None
 
@@ -50,6 +51,9 @@ class Mailbox:
             return self.rejected[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
+
+    async def handle_QUIT(self, _server: Any, _session: Any, _envelope: Any) -> str:
+        return self.goodbye
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Envelope) -> str:
         if self.refusals:

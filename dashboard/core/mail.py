@@ -90,8 +90,13 @@ def compose(
 def post(message: EmailMessage, *, url: str) -> None:
     """Hand a mail to the server at `url`. When this returns the server answers for it. Raises MailError."""
     try:
-        with _connected(url, local=message["From"].addresses[0].domain) as server:
+        server = _connected(url, local=message["From"].addresses[0].domain)
+        try:
             server.send_message(message)
+        finally:
+            with suppress(smtplib.SMTPException, OSError):  # it was taken, or not: a goodbye changes nothing
+                server.quit()
+            server.close()
     except smtplib.SMTPRecipientsRefused as error:
         code, answer = next(iter(error.recipients.values()))
         raise MailError(_reason(code, answer), final=500 <= code < 600) from None

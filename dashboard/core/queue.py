@@ -30,6 +30,12 @@ BREAKER_SECONDS = 5
 JOB_SECONDS = 60
 WORK = "work"
 TICK = "tick"
+MAIL = "mail"
+"""For what waits on a mail server: one that never answers holds up other mails, and nothing else."""
+
+QUEUES = (WORK, TICK, MAIL)
+ROUTES: dict[str, str] = {}
+"""Jobs that do not belong on WORK, by the module that names them."""
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +68,11 @@ class Bell:
         self._closed_until = 0.0
         self._lock = threading.Lock()
 
-    def ring(self, function: str, *args: str, queue: str = WORK) -> bool:
+    def ring(self, function: str, *args: str) -> bool:
         if self.silent():
             return False
         try:
-            Queue(queue, connection=self.redis, serializer=JSONSerializer).enqueue(
+            Queue(ROUTES.get(function, WORK), connection=self.redis, serializer=JSONSerializer).enqueue(
                 function, *args, job_timeout=JOB_SECONDS, result_ttl=0, failure_ttl=3600
             )
         except RedisError as error:
@@ -83,17 +89,17 @@ class Bell:
             return False
 
     def waiting(self) -> list[Waiting] | None:
-        """Both queues as they are; None while Redis is away."""
+        """The queues as they are; None while Redis is away."""
         if self.silent():
             return None
         try:
-            return [self._waiting(name) for name in (WORK, TICK)]
+            return [self._waiting(name) for name in QUEUES]
         except RedisError as error:
             self._open_breaker(error)
             return None
 
     def running(self) -> list[Running] | None:
-        """The workers of both queues; None while Redis is away. A killed one is listed until its last word expires."""
+        """The workers of all queues; None while Redis is away. A killed one is listed until its last word expires."""
         if self.silent():
             return None
         try:
@@ -138,6 +144,6 @@ def bell() -> Bell:
     return found
 
 
-def enqueue(function: str, *args: str, queue: str = WORK) -> None:
+def enqueue(function: str, *args: str) -> None:
     """Queue the job `function` (dotted path) with ids as text, once the open transaction has committed."""
-    db.after_commit(functools.partial(bell().ring, function, *args, queue=queue))
+    db.after_commit(functools.partial(bell().ring, function, *args))

@@ -121,6 +121,14 @@ def test_a_wrong_password_is_the_settings_fault_and_not_the_mails() -> None:
     assert "wrong-secret" not in refusal.value.detail
 
 
+@pytest.mark.parametrize("goodbye", ["250 so long", "421 too busy to say goodbye", "500 what?"])
+def test_what_was_taken_is_taken_however_the_server_says_goodbye(goodbye: str) -> None:
+    with mailbox() as box:
+        box.goodbye = goodbye
+        mail.post(message(), url=box.url)
+    assert len(box.letters) == 1
+
+
 @pytest.mark.parametrize("said", [b"", b"hello\r\n", b"220 ok\r\n", b"554 no service\r\n", b"\xff" * 5000, b"421\r\n"])
 def test_a_server_that_speaks_no_smtp_is_away(said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:

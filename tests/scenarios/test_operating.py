@@ -88,7 +88,7 @@ def test_a_restart_of_the_workers_under_load_credits_each_payment_once(stack: St
         for event in sale.events:
             assert stack.deliver(event).status_code == 200
         if place % 4 == 1:
-            wait_until(lambda: len(stack.workers()) == 4, "all workers")
+            wait_until(lambda: len(stack.workers()) == 5, "all workers")
             stack.worker.signal(15)
             assert stack.worker.wait(STOP_SECONDS) == 0
             assert stack.workers() == []

@@ -23,7 +23,7 @@ SESSION = "/checkout/sessions"
 
 def test_the_death_of_its_parent_ends_every_worker(stack: Stack) -> None:
     stack.start(web=False)
-    children = wait_until(lambda: len(stack.workers()) == 4 and stack.workers(), "the workers")
+    children = wait_until(lambda: len(stack.workers()) == 5 and stack.workers(), "the workers")
     stack.worker.kill()
     wait_until(lambda: not any(map(processes.alive, children)), "the end of the workers", 10)
 

@@ -22,7 +22,9 @@ from dashboard.domain.audit import Actor
 from dashboard.models import OutboxEmail
 
 DRAIN = "dashboard.jobs.outbox.drain"
+queue.ROUTES[DRAIN] = queue.MAIL
 MAX_ATTEMPTS = 20
+AWAY_PAUSE_SECONDS = 60
 FIRST_PAUSE_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 3600
 
@@ -44,7 +46,7 @@ WHERE org_id = :org AND id = (
   ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, attempts, claim_token""")
 
-_FINISH = text("""UPDATE outbox_emails SET state = :state, error = :error,
+_FINISH = text("""UPDATE outbox_emails SET state = :state, error = :error, attempts = attempts - :given_back,
   sent_at = CASE WHEN :state = 'sent' THEN CAST(:now AS timestamptz) END,
   next_attempt_at = CASE WHEN :state = 'failed' THEN now() + make_interval(secs => :pause) END,
   claimed_until = NULL, claim_token = NULL
@@ -148,14 +150,16 @@ def retry(row: OutboxEmail, *, by: Actor) -> None:
 
 
 def _work(org_id: UUID, claimed: Row[Any], attach: Attach) -> bool:
-    """One attempt, and a note of how it ended. False when the server takes no mail at all now."""
+    """One attempt, and a note of how it ended. False when the server takes no mail at all now: that is no attempt at
+    this mail, which is sent whenever the server is back."""
     row = db.session.scalars(
         select(OutboxEmail).filter_by(org_id=org_id, id=claimed.id), execution_options={"populate_existing": True}
     ).one()
     refusal = _try(row, attach)
     state = "sent" if refusal is None else "parked" if refusal.final else "failed"
     reason = refusal.detail if refusal else None
-    if state == "failed" and claimed.attempts >= MAX_ATTEMPTS:
+    away = bool(refusal and refusal.away)
+    if state == "failed" and claimed.attempts >= MAX_ATTEMPTS and not away:
         state, reason = "parked", f"Tried {claimed.attempts} times. Last: {reason}"
     pause = min(FIRST_PAUSE_SECONDS * 2 ** (claimed.attempts - 1), LONGEST_PAUSE_SECONDS)
     with transaction(org=org_id) as session:  # changes nothing where the claim ran out and another took it over
@@ -163,12 +167,12 @@ def _work(org_id: UUID, claimed: Row[Any], attach: Attach) -> bool:
             _FINISH,
             {
                 "org": org_id, "id": row.id, "token": claimed.claim_token, "state": state, "error": reason,
-                "now": clock.now(), "pause": pause,
+                "now": clock.now(), "pause": AWAY_PAUSE_SECONDS if away else pause, "given_back": int(away),
             },
         )  # fmt: skip
     if state == "parked":
         log.error("mail parked", extra={"mail": str(row.id), "event_name": row.event})
-    return not (refusal and refusal.away)
+    return not away
 
 
 def _try(row: OutboxEmail, attach: Attach) -> MailError | None:
