@@ -77,7 +77,9 @@ def read(values: dict[str, Any], *, mode: str, here: Callable[..., str], org_id:
 
 
 def version(payment: Payment) -> str:
-    return f"{payment.state}-{payment.decline_code or ''}-{int(payment.changed_at.timestamp())}"
+    """Changes with what a page tells of the payment."""
+    told = f"{payment.decline_code} {payment.problem} {payment.changed_at.timestamp()}"
+    return f"{payment.state}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def note(payment: Payment, *, for_manager: bool) -> str:

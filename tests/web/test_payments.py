@@ -15,7 +15,7 @@ from dashboard.core.db import autocommit, db, transaction
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger
 from dashboard.domain.identity import organizations
-from dashboard.domain.payments import checkout, fulfil, listing, sweep
+from dashboard.domain.payments import checkout, fulfil, listing, story, sweep
 from dashboard.domain.payments.listing import Filters
 from dashboard.models import AuditEntry, Payment, User
 from dashboard.providers.dummy import DummyProvider
@@ -152,6 +152,19 @@ def test_the_file_holds_what_is_shown_and_its_export_is_noted(app: Flask, team: 
     with app.app_context():
         entry = db.session.query(AuditEntry).filter_by(action="payments.exported").one()
         assert (entry.org_id, entry.after) == (team.org_id, {"state": "credited"})
+
+
+def test_an_open_payments_page_notices_that_the_bank_takes_its_time(app: Flask, team: Team) -> None:
+    payment_id = buy(app, team.org_id)
+    page = team.owner.get(f"/o/{team.slug}/payments/{payment_id}").text
+    assert "Continue to payment" in page
+    live = page.partition('hx-get="')[2].partition('"')[0].replace("&amp;", "&")
+    assert team.owner.get(live, htmx=True).status_code == 204
+    with app.app_context(), transaction(org=team.org_id):
+        db.session.query(Payment).filter_by(id=payment_id).one().problem = story.DELAYED
+    answer = team.owner.get(live, htmx=True)
+    assert answer.status_code == 200
+    assert "Continue to payment" not in answer.text
 
 
 def test_an_export_started_twice_is_whole_both_times_and_told_twice(app: Flask, team: Team) -> None:

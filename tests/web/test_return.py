@@ -150,6 +150,15 @@ def test_a_payment_that_came_to_nothing_says_why(
     assert "No credits were added" in page or "no credits were added" in page
 
 
+def test_a_rejected_payment_is_not_paid_again(app: Flask, team: Team, payment_id: str) -> None:
+    change(app, payment_id, state="failed", paid_at=clock.now(), problem="Rejected after review: a stolen card")
+    page = team.owner.get(at(team, payment_id)).text
+    assert "a stolen card" in page
+    assert "given back by the operator" in page
+    assert "Try again" not in page
+    assert "Nothing was charged" not in page
+
+
 def test_a_payment_in_review_is_held_and_says_nothing_internal(app: Flask, team: Team, payment_id: str) -> None:
     change(app, payment_id, state="review", problem="Sold for 5000 usd (minor units), the provider took 1 usd.")
     page = team.owner.get(at(team, payment_id)).text

@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 def owe(payment: Payment) -> UUID | None:
     """Mail the receipt to the person who paid, once per payment. Needs the organization's open transaction.
 
-    None for a program's payment, for a person who is gone, and for an address no mail can reach: a receipt that cannot
-    be sent never stands in the way of the credit.
+    None for a program's payment, for a person who is gone, for an address no mail can reach, and where the provider
+    did not tell what it took: a receipt that cannot be sent never stands in the way of the credit.
     """
     payer = _payer(payment)
-    if payer is None or not payer.is_active:
+    if payer is None or not payer.is_active or not exists(payment):
         return None
     try:
         return outbox.send(
@@ -47,7 +47,7 @@ def mailed(payment: Payment) -> OutboxEmail | None:
 
 def exists(payment: Payment) -> bool:
     """Whether there is a receipt: for what was paid and credited, as it was sold or as a review accepted it."""
-    return payment.state == "credited" and payment.paid_currency is not None
+    return payment.state == "credited" and None not in (payment.paid_currency, payment.total_minor)
 
 
 def facts(payment: Payment) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from dashboard.core import clock, ids, queue
 from dashboard.core.db import db
 from dashboard.core.errors import NotFound
-from dashboard.core.money import from_minor, of_currency
+from dashboard.core.money import from_minor
 from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.payments import receipts
+from dashboard.domain.payments import receipts, story
 from dashboard.models import Payment
 from dashboard.web import guards, render
 from dashboard.web.buy import pages
@@ -43,7 +43,7 @@ def returned(slug: str) -> Response:
         visit=visit,
         payment=payment,
         paid_micros=from_minor(payment.amount_minor) if payment else 0,
-        amount_of=of_currency,
+        amount_of=story.amount,
         state=state,
         **_receipt(payment),
         cancelled="cancelled" in request.args,
@@ -85,7 +85,7 @@ def _receipt(payment: Payment | None) -> dict[str, Any]:
 
 
 def _state(payment: Payment | None) -> str:
-    """Which face the page shows: none, cancelled, waiting, confirmed, handled, failed, expired or review."""
+    """Which face: none, cancelled, waiting, confirmed, handled, failed, rejected, expired or review."""
     if payment is None:
         return "none"
     if payment.state == "credited":
@@ -93,7 +93,7 @@ def _state(payment: Payment | None) -> str:
         return "handled" if long_ago else "confirmed"
     if payment.state in OPEN:
         return "cancelled" if "cancelled" in request.args and payment.state != "paid" else "waiting"
-    return payment.state
+    return "rejected" if payment.rejected else payment.state
 
 
 def _since() -> int:

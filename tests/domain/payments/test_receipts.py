@@ -148,6 +148,16 @@ def test_what_was_not_credited_has_no_receipt(shop: Shop, ada: User) -> None:
     assert db.session.query(OutboxEmail).count() == 0
 
 
+def test_where_nobody_told_what_was_taken_the_credit_comes_without_a_receipt(shop: Shop, ada: User) -> None:
+    held = credited(shop, person(ada), currency=None, amount_total=None)
+    assert held.state == "review"
+    with transaction(org=shop.org.id):
+        assert review.accept(shop.org.id, held.id, reason="Seen at the bank", by=Actor("manager", UUID(int=7)))
+    assert shop.wallet.balance == 52_000_000
+    assert not receipts.exists(shop.payment(held.id))
+    assert db.session.query(OutboxEmail).count() == 0
+
+
 def test_what_a_review_accepted_says_what_was_paid_in_its_currency(shop: Shop, ada: User) -> None:
     held = credited(shop, person(ada), amount_subtotal=4_650, amount_total=4_150, currency="eur",
                     total_details={"amount_discount": 500, "amount_tax": 0, "amount_shipping": 0})  # fmt: skip
