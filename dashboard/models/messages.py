@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from dashboard.models.base import Base, OrgOwned, org_root
 
-EMAIL_STATES = ("waiting", "sent", "failed", "parked")
+EMAIL_STATES = ("waiting", "sent", "failed", "parked", "dismissed")
 
 
 class OutboxEmail(OrgOwned, Base):

@@ -294,7 +294,7 @@ CREATE TABLE public.outbox_emails (
     claim_token uuid,
     error text,
     sent_at timestamp with time zone,
-    CONSTRAINT ck_outbox_emails_state CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'failed'::text, 'parked'::text])))
+    CONSTRAINT ck_outbox_emails_state CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'failed'::text, 'parked'::text, 'dismissed'::text])))
 );
 
 

@@ -185,6 +185,22 @@ def test_managers_see_what_was_not_sent_and_send_it_again(app: Flask, team: Team
     assert team.manager.post(f"/admin/mail/{team.org_id}/{uuid4()}/retry").status_code == 404
 
 
-def test_managers_are_told_when_all_is_sent(app: Flask, team: Team, payment_id: UUID) -> None:
+def test_managers_are_told_when_nothing_waits(app: Flask, team: Team, payment_id: UUID) -> None:
     change(app, state="sent")
-    assert "Every mail was sent" in team.manager.get("/admin/mail").text
+    assert "Nothing waits to be sent" in team.manager.get("/admin/mail").text
+
+
+def test_a_parked_mail_is_given_up_and_leaves_the_work_list(app: Flask, team: Team, payment_id: UUID) -> None:
+    here = f"/admin/mail/{mail_of(app, team)}"
+    assert team.manager.post(f"{here}/dismiss").status_code == 409  # it waits, and may still go out
+    change(app, state="parked", error="The mail server answered 550 No such mailbox")
+    assert "Mails parked" in team.manager.get("/admin/").text
+    assert f"{here}/dismiss" in team.manager.get("/admin/mail").text
+    assert team.manager.post(f"{here}/dismiss").status_code == 303
+    assert "Nothing waits to be sent" in team.manager.get("/admin/mail").text
+    assert "Mails parked" not in team.manager.get("/admin/").text
+    assert team.manager.post(f"{here}/retry").status_code == 409
+    assert "The receipt goes" not in team.owner.get(f"/o/{team.slug}/buy/return?payment={payment_id}").text
+    with app.app_context():
+        entry = db.session.scalars(select(AuditEntry).filter_by(action="email.dismissed")).one()
+        assert (entry.org_id, entry.actor_kind) == (team.org_id, "manager")

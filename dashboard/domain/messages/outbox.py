@@ -136,9 +136,7 @@ def claim(org_id: UUID) -> Row[Any] | None:
 
 def retry(row: OutboxEmail, *, by: Actor) -> None:
     """Have a parked or failing mail sent again, at once. Locks it. Raises Conflict."""
-    found = lock(select(OutboxEmail).filter_by(org_id=row.org_id, id=row.id))
-    if found is None:
-        raise NotFound
+    found = _locked(row)
     if found.state not in ("parked", "failed"):
         raise Conflict(f"The mail is {found.state}; there is nothing to repeat.", code="not_retryable")
     audit.record(
@@ -147,6 +145,25 @@ def retry(row: OutboxEmail, *, by: Actor) -> None:
     )  # fmt: skip
     found.state, found.attempts, found.next_attempt_at = "waiting", 0, None
     queue.enqueue(DRAIN, str(found.org_id))
+
+
+def dismiss(row: OutboxEmail, *, by: Actor) -> None:
+    """Give a parked mail up: it is never sent. Locks it. Raises Conflict."""
+    found = _locked(row)
+    if found.state != "parked":
+        raise Conflict(f"The mail is {found.state}; only parked mails are dismissed.", code="not_parked")
+    audit.record(
+        found.org_id, by=by, action="email.dismissed", object_kind="email", object_id=found.id,
+        before={"state": found.state, "error": found.error}, after={"state": "dismissed"},
+    )  # fmt: skip
+    found.state = "dismissed"
+
+
+def _locked(row: OutboxEmail) -> OutboxEmail:
+    found = lock(select(OutboxEmail).filter_by(org_id=row.org_id, id=row.id))
+    if found is None:
+        raise NotFound
+    return found
 
 
 def _work(org_id: UUID, claimed: Row[Any], attach: Attach) -> bool:

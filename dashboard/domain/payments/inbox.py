@@ -14,7 +14,7 @@ from dashboard.core.db import autocommit, db, lock, transaction
 from dashboard.core.errors import CofferError, Conflict, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.payments import handlers
+from dashboard.domain.payments import handlers, review
 from dashboard.models import InboxEvent, InboxTry
 from dashboard.providers.base import Event, Provider, ProviderRefused, ProviderUnavailable
 
@@ -116,6 +116,21 @@ def retry(event: InboxEvent, *, by: Actor) -> None:
     found.state, found.attempts, found.next_attempt_at, found.finished_at = "received", 0, None, None
     found.retry_requested_at = clock.now()
     queue.enqueue(DRAIN, str(found.org_id))
+
+
+def ignore(event: InboxEvent, *, reason: str, by: Actor) -> None:
+    """Give a parked event up, with a reason that stays on it: nothing is done for it. Raises Invalid, Conflict."""
+    reason = review.checked(reason)
+    found = lock(select(InboxEvent).filter_by(org_id=event.org_id, id=event.id))
+    if found is None:
+        raise NotFound
+    if found.state != "parked":
+        raise Conflict(f"The event is {found.state}; only parked events are ignored by hand.", code="not_parked")
+    audit.record(
+        found.org_id, by=by, action="inbox_event.ignored", object_kind="inbox_event", object_id=found.id, reason=reason,
+        before={"state": found.state, "error": found.error}, after={"state": "ignored"},
+    )  # fmt: skip
+    found.state, found.error, found.finished_at = "ignored", f"Ignored by hand: {reason}", clock.now()
 
 
 def claim(org_id: UUID) -> Row[Any] | None:

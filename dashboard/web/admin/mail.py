@@ -1,4 +1,4 @@
-"""`/admin/mail`: mails that did not go out, why, and another try."""
+"""`/admin/mail`: mails that did not go out, why, and another try or none."""
 
 from uuid import UUID
 
@@ -25,7 +25,7 @@ def listing() -> Response:
     rows = outbox.unsent(SHOWN)
     return render.render(
         "admin/mail/listing.html", rows=rows, orgs=_orgs(rows), tones=words.MAIL_TONES,
-        server=bool(settings().smtp.url),
+        server=bool(settings().smtp.url), most=SHOWN,
     )  # fmt: skip
 
 
@@ -36,6 +36,16 @@ def retry(org_id: UUID, mail_id: UUID) -> Response:
     with transaction(org=org_id):
         outbox.retry(row, by=caller.actor)
     render.toast_next("Queued. The worker sends the mail; it leaves this list once it is sent.")
+    return render.redirect(url_for(".listing"))
+
+
+@pages.post("/<uuid:org_id>/<uuid:mail_id>/dismiss")
+def dismiss(org_id: UUID, mail_id: UUID) -> Response:
+    caller = guards.require_platform(Verb.PLATFORM_GRANT)
+    row = outbox.find(org_id, mail_id)
+    with transaction(org=org_id):
+        outbox.dismiss(row, by=caller.actor)
+    render.toast_next(f"Dismissed: the mail to {row.to_address} is not sent.")
     return render.redirect(url_for(".listing"))
 
 

@@ -9,7 +9,7 @@ from dashboard.config import settings
 from dashboard.core.db import transaction
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.payments import inbox, refusals
+from dashboard.domain.payments import inbox, refusals, review
 from dashboard.domain.platform import webhooks
 from dashboard.domain.platform.webhooks import Filters
 from dashboard.models import INBOX_STATES, InboxEvent
@@ -79,6 +79,27 @@ def retry(event_id: UUID) -> Response:
         inbox.retry(event, by=caller.actor)
     render.toast_next("Queued. The worker reads the object from the provider and says here what came of it.")
     return render.redirect(here)
+
+
+@pages.route("/<uuid:event_id>/ignore", methods=["GET", "POST"])
+def ignore(event_id: UUID) -> Response:
+    caller = guards.require_platform(Verb.PLATFORM_GRANT)
+    event, reason, errors = webhooks.find(event_id), request.form.get("reason", ""), {}
+    if request.method == "POST":
+        try:
+            with transaction(org=event.org_id):
+                inbox.ignore(event, reason=reason, by=caller.actor)
+        except Invalid as refusal:
+            errors = {"reason": refusal.detail}
+        else:
+            render.toast_next("Ignored. Nothing is done for this event; the provider was answered when it came.")
+            return render.redirect(url_for(".show", event_id=event.id))
+    elif event.state != "parked":
+        raise Conflict(f"The event is {event.state}; only parked events are ignored by hand.")
+    return render.render(
+        "admin/webhooks/ignore.html", fragment="admin/webhooks/_ignore.html", status=422 if errors else 200,
+        reason=reason[:1000], errors=errors, reason_limit=review.REASON_LIMIT, **_seen(event),
+    )  # fmt: skip
 
 
 def _seen(event: InboxEvent) -> dict[str, Any]:

@@ -14,7 +14,7 @@ PAYMENT_TONES = {
     "expired": "", "review": "bad",
 }  # fmt: skip
 EVENT_TONES = {"received": "info", "processed": "ok", "ignored": "", "failed": "warn", "parked": "bad"}
-MAIL_TONES = {"waiting": "info", "sent": "ok", "failed": "warn", "parked": "bad"}
+MAIL_TONES = {"waiting": "info", "sent": "ok", "failed": "warn", "parked": "bad", "dismissed": ""}
 CATEGORIES = (
     ("goodwill", "Goodwill"),
     ("promotion", "Promotion"),

@@ -92,6 +92,27 @@ def test_a_parked_event_says_why_and_is_retried_after_a_question(app: Flask, tea
     assert team.manager.get(f"/admin/webhooks/{event_id}/retry").status_code == 409
 
 
+def test_a_parked_event_is_ignored_with_a_reason_and_leaves_the_work_list(app: Flask, team: Team) -> None:
+    event_id = store(app)
+    assert team.manager.get(f"/admin/webhooks/{event_id}/ignore").status_code == 409  # it is not parked yet
+    assert team.manager.post(f"/admin/webhooks/{event_id}/ignore", {"reason": "x"}).status_code == 409
+    work(app)
+    assert "Webhooks parked" in team.manager.get("/admin/").text
+    assert f"/admin/webhooks/{event_id}/ignore" in team.manager.get(f"/admin/webhooks/{event_id}").text
+    assert team.manager.get(f"/admin/webhooks/{event_id}/ignore", htmx=True).text.startswith("<form")
+    empty = team.manager.post(f"/admin/webhooks/{event_id}/ignore", {"reason": " "})
+    assert (empty.status_code, "Give a reason" in empty.text) == (422, True)
+    done = team.manager.post(f"/admin/webhooks/{event_id}/ignore", {"reason": "<b>A test of ours</b>"})
+    assert (done.status_code, done.headers["Location"]) == (303, f"/admin/webhooks/{event_id}")
+    page = team.manager.get(f"/admin/webhooks/{event_id}").text
+    assert "Ignored by hand: &lt;b&gt;A test of ours&lt;/b&gt;" in page
+    assert "Webhooks parked" not in team.manager.get("/admin/").text
+    with app.app_context():
+        entry = db.session.scalars(select(AuditEntry).filter_by(action="inbox_event.ignored")).one()
+        assert (entry.org_id, entry.actor_kind, entry.reason) == (PLATFORM_ORG_ID, "manager", "<b>A test of ours</b>")
+    assert team.manager.post(f"/admin/webhooks/{event_id}/retry").status_code == 409
+
+
 def test_a_queued_event_is_asked_after_until_it_changes(app: Flask, team: Team) -> None:
     event_id = store(app)
     page = team.manager.get(f"/admin/webhooks/{event_id}").text
