@@ -344,6 +344,7 @@ PLATFORM = (
     Case("platform-event-ignored", "manager", _event("ignored")),
     Case("platform-event-retry", "manager", _event("parked", "/retry")),
     Case("platform-event-dialog", "manager", _event("parked"), _dialog("Retry")),
+    Case("platform-event-ignore", "manager", _event("parked", "/ignore")),
     Case("platform-system", "manager", "/admin/system"),
     Case("platform-mail", "manager", "/admin/mail"),
     Case("platform-forbidden", "owner", "/admin/"),
