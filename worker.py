@@ -53,11 +53,12 @@ class AppWorker(SimpleWorker):
     max_connection_wait_time = 2.0
     app: Flask
 
-    def perform_job(self, job: Job, queue: Any) -> bool:
+    def perform_job(self, job: Job, taken_from: Any) -> bool:
         with self.app.app_context():
             logs.bind_job(str(job.func_name))
+            queue.begins(self.connection, str(job.func_name), job.args)
             metrics.job_begins()
-            done = bool(super().perform_job(job, queue))
+            done = bool(super().perform_job(job, taken_from))
             metrics.job_ends(self.connection, str(job.func_name), done=done)
             return done
 

@@ -34,7 +34,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     metrics.init_app(app, enabled=chosen.metrics_token is not None)
     crypto.init_app(app, encryption_keys=[key.get_secret_value() for key in chosen.encryption_keys])
     db.init_app(app, str(chosen.database_url))
-    queue.init_app(app, str(chosen.redis_url))
+    queue.init_app(app, str(chosen.redis_url), patience=min(queue.JOB_SECONDS, 3 * chosen.jobs.tick_seconds))
     Migrate(app, db.db, directory=str(ROOT / "migrations"))
     web.register(app, chosen)
     api.register(app)

@@ -42,7 +42,7 @@ def _app(_servers: Servers) -> Iterator[Flask]:
 @pytest.fixture
 def app(_app: Flask, servers: Servers) -> Flask:
     """The application with test settings. No context is pushed: a request then gets its own, as in life."""
-    queue.init_app(_app, servers.redis_url)  # a bell that went silent in one test rings again in the next
+    queue.init_app(_app, servers.redis_url, patience=60)  # a bell that went silent in one test rings again in the next
     return _app
 
 

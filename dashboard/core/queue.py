@@ -10,6 +10,7 @@ import functools
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -63,15 +64,19 @@ class Running:
 class Bell:
     """One connection pool and its breaker. `ring` swallows Redis's errors and says whether the job was queued."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: int) -> None:
+        self._patience = patience
         self.redis = connect(url, timeout=TIMEOUT_SECONDS)
         self._closed_until = 0.0
         self._lock = threading.Lock()
 
     def ring(self, function: str, *args: str) -> bool:
+        """Once for as long as the job waits: it finds all that is due when it begins, however often it was rung for."""
         if self.silent():
             return False
         try:
+            if not self.redis.set(_rung(function, args), 1, nx=True, ex=self._patience):
+                return True
             Queue(ROUTES.get(function, WORK), connection=self.redis, serializer=JSONSerializer).enqueue(
                 function, *args, job_timeout=JOB_SECONDS, result_ttl=0, failure_ttl=3600
             )
@@ -125,6 +130,16 @@ class Bell:
         log.warning("queue away, jobs wait for the next tick", extra={"error": type(error).__name__})
 
 
+def begins(connection: Redis, function: str, args: Sequence[str]) -> None:
+    """The job is about to look for work: who rings from now on rings for what it may not see."""
+    connection.delete(_rung(function, args))
+
+
+def _rung(function: str, args: Sequence[str]) -> str:
+    """Where it stands that the job waits. Forgotten by itself: the queue may be lost, or a worker that just took it."""
+    return f"coffer:rung:{function}:{':'.join(args)}"
+
+
 def _running(worker: BaseWorker) -> Running:
     queues, state = ", ".join(worker.queue_names()), str(worker.get_state())
     return Running(worker.name, queues, state, worker.birth_date, worker.last_heartbeat)
@@ -135,8 +150,9 @@ def connect(url: str, *, timeout: float | None) -> Redis:
     return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
 
 
-def init_app(app: Flask, redis_url: str) -> None:
-    app.extensions["bell"] = Bell(redis_url)
+def init_app(app: Flask, redis_url: str, *, patience: int) -> None:
+    """`patience`: seconds for which a job that was rung for is taken to wait, where nothing is heard of it."""
+    app.extensions["bell"] = Bell(redis_url, patience)
 
 
 def bell() -> Bell:

@@ -84,7 +84,8 @@ class Till:
 
     def require_books_right(self) -> None:
         db.session.rollback()
-        assert verify.broken() == []
+        found = verify.broken()
+        assert not found, "\n".join(map(str, found))
 
 
 def deliveries(sales: list[Sale], copies: int, rng: random.Random) -> list[Json]:
