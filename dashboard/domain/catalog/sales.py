@@ -1,4 +1,4 @@
-"""What sold lately, by version: read from payments, never further than a fixed number of them."""
+"""What a catalog sold lately, by version: a fixed number of payments is counted at most."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -17,17 +17,23 @@ _SOLD = text("""SELECT p.id AS product_id, s.version_id, s.pieces, s.payments
 FROM unnest(CAST(:products AS uuid[])) AS p(id), LATERAL (
   SELECT version_id, sum(quantity) AS pieces, count(*) AS payments FROM (
     SELECT version_id, quantity FROM payments
-    WHERE product_id = p.id AND state = 'credited' AND credited_at >= :since AND mode = :mode
+    WHERE product_id = p.id AND version_id = ANY (ARRAY(
+      SELECT id FROM product_versions WHERE org_id = :catalog AND product_id = p.id))
+      AND state = 'credited' AND credited_at >= :since AND mode = :mode
     ORDER BY credited_at DESC LIMIT :most) newest
   GROUP BY version_id) s""")
 
 
 class Sold:
-    """Pieces sold in the last 30 days of each product and version. `partial` names products that sold even more."""
+    """Pieces sold in the last 30 days of each product and version. `partial` names products that sold even more.
 
-    def __init__(self, product_ids: list[UUID]) -> None:
+    Only versions of the catalog count: the id of a product is its own in one catalog, another may use it, too.
+    """
+
+    def __init__(self, catalog_id: UUID, product_ids: list[UUID]) -> None:
         values = {
-            "products": product_ids, "since": clock.now() - SPAN, "mode": settings().mode, "most": MOST_PAYMENTS,
+            "catalog": catalog_id, "products": product_ids, "since": clock.now() - SPAN, "mode": settings().mode,
+            "most": MOST_PAYMENTS,
         }  # fmt: skip
         self.by_product: dict[UUID, int] = dict.fromkeys(product_ids, 0)
         self.by_version: dict[UUID, int] = {}

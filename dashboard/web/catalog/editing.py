@@ -117,7 +117,7 @@ def _preview(draft: Draft, offer: Offer | None) -> dict[str, Any]:
     terms = draft.terms
     known = Terms.of(offer.version) if offer else None
     shown = packs.face("", draft.name or "Name", draft.description, terms) if terms else None
-    sold = Sold([offer.product.id]).by_version.get(offer.version.id, 0) if offer else 0
+    sold = Sold(offer.product.org_id, [offer.product.id]).by_version.get(offer.version.id, 0) if offer else 0
     return {"shown": shown, "terms": terms, "known": known, "version": offer.version if offer else None, "sold": sold}
 
 

@@ -33,7 +33,8 @@ def listing() -> Response:
         "catalog/listing.html", desk=desk, old=old, older=older, synced=desks.synced(desk), kinds=KINDS,
         newest=url_for(".listing", state="archived") if request.args.get("cursor") else "",
         rows=[_row(offer, standings.get(offer.version.id)) for offer in offers], pieces=packs.pieces,
-        sold=Sold([offer.product.id for offer in offers]), shown=[packs.option(offer) for offer in offers],
+        sold=Sold(desk.catalog_id, [offer.product.id for offer in offers]),
+        shown=[packs.option(offer) for offer in offers],
     )  # fmt: skip
 
 
@@ -47,8 +48,8 @@ def show(product_id: UUID) -> Response:
     return render.render(
         "catalog/show.html", desk=desk, offer=offer, state=desks.state(offer), versions=versions, kinds=KINDS,
         standings=standings, match=desks.match, synced=desks.synced(desk), standing=standing,
-        drift=_drift(offer, standing), sold=Sold([offer.product.id]), pieces=packs.pieces, provider=_provider(),
-        option=packs.option(offer), sells=products.sells(offer), terms=Terms.of(offer.version),
+        drift=_drift(offer, standing), sold=Sold(desk.catalog_id, [offer.product.id]), pieces=packs.pieces,
+        provider=_provider(), option=packs.option(offer), sells=products.sells(offer), terms=Terms.of(offer.version),
     )  # fmt: skip
 
 

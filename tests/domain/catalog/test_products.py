@@ -14,7 +14,7 @@ from dashboard.domain.catalog.products import Offer, Stale
 from dashboard.domain.catalog.sales import Sold
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, ProductVersion
 from tests.domain.payments.shop import Shop
-from tests.factories import make_pack
+from tests.factories import make_org, make_pack
 
 PLATFORM = PLATFORM_ORG_ID
 
@@ -118,17 +118,33 @@ def test_a_catalog_has_an_end(app_context: Flask) -> None:
         make_pack("One more")
 
 
-def test_sales_are_counted_by_version(shop: Shop) -> None:
-    def sell(key: str, quantity: int) -> None:
-        shop.stripe.pay(shop.buy(key, quantity=quantity).session_id or "")
-        shop.deliver_all()
-        shop.work()
+def sell(shop: Shop, key: str, quantity: int) -> None:
+    shop.stripe.pay(shop.buy(key, quantity=quantity).session_id or "")
+    shop.deliver_all()
+    shop.work()
 
-    sell("one", 3)
+
+def test_sales_are_counted_by_version(shop: Shop) -> None:
+    sell(shop, "one", 3)
     first = shop.offer
     shop.offer = change(first, price_minor=2_600)
-    sell("two", 2)
-    sold = Sold([first.product.id])
+    sell(shop, "two", 2)
+    sold = Sold(PLATFORM, [first.product.id])
     assert sold.by_product == {first.product.id: 5}
     assert sold.by_version == {first.version.id: 3, shop.offer.version.id: 2}
     assert not sold.partial
+
+
+def test_sales_of_another_catalog_under_the_same_id_are_not_counted(shop: Shop) -> None:
+    sell(shop, "ours", 3)
+    ours, shop.org = shop.offer, make_org("Other")
+    with transaction(org=shop.org.id):
+        shop.org.funding = "own"
+        shop.offer = products.create(
+            shop.org.id, name="Same id", price_minor=100, grant_micros=1, by=SYSTEM, product_id=ours.product.id
+        )
+    same = [ours.product.id]
+    assert Sold(shop.org.id, same).by_product == {ours.product.id: 0}
+    sell(shop, "theirs", 2)
+    assert Sold(PLATFORM, same).by_version == {ours.version.id: 3}
+    assert Sold(shop.org.id, same).by_version == {shop.offer.version.id: 2}
