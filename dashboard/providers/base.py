@@ -97,7 +97,10 @@ class CheckoutSession:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price that stands at the provider. `version_id` is what its metadata says it was made for."""
+    """A price that stands at the provider. `version_id` is what its metadata says it was made for.
+
+    It can be sold while both it and its product are active.
+    """
 
     id: str
     unit_amount_minor: int
@@ -107,6 +110,7 @@ class Price:
     product_description: str = ""
     product_id: str = ""
     version_id: str = ""
+    product_active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +179,15 @@ class Provider(Protocol):
         """The price under that key, archived ones too. None is definite."""
 
     def make_price(self, order: PriceOrder) -> Price:
-        """The price, with its product where that is missing; the lookup key moves to it. Same keys, same price."""
+        """The price, with its product made, or switched on; the lookup key moves to it. Same keys, same price."""
 
     def switch_price(self, price_id: str, *, active: bool) -> Price: ...
 
     def name_product(self, product_id: str, *, name: str, description: str) -> None:
         """What buyers read on the payment page; `product_id` is the provider's."""
+
+    def switch_product(self, product_id: str, *, active: bool) -> None:
+        """An archived product is not sold, whatever its prices say; `product_id` is the provider's."""
 
     def find_promotion(self, code: str) -> str:
         """Id of the promotion that buyers may name so now. Raises PromotionRefused."""

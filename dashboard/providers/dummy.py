@@ -137,6 +137,9 @@ class DummyProvider:
     def name_product(self, product_id: str, *, name: str, description: str) -> None:
         pass
 
+    def switch_product(self, product_id: str, *, active: bool) -> None:
+        pass
+
     def find_promotion(self, code: str) -> str:
         if code.upper() not in PROMOTIONS:
             raise PromotionRefused("This code is unknown, has expired or was used up.", "promotion_code_invalid")

@@ -50,6 +50,9 @@ class StripeCatalog:
         params = {"name": name, "description": description}
         self._ask(lambda client: client.v1.products.update(product_id, params), lambda answer: None)
 
+    def switch_product(self, product_id: str, *, active: bool) -> None:
+        self._ask(lambda client: client.v1.products.update(product_id, {"active": active}), lambda answer: None)
+
     def find_promotion(self, code: str) -> str:
         # `active` is Stripe's own word for: not switched off, not expired, not used up, its coupon still good.
         params = {"code": code, "active": True, "limit": 10}
@@ -73,6 +76,7 @@ class StripeCatalog:
         except ProviderRefused as error:
             if error.code != EXISTS:
                 raise
+            self.switch_product(product_id, active=True)
         return product_id
 
 
@@ -95,6 +99,7 @@ def price(answer: dict[str, Any]) -> Price:
         product_description=str(product.get("description") or ""),
         product_id=reading.text(product, "id"),
         version_id=str((answer["metadata"] or {}).get("version_id") or ""),
+        product_active=not product.get("deleted") and reading.flag(product, "active"),
     )
 
 

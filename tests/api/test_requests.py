@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import pytest
 from flask import Flask
 
 from dashboard import providers
@@ -238,12 +239,18 @@ class ArchivedPrice(DummyProvider):
         return Price(price_id, 1_000, "usd", active=False, product_name="Old")
 
 
+class ArchivedProduct(ArchivedPrice):
+    def read_price(self, price_id: str) -> Price:
+        return Price(price_id, 1_000, "usd", active=True, product_name="Old", product_active=False)
+
+
+@pytest.mark.parametrize("kind", [ArchivedPrice, ArchivedProduct])
 def test_a_configured_price_that_cannot_be_sold_is_told_to_operators_and_the_rest_is_sold(
-    make_app: Callable[..., Flask],
+    make_app: Callable[..., Flask], kind: type[ArchivedPrice]
 ) -> None:
     stripe = {"api_key": "sk_test_x", "webhook_secret": "whsec_x", "price_id": "price_x"}
     program = Program(make_app(payment={"provider": "stripe", "stripe": stripe}))
-    program.app.extensions[providers.EXTENSION] = ArchivedPrice("secret")
+    program.app.extensions[providers.EXTENSION] = kind("secret")
     token, org = program.manager_token(), program.org()
     pack = program.make(factories.make_pack, "Starter")
     told = program.get("/admin/api/v1/products", token).get_json()

@@ -87,6 +87,16 @@ def test_a_price_ends_and_comes_back(provider: StripeProvider):
     assert provider.switch_price(made.id, active=True).active is True
 
 
+def test_an_archived_product_is_seen_at_its_price_and_comes_back(fake: Fake, provider: StripeProvider):
+    made = provider.make_price(wanted())
+    provider.switch_product(made.product_id, active=False)
+    seen = provider.read_price(made.id)
+    assert (seen.active, seen.product_active) == (True, False)
+    assert isinstance(raised_by(lambda: provider.open_checkout(order(price_id=made.id))), ProviderRefused)
+    provider.switch_product(made.product_id, active=True)
+    assert provider.open_checkout(order(price_id=made.id)).url
+
+
 def test_a_replacement_takes_the_lookup_key(provider: StripeProvider):
     first = provider.make_price(asked := wanted())
     second = provider.make_price(dataclasses.replace(asked, idempotency_key="again"))

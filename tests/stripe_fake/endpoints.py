@@ -173,6 +173,8 @@ def _line(fake: "Fake", account: Account, line: Json, index: int) -> Json:
         priced = account.find(line["price"], "price", param)
         if not priced["active"]:
             raise Refusal(400, "price_inactive", "The price specified is inactive.", param)
+        if not account.things[priced["product"]]["active"]:
+            raise Refusal(400, None, "The price specified belongs to an inactive product.", param)
     elif "price_data" in line:
         priced = create_price(fake, account, line["price_data"], "")
     else:

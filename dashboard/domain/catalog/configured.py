@@ -66,7 +66,7 @@ def _price(provider: Provider, price_id: str) -> Price:
     """The price that the settings name. Raises ProviderError, with a sentence for whoever wrote the settings."""
     try:
         price = provider.read_price(price_id)
-        if not price.active:
+        if not (price.active and price.product_active):
             raise ProviderRefused("It is archived.", "price_archived")
         Terms(price.unit_amount_minor, 1, currency=price.currency).check()
         check_words(price.product_name[:NAME_LIMIT], "")

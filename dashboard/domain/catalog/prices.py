@@ -38,7 +38,16 @@ def keep(row: ProviderPrice, offer: Offer, provider: Provider) -> Standing:
 
 
 def _made(row: ProviderPrice, product: Product, version: ProductVersion, provider: Provider) -> Price:
-    """Ours at the provider: found again where an answer was lost, switched on again, or new."""
+    """Ours at the provider, its product switched on with it."""
+    price = _priced(row, product, version, provider)
+    if price.product_active:
+        return price
+    provider.switch_product(price.product_id, active=True)
+    return provider.read_price(price.id)
+
+
+def _priced(row: ProviderPrice, product: Product, version: ProductVersion, provider: Provider) -> Price:
+    """Found again where an answer was lost, switched on again, or new."""
     found = _found(version, provider)
     if found is not None and _money(found) == (version.price_minor, version.currency):
         return found if found.active else provider.switch_price(found.id, active=True)
@@ -99,4 +108,6 @@ def _difference(version: ProductVersion, price: Price) -> str:
         found.append(f"the currency is {price.currency} there and {version.currency} here")
     if not price.active:
         found.append("it is archived there and on sale here")
+    if not price.product_active:
+        found.append("its product is archived there and on sale here")
     return f"The price {price.id} differs: {', '.join(found)}." if found else ""

@@ -201,6 +201,7 @@ def _finish(catalog_id: UUID, claimed: Row[Any], standing: Standing, revision: i
     seen: dict[str, Any] = {"revision": revision}
     if price:
         seen |= {"amount_minor": price.unit_amount_minor, "currency": price.currency, "active": price.active}
+        seen["product_active"] = price.product_active
     values = {
         "org": catalog_id, "id": claimed.id, "token": claimed.next_check_at, "state": standing.state,
         "now": clock.now(), "product_ref": price.product_id if price else None,

@@ -117,10 +117,17 @@ def _drift(offer: Offer, standing: ProviderPrice | None) -> list[tuple[str, str,
     seen, version = standing.seen or {}, offer.version
     if "currency" not in seen:
         return [("Price", standing.price_ref or "\u2013", "not there any more")]
-    here = (version.price_minor, version.currency.upper(), "on sale")
-    there = (seen["amount_minor"], seen["currency"].upper(), "active" if seen["active"] else "archived")
-    amounts = ("Amount", _money(here[0], here[1]), _money(there[0], there[1]))
-    return [amounts, ("State", here[2], there[2])]
+    here = _money(version.price_minor, version.currency.upper())
+    there = _money(seen["amount_minor"], seen["currency"].upper())
+    return [
+        ("Amount", here, there),
+        ("Price", "on sale", _switched(seen["active"])),
+        ("Product", "on sale", _switched(seen.get("product_active", True))),
+    ]
+
+
+def _switched(on: bool) -> str:
+    return "active" if on else "archived"
 
 
 def _money(minor: int, currency: str) -> str:

@@ -169,6 +169,34 @@ def test_ours_is_put_in_place_when_a_manager_says_so(shop: Shop, by_hand: dict[s
     assert shop.buy().session_url
 
 
+def test_a_product_archived_at_stripe_is_seen_and_put_in_place(shop: Shop) -> None:
+    run(shop)
+    row = standing(shop)
+    shop.stripe.amend(row.product_ref or "", active=False)
+    assert at_stripe(shop)["active"]
+    with pytest.raises(CheckoutRefused):
+        shop.buy("while archived")
+    run(shop)
+    row = standing(shop)
+    assert (row.state, "its product is archived there" in (row.problem or "")) == ("drift", True)
+    with pytest.raises(NotAvailable):
+        shop.buy("while blocked")
+    with transaction(org=PLATFORM):
+        sync.put_right(shop.offer.version, mode="test", anew=True, by=SYSTEM)
+    run(shop)
+    assert (standing(shop).state, standing(shop).price_ref) == ("ready", row.price_ref)
+    assert shop.buy("after").session_url
+
+
+def test_a_new_version_switches_its_archived_product_on(shop: Shop) -> None:
+    run(shop)
+    shop.stripe.amend(standing(shop).product_ref or "", active=False)
+    change(shop, price_minor=2_600)
+    run(shop)
+    assert standing(shop).state == "ready"
+    assert shop.buy().session_url
+
+
 def test_a_price_that_is_gone_is_said_and_made_again(shop: Shop) -> None:
     run(shop)
     del shop.stripe.account().things[standing(shop).price_ref or ""]

@@ -1,5 +1,6 @@
 """The catalog's pages: what they show, what they refuse, who may, and two managers at one pack."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -223,6 +224,21 @@ def test_prices_that_differ_at_stripe_are_shown_with_both_values(
     _sync(app)
     assert "Not sold now" not in team.manager.get(f"{LIST}/{pack}").text
     assert "not available now" not in team.owner.get(f"/o/{team.slug}/buy").text
+
+
+def test_a_product_archived_at_stripe_is_shown_with_both_values(
+    app: Flask, team: Team, pack: UUID, stripe: Fake
+) -> None:
+    _sync(app)
+    stripe.account().newest("product")[0]["active"] = False
+    _sync(app, again=True)
+    page = team.manager.get(f"{LIST}/{pack}").text
+    states = re.findall(r'<th scope="row">(\w+)</th><td>([^<]+)</td><td>([^<]+)</td>', page)
+    assert states[1:] == [("Price", "on sale", "active"), ("Product", "on sale", "archived")]
+    assert team.manager.post(f"{LIST}/{pack}/price", {"anew": "1"}).status_code == 303
+    _sync(app)
+    assert "Not sold now" not in team.manager.get(f"{LIST}/{pack}").text
+    assert stripe.account().newest("product")[0]["active"]
 
 
 def test_the_buyer_of_a_blocked_pack_is_refused(app: Flask, team: Team, pack: UUID, stripe: Fake) -> None:
