@@ -31,7 +31,7 @@ FOREIGN_FORM = "The form did not come from one of our pages, or its token is mis
 SECRETS = {"password": "Password", "code": "Code", "new_password": "New password"}
 """Fields whose values never go back into a page; they are asked for again."""
 
-UNSPOKEN = ("csrf_token", "next", "idempotency_key", "timezone")
+UNSPOKEN = ("csrf_token", "next", "idempotency_key", "timezone", "version_id")
 
 
 def answer(error: Exception) -> Response:

@@ -153,7 +153,7 @@ def buy(stack: Stack, till: Till, person: Witness) -> None:
     till.fake.revoked_keys.add(stack.stripe_key)
     home = person.get("/").url.rstrip("/")
     choice = person.get(f"{home}/buy").text
-    form = dict(re.findall(r'name="(product(?:_id)?|idempotency_key)"[^>]*value="([^"]+)"', choice))
+    form = dict(re.findall(r'name="(product(?:_id)?|idempotency_key|version_id)"[^>]*value="([^"]+)"', choice))
     answer = person.post(f"{home}/buy", quantity="1", **form)
     assert answer.status_code >= 400, "Stripe refuses the key, and the page says so"
 

@@ -71,3 +71,12 @@ def hidden(page: str, name: str) -> str:
     found = re.search(rf'name="{name}" value="([^"]*)"', page)
     assert found, f"no field {name}"
     return found[1]
+
+
+def unseen(page: str) -> dict[str, Any]:
+    """All hidden fields of a buy form but the token, as a browser sends them."""
+    form = page[page.index('id="buy-form"') :]
+    fields: dict[str, list[str]] = {}
+    for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form):
+        fields.setdefault(name, []).append(value)
+    return {name: values if values[1:] else values[0] for name, values in fields.items() if name != "csrf_token"}

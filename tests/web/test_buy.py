@@ -20,7 +20,7 @@ from dashboard.models import DummySession, Organization, Payment, Product, Trans
 from dashboard.providers.base import CheckoutOrder, CheckoutSession, Price, ProviderRefused, ProviderUnavailable
 from dashboard.providers.dummy import DummyProvider
 from tests.factories import charge, grant, make_pack, wallet_of
-from tests.web.people import Team, hidden, make_team
+from tests.web.people import Team, hidden, make_team, unseen
 
 BAD_QUANTITIES = [
     "", " ", "0", "-1", "-0", "+1", "101", "1000", "NaN", "Infinity", "-Infinity", "1e1", "1e3", "1e-30", "1E+999999",
@@ -73,8 +73,7 @@ def swap(app: Flask) -> Iterator[Any]:
 
 
 def order(team: Team, pack: str, **changes: Any) -> dict[str, Any]:
-    key = hidden(team.owner.get(f"/o/{team.slug}/buy").text, "idempotency_key")
-    return {"product_id": pack, "quantity": "2", "idempotency_key": key} | changes
+    return {"product_id": pack, "quantity": "2"} | unseen(team.owner.get(f"/o/{team.slug}/buy").text) | changes
 
 
 def preview(team: Team, pack: str, quantity: str) -> str:

@@ -1,6 +1,8 @@
-"""Promotion codes on the buy form, and packs that are sold in certain quantities only."""
+"""The buy form's promotion codes, packs of certain quantities only, and terms that change while one chooses."""
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -14,7 +16,9 @@ from dashboard.domain.payments import fulfil
 from dashboard.models import PLATFORM_ORG_ID, Payment
 from dashboard.providers import current
 from tests.factories import make_pack
-from tests.web.people import Team, hidden, make_team
+from tests.web.people import Team, hidden, make_team, unseen
+
+Change = Callable[..., None]
 
 
 @pytest.fixture
@@ -29,8 +33,16 @@ def pack(app: Flask) -> str:
 
 
 def order(team: Team, pack: str, **changes: Any) -> dict[str, Any]:
-    key = hidden(team.owner.get(f"/o/{team.slug}/buy").text, "idempotency_key")
-    return {"product_id": pack, "quantity": "2", "idempotency_key": key} | changes
+    return {"product_id": pack, "quantity": "2"} | unseen(team.owner.get(f"/o/{team.slug}/buy").text) | changes
+
+
+@pytest.fixture
+def change(app: Flask) -> Change:
+    def by_manager(pack: str, **changes: Any) -> None:
+        with app.app_context(), transaction(org=PLATFORM_ORG_ID):
+            products.change(PLATFORM_ORG_ID, UUID(pack), by=SYSTEM, **changes)
+
+    return by_manager
 
 
 def payments(app: Flask) -> list[Payment]:
@@ -82,8 +94,64 @@ def test_one_form_with_another_code_is_another_purchase(app: Flask, team: Team, 
     assert len(payments(app)) == 1
 
 
+@pytest.mark.parametrize("htmx", [False, True], ids=["page", "dialog"])
+def test_terms_that_changed_since_the_form_was_shown_are_not_bought(
+    app: Flask, team: Team, pack: str, change: Change, htmx: bool
+) -> None:
+    shown = team.owner.get(f"/o/{team.slug}/buy", htmx=htmx).text
+    fields = {"product_id": pack, "quantity": "2", "promotion_code": "DEMO20"} | unseen(shown)
+    change(pack, price_minor=3_000)
+    answer = team.owner.post(f"/o/{team.slug}/buy", fields, htmx=htmx)
+    assert answer.status_code == 422
+    assert ("<main" in answer.text, 'id="modal-title"' in answer.text) == (not htmx, htmx)
+    for words in ("changed since the form was opened. Nothing was charged.", "<strong>$30.00</strong>", "$60.00"):
+        assert words in answer.text
+    for kept in (f'value="{pack}" checked', 'name="quantity" type="text" value="2"', 'value="DEMO20"'):
+        assert kept in answer.text
+    assert payments(app) == []
+    again = fields | unseen(answer.text)
+    assert team.owner.post(f"/o/{team.slug}/buy", again, htmx=htmx).status_code < 400
+    assert [payment.amount_minor for payment in payments(app)] == [6_000]
+
+
+def test_another_pack_that_changed_keeps_nobody_from_buying(app: Flask, team: Team, pack: str, change: Change) -> None:
+    with app.app_context():
+        other = str(make_pack("Other").product.id)
+    fields = order(team, pack)
+    change(other, price_minor=3_000)
+    assert team.owner.post(f"/o/{team.slug}/buy", fields).status_code == 303
+
+
+def test_new_words_are_no_new_terms(app: Flask, team: Team, pack: str, change: Change) -> None:
+    fields = order(team, pack)
+    change(pack, name="Begin")
+    assert team.owner.post(f"/o/{team.slug}/buy", fields).status_code == 303
+
+
+@pytest.mark.parametrize("version", [None, "", "x", "00000000-0000-0000-0000-000000000000"])
+def test_a_form_that_showed_no_terms_buys_nothing(app: Flask, team: Team, pack: str, version: str | None) -> None:
+    fields = order(team, pack) | {"version_id": version}
+    if version is None:
+        del fields["version_id"]
+    assert team.owner.post(f"/o/{team.slug}/buy", fields).status_code == 422
+    assert payments(app) == []
+
+
+def test_a_spent_form_does_not_buy_other_terms(app: Flask, team: Team, pack: str, change: Change) -> None:
+    """Whoever accepts the new terms in a form that had bought the old ones is asked once more."""
+    fields = order(team, pack)
+    assert team.owner.post(f"/o/{team.slug}/buy", fields).status_code == 303
+    change(pack, price_minor=3_000)
+    refused = team.owner.post(f"/o/{team.slug}/buy", fields)
+    asked = team.owner.post(f"/o/{team.slug}/buy", fields | unseen(refused.text))
+    assert (asked.status_code, "sent before with another choice" in asked.text) == (422, True)
+    assert len(payments(app)) == 1
+
+
 @pytest.mark.parametrize("quantity", ["1", "6", "100"])
-def test_a_pack_says_how_many_are_sold_at_once(app: Flask, team: Team, pack: str, quantity: str) -> None:
+def test_a_pack_says_how_many_are_sold_at_once(
+    app: Flask, team: Team, pack: str, change: Change, quantity: str
+) -> None:
     with app.app_context(), transaction(org=PLATFORM_ORG_ID):
         found = products.on_sale(PLATFORM_ORG_ID)[0].product.id
         products.change(PLATFORM_ORG_ID, found, by=SYSTEM, min_quantity=2, max_quantity=5)

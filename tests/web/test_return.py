@@ -15,7 +15,7 @@ from dashboard.jobs import payments
 from dashboard.models import AuditEntry, Payment, Transaction
 from dashboard.providers.dummy import DummyProvider
 from tests.factories import make_pack, make_user
-from tests.web.people import Person, Team, hidden, make_team
+from tests.web.people import Person, Team, make_team, unseen
 
 
 @pytest.fixture
@@ -28,8 +28,7 @@ def payment_id(app: Flask, team: Team) -> str:
     with app.app_context():
         pack = make_pack("Starter", price_minor=2_500, credits_micros=25_000_000).product.id
     here = f"/o/{team.slug}/buy"
-    key = hidden(team.owner.get(here).text, "idempotency_key")
-    team.owner.post(here, {"product_id": str(pack), "quantity": "2", "idempotency_key": key})
+    team.owner.post(here, {"product_id": str(pack), "quantity": "2"} | unseen(team.owner.get(here).text))
     with app.app_context():
         return str(db.session.scalars(select(Payment.id)).one())
 

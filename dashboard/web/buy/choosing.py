@@ -37,6 +37,7 @@ from dashboard.web.guards import Visit
 AWAY = "Payment page is not available. Nothing was charged. Try again in a few minutes."
 SPENT = "This form was sent before with another choice. Check the choice and send it again."
 UNFINISHED = "This form came incomplete. Nothing was charged. Send it again."
+CHANGED = "This pack changed since the form was opened. Nothing was charged. Check its new terms and send it again."
 CATALOG_AWAY = "The payment provider does not answer now, so that packs may be missing. Nothing was charged."
 
 _QUANTITY = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
@@ -60,6 +61,7 @@ class Choice:
         """What two submits of one form must have in common."""
         asked: dict[str, object] = {
             "product_id": str(self.offer.product.id) if self.offer else "", "quantity": self.pieces,
+            "version_id": str(self.offer.version.id) if self.offer else "",
         }  # fmt: skip
         return asked | ({"promotion_code": self.code.upper()} if self.code else {})
 
@@ -156,7 +158,7 @@ def _first(offers: list[Offer]) -> dict[str, str]:
 
 
 def _choice(offers: list[Offer], sent: MultiDict[str, str]) -> Choice:
-    """Reads the fields; a name that comes twice is no answer."""
+    """Reads the fields; a name that comes twice is no answer. `version_id` comes for each pack that the form showed."""
     values = {name: sent.get(name, "")[:100] for name in ("product_id", "quantity", "promotion_code")}
     chosen = ids.parse(values["product_id"]) if len(sent.getlist("product_id")) == 1 else None
     offer = next((offer for offer in offers if offer.product.id == chosen), None)
@@ -165,6 +167,8 @@ def _choice(offers: list[Offer], sent: MultiDict[str, str]) -> Choice:
     errors = {}
     if offer is None or offer.blocked:
         errors["product_id"] = "This pack is not available now." if offer else "Choose a credit pack that is on sale."
+    elif str(offer.version.id) not in sent.getlist("version_id"):
+        errors["product_id"] = CHANGED
     if pieces is None:
         words = f"a whole number from {least} to {most}" if least < most else str(least)
         errors["quantity"] = f"Enter {words}."
@@ -195,6 +199,7 @@ def _show(
         status=422 if errors else 200,
         visit=visit,
         options=[packs.option(offer) for offer in offers],
+        versions=[offer.version.id for offer in offers],
         values=choice.values,
         errors=errors,
         trouble=trouble,
