@@ -121,9 +121,10 @@ def standing_of(version: ProductVersion, mode: str) -> ProviderPrice | None:
 
 
 def standings(catalog_id: UUID, version_ids: list[UUID], mode: str) -> dict[UUID, ProviderPrice]:
-    """How versions stand at the provider, by version; the newest account's row where there are several."""
+    """How versions stand at the provider, by version; of several accounts' rows the living one."""
     query = select(ProviderPrice).filter_by(org_id=catalog_id, mode=mode)
-    query = query.where(ProviderPrice.version_id.in_(version_ids)).order_by(ProviderPrice.id)
+    query = query.where(ProviderPrice.version_id.in_(version_ids))
+    query = query.order_by(ProviderPrice.state != "archived", ProviderPrice.id)
     rows = db.session.scalars(query, execution_options={"populate_existing": True})
     return {row.version_id: row for row in rows}
 

@@ -234,6 +234,21 @@ def test_another_account_gets_prices_of_its_own(shop: Shop) -> None:
     assert sync.price_for(shop.offer.version, moved) == rows[1].price_ref != first
 
 
+def test_the_first_account_comes_back_with_its_prices(shop: Shop) -> None:
+    run(shop)
+    first = standing(shop).price_ref
+    shop.stripe.account_of_key["sk_test_moved"] = "acct_other"
+    moved = StripeProvider(api_key="sk_test_moved", http_client=FakeClient(shop.stripe))
+    assert sync.run(PLATFORM, provider=moved) is False
+    assert sync.price_for(shop.offer.version, shop.provider) is None
+    run(shop)
+    assert (standing(shop).account_id, standing(shop).state) == (shop.provider.account_id(), "ready")
+    assert sync.price_for(shop.offer.version, shop.provider) == first
+    assert sync.due(shop.provider) == []
+    with transaction(org=PLATFORM):
+        sync.put_right(shop.offer.version, mode="test", anew=False, by=SYSTEM)
+
+
 def test_a_claim_that_was_rung_over_does_not_win(shop: Shop) -> None:
     """Who changed the product while Stripe was asked is looked at again."""
     sync._want(PLATFORM, shop.provider, shop.provider.account_id())
