@@ -27,6 +27,12 @@ class Stale(Conflict):
     code = "changed_meanwhile"
 
 
+class AlreadyMade(Conflict):
+    """The id is that of a product with other words or terms."""
+
+    code = "already_made"
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A product as it is sold now: the product and its newest version.
@@ -108,7 +114,7 @@ def create(
     """A new product with its first version; goes to the end of the catalog.
 
     A `product_id` that exists gives that product back, so that a form sent twice makes one. Locks the catalog's
-    organization. Raises Invalid.
+    organization. Raises Invalid, and AlreadyMade where that product is another than the one asked for.
     """
     terms = Terms(
         price_minor, grant_micros, bonus_micros, currency, grant_kind, min_quantity, max_quantity, expires_days
@@ -116,8 +122,10 @@ def create(
     terms.check()
     check_words(name, description)
     lock(select(Organization).filter_by(id=catalog_id))
-    if product_id and _offers(newest(catalog_id).where(Product.id == product_id)):
-        return find(catalog_id, product_id)
+    if product_id and (made := _offers(newest(catalog_id).where(Product.id == product_id))):
+        if (made[0].product.name, made[0].product.description, Terms.of(made[0].version)) != (name, description, terms):
+            raise AlreadyMade(f"This form made {made[0].product.name} already. Nothing was changed.")
+        return made[0]
     if active:
         _require_room(catalog_id)
     product = Product(

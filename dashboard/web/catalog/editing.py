@@ -9,7 +9,7 @@ from dashboard.core import ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden, Invalid
 from dashboard.domain.catalog import products
-from dashboard.domain.catalog.products import Offer, Stale
+from dashboard.domain.catalog.products import AlreadyMade, Offer, Stale
 from dashboard.domain.catalog.sales import Sold
 from dashboard.domain.catalog.terms import Terms
 from dashboard.web import packs, render
@@ -38,6 +38,8 @@ def create() -> Response:
             )  # fmt: skip
     except Invalid as refusal:
         return _show(desk, draft, None, errors={"": refusal.detail})
+    except AlreadyMade:
+        return _show(desk, draft, None, status=409, made=products.find(desk.catalog_id, key) if key else None)
     render.toast_next(f"{made.product.name} is on sale.")
     return render.redirect(url_for(".show", product_id=made.product.id))
 
@@ -102,13 +104,15 @@ def _show(
     revision: int | None = None,
     status: int = 0,
     conflicts: list[tuple[str, str, str]] | None = None,
+    made: Offer | None = None,
 ) -> Response:
+    """The form; with a key of its own where the one it came with had made a pack."""
     errors = {} if "update" in request.form else draft.errors if errors is None else errors
-    key = ids.parse(request.form.get("key", "")) or ids.new()
+    key = None if made else ids.parse(request.form.get("key", ""))
     return render.render(
         "catalog/form.html", status=status or (422 if errors else 200), desk=desk, offer=offer, values=draft.values,
-        errors=errors, labels=form.LABELS, kinds=list(KINDS.items()), key=key, conflicts=conflicts or [],
-        name_limit=form.NAME_LIMIT, revision=revision or (offer.product.revision if offer else 0),
+        errors=errors, labels=form.LABELS, kinds=list(KINDS.items()), key=key or ids.new(), conflicts=conflicts or [],
+        made=made, name_limit=form.NAME_LIMIT, revision=revision or (offer.product.revision if offer else 0),
         **_preview(draft, offer),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
-from dashboard.domain.catalog.products import Offer, Stale
+from dashboard.domain.catalog.products import AlreadyMade, Offer, Stale
 from dashboard.domain.catalog.sales import Sold
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, ProductVersion
 from tests.domain.payments.shop import Shop
@@ -108,6 +108,16 @@ def test_a_form_sent_twice_makes_one_product(app_context: Flask) -> None:
                 products.create(PLATFORM, name="Once", price_minor=100, grant_micros=1, by=SYSTEM, product_id=key)
             )
     assert made[0].product.id == made[1].product.id == key
+    assert order() == ["Once"]
+
+
+@pytest.mark.parametrize("other", [{"name": "Other"}, {"description": "Other"}, {"price_minor": 200}], ids=str)
+def test_a_form_sent_with_something_else_is_refused(app_context: Flask, other: dict[str, Any]) -> None:
+    asked = {"name": "Once", "price_minor": 100, "grant_micros": 1, "by": SYSTEM, "product_id": uuid4()}
+    with transaction(org=PLATFORM):
+        products.create(PLATFORM, **asked)
+    with pytest.raises(AlreadyMade, match="made Once already"), transaction(org=PLATFORM):
+        products.create(PLATFORM, **asked | other)
     assert order() == ["Once"]
 
 

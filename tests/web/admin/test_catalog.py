@@ -95,6 +95,19 @@ def test_a_form_sent_twice_makes_one_pack(app: Flask, team: Team) -> None:
     assert len(named(app, "Starter")) == 1
 
 
+def test_a_form_that_made_another_pack_says_so_and_makes_this_one_when_sent_again(app: Flask, team: Team) -> None:
+    fields = form()
+    made = team.manager.post(LIST, fields).location
+    answer = team.manager.post(LIST, fields | {"name": "Large", "price": "99"})
+    assert (answer.status_code, "This form made Starter already" in answer.text) == (409, True)
+    for words in (f'href="{made}"', 'value="Large"', 'value="99"'):
+        assert words in answer.text
+    assert not named(app, "Large")
+    again = fields | {"name": "Large", "price": "99", "key": hidden(answer.text, "key")}
+    assert team.manager.post(LIST, again).status_code == 303
+    assert order(app) == ["Starter", "Large"]
+
+
 @pytest.mark.parametrize(
     ("field", "typed"),
     [
