@@ -166,7 +166,8 @@ def change(
     before, known = _facts(product, version), Terms.of(version)
     wanted = replace(known, **{field: value for field, value in terms.items() if value is not None})
     name, description = _or(name, product.name), _or(description, product.description)
-    wanted.check()
+    if active or wanted != known:  # what was allowed once can be archived and renamed
+        wanted.check()
     check_words(name, description)
     if active and not product.active:
         _require_room(catalog_id)

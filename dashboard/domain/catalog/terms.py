@@ -9,7 +9,7 @@ from dashboard.models import ProductVersion
 
 NAME_LIMIT = 100
 DESCRIPTION_LIMIT = 500
-PRICE_LIMIT_MINOR = 99_999_999
+LARGEST_PAYMENT_MINOR = 99_999_999
 CREDITS_LIMIT = Micros(LARGEST // 1000)
 QUANTITY_LIMIT = 100
 EXPIRY_LIMIT_DAYS = 3650
@@ -53,7 +53,7 @@ class Terms:
 
     def check(self) -> None:
         """Raises Invalid, whose `field` is the API's name."""
-        if not 0 < self.price_minor <= PRICE_LIMIT_MINOR:
+        if not 0 < self.price_minor <= LARGEST_PAYMENT_MINOR:
             raise Invalid("The price must lie between $0.01 and $999,999.99.", field="price_cents")
         if self.currency not in CURRENCIES:
             raise Invalid("Only usd is sold.", field="currency")
@@ -65,6 +65,8 @@ class Terms:
             raise Invalid(f"The kind of credit is {' or '.join(GRANT_KINDS)}.", field="grant_kind")
         if not 1 <= self.min_quantity <= QUANTITY_LIMIT:
             raise Invalid(f"The smallest quantity lies between 1 and {QUANTITY_LIMIT}.", field="min_quantity")
+        if self.price_minor * self.min_quantity > LARGEST_PAYMENT_MINOR:
+            raise Invalid("So many cost more than one payment takes, which is $999,999.99.", field="min_quantity")
         if not self.min_quantity <= self.max_quantity <= QUANTITY_LIMIT:
             raise Invalid(f"The largest quantity lies between the smallest and {QUANTITY_LIMIT}.", field="max_quantity")
         if not 0 <= self.expires_days <= EXPIRY_LIMIT_DAYS:

@@ -17,6 +17,7 @@ from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import sync
 from dashboard.domain.catalog.products import Offer
+from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR
 from dashboard.domain.funds import ledger
 from dashboard.domain.funds.ledger import KeyReused
 from dashboard.models import Customer, Organization, Payment
@@ -31,7 +32,6 @@ from dashboard.providers.base import (
 )
 
 MAX_QUANTITY = 100
-LARGEST_PAYMENT_MINOR = 99_999_999
 FIRST_TRY = timedelta(seconds=12)
 FIRST_TRY_POLL_SECONDS = 0.1
 FIRST_CHECK = timedelta(minutes=1)

@@ -12,6 +12,7 @@ from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog.products import AlreadyMade, Offer, Stale
 from dashboard.domain.catalog.sales import Sold
+from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR, Terms
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, ProductVersion
 from tests.domain.payments.shop import Shop
 from tests.factories import make_org, make_pack
@@ -73,6 +74,7 @@ def test_who_edits_an_old_state_is_refused(app_context: Flask) -> None:
         ({"price_minor": 0}, "price_cents"), ({"price_minor": 100_000_000}, "price_cents"),
         ({"grant_micros": 0}, "amount_micros"), ({"bonus_micros": -1}, "bonus_micros"),
         ({"min_quantity": 0}, "min_quantity"), ({"max_quantity": 101}, "max_quantity"),
+        ({"price_minor": 50_000_000, "min_quantity": 2}, "min_quantity"),
         ({"min_quantity": 5, "max_quantity": 4}, "max_quantity"), ({"grant_kind": "gift"}, "grant_kind"),
         ({"name": " "}, "name"), ({"name": "x" * 101}, "name"), ({"description": "a\nb"}, "description"),
     ],
@@ -84,6 +86,21 @@ def test_terms_that_cannot_be_sold_are_refused(app_context: Flask, changes: dict
         change(pack, **changes)
     assert refusal.value.field == field
     assert db.session.query(ProductVersion).filter_by(product_id=pack.product.id).count() == 1
+
+
+def test_the_smallest_quantity_fits_into_one_payment(app_context: Flask) -> None:
+    pack = change(make_pack(), price_minor=33_333_333, min_quantity=3)
+    assert pack.version.price_minor * pack.version.min_quantity == LARGEST_PAYMENT_MINOR
+
+
+def test_what_was_allowed_once_goes_off_sale_and_does_not_come_back(app_context: Flask) -> None:
+    pack = make_pack()
+    with transaction(org=PLATFORM):
+        products.add_version(pack.product, 2, Terms(50_000_000, 1, min_quantity=2))
+    assert not change(pack, active=False).product.active
+    with pytest.raises(Invalid):
+        change(pack, active=True)
+    assert order() == []
 
 
 def test_packs_stand_where_they_are_put(app_context: Flask) -> None:
