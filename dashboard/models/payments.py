@@ -172,6 +172,7 @@ class Payment(OrgOwned, Base):
         Index("ix_payments_session_id", "session_id", postgresql_where=text("session_id IS NOT NULL")),
         Index("ix_payments_intent_id", "intent_id", postgresql_where=text("intent_id IS NOT NULL")),
         Index("ix_payments_invoice_id", "invoice_id", postgresql_where=text("invoice_id IS NOT NULL")),
+        Index("ix_payments_transaction_id", "transaction_id", postgresql_where=text("transaction_id IS NOT NULL")),
         Index(
             "ix_payments_to_check",
             "org_id",

@@ -975,6 +975,13 @@ CREATE INDEX ix_payments_to_check ON public.payments USING btree (org_id, next_c
 
 
 --
+-- Name: ix_payments_transaction_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_payments_transaction_id ON public.payments USING btree (transaction_id) WHERE (transaction_id IS NOT NULL);
+
+
+--
 -- Name: ix_personal_tokens_user_id; Type: INDEX; Schema: public; Owner: -
 --
 

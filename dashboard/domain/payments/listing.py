@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, select, union
 
 from dashboard.core import cursors, ids, keysets
 from dashboard.core.db import db
@@ -114,9 +114,14 @@ def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
 def _searched(filters: Filters) -> ColumnElement[bool]:
     text = filters.q
     if own := ids.parse(text):
-        return or_(Payment.id == own, Payment.transaction_id == own)
+        return _any(Payment.id == own, Payment.transaction_id == own)
     if _PROVIDER_ID.fullmatch(text):
-        return or_(Payment.session_id == text, Payment.intent_id == text, Payment.invoice_id == text)
+        return _any(Payment.session_id == text, Payment.intent_id == text, Payment.invoice_id == text)
     words = [Payment.name.icontains(word, autoescape=True) for word in text.split()[:MOST_WORDS]]
     whose = [Payment.org_id == filters.org_id] if filters.org_id else []
     return and_(keysets.newest(Payment.id, *whose), *words)
+
+
+def _any(*looks: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Each look by its own index: as one OR beside the order by id, it invites reading the table from its end."""
+    return Payment.id.in_(union(*(select(Payment.id).where(look) for look in looks)))
