@@ -16,8 +16,9 @@ from dashboard.models import Wallet
 
 DRAIN = "dashboard.jobs.expiry.drain"
 ORIGIN = "expiry"
-BACKLOG_ROWS = 10_000
-"""How many rows may wait to be settled, so that the charge that finds a lapsed slice settles few."""
+BACKLOG_ROWS = settlement.MOST_SLICES // 2 - 1
+"""How many rows may wait to be settled: one block, as a row opens two slices at most. So the charge that finds a lapsed
+slice settles few, and whoever shows what is left passes few."""
 
 BLOCKS_AT_ONCE = 20
 LAST_YEAR = 9000

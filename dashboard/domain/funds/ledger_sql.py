@@ -121,11 +121,13 @@ SELECT id, wallet_id, seq, type, amount, balance_before, balance_after, created_
 
 # Everything from here on is for wallets that hold credit with a date, and for no others.
 
-WALLET = text("""SELECT w.balance, w.held, w.seq, w.settled_seq, coalesce(t.balance_after, 0) AS settled_balance,
-  w.next_expiry_at, greatest(CAST(:at AS timestamptz), w.last_posted_at) AS at
-FROM wallets AS w LEFT JOIN transactions AS t
-  ON t.org_id = w.org_id AND t.wallet_id = w.id AND t.seq = w.settled_seq
-WHERE w.org_id = :org AND w.id = :wallet""")
+# A look-up of its own: as a join, old statistics would read all rows of the wallet for it.
+_SETTLED_BALANCE = """coalesce((SELECT t.balance_after FROM transactions AS t
+    WHERE t.org_id = w.org_id AND t.wallet_id = w.id AND t.seq = w.settled_seq), 0) AS settled_balance"""
+
+WALLET = text(f"""SELECT w.balance, w.held, w.seq, w.settled_seq, w.next_expiry_at,
+  greatest(CAST(:at AS timestamptz), w.last_posted_at) AS at, {_SETTLED_BALANCE}
+FROM wallets AS w WHERE w.org_id = :org AND w.id = :wallet""")  # noqa: S608
 
 _SLICE = "g.id, g.kind, g.category, g.priority, g.expires_at, g.opened_seq, g.remaining"
 
@@ -137,18 +139,30 @@ FROM credit_grants AS g JOIN transactions AS t ON t.org_id = g.org_id AND t.id =
 WHERE g.org_id = :org AND g.wallet_id = :wallet AND g.opened_seq > :settled AND g.remaining > 0
 ORDER BY g.opened_seq, g.id LIMIT :most""")  # noqa: S608
 
+# All of it in one snapshot, so that what is settled meanwhile is not counted twice.
+STANDING = text(f"""SELECT w.id AS wallet_id, w.balance, w.seq, w.settled_seq, {_SETTLED_BALANCE},
+  {_SLICE}, t.balance_before, t.balance_after
+FROM unnest(CAST(:orgs AS uuid[]), CAST(:wallets AS uuid[])) AS n(org_id, id)
+JOIN wallets AS w ON w.org_id = n.org_id AND w.id = n.id
+JOIN credit_grants AS g ON g.org_id = w.org_id AND g.wallet_id = w.id AND g.remaining > 0
+JOIN transactions AS t ON t.org_id = g.org_id AND t.id = g.transaction_id
+ORDER BY w.id, g.opened_seq, g.id""")  # noqa: S608
+
+# One row by its place. As a range in the order of its index: with plain equality, statistics that were taken when the
+# ledger was nearly empty read all rows of the wallet for each look.
+_AT = """(SELECT seq, balance_after FROM transactions AS t
+  WHERE t.org_id = CAST(:org AS uuid) AND t.wallet_id = CAST(:wallet AS uuid) AND t.seq >= {place}
+  ORDER BY t.org_id, t.wallet_id, t.seq LIMIT 1) AS t"""
+
 # The first of the debits from :lo to :hi that leaves :balance or less. Nothing is added between them, so halves do.
-REACHED = text("""WITH RECURSIVE halved(lo, hi) AS (
+REACHED = text(f"""WITH RECURSIVE halved(lo, hi) AS (
   SELECT CAST(:lo AS bigint), CAST(:hi AS bigint)
   UNION ALL
   SELECT CASE WHEN t.balance_after <= :balance THEN h.lo ELSE t.seq + 1 END,
     CASE WHEN t.balance_after <= :balance THEN t.seq ELSE h.hi END
-  FROM halved AS h JOIN transactions AS t
-    ON t.org_id = :org AND t.wallet_id = :wallet AND t.seq = (h.lo + h.hi) / 2
-  WHERE h.lo < h.hi
+  FROM halved AS h CROSS JOIN LATERAL {_AT.format(place="(h.lo + h.hi) / 2")} WHERE h.lo < h.hi
 )
-SELECT t.seq, t.balance_after FROM halved AS h JOIN transactions AS t
-  ON t.org_id = :org AND t.wallet_id = :wallet AND t.seq = h.lo WHERE h.lo = h.hi""")
+SELECT t.seq, t.balance_after FROM halved AS h CROSS JOIN LATERAL {_AT.format(place="h.lo")} WHERE h.lo = h.hi""")  # noqa: S608
 
 LEFT = text("""UPDATE credit_grants AS g SET remaining = n.remaining
 FROM unnest(CAST(:ids AS uuid[]), CAST(:remaining AS bigint[])) AS n(id, remaining)

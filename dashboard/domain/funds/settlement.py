@@ -9,6 +9,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -154,15 +155,34 @@ def keep(org_id: UUID, wallet_id: UUID, burns: Sequence[Burn], touched: Sequence
 
 
 def standing(wallet: Wallet) -> list[Part]:
-    """What is left of the wallet's slices now, in the order of burning. Reads only, and writes nothing down.
+    """What is left of the wallet's slices now, in the order of burning. Reads only, and writes nothing down."""
+    return standing_of([wallet])[wallet.id]
 
-    For wallets with a date. Slices beyond the first 2,000 that are not settled yet are not told apart.
+
+def standing_of(wallets: Sequence[Wallet]) -> dict[UUID, list[Part]]:
+    """The same of many wallets by wallet id, in one read. For wallets with a date.
+
+    By the number of open slices: those not settled yet are those of `expiry.BACKLOG_ROWS`, or of one tick more.
     """
-    _, course, _ = _course(wallet.org_id, wallet.id, telling=False)
+    keys = {"orgs": [wallet.org_id for wallet in wallets], "wallets": [wallet.id for wallet in wallets]}
+    slices = db.session.connection().execute(ledger_sql.STANDING, keys)
+    found: dict[UUID, list[Part]] = {wallet.id: [] for wallet in wallets}
+    for wallet_id, group in groupby(slices, key=attrgetter("wallet_id")):
+        found[wallet_id] = _standing(list(group))
+    return found
+
+
+def _standing(slices: Sequence[Row[Any]]) -> list[Part]:
+    row = slices[0]
+    old = [_part(one) for one in slices if one.opened_seq <= row.settled_seq]
+    course = Course(row.settled_seq, row.settled_balance, old)
+    course.pass_over(_credits(slices[len(old) :]))
+    if row.seq > course.seq:
+        course.spend(row.seq, row.balance)
     return course.parts
 
 
-def _course(org_id: UUID, wallet_id: UUID, *, telling: bool = True) -> tuple[Row[Any], Course, bool]:
+def _course(org_id: UUID, wallet_id: UUID) -> tuple[Row[Any], Course, bool]:
     """The wallet's row, the course of its next block, and whether more follows."""
     connection, names = db.session.connection(), {"org": org_id, "wallet": wallet_id}
     row = connection.execute(ledger_sql.WALLET, names | {"at": clock.now()}).one()
@@ -174,7 +194,7 @@ def _course(org_id: UUID, wallet_id: UUID, *, telling: bool = True) -> tuple[Row
         return found.seq, found.balance_after
 
     parts = [_part(one) for one in connection.execute(ledger_sql.OPEN, settled)]
-    course = Course(row.settled_seq, row.settled_balance, parts, reached if telling else None)
+    course = Course(row.settled_seq, row.settled_balance, parts, reached)
     found = connection.execute(ledger_sql.CREDITED, settled | {"most": MOST_SLICES + 1}).all()
     more = len(found) > MOST_SLICES
     if more:  # a credit's slices stay together

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
@@ -26,6 +26,10 @@ pytestmark = pytest.mark.usefixtures("app_context")
 
 DAY = timedelta(days=1)
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+READ = text("""SELECT pg_stat_get_xact_tuples_returned('transactions'::regclass)
+  + (SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid)) FROM pg_index WHERE indrelid = 'transactions'::regclass)
+""")
+"""How many rows and index entries of the ledger this connection has read of late, by whatever plan."""
 _keys = count(1)
 
 
@@ -48,12 +52,15 @@ def refund(wallet: Wallet, amount: int) -> None:
     ledger.post(wallet, type="refund", amount=-amount, origin="test", key=f"out{next(_keys)}", by=SYSTEM)
 
 
-def settle(wallet: Wallet) -> None:
-    more = True
+def settle(wallet: Wallet) -> int:
+    """How many blocks it took."""
+    blocks, more = 0, True
     while more:
+        blocks += 1
         with transaction(org=wallet.org_id) as session:
             session.execute(ledger_sql.LOCK, {"org": wallet.org_id, "wallets": [wallet.id], "at": clock.now()})
             more = settlement.settle(wallet.org_id, wallet.id)
+    return blocks
 
 
 def left(wallet: Wallet) -> list[int]:
@@ -130,7 +137,7 @@ def test_debt_is_paid_by_the_next_credit_at_its_own_row() -> None:
     assert verify.broken(wallet.org_id) == []
 
 
-def test_settling_again_does_nothing_and_blocks_make_no_difference() -> None:
+def test_settling_again_does_nothing() -> None:
     wallet = wallet_with(free(100))
     charge(wallet, 30)
     settle(wallet)
@@ -139,27 +146,63 @@ def test_settling_again_does_nothing_and_blocks_make_no_difference() -> None:
     assert burns(wallet) == before == [(2, 2, 30)]
 
 
-def test_many_credits_are_settled_in_blocks() -> None:
+def test_blocks_make_no_difference() -> None:
+    at_once = settlement.MOST_SLICES * 3 // 4
+    wallet = wallet_with(*(free(1) for _ in range(at_once)))
+    for _ in range(2):
+        charge(wallet, at_once // 2)
+        credit(wallet, *(free(1) for _ in range(at_once)))
+    charge(wallet, at_once)
+    assert settle(wallet) == 3
+    assert_settled(wallet)
+    assert verify.broken(wallet.org_id) == []
+
+
+def test_many_credits_are_settled_in_blocks_and_shown_at_once() -> None:
     wallet = wallet_with(free(1))
     with transaction(org=wallet.org_id):
         for _ in range(settlement.MOST_SLICES + 40):
             credit(wallet, free(1), paid(1))
     charge(wallet, settlement.MOST_SLICES + 500)
+    shown = settlement.standing(wallet)
     with transaction(org=wallet.org_id) as session:
         session.execute(ledger_sql.LOCK, {"org": wallet.org_id, "wallets": [wallet.id], "at": clock.now()})
         assert settlement.settle(wallet.org_id, wallet.id)
+    assert settlement.standing(wallet) == shown
     settle(wallet)
+    assert settlement.standing(wallet) == shown
+    assert sum(part.remaining for part in shown) == sum(left(wallet))
     assert_settled(wallet)
     assert verify.broken(wallet.org_id) == []
 
 
-def test_a_hundred_thousand_rows_are_settled_by_a_few_looks() -> None:
+def test_what_waits_to_be_settled_fits_one_block() -> None:
+    """A purchase with a bonus opens two slices, and no row opens more."""
+    wallet = wallet_with(free(1, expires_at=clock.now() + DAY))
+    with transaction(org=wallet.org_id):
+        for _ in range(expiry.BACKLOG_ROWS - 1):
+            credit(wallet, free(1), paid(1))
+    assert expiry.due() == []
+    credit(wallet, free(1), paid(1))
+    assert expiry.due() == [wallet.org_id]
+    assert settle(wallet) == 1
+    assert expiry.due() == []
+
+
+def test_thousands_of_rows_are_settled_by_a_few_looks() -> None:
     wallet = wallet_with(free(60), paid(1_000_000))
     for start in range(0, 3_000, 500):
         with transaction(org=wallet.org_id):
             entries = [Entry(wallet.id, 1, f"k{start + n}") for n in range(500)]
             ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
-    settle(wallet)
+    with transaction(org=wallet.org_id) as session:
+        session.execute(ledger_sql.LOCK, {"org": wallet.org_id, "wallets": [wallet.id], "at": clock.now()})
+        before = session.scalar(READ)
+        assert not settlement.settle(wallet.org_id, wallet.id)
+        assert session.scalar(READ) - before < 100
+        before = session.scalar(READ)
+        assert [part.remaining for part in settlement.standing(wallet)] == [997_060]
+        assert session.scalar(READ) - before < 10
     assert burns(wallet) == [(2, 61, 60), (62, 3_001, 2_940)]
 
 
