@@ -1,18 +1,24 @@
 """Each state of the run-out forecast, its range and its dates."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import forecast, ledger
+from dashboard.domain.funds.forecast import Forecast
 from dashboard.models import Wallet
+from tests.domain.funds.test_expiry import dated
+from tests.domain.funds.test_settlement import settle
 from tests.factories import charge, grant, make_org, wallet_of
 
 TODAY = date(2026, 11, 20)
@@ -197,3 +203,41 @@ def test_many_wallets_are_forecast_in_one_go(app_context: Flask) -> None:
         found = forecast.of_many(wallets)
         assert forecast.of_many([]) == {}
     assert [found[wallet.id].state for wallet in wallets] == ["runs_out", "needs_data", "needs_data"]
+
+
+def statements(wallets: Sequence[Wallet]) -> tuple[dict[UUID, Forecast], list[str]]:
+    """Their forecasts, and what was asked for them."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        return forecast.of_many(wallets), seen
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+def test_many_wallets_with_dated_credit_are_one_read_each_as_good_as_alone(app_context: Flask) -> None:
+    with clock.at(NOON - timedelta(days=10)):
+        wallets = [wallet_of(make_org(funds=funds)) for funds in (1_000, 0, 70, 500, 300, 0)]
+        for number, wallet in enumerate(wallets[:5]):
+            dated(wallet, 100, NOON + timedelta(days=2 + number))
+    for wallet in (wallets[0], wallets[2]):
+        spend_daily(wallet, *[10] * 9)
+    with clock.at(NOON - timedelta(hours=3)):
+        ledger.post(wallets[3], type="refund", amount=-700, origin="test", key="r", by=SYSTEM)
+        settle(wallets[0])
+        charge(wallets[0], 5)
+        dated(wallets[0], 40, NOON + timedelta(days=1), "more")
+        dated(wallets[3], 110, NOON + timedelta(days=1), "more")
+        charge(wallets[4], 100)
+    with clock.at(NOON):
+        for wallet in wallets:
+            db.session.refresh(wallet)
+        found, asked = statements(wallets)
+        assert len(asked) == len(statements(wallets[:1])[1]) == 3
+        assert found == {wallet.id: replace(forecast.of(wallet), since=None) for wallet in wallets}
+    assert [sum(micros for micros, _ in found[wallet.id].parts) for wallet in wallets] == [1_045, 100, 80, 10, 300, 0]
+    assert [len(found[wallet.id].parts) for wallet in wallets] == [3, 1, 2, 1, 1, 0]
