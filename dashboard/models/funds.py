@@ -18,6 +18,7 @@ class Wallet(OrgOwned, Base):
     """A balance of one unit in one mode; amounts in the unit's smallest part (micros for usd).
 
     `next_expiry_at`: when the next slice of it lapses. `settled_seq`: up to which row it is told which slice paid.
+    `sealed_seq`: up to which row it is sealed at least, a hint that says where not to look for unsealed rows.
     """
 
     __tablename__ = "wallets"
@@ -32,6 +33,7 @@ class Wallet(OrgOwned, Base):
     last_posted_at: Mapped[datetime | None]
     next_expiry_at: Mapped[datetime | None]
     settled_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    sealed_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     __table_args__ = (
         org_root(),

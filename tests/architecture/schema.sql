@@ -559,6 +559,7 @@ CREATE TABLE public.wallets (
     last_posted_at timestamp with time zone,
     next_expiry_at timestamp with time zone,
     settled_seq bigint NOT NULL,
+    sealed_seq bigint DEFAULT 0 NOT NULL,
     CONSTRAINT ck_wallets_floors CHECK (((held >= 0) AND (overdraft_limit >= 0))),
     CONSTRAINT ck_wallets_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
 )

@@ -119,6 +119,14 @@ BATCH = text(f"""WITH given AS MATERIALIZED (
 )
 SELECT id, wallet_id, seq, type, amount, balance_before, balance_after, created_at FROM row""")  # noqa: S608 - constant parts only
 
+# Up to where wallets are sealed. Nobody waits for a hint: what another holds is left for the next time.
+SEALED = text("""UPDATE wallets AS w SET sealed_seq = n.seq_to
+FROM unnest(CAST(:wallets AS uuid[]), CAST(:tos AS bigint[])) AS n(id, seq_to)
+WHERE w.org_id = CAST(:org AS uuid) AND w.id = n.id AND w.sealed_seq < n.seq_to AND w.id IN (
+  SELECT id FROM wallets WHERE org_id = CAST(:org AS uuid) AND id = ANY(CAST(:wallets AS uuid[]))
+  FOR NO KEY UPDATE SKIP LOCKED
+)""")
+
 # Everything from here on is for wallets that hold credit with a date, and for no others.
 
 # A look-up of its own: as a join, old statistics would read all rows of the wallet for it.

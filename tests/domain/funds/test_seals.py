@@ -12,13 +12,13 @@ import pytest
 from flask import Flask, current_app
 
 from dashboard.core import clock
-from dashboard.core.db import db
+from dashboard.core.db import db, transaction
 from dashboard.domain.funds import seals
 from dashboard.domain.funds.seals import encoding, heads
 from dashboard.domain.platform import verify
 from dashboard.jobs import schedule
 from dashboard.jobs import seals as jobs
-from dashboard.models import AuditEntry, LedgerSeal, Wallet
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry, LedgerSeal, Wallet
 from tests.domain.funds.sealing import post
 from tests.factories import charge, grant, make_org, wallet_of
 from tests.servers import Servers
@@ -143,6 +143,54 @@ def test_wallets_are_due_when_a_row_has_waited() -> None:
     assert (seals.lag().wallets, seals.lag().rows) == (1, 1)
 
 
+def sealed_seq(wallet: Wallet) -> int:
+    db.session.refresh(wallet)
+    return wallet.sealed_seq
+
+
+def test_sealed_wallets_are_passed_over_until_they_move() -> None:
+    wallet = wallet_of(make_org(funds=1_000))
+    seal_all()
+    assert sealed_seq(wallet) == wallet.seq == 1
+    seals_read = db.text("SELECT pg_stat_get_xact_numscans('uq_ledger_seals_org_id_wallet_id_seq_from'::regclass)")
+    before = db.session.scalar(seals_read)
+    assert (seals.due(seconds=0), seals.lag().wallets) == ([], 0)
+    assert db.session.scalar(seals_read) == before
+    charge(wallet, 1)
+    assert (seals.due(seconds=0), seals.lag().rows) == ([wallet.org_id], 1)
+    seal_all()
+    assert sealed_seq(wallet) == 2
+
+
+def test_a_hint_that_lags_costs_a_look_and_no_more(superuser: psycopg.Connection) -> None:
+    wallet = wallet_of(make_org(funds=1_000))
+    seal_all()
+    superuser.execute("UPDATE wallets SET sealed_seq = 0")
+    assert (seals.due(seconds=0), seals.lag().wallets) == ([], 0)
+    charge(wallet, 1)
+    seal_all()
+    assert sealed_seq(wallet) == 2
+    assert [(seal.seq_from, seal.seq_to) for seal in sealed() if seal.wallet_id == wallet.id] == [(1, 1), (2, 2)]
+    assert verify.broken() == []
+
+
+def test_sealing_does_not_wait_to_leave_its_hint(superuser: psycopg.Connection) -> None:
+    wallet = wallet_of(make_org(funds=1_000))
+    with superuser.transaction():
+        superuser.execute("SELECT 1 FROM wallets WHERE id = %s FOR NO KEY UPDATE", (wallet.id,))
+        seal_all()
+    assert [seal.seq_to for seal in sealed() if seal.wallet_id == wallet.id] == [1]
+    assert sealed_seq(wallet) == 0
+    assert seals.due(seconds=0) == []
+
+
+def test_a_hint_hides_no_row_from_the_check(superuser: psycopg.Connection) -> None:
+    with clock.at(clock.now() - timedelta(minutes=16)):
+        org = make_org(funds=100)
+    superuser.execute("UPDATE wallets SET sealed_seq = seq")
+    assert [one.check for one in verify.broken(org.id)] == ["unsealed"]
+
+
 def test_late_seals_are_a_warning() -> None:
     org = make_org()
     with clock.at(clock.now() - timedelta(minutes=16)):
@@ -209,6 +257,15 @@ def test_the_head_is_recorded_once_a_day(caplog: pytest.LogCaptureFixture) -> No
     (line,) = [(row.org_id, row.wallet_id, row.seq_to, row.hash.hex()) for row in sealed()]
     assert found.hash == hashlib.sha256(("\t".join(map(str, line)) + "\n").encode()).hexdigest()
     assert broken() == []
+
+
+def test_the_head_may_take_as_long_as_its_job() -> None:
+    seals.seal(make_org(funds=100).id)
+    show = db.text("SHOW statement_timeout")
+    with transaction(org=PLATFORM_ORG_ID) as session:
+        heads.record(clock.now())
+        assert session.scalar(show) == "1min"
+    assert db.session.scalar(show) == "10s"
 
 
 def test_workers_at_once_record_one_head() -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 from psycopg import Connection as Psycopg
 from psycopg import sql
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
-from dashboard.core import clock
+from dashboard.core import clock, queue
 from dashboard.core.db import db, require_org
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
@@ -27,7 +27,12 @@ ACTION = "ledger.head_recorded"
 PAUSE = timedelta(minutes=10)
 """After midnight: by then every seal that bears an earlier moment stands."""
 
+TIMEOUT = f"{queue.JOB_SECONDS}s"
+"""Of the one statement that reads where all chains end; the job has no longer."""
+
 log = logging.getLogger(__name__)
+
+_PATIENT = text("SELECT set_config('statement_timeout', :timeout, true)")
 
 _HEADS = sql.SQL("""COPY (
 SELECT w.org_id, w.id, s.seq_to, encode(s.hash, 'hex') FROM wallets AS w CROSS JOIN LATERAL (
@@ -71,8 +76,10 @@ def due() -> datetime | None:
 
 
 def record(at: datetime) -> Head:
-    """Log the head of a moment and keep it in the platform's trail; needs its open transaction."""
+    """Log the head of a moment and keep it in the platform's trail; needs its open transaction, which may last
+    as long as the job."""
     require_org(PLATFORM_ORG_ID)
+    db.session.execute(_PATIENT, {"timeout": TIMEOUT})
     found = head(db.session.connection(), at)
     after: dict[str, Any] = {"at": at.isoformat(), "wallets": found.wallets, "hash": found.hash}
     audit.record(PLATFORM_ORG_ID, by=SYSTEM, action=ACTION, object_kind="ledger", object_id=at.date().isoformat(),
