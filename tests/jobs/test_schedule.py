@@ -1,18 +1,24 @@
 """What recurs: the tick at the interval of the settings, and a bell for whatever is due."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
 from rq import Queue
 from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from rq_scheduler import Scheduler
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 import worker
 from dashboard.config import settings
 from dashboard.core import clock, queue
-from dashboard.core.db import db
+from dashboard.core.db import autocommit, db
+from dashboard.domain.funds import expiry
 from dashboard.jobs import schedule, tick
 from dashboard.models import Lease
 
@@ -28,22 +34,59 @@ def test_a_changed_interval_counts_from_the_next_start(app_context: Flask) -> No
     assert job.meta["interval"] == 15
 
 
-def test_a_duty_that_fails_keeps_no_other_from_its_bell(app_context: Flask) -> None:
-    def fail() -> Iterable[str]:
-        raise RuntimeError("this duty is broken")
-
-    broken: schedule.Line = (fail, "dashboard.jobs.purge.purge")
-    told: schedule.Line = (lambda: ["told"], "dashboard.jobs.purge.purge")
-    schedule.DUTIES[:0] = [broken, told]
+@contextmanager
+def first(*duties: schedule.Due) -> Iterator[None]:
+    """With these duties before the others."""
+    schedule.DUTIES[:0] = [(due, "dashboard.jobs.purge.purge") for due in duties]
     try:
-        with pytest.raises(RuntimeError, match="this duty is broken"):
-            tick.tick()
+        yield
     finally:
-        del schedule.DUTIES[:2]
+        del schedule.DUTIES[: len(duties)]
+
+
+def fail() -> Iterable[str]:
+    raise RuntimeError("this duty is broken")
+
+
+def take_too_long() -> Iterable[str]:
+    connection = autocommit()
+    connection.execute(text("SET statement_timeout = '20ms'"))
+    try:
+        connection.execute(text("SELECT pg_sleep(5)"))
+    finally:
+        connection.execute(text("RESET statement_timeout"))
+    return ()
+
+
+@pytest.mark.parametrize(("due", "said"), [(fail, "this duty is broken"), (take_too_long, "statement timeout")])
+def test_a_duty_that_fails_keeps_no_other_from_its_bell(app_context: Flask, due: schedule.Due, said: str) -> None:
+    with first(due, lambda: ["told"]), pytest.raises((RuntimeError, OperationalError), match=said):
+        tick.tick()
     connection = queue.connect(str(settings().redis_url), timeout=5.0)
     rung = [job.args for job in Queue(queue.WORK, connection=connection, serializer=JSONSerializer).jobs]
     assert ["told"] in [list(args) for args in rung]
     assert db.session.query(Lease).filter_by(name=tick.LEASE).count() == 1
+
+
+def test_without_the_database_the_tick_ends_at_once(make_app: Callable[..., Flask]) -> None:
+    asked = []
+    app = make_app(database_url="postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with app.app_context(), first(expiry.due, lambda: asked.append("again") or ()), pytest.raises(OperationalError):
+        tick.tick()
+    assert asked == []
+
+
+def test_the_end_of_its_time_ends_the_tick(app_context: Flask) -> None:
+    asked = []
+
+    def wait() -> Iterable[str]:
+        with UnixSignalDeathPenalty(1, JobTimeoutException):
+            time.sleep(5)
+        return ()
+
+    with first(wait, lambda: asked.append("again") or ()), pytest.raises(JobTimeoutException):
+        tick.tick()
+    assert asked == []
 
 
 def test_the_hourly_purge_is_rung_whatever_the_tick(app_context: Flask) -> None:
