@@ -1,4 +1,7 @@
-"""Wallets and the ledger. Only `domain/funds/ledger.py` writes these rows."""
+"""Wallets and the ledger, written in `domain/funds` alone; a wallet is opened with its organization.
+
+`ledger` posts, `expiry` posts what lapses, `settlement` tells which slice paid what, `seals` seals.
+"""
 
 from datetime import date, datetime
 from uuid import UUID

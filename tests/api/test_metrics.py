@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,10 @@ from flask import Flask
 
 from dashboard.config import settings
 from dashboard.core import clock, metrics, queue
+from dashboard.core.db import transaction
+from dashboard.domain.funds import expiry
 from dashboard.jobs.tick import tick
+from tests.domain.funds.test_expiry import END, START, dated
 from tests.factories import charge, grant, make_org, wallet_of
 
 TOKEN = "a-token-for-the-monitor"
@@ -86,6 +90,24 @@ def test_posted_rows_are_counted_by_type(counted: Flask) -> None:
     after = scraped(counted)
     name = 'coffer_ledger_rows_total{type="charge"}'
     assert after[name] - before.get(name, 0) == 1
+
+
+def test_credit_that_lapses_is_counted_once_it_is_committed(counted: Flask) -> None:
+    name = 'coffer_ledger_rows_total{type="expiry"}'
+    before = scraped(counted).get(name, 0)
+    with counted.app_context():
+        with clock.at(START):
+            wallet = wallet_of(make_org())
+            for number in range(2):
+                dated(wallet, 10, key=f"dated{number}")
+        with clock.at(END):
+            with suppress(ZeroDivisionError), transaction(org=wallet.org_id):
+                expiry.clear(wallet.org_id, wallet.id, END)
+                raise ZeroDivisionError
+            assert scraped(counted).get(name, 0) == before
+            for _ in range(2):
+                expiry.drain(wallet.org_id)
+    assert scraped(counted)[name] - before == 2
 
 
 def test_jobs_are_counted_by_name_and_result_over_all_workers(counted: Flask) -> None:

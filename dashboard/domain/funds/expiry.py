@@ -2,12 +2,13 @@
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
 
-from dashboard.core import clock, ids
-from dashboard.core.db import db, in_transaction, transaction
+from dashboard.core import clock, ids, metrics
+from dashboard.core.db import after_commit, db, in_transaction, transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger_sql, settlement
@@ -15,7 +16,7 @@ from dashboard.domain.funds.settlement import Burn, Part
 from dashboard.models import Wallet
 
 DRAIN = "dashboard.jobs.expiry.drain"
-ORIGIN = "expiry"
+ORIGIN = TYPE = "expiry"
 BACKLOG_ROWS = settlement.MOST_SLICES // 2 - 1
 """How many rows may wait to be settled: one block, as a row opens two slices at most. So the charge that finds a lapsed
 slice settles few, and whoever shows what is left passes few."""
@@ -110,17 +111,20 @@ def _take_out(org_id: UUID, wallet_id: UUID, at: datetime) -> None:
     names = {"org": org_id, "wallet": wallet_id}
     connection = db.session.connection()
     at = connection.execute(ledger_sql.WALLET, names | {"at": at}).one().at
-    for row in connection.execute(ledger_sql.LAPSED, names | {"at": at}).all():
+    gone = connection.execute(ledger_sql.LAPSED, names | {"at": at}).all()
+    for row in gone:
         part = Part(row.id, "", 0, row.expires_at, 0, 0)
         posted = connection.execute(ledger_sql.EXPIRY, names | _row(row.id, row.category, row.remaining, at)).one()
         burn = Burn(part, posted.seq, posted.seq, row.remaining)
         settlement.keep(org_id, wallet_id, [burn], [part], posted.seq, at)
     connection.execute(ledger_sql.NEXT, names | {"at": at})
+    if gone:
+        after_commit(partial(metrics.posted, TYPE, len(gone)))
 
 
 def _row(grant_id: UUID, category: str, amount: int, at: datetime) -> dict[str, object]:
     return {
-        "id": ids.new(), "at": at, "type": "expiry", "amount": -amount, "origin": ORIGIN, "key": str(grant_id),
+        "id": ids.new(), "at": at, "type": TYPE, "amount": -amount, "origin": ORIGIN, "key": str(grant_id),
         "body_hash": None, "description": f"Credit lapsed ({category})", "reason": None, "actor_kind": SYSTEM.kind,
         "actor_id": SYSTEM.id, "app": "", "payment_id": None,
     }  # fmt: skip
