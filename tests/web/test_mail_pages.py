@@ -17,8 +17,9 @@ from dashboard.domain.identity import organizations
 from dashboard.domain.messages import outbox
 from dashboard.domain.payments import checkout, fulfil
 from dashboard.domain.platform import overview
-from dashboard.models import AuditEntry, Membership, OutboxEmail, Payment
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Membership, OutboxEmail, Payment
 from tests.factories import make_pack
+from tests.web.admin.test_overview import assert_links_hold
 from tests.web.people import Team, make_team
 
 
@@ -204,3 +205,14 @@ def test_a_parked_mail_is_given_up_and_leaves_the_work_list(app: Flask, team: Te
     with app.app_context():
         entry = db.session.scalars(select(AuditEntry).filter_by(action="email.dismissed")).one()
         assert (entry.org_id, entry.actor_kind) == (team.org_id, "manager")
+
+    assert "Every mail was sent" in team.manager.get("/admin/mail").text
+
+
+def test_a_mail_of_the_platform_leads_to_no_organization(app: Flask, team: Team, payment_id: UUID) -> None:
+    team.manager.post("/admin/system/test-mail")
+    page = team.manager.get("/admin/mail").text
+    assert page.count('data-th="Organization"') == 2
+    assert f"/admin/orgs/{PLATFORM_ORG_ID}" not in page
+    assert f'href="/admin/orgs/{team.org_id}"' in page
+    assert_links_hold(team, page)

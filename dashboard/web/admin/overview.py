@@ -9,6 +9,7 @@ from dashboard.core import clock
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import overview, verify
 from dashboard.domain.platform.overview import WorkItem
+from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import guards, render
 from dashboard.web.sessions import poll
 
@@ -63,6 +64,7 @@ def check() -> Response:
     return render.render(
         "admin/overview/verify.html", broken=[one for one in found if not one.warning],
         warnings=[one for one in found if one.warning], checks=verify.checks(), checked_at=started,
+        platform=PLATFORM_ORG_ID,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The work list, the money, and the books on demand."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,9 +8,12 @@ from flask import Flask
 from sqlalchemy import text
 
 from dashboard.core import clock
-from dashboard.core.db import autocommit, db
+from dashboard.core.db import autocommit, db, transaction
+from dashboard.domain import audit
+from dashboard.domain.audit import SYSTEM
+from dashboard.domain.funds.seals import heads
 from dashboard.jobs.tick import tick
-from dashboard.models import Organization
+from dashboard.models import PLATFORM_ORG_ID, Organization
 from tests.factories import charge, wallet_of
 from tests.web.admin.test_orgs import make_payment
 from tests.web.admin.test_webhooks import store, work
@@ -75,3 +79,18 @@ def test_books_that_do_not_name_the_first_broken_row(app: Flask, team: Team) -> 
     page = team.manager.post("/admin/verify").text
     assert "The books are wrong" in page
     assert str(team.org_id) in page
+
+
+def test_what_is_broken_at_the_platform_leads_to_no_organization(app: Flask, team: Team) -> None:
+    with app.app_context(), transaction(org=PLATFORM_ORG_ID):
+        head = {"at": clock.now().isoformat(), "wallets": 7, "hash": "0" * 64}
+        audit.record(PLATFORM_ORG_ID, by=SYSTEM, action=heads.ACTION, object_kind="ledger", object_id="x", after=head)
+    page = team.manager.post("/admin/verify").text
+    assert "was logged as 0000" in page
+    assert ">The platform<" in page
+    assert_links_hold(team, page)
+
+
+def assert_links_hold(team: Team, page: str) -> None:
+    for link in set(re.findall(r'href="(/admin/orgs/[^"]+)"', page)):
+        assert team.manager.get(link).status_code == 200, link
