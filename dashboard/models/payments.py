@@ -187,6 +187,16 @@ class Payment(OrgOwned, Base):
     )
 
     @property
+    def sold(self) -> str:
+        """What was ordered, in words."""
+        return self.name if self.quantity == 1 else f"{self.quantity} x {self.name}"
+
+    @property
+    def provider_name(self) -> str:
+        """In a sentence."""
+        return "Stripe" if self.provider == "stripe" else f"the {self.provider} provider"
+
+    @property
     def rejected(self) -> bool:
         """Paid, and turned down in the review: nothing that comes later credits it."""
         return self.state == "failed" and self.paid_at is not None

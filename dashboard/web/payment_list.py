@@ -90,4 +90,6 @@ def note(payment: Payment, *, for_manager: bool) -> str:
 
 
 def provider_name(payment: Payment) -> str:
-    return "Stripe" if payment.provider == "stripe" else f"{payment.provider.capitalize()} provider"
+    """The same as in a sentence, standing alone."""
+    name = payment.provider_name.removeprefix("the ")
+    return name[0].upper() + name[1:]

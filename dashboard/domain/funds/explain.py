@@ -96,11 +96,9 @@ def _lapsed(row: Transaction) -> list[Step]:
 
 
 def _paid(payment: Payment, row: Transaction) -> list[Step]:
-    sold = payment.name if payment.quantity == 1 else f"{payment.quantity} x {payment.name}"
-    steps = [Step("payment", f"{sold} was ordered: payment {payment.id}", payment.created_at, payment.id)]
+    steps = [Step("payment", f"{payment.sold} was ordered: payment {payment.id}", payment.created_at, payment.id)]
     if payment.paid_at:
-        through = "Stripe" if payment.provider == "stripe" else f"the {payment.provider} provider"
-        steps.append(Step("payment", f"Paid through {through}", payment.paid_at, payment.id))
+        steps.append(Step("payment", f"Paid through {payment.provider_name}", payment.paid_at, payment.id))
     if row.actor_kind == "manager":
         steps.append(Step("payment", f"Held for review, and accepted: {row.reason}", row.created_at, payment.id))
     return steps

@@ -101,7 +101,7 @@ def credit(payment: Payment, wallet: Wallet, *, by: Actor, reason: str | None = 
         origin="payment",
         key=str(payment.id),
         by=by,
-        description=payment.name if payment.quantity == 1 else f"{payment.quantity} x {payment.name}",
+        description=payment.sold,
         reason=reason,
         payment_id=payment.id,
         slices=slices,

@@ -94,27 +94,16 @@ def problem(payment: Payment, *, for_manager: bool = False) -> str:
     return _why(payment, payment.state, payment.problem, for_manager)
 
 
-def sold(payment: Payment) -> str:
-    """What was ordered, in words."""
-    return payment.name if payment.quantity == 1 else f"{payment.quantity} x {payment.name}"
-
-
 def amount(minor: int | None, currency: str | None) -> str:
     """A provider's amount, or that it was not told."""
     return "not told" if minor is None or not currency else of_currency(minor, currency)
 
 
-def provider_name(payment: Payment) -> str:
-    return "Stripe" if payment.provider == "stripe" else f"the {payment.provider} provider"
-
-
 def _row(payment: Payment, payer: str) -> Iterator[Step]:
     price = amount(payment.amount_minor, payment.currency)
-    yield Step("Created", f"{sold(payment)} for {price}, ordered by {payer}", "done", payment.created_at)
+    yield Step("Created", f"{payment.sold} for {price}, ordered by {payer}", "done", payment.created_at)
     if payment.opened_at:
-        yield Step(
-            "Sent to the provider", f"Payment page opened at {provider_name(payment)}", "done", payment.opened_at
-        )
+        yield Step("Sent to the provider", f"Payment page opened at {payment.provider_name}", "done", payment.opened_at)
     if payment.paid_at:
         yield Step("Paid", _paid(payment), "done", payment.paid_at)
     if payment.credited_at:
@@ -125,8 +114,8 @@ def _row(payment: Payment, payer: str) -> Iterator[Step]:
 
 def _paid(payment: Payment) -> str:
     if payment.total_minor is None:
-        return f"Through {provider_name(payment)}"
-    parts = [f"{amount(payment.total_minor, payment.paid_currency)} through {provider_name(payment)}"]
+        return f"Through {payment.provider_name}"
+    parts = [f"{amount(payment.total_minor, payment.paid_currency)} through {payment.provider_name}"]
     if payment.discount_minor:
         parts.append(f"{amount(payment.discount_minor, payment.paid_currency)} off")
     if payment.tax_minor:

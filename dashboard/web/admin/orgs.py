@@ -14,7 +14,7 @@ from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import organizations, people
 from dashboard.domain.platform.organizations import Filters
 from dashboard.models import Organization, Wallet
-from dashboard.web import charts, guards, render, transaction_list
+from dashboard.web import charts, guards, payment_list, render, transaction_list
 from dashboard.web.admin import grants, words
 
 pages = Blueprint("admin_orgs", __name__, url_prefix="/admin/orgs")
@@ -77,7 +77,7 @@ def show(org_id: UUID) -> Response:
         badges=words.org_badges(
             org, wallet, keys=len([key for key in keys if not key.revoked_at]), low_micros=guards.LOW_BALANCE_MICROS
         ),
-        tones=words.PAYMENT_TONES, amount_of=of_currency, **_chart(wallet), **_recent(org, wallet),
+        payment_states=payment_list.STATES, amount_of=of_currency, **_chart(wallet), **_recent(org, wallet),
     )  # fmt: skip
 
 

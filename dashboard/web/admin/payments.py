@@ -52,7 +52,7 @@ def index() -> Response:
     return render.render(
         "admin/payments/listing.html", fragment="payments/_list.html", status=422 if found.error else 200,
         listing=found, orgs=listing.orgs_of(found.rows), states=STATES, choices=payment_list.CHOICES,
-        sold=story.sold, note=partial(payment_list.note, for_manager=True), amount_of=story.amount,
+        note=partial(payment_list.note, for_manager=True), amount_of=story.amount,
         reset=url_for(".listing"), address=lambda row: url_for(".show", payment_id=row.id),
     )  # fmt: skip
 
@@ -122,7 +122,7 @@ def _told(org: Organization, payment: Payment) -> dict[str, Any]:
         "payment": payment,
         "word": word,
         "tone": tone,
-        "title": f"{story.sold(payment)}, {story.amount(payment.amount_minor, payment.currency)}",
+        "title": f"{payment.sold}, {story.amount(payment.amount_minor, payment.currency)}",
         "name": names_of([payment], for_manager=True)[payment.id],
         "steps": [(step.title, step.detail, step.state, step.at) for step in told.steps],
         "taken": told.taken,

@@ -9,10 +9,6 @@ from dashboard.domain.funds.forecast import Forecast
 from dashboard.models import AuditEntry, Organization, Wallet
 from dashboard.web.formats import day
 
-PAYMENT_TONES = {
-    "created": "", "unknown": "warn", "pending": "warn", "paid": "warn", "credited": "ok", "failed": "bad",
-    "expired": "", "review": "bad",
-}  # fmt: skip
 EVENT_TONES = {"received": "info", "processed": "ok", "ignored": "", "failed": "warn", "parked": "bad"}
 MAIL_TONES = {"waiting": "info", "sent": "ok", "failed": "warn", "parked": "bad", "dismissed": ""}
 CATEGORIES = (

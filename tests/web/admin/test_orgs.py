@@ -110,7 +110,7 @@ def test_an_organization_shows_everything_but_secrets(app: Flask, team: Team) ->
         key = make_key(org, "wallet:read", "wallet:charge")
         make_payment(org.id, state="review", problem="Sold for 2500 usd, the provider took 2400 usd.")
     page = team.manager.get(f"/admin/orgs/{team.org_id}").text
-    for text in ("$8.75", "Olga Owner", "Viewer Person", "chat-api", "the provider took 2400 usd", "Review",
+    for text in ("$8.75", "Olga Owner", "Viewer Person", "chat-api", "the provider took 2400 usd", "In review",
                  "wallet:charge", "Needs 3 full days of usage", "Looked at the organization"):  # fmt: skip
         assert text in page, text
     assert "platform manager. The visit is in its audit log" in page
