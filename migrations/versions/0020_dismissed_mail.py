@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0019_dismissed_mail"
-down_revision = "0017_inbox_lists"
+revision = "0020_dismissed_mail"
+down_revision = "0019_sealed"
 
 STATEMENTS = """
 ALTER TABLE outbox_emails DROP CONSTRAINT ck_outbox_emails_state;
