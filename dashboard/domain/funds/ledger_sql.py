@@ -139,11 +139,17 @@ FROM wallets AS w WHERE w.org_id = :org AND w.id = :wallet""")  # noqa: S608
 
 _SLICE = "g.id, g.kind, g.category, g.priority, g.expires_at, g.opened_seq, g.remaining"
 
+# The same for the row that opened a slice: a join would read all rows of the organization.
+_CREDIT = """CROSS JOIN LATERAL (
+  SELECT balance_before, balance_after FROM transactions AS t
+  WHERE t.org_id = g.org_id AND t.id = g.transaction_id LIMIT 1
+) AS t"""
+
 OPEN = text(f"""SELECT {_SLICE} FROM credit_grants AS g
 WHERE g.org_id = :org AND g.wallet_id = :wallet AND g.opened_seq <= :settled AND g.remaining > 0""")  # noqa: S608
 
 CREDITED = text(f"""SELECT {_SLICE}, t.balance_before, t.balance_after
-FROM credit_grants AS g JOIN transactions AS t ON t.org_id = g.org_id AND t.id = g.transaction_id
+FROM credit_grants AS g {_CREDIT}
 WHERE g.org_id = :org AND g.wallet_id = :wallet AND g.opened_seq > :settled AND g.remaining > 0
 ORDER BY g.opened_seq, g.id LIMIT :most""")  # noqa: S608
 
@@ -153,7 +159,7 @@ STANDING = text(f"""SELECT w.id AS wallet_id, w.balance, w.seq, w.settled_seq, {
 FROM unnest(CAST(:orgs AS uuid[]), CAST(:wallets AS uuid[])) AS n(org_id, id)
 JOIN wallets AS w ON w.org_id = n.org_id AND w.id = n.id
 JOIN credit_grants AS g ON g.org_id = w.org_id AND g.wallet_id = w.id AND g.remaining > 0
-JOIN transactions AS t ON t.org_id = g.org_id AND t.id = g.transaction_id
+{_CREDIT}
 ORDER BY w.id, g.opened_seq, g.id""")  # noqa: S608
 
 # One row by its place. As a range in the order of its index: with plain equality, statistics that were taken when the

@@ -43,7 +43,7 @@ def one(app_context: Flask, servers: Servers) -> Payment:
                 ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="api", by=SYSTEM)
             owner.execute(MADE, [first])
             if first == 1:
-                owner.execute("VACUUM ANALYZE payments")
+                owner.execute("VACUUM (FULL, ANALYZE) payments")
     return db.session.query(Payment).filter_by(key=f"many{MANY // 2}").one()
 
 
