@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import uuid4
 
 from sqlalchemy import select
@@ -44,18 +44,17 @@ Way = Callable[[float], tuple[int, float]]
 
 @dataclass
 class Wallets:
-    """What is charged: numbers 1 to `count`."""
+    """What is charged: numbers 1 to `count`. Who charges has found the wallet before, so all of them are loaded."""
 
     database: Database
     count: int
-    loaded: dict[int, Wallet] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        numbers = [books.org_id(number) for number in range(1, self.count + 1)]
+        self.loaded = list(db.session.scalars(select(Wallet).where(Wallet.id.in_(numbers))))
 
     def any(self) -> Wallet:
-        number = random.randint(1, self.count)
-        if number not in self.loaded:
-            org_id = books.org_id(number)
-            self.loaded[number] = db.session.scalars(select(Wallet).filter_by(org_id=org_id, id=org_id)).one()
-        return self.loaded[number]
+        return random.choice(self.loaded)
 
     def sql(self, script: str) -> Way:
         numbered = f"\\set n random(1, {self.count})\n{script}"
