@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import uuid4
 
 import requests
 from playwright.sync_api import Page, expect
+from psycopg.types.json import Jsonb
 
 from tests.browser.site import Site
 
@@ -46,6 +48,28 @@ def _story(state: str, base: str = "/o/demo/payments", more: str = "") -> Callab
     def address(site: Site) -> str:
         query = "SELECT id FROM payments WHERE org_id = %s AND state = %s AND key LIKE 'demo:%%' ORDER BY created_at"
         return f"{base}/{site.ask(query, site.org_id(), state)[0][0]}{more}"
+
+    return address
+
+
+def _passing(state: str) -> Callable[[Site], str]:
+    """The page of a payment in a state that lasts for moments only: a copy of another, which nobody asks about."""
+
+    def address(site: Site) -> str:
+        made = uuid4()
+        changes: dict[str, str | None] = {
+            "id": str(made),
+            "key": str(made),
+            "state": state,
+            "next_check_at": "2100-01-01",
+        }
+        changes |= {"session_id": None, "opened_at": None} if state == "created" else {}
+        site.tell(
+            "INSERT INTO payments SELECT (jsonb_populate_record(p, %s)).* FROM payments AS p"
+            " WHERE org_id = %s AND state = 'pending' AND key LIKE 'demo:%%' LIMIT 1",
+            Jsonb(changes), site.org_id(),
+        )  # fmt: skip
+        return f"/o/demo/payments/{made}"
 
     return address
 
@@ -280,6 +304,8 @@ ORGANIZATION = (
     Case("payments-odd-filter", "owner", "/o/demo/payments?state=abc"),
     Case("payments-new", "viewer", _personal("payments")),
     *(Case(f"payment-{state}", "owner", _story(state)) for state in PAYMENTS),
+    Case("payment-created", "owner", _passing("created")),
+    Case("payment-paid", "owner", _passing("paid")),
     Case("payment-viewer", "viewer", _story("failed")),
     Case("payment-visited", "manager", _story("review")),
     Case("transactions", "owner", "/o/demo/transactions"),

@@ -161,6 +161,8 @@ def _now(payment: Payment, for_manager: bool) -> Iterator[Step]:
         yield Step("Waiting for the payment", f"{last}{problem(payment, for_manager=for_manager)}".strip(), "now", None)
     elif payment.state in ("created", "unknown"):
         yield Step("Asking the provider", "It is asked again by itself until it answers.", "now", None)
+    elif payment.state == "paid":
+        yield Step("Booking the credits", "The money is there. The credits follow by themselves.", "now", None)
     elif payment.state == "review":
         yield Step("Waiting for the operator", "A platform manager accepts or rejects it.", "now", None)
 

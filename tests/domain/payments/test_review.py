@@ -145,6 +145,13 @@ def test_the_story_tells_both_sides_in_order(shop: Shop, manager: Actor) -> None
     assert story.of(shop.payment(payment.id), for_manager=True).steps[-1].detail == f"Mia Manager: {REASON}"
 
 
+def test_between_payment_and_credit_the_story_says_what_follows(shop: Shop) -> None:
+    payment = shop.buy()
+    with transaction(org=shop.org.id):
+        payment.state = "paid"
+    assert story.of(payment).steps[-1].title == "Booking the credits"
+
+
 def test_a_declined_payments_story_says_why_and_what_to_do(shop: Shop) -> None:
     payment = shop.buy()
     shop.stripe.pay_later(str(payment.session_id))
