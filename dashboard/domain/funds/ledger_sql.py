@@ -76,6 +76,9 @@ ORDER BY id FOR UPDATE""")
 PLAN = text("""SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true),
   set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true)""")
 
+# For what follows in the same transaction and may well be sorted.
+SORT = text("SELECT set_config('enable_sort', 'on', true), set_config('enable_incremental_sort', 'on', true)")
+
 BATCH = text(f"""WITH given AS MATERIALIZED (
   SELECT CAST(:org AS uuid) AS org_id, CAST(:mode AS text) AS mode, CAST(:origin AS text) AS origin, t.*
   FROM unnest(CAST(:ids AS uuid[]), CAST(:wallets AS uuid[]), CAST(:amounts AS bigint[]), CAST(:keys AS text[]),
@@ -129,9 +132,11 @@ WHERE w.org_id = CAST(:org AS uuid) AND w.id = n.id AND w.sealed_seq < n.seq_to 
 
 # Everything from here on is for wallets that hold credit with a date, and for no others.
 
-# A look-up of its own: as a join, old statistics would read all rows of the wallet for it.
+# One row is looked up as a range in the order of its index: as a join, or with plain equality, statistics that were
+# taken when the ledger was nearly empty read all rows of the wallet or the organization for each look.
 _SETTLED_BALANCE = """coalesce((SELECT t.balance_after FROM transactions AS t
-    WHERE t.org_id = w.org_id AND t.wallet_id = w.id AND t.seq = w.settled_seq), 0) AS settled_balance"""
+    WHERE t.org_id = w.org_id AND t.wallet_id = w.id AND t.seq BETWEEN w.settled_seq AND w.settled_seq
+    ORDER BY t.org_id, t.wallet_id, t.seq LIMIT 1), 0) AS settled_balance"""
 
 WALLET = text(f"""SELECT w.balance, w.held, w.seq, w.settled_seq, w.next_expiry_at,
   greatest(CAST(:at AS timestamptz), w.last_posted_at) AS at, {_SETTLED_BALANCE}
@@ -139,10 +144,10 @@ FROM wallets AS w WHERE w.org_id = :org AND w.id = :wallet""")  # noqa: S608
 
 _SLICE = "g.id, g.kind, g.category, g.priority, g.expires_at, g.opened_seq, g.remaining"
 
-# The same for the row that opened a slice: a join would read all rows of the organization.
 _CREDIT = """CROSS JOIN LATERAL (
   SELECT balance_before, balance_after FROM transactions AS t
-  WHERE t.org_id = g.org_id AND t.id = g.transaction_id LIMIT 1
+  WHERE t.org_id = g.org_id AND t.id BETWEEN g.transaction_id AND g.transaction_id
+  ORDER BY t.org_id, t.id LIMIT 1
 ) AS t"""
 
 OPEN = text(f"""SELECT {_SLICE} FROM credit_grants AS g
@@ -162,8 +167,7 @@ JOIN credit_grants AS g ON g.org_id = w.org_id AND g.wallet_id = w.id AND g.rema
 {_CREDIT}
 ORDER BY w.id, g.opened_seq, g.id""")  # noqa: S608
 
-# One row by its place. As a range in the order of its index: with plain equality, statistics that were taken when the
-# ledger was nearly empty read all rows of the wallet for each look.
+# The row at a place, or the next one.
 _AT = """(SELECT seq, balance_after FROM transactions AS t
   WHERE t.org_id = CAST(:org AS uuid) AND t.wallet_id = CAST(:wallet AS uuid) AND t.seq >= {place}
   ORDER BY t.org_id, t.wallet_id, t.seq LIMIT 1) AS t"""

@@ -165,7 +165,10 @@ def standing_of(wallets: Sequence[Wallet]) -> dict[UUID, list[Part]]:
     By the number of open slices: those not settled yet are those of `expiry.BACKLOG_ROWS`, or of one tick more.
     """
     keys = {"orgs": [wallet.org_id for wallet in wallets], "wallets": [wallet.id for wallet in wallets]}
-    slices = db.session.connection().execute(ledger_sql.STANDING, keys)
+    connection = db.session.connection()
+    connection.execute(ledger_sql.PLAN)
+    slices = connection.execute(ledger_sql.STANDING, keys).all()
+    connection.execute(ledger_sql.SORT)
     found: dict[UUID, list[Part]] = {wallet.id: [] for wallet in wallets}
     for wallet_id, group in groupby(slices, key=attrgetter("wallet_id")):
         found[wallet_id] = _standing(list(group))
@@ -185,6 +188,7 @@ def _standing(slices: Sequence[Row[Any]]) -> list[Part]:
 def _course(org_id: UUID, wallet_id: UUID) -> tuple[Row[Any], Course, bool]:
     """The wallet's row, the course of its next block, and whether more follows."""
     connection, names = db.session.connection(), {"org": org_id, "wallet": wallet_id}
+    connection.execute(ledger_sql.PLAN)
     row = connection.execute(ledger_sql.WALLET, names | {"at": clock.now()}).one()
     settled = names | {"settled": row.settled_seq}
 

@@ -237,7 +237,7 @@ def test_many_wallets_with_dated_credit_are_one_read_each_as_good_as_alone(app_c
         for wallet in wallets:
             db.session.refresh(wallet)
         found, asked = statements(wallets)
-        assert len(asked) == len(statements(wallets[:1])[1]) == 3
+        assert len(asked) == len(statements(wallets[:1])[1])
         assert found == {wallet.id: replace(forecast.of(wallet), since=None) for wallet in wallets}
     assert [sum(micros for micros, _ in found[wallet.id].parts) for wallet in wallets] == [1_045, 100, 80, 10, 300, 0]
     assert [len(found[wallet.id].parts) for wallet in wallets] == [3, 1, 2, 1, 1, 0]
