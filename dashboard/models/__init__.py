@@ -1,5 +1,6 @@
 """The rows. Ids are set, not objects; relationships are for reading."""
 
+from dashboard.models.accounts import PROOF_PURPOSES, RecoveryCode, UserProof
 from dashboard.models.base import PLATFORM_ORG_ID, Base
 from dashboard.models.funds import TRANSACTION_TYPES, CreditGrant, GrantBurn, LedgerSeal, Transaction, Wallet, WalletDay
 from dashboard.models.identity import (
@@ -14,6 +15,8 @@ from dashboard.models.identity import (
     User,
     UserSession,
 )
+from dashboard.models.invites import ALGORITHMS, INVITE_STATES, EndUser, IdentityProvider, Invite
+from dashboard.models.limits import WINDOWS, LimitWindow, SpendLimit
 from dashboard.models.messages import EMAIL_STATES, OutboxEmail
 from dashboard.models.payments import (
     INBOX_STATES,
@@ -29,22 +32,30 @@ from dashboard.models.payments import (
 )
 
 __all__ = [
+    "ALGORITHMS",
     "EMAIL_STATES",
     "INBOX_STATES",
+    "INVITE_STATES",
     "PAYMENT_STATES",
     "PLATFORM_ORG_ID",
+    "PROOF_PURPOSES",
     "TRANSACTION_TYPES",
+    "WINDOWS",
     "ApiKey",
     "AuditEntry",
     "Base",
     "CreditGrant",
     "Customer",
     "DummySession",
+    "EndUser",
     "GrantBurn",
+    "IdentityProvider",
     "InboxEvent",
     "InboxTry",
+    "Invite",
     "Lease",
     "LedgerSeal",
+    "LimitWindow",
     "Membership",
     "OrgDirectory",
     "Organization",
@@ -55,8 +66,11 @@ __all__ = [
     "ProductVersion",
     "ProviderPrice",
     "RateBucket",
+    "RecoveryCode",
+    "SpendLimit",
     "Transaction",
     "User",
+    "UserProof",
     "UserSession",
     "Wallet",
     "WalletDay",

@@ -5,11 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from flask_login import UserMixin
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from dashboard.core import clock, ids
-from dashboard.models.base import Base, OrgOwned, org_root
+from dashboard.models.base import Base, OrgOwned, org_key, org_root
 
 
 class User(UserMixin, Base):
@@ -27,6 +27,12 @@ class User(UserMixin, Base):
     last_seen_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    totp_secret: Mapped[str | None]
+    totp_enabled_at: Mapped[datetime | None]
+    totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
+    password_changed_at: Mapped[datetime | None]
+    keyboard: Mapped[bool] = mapped_column(default=True, server_default="true")
+    erased_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index("uq_users_email", func.lower(email), unique=True),
@@ -106,6 +112,9 @@ class Organization(Base):
     suspended_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    billing_email: Mapped[str | None]
+    billing_address: Mapped[str | None]
+    tax_id: Mapped[str | None]
 
     __table_args__ = (
         CheckConstraint("kind IN ('personal', 'team', 'platform')", name="kind"),
@@ -133,6 +142,7 @@ class Membership(OrgOwned, Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     role: Mapped[str]
     removed_at: Mapped[datetime | None]
+    last_seen_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship(viewonly=True)
     organization: Mapped[Organization] = relationship(viewonly=True)
@@ -163,11 +173,14 @@ class ApiKey(OrgOwned, Base):
     last_used_at: Mapped[datetime | None]
     last_used_ip: Mapped[str | None]
     revoked_at: Mapped[datetime | None]
+    replaces_id: Mapped[UUID | None]
+    revoked_by: Mapped[UUID | None]
 
     organization: Mapped[Organization] = relationship(viewonly=True)
 
     __table_args__ = (
         org_root(),
+        org_key("replaces_id", "api_keys"),
         Index("uq_api_keys_org_id_secret_hash", "org_id", "secret_hash", unique=True),
         CheckConstraint("mode IN ('test', 'live')", name="mode"),
     )
@@ -191,6 +204,8 @@ class AuditEntry(OrgOwned, Base):
 
     __table_args__ = (
         org_root(),
+        Index("ix_audit_entries_id", "id"),
+        Index("ix_audit_entries_actor", "org_id", "actor_id", "id"),
         Index("ix_audit_entries_payments", "org_id", "object_id", postgresql_where=text("object_kind = 'payment'")),
     )
 

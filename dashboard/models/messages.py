@@ -13,7 +13,8 @@ EMAIL_STATES = ("waiting", "sent", "failed", "parked", "dismissed")
 
 
 class OutboxEmail(OrgOwned, Base):
-    """One e-mail, once per (organization, `key`): the fact it tells of. `context` holds what its template needs.
+    """One e-mail, once per (organization, `key`): the fact it tells of. `context` holds what its template needs, and
+    `secret`, encrypted and until it is sent, the token of the link in it.
 
     A claim is `claimed_until` and its token, on the database's clock.
     """
@@ -31,6 +32,7 @@ class OutboxEmail(OrgOwned, Base):
     claim_token: Mapped[UUID | None]
     error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
+    secret: Mapped[str | None]
 
     __table_args__ = (
         org_root(),

@@ -24,7 +24,7 @@ SHOWN = 50
 
 @pages.get("")
 def listing() -> Response:
-    rows = [(row, mail.render(row.event, row.context).subject) for row in outbox.newest(SHOWN)]
+    rows = [(row, outbox.letter(row).subject) for row in outbox.newest(SHOWN)]
     return render.render("dev_mail/listing.html", rows=rows, most=SHOWN, **_around())
 
 
@@ -36,7 +36,7 @@ def show(org_id: UUID, mail_id: UUID) -> Response:
     return render.render(
         "dev_mail/show.html",
         row=row,
-        letter=mail.render(row.event, row.context),
+        letter=outbox.letter(row),
         frame=url_for(".html", **here),
         files=[(one.name, url_for(".attached", number=number, **here)) for number, one in enumerate(_files(row))],
         **_around(),
@@ -47,7 +47,7 @@ def show(org_id: UUID, mail_id: UUID) -> Response:
 def html(org_id: UUID, mail_id: UUID) -> Response:
     row = outbox.find(org_id, mail_id)
     headers.only_looks()
-    return Response(mail.render(row.event, row.context).html, mimetype="text/html")
+    return Response(outbox.letter(row).html, mimetype="text/html")
 
 
 @pages.get("/<uuid:org_id>/<uuid:mail_id>/<int:number>")

@@ -1,12 +1,14 @@
 """Error pages: what happened, what did not, what next. Nothing technical, and never a trace."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from flask import Response, current_app, g, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from dashboard.core.errors import CofferError
+from dashboard.core.errors import CofferError, Forbidden
 from dashboard.web import render
 from dashboard.web.viewer import look_as_stranger, viewer
 
@@ -26,18 +28,38 @@ WORDS: dict[int, tuple[str, str]] = {
     503: ("Coffer is not available for a moment", "Try again in a few seconds: what was answered before is kept."),
 }
 PROGRAMS_WAIT = "Calls of your programs get the same answer meanwhile; sent again with the same key, none counts twice."
+CONFIRMATION = "This needs a sign-in of the last 30 minutes. Your entries are kept."
 FOREIGN_FORM = "The form did not come from one of our pages, or its token is missing. Nothing was changed."
 
 SECRETS = {"password": "Password", "code": "Code", "new_password": "New password"}
 """Fields whose values never go back into a page; they are asked for again."""
 
-UNSPOKEN = ("csrf_token", "next", "idempotency_key", "timezone", "version_id")
+CONFIRMING = {"confirm_password": "Your password"}
+"""What `ConfirmationNeeded` asks for, in the form that it gives back."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+UNSPOKEN = ("csrf_token", "confirm", "dialog", "next", "idempotency_key", "timezone", "version_id")
+
+
+class ConfirmationNeeded(Forbidden):
+    """The last sign-in is too long ago for this. `wrong` says why what was given does not do."""
+
+    code = "confirmation_needed"
+
+    def __init__(self, wrong: str = "") -> None:
+        super().__init__(CONFIRMATION)
+        self.wrong = wrong
 
 
 def answer(error: Exception) -> Response:
     """The page for any error of an HTML route; a toast for HTMX. Touches no database from 500 on."""
     if isinstance(error, CSRFError):
-        return _stale() if request.form and _from_here() else _page(403, FOREIGN_FORM)
+        if not (request.form and _from_here()):
+            return _page(403, FOREIGN_FORM)
+        current_app.logger.info("stale form token on %s", request.path)
+        return _send_again("This page was open too long", "Your entries are kept; send again.", "Send again")
+    if isinstance(error, ConfirmationNeeded):
+        return _send_again("Confirm that it is you", CONFIRMATION, "Confirm", asked=CONFIRMING, wrong=error.wrong)
     if isinstance(error, CofferError):
         return _page(error.status, error.detail, retry_after=getattr(error, "retry_after", None))
     if isinstance(error, HTTPException):
@@ -104,20 +126,31 @@ def _from_here() -> bool:
     return bool(source.netloc) and f"{source.scheme}://{source.netloc}" == request.host_url.rstrip("/")
 
 
-def _stale() -> Response:
-    """403 with the form again: a fresh token, the typed values, secrets asked for once more."""
+def _send_again(
+    title: str,
+    text: str,
+    verb: str,
+    *,
+    asked: Mapping[str, str] = MappingProxyType({}),
+    wrong: str = "",
+    status: int = 403,
+) -> Response:
+    """The form again: a fresh token, the typed values; secrets, and what else is `asked`, to be typed."""
     entries = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
-    hidden = [(name, value) for name, value in entries if name not in SECRETS]
+    hidden = [(name, value) for name, value in entries if name not in SECRETS and name not in CONFIRMING]
     shown = [(name.replace("_", " ").capitalize(), value) for name, value in hidden if name not in UNSPOKEN and value]
-    current_app.logger.info("stale form token on %s", request.path)
     return render.render(
         "errors/stale.html",
         fragment="errors/_stale.html",
         status=403,
         layout=_layout(403),
+        title=title,
+        text=text,
+        verb=verb,
         action=request.full_path.rstrip("?"),
         hidden=hidden,
         shown=shown,
-        secrets=[(name, SECRETS[name]) for name in SECRETS if name in request.form],
+        secrets=[(name, SECRETS[name]) for name in SECRETS if name in request.form] + list(asked.items()),
+        wrong=wrong,
         back_href=request.path,
     )

@@ -14,10 +14,11 @@ from dashboard.core.errors import NotFound
 from dashboard.core.money import MICROS_PER_USD
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import memberships, organizations, users
+from dashboard.domain.identity import entrance, memberships, organizations, sessions, users
 from dashboard.domain.identity.permissions import Act, Caller, Verb, allowed, of_person, require, require_state
 from dashboard.models import Organization, Wallet
-from dashboard.web.sessions import is_poll, login_manager
+from dashboard.web.errors import ConfirmationNeeded
+from dashboard.web.sessions import current_row, is_poll, login_manager
 from dashboard.web.shell import Group, Link, Place, Shell
 
 LOW_BALANCE_MICROS = 5 * MICROS_PER_USD
@@ -84,6 +85,25 @@ def look_into(org_id: UUID, verb: Verb) -> tuple[Organization, Caller]:
     record_visit(org, by=caller.actor)
     g.shell_maker = lambda: replace(_platform_shell(), notice_platform=True)
     return org, caller
+
+
+def require_recent() -> None:
+    """The act at hand needs a sign-in of the last 30 minutes, or the password in the same form.
+
+    Raises ConfirmationNeeded, whose page asks for it and keeps what was typed; TooManyRequests.
+    """
+    row = current_row()
+    if row is None or sessions.reauthenticated(row):
+        return
+    given = request.form.get("confirm_password")
+    if not given:
+        raise ConfirmationNeeded
+    try:
+        entrance.confirm(current_user, given)
+    except entrance.BadCredentials as refusal:
+        raise ConfirmationNeeded(refusal.detail) from None
+    with transaction():
+        sessions.confirm(row)
 
 
 def find_org(org_id: UUID) -> Organization:

@@ -66,6 +66,7 @@ def new(slug: str) -> Response:
 @pages.post("")
 def create(slug: str) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=Act.MEMBERS)
+    guards.require_recent()
     values = {name: request.form.get(name, "") for name in ("name", "expires_at")}
     scopes = request.form.getlist("scopes")[: len(SCOPES)]
     try:

@@ -62,6 +62,8 @@ CREATE TABLE public.api_keys (
     last_used_at timestamp with time zone,
     last_used_ip text,
     revoked_at timestamp with time zone,
+    replaces_id uuid,
+    revoked_by uuid,
     CONSTRAINT ck_api_keys_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
 );
 
@@ -139,6 +141,21 @@ CREATE TABLE public.dummy_sessions (
 
 
 --
+-- Name: end_users; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.end_users (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    mode text NOT NULL,
+    subject text NOT NULL,
+    last_seen_at timestamp with time zone,
+    CONSTRAINT ck_end_users_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
+);
+
+
+--
 -- Name: grant_burns; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -152,6 +169,28 @@ CREATE TABLE public.grant_burns (
     seq_to bigint NOT NULL,
     amount bigint NOT NULL,
     CONSTRAINT ck_grant_burns_range CHECK (((seq_from >= 1) AND (seq_to >= seq_from) AND (amount > 0)))
+);
+
+
+--
+-- Name: identity_providers; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.identity_providers (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    mode text NOT NULL,
+    issuer text NOT NULL,
+    algorithm text NOT NULL,
+    jwks_url text,
+    jwks jsonb,
+    secret text,
+    fetched_at timestamp with time zone,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_identity_providers_algorithm CHECK ((algorithm = ANY (ARRAY['RS256'::text, 'ES256'::text, 'EdDSA'::text, 'HS256'::text]))),
+    CONSTRAINT ck_identity_providers_key CHECK ((((algorithm = 'HS256'::text) = (secret IS NOT NULL)) AND ((algorithm = 'HS256'::text) OR (jwks_url IS NOT NULL) OR (jwks IS NOT NULL)))),
+    CONSTRAINT ck_identity_providers_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
 );
 
 
@@ -200,6 +239,28 @@ CREATE TABLE public.inbox_tries (
 
 
 --
+-- Name: invites; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.invites (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    email text NOT NULL,
+    role text NOT NULL,
+    token_hash bytea NOT NULL,
+    invited_by uuid,
+    sent_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    ended_at timestamp with time zone,
+    accepted_by uuid,
+    CONSTRAINT ck_invites_role CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text]))),
+    CONSTRAINT ck_invites_state CHECK ((state = ANY (ARRAY['pending'::text, 'accepted'::text, 'declined'::text, 'revoked'::text])))
+);
+
+
+--
 -- Name: leases; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -230,6 +291,38 @@ CREATE TABLE public.ledger_seals (
 
 
 --
+-- Name: limit_windows; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.limit_windows (
+    org_id uuid NOT NULL,
+    limit_id uuid NOT NULL,
+    window_start date NOT NULL,
+    spent bigint NOT NULL,
+    CONSTRAINT ck_limit_windows_spent CHECK ((spent >= 0))
+);
+
+
+--
+-- Name: limits; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.limits (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    scope text NOT NULL,
+    scope_id text NOT NULL,
+    "window" text NOT NULL,
+    amount bigint NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT ck_limits_amount CHECK ((amount > 0)),
+    CONSTRAINT ck_limits_scope CHECK ((scope = 'key'::text)),
+    CONSTRAINT ck_limits_window CHECK (("window" = ANY (ARRAY['day'::text, 'month'::text])))
+);
+
+
+--
 -- Name: memberships; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -240,6 +333,7 @@ CREATE TABLE public.memberships (
     user_id uuid NOT NULL,
     role text NOT NULL,
     removed_at timestamp with time zone,
+    last_seen_at timestamp with time zone,
     CONSTRAINT ck_memberships_role CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))
 );
 
@@ -270,6 +364,9 @@ CREATE TABLE public.organizations (
     suspended_at timestamp with time zone,
     closed_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
+    billing_email text,
+    billing_address text,
+    tax_id text,
     CONSTRAINT ck_organizations_funding CHECK ((funding = ANY (ARRAY['platform'::text, 'own'::text]))),
     CONSTRAINT ck_organizations_kind CHECK ((kind = ANY (ARRAY['personal'::text, 'team'::text, 'platform'::text])))
 );
@@ -294,6 +391,7 @@ CREATE TABLE public.outbox_emails (
     claim_token uuid,
     error text,
     sent_at timestamp with time zone,
+    secret text,
     CONSTRAINT ck_outbox_emails_state CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'failed'::text, 'parked'::text, 'dismissed'::text])))
 );
 
@@ -454,6 +552,19 @@ CREATE TABLE public.rate_buckets (
 
 
 --
+-- Name: recovery_codes; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.recovery_codes (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    code_hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone
+);
+
+
+--
 -- Name: transactions; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -480,6 +591,24 @@ CREATE TABLE public.transactions (
     payment_id uuid,
     CONSTRAINT ck_transactions_sum CHECK (((amount <> 0) AND (balance_after = (balance_before + amount)))),
     CONSTRAINT ck_transactions_type CHECK ((type = ANY (ARRAY['purchase'::text, 'deposit'::text, 'recharge'::text, 'subscription_grant'::text, 'admin_grant'::text, 'renewal'::text, 'charge'::text, 'consumption'::text, 'expiry'::text, 'admin_removal'::text, 'refund'::text, 'dispute'::text, 'transfer'::text, 'reversal'::text])))
+);
+
+
+--
+-- Name: user_proofs; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.user_proofs (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    purpose text NOT NULL,
+    token_hash bytea NOT NULL,
+    email text NOT NULL,
+    change_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT ck_user_proofs_purpose CHECK ((purpose = ANY (ARRAY['verify'::text, 'reset'::text, 'change_from'::text, 'change_to'::text])))
 );
 
 
@@ -520,6 +649,12 @@ CREATE TABLE public.users (
     last_seen_at timestamp with time zone,
     disabled_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
+    totp_secret text,
+    totp_enabled_at timestamp with time zone,
+    totp_last_step bigint,
+    password_changed_at timestamp with time zone,
+    keyboard boolean DEFAULT true NOT NULL,
+    erased_at timestamp with time zone,
     CONSTRAINT ck_users_platform_role CHECK ((platform_role = ANY (ARRAY['standard'::text, 'platform_manager'::text]))),
     CONSTRAINT ck_users_theme CHECK ((theme = ANY (ARRAY['system'::text, 'light'::text, 'dark'::text])))
 );
@@ -615,11 +750,27 @@ ALTER TABLE ONLY public.dummy_sessions
 
 
 --
+-- Name: end_users pk_end_users; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.end_users
+    ADD CONSTRAINT pk_end_users PRIMARY KEY (org_id, id);
+
+
+--
 -- Name: grant_burns pk_grant_burns; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
 ALTER TABLE ONLY public.grant_burns
     ADD CONSTRAINT pk_grant_burns PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: identity_providers pk_identity_providers; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.identity_providers
+    ADD CONSTRAINT pk_identity_providers PRIMARY KEY (org_id, id);
 
 
 --
@@ -639,6 +790,14 @@ ALTER TABLE ONLY public.inbox_tries
 
 
 --
+-- Name: invites pk_invites; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.invites
+    ADD CONSTRAINT pk_invites PRIMARY KEY (org_id, id);
+
+
+--
 -- Name: leases pk_leases; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -652,6 +811,22 @@ ALTER TABLE ONLY public.leases
 
 ALTER TABLE ONLY public.ledger_seals
     ADD CONSTRAINT pk_ledger_seals PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: limit_windows pk_limit_windows; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.limit_windows
+    ADD CONSTRAINT pk_limit_windows PRIMARY KEY (org_id, limit_id, window_start);
+
+
+--
+-- Name: limits pk_limits; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.limits
+    ADD CONSTRAINT pk_limits PRIMARY KEY (org_id, id);
 
 
 --
@@ -735,11 +910,27 @@ ALTER TABLE ONLY public.rate_buckets
 
 
 --
+-- Name: recovery_codes pk_recovery_codes; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT pk_recovery_codes PRIMARY KEY (id);
+
+
+--
 -- Name: transactions pk_transactions; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT pk_transactions PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: user_proofs pk_user_proofs; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.user_proofs
+    ADD CONSTRAINT pk_user_proofs PRIMARY KEY (id);
 
 
 --
@@ -807,11 +998,33 @@ ALTER TABLE ONLY public.personal_tokens
 
 
 --
+-- Name: user_proofs uq_user_proofs_token_hash; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.user_proofs
+    ADD CONSTRAINT uq_user_proofs_token_hash UNIQUE (token_hash);
+
+
+--
 -- Name: user_sessions uq_user_sessions_token_hash; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
 ALTER TABLE ONLY public.user_sessions
     ADD CONSTRAINT uq_user_sessions_token_hash UNIQUE (token_hash);
+
+
+--
+-- Name: ix_audit_entries_actor; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_audit_entries_actor ON public.audit_entries USING btree (org_id, actor_id, id);
+
+
+--
+-- Name: ix_audit_entries_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_audit_entries_id ON public.audit_entries USING btree (id);
 
 
 --
@@ -997,6 +1210,13 @@ CREATE INDEX ix_transactions_adjustments ON public.transactions USING btree (org
 
 
 --
+-- Name: ix_user_proofs_user_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_user_proofs_user_id ON public.user_proofs USING btree (user_id);
+
+
+--
 -- Name: ix_user_sessions_expires_at; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -1032,6 +1252,20 @@ CREATE UNIQUE INDEX uq_customers_org_id_mode_account_id ON public.customers USIN
 
 
 --
+-- Name: uq_end_users_org_id_mode_subject; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_end_users_org_id_mode_subject ON public.end_users USING btree (org_id, mode, subject);
+
+
+--
+-- Name: uq_identity_providers_org_id_mode; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_identity_providers_org_id_mode ON public.identity_providers USING btree (org_id, mode);
+
+
+--
 -- Name: uq_inbox_events_org_id_mode_event_id; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -1039,10 +1273,31 @@ CREATE UNIQUE INDEX uq_inbox_events_org_id_mode_event_id ON public.inbox_events 
 
 
 --
+-- Name: uq_invites_org_id_email; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_invites_org_id_email ON public.invites USING btree (org_id, lower(email)) WHERE (state = 'pending'::text);
+
+
+--
+-- Name: uq_invites_org_id_token_hash; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_invites_org_id_token_hash ON public.invites USING btree (org_id, token_hash);
+
+
+--
 -- Name: uq_ledger_seals_org_id_wallet_id_seq_from; Type: INDEX; Schema: public; Owner: -
 --
 
 CREATE UNIQUE INDEX uq_ledger_seals_org_id_wallet_id_seq_from ON public.ledger_seals USING btree (org_id, wallet_id, seq_from);
+
+
+--
+-- Name: uq_limits_org_id_scope; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_limits_org_id_scope ON public.limits USING btree (org_id, scope, scope_id, "window") WHERE (ended_at IS NULL);
 
 
 --
@@ -1085,6 +1340,13 @@ CREATE UNIQUE INDEX uq_products_org_id_source ON public.products USING btree (or
 --
 
 CREATE UNIQUE INDEX uq_provider_prices_org_id_version_id_mode_account_id ON public.provider_prices USING btree (org_id, version_id, mode, account_id);
+
+
+--
+-- Name: uq_recovery_codes_user_id_code_hash; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_recovery_codes_user_id_code_hash ON public.recovery_codes USING btree (user_id, code_hash);
 
 
 --
@@ -1188,6 +1450,14 @@ ALTER TABLE ONLY public.api_keys
 
 
 --
+-- Name: api_keys fk_api_keys_org_id_replaces_id_api_keys; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT fk_api_keys_org_id_replaces_id_api_keys FOREIGN KEY (org_id, replaces_id) REFERENCES public.api_keys(org_id, id) ON DELETE RESTRICT;
+
+
+--
 -- Name: audit_entries fk_audit_entries_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1220,6 +1490,14 @@ ALTER TABLE ONLY public.customers
 
 
 --
+-- Name: end_users fk_end_users_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.end_users
+    ADD CONSTRAINT fk_end_users_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
 -- Name: grant_burns fk_grant_burns_org_id_grant_id_credit_grants; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1233,6 +1511,14 @@ ALTER TABLE ONLY public.grant_burns
 
 ALTER TABLE ONLY public.grant_burns
     ADD CONSTRAINT fk_grant_burns_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: identity_providers fk_identity_providers_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.identity_providers
+    ADD CONSTRAINT fk_identity_providers_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
 
 
 --
@@ -1252,11 +1538,51 @@ ALTER TABLE ONLY public.inbox_tries
 
 
 --
+-- Name: invites fk_invites_accepted_by_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.invites
+    ADD CONSTRAINT fk_invites_accepted_by_users FOREIGN KEY (accepted_by) REFERENCES public.users(id);
+
+
+--
+-- Name: invites fk_invites_invited_by_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.invites
+    ADD CONSTRAINT fk_invites_invited_by_users FOREIGN KEY (invited_by) REFERENCES public.users(id);
+
+
+--
+-- Name: invites fk_invites_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.invites
+    ADD CONSTRAINT fk_invites_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
 -- Name: ledger_seals fk_ledger_seals_org_id_wallet_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
 ALTER TABLE ONLY public.ledger_seals
     ADD CONSTRAINT fk_ledger_seals_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: limit_windows fk_limit_windows_org_id_limit_id_limits; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.limit_windows
+    ADD CONSTRAINT fk_limit_windows_org_id_limit_id_limits FOREIGN KEY (org_id, limit_id) REFERENCES public.limits(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: limits fk_limits_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.limits
+    ADD CONSTRAINT fk_limits_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
 
 
 --
@@ -1340,11 +1666,27 @@ ALTER TABLE ONLY public.provider_prices
 
 
 --
+-- Name: recovery_codes fk_recovery_codes_user_id_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.recovery_codes
+    ADD CONSTRAINT fk_recovery_codes_user_id_users FOREIGN KEY (user_id) REFERENCES public.users(id);
+
+
+--
 -- Name: transactions fk_transactions_org_id_wallet_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT fk_transactions_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: user_proofs fk_user_proofs_user_id_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.user_proofs
+    ADD CONSTRAINT fk_user_proofs_user_id_users FOREIGN KEY (user_id) REFERENCES public.users(id);
 
 
 --
@@ -1428,10 +1770,24 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.dummy_sessions TO coffer_app;
 
 
 --
+-- Name: TABLE end_users; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.end_users TO coffer_app;
+
+
+--
 -- Name: TABLE grant_burns; Type: ACL; Schema: public; Owner: -
 --
 
 GRANT SELECT,INSERT ON TABLE public.grant_burns TO coffer_app;
+
+
+--
+-- Name: TABLE identity_providers; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.identity_providers TO coffer_app;
 
 
 --
@@ -1449,6 +1805,13 @@ GRANT SELECT,INSERT ON TABLE public.inbox_tries TO coffer_app;
 
 
 --
+-- Name: TABLE invites; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.invites TO coffer_app;
+
+
+--
 -- Name: TABLE leases; Type: ACL; Schema: public; Owner: -
 --
 
@@ -1460,6 +1823,20 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.leases TO coffer_app;
 --
 
 GRANT SELECT,INSERT ON TABLE public.ledger_seals TO coffer_app;
+
+
+--
+-- Name: TABLE limit_windows; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.limit_windows TO coffer_app;
+
+
+--
+-- Name: TABLE limits; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.limits TO coffer_app;
 
 
 --
@@ -1533,10 +1910,24 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_buckets TO coffer_app;
 
 
 --
+-- Name: TABLE recovery_codes; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO coffer_app;
+
+
+--
 -- Name: TABLE transactions; Type: ACL; Schema: public; Owner: -
 --
 
 GRANT SELECT,INSERT ON TABLE public.transactions TO coffer_app;
+
+
+--
+-- Name: TABLE user_proofs; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_proofs TO coffer_app;
 
 
 --

@@ -20,7 +20,7 @@ FLOWS = {
     "payments/sweep.py": {"_unopened", "_doubt"},
     "catalog/configured.py": {"ensure_configured"},
     "catalog/sync.py": {"_want", "_finish"},
-    "identity/entrance.py": {"sign_in", "create_user", "_add_standard", "_count"},
+    "identity/entrance.py": {"sign_in", "confirm", "create_user", "_add_standard", "_count"},
     "platform/verify.py": {"broken"},
 }
 """The functions of the domain that open a transaction themselves, with the reason above; nothing else there may."""

@@ -17,11 +17,13 @@ from tests.servers import Servers
 SNAPSHOT = Path(__file__).with_name("schema.sql")
 GLOBAL = {
     "users", "user_sessions", "personal_tokens", "rate_buckets", "leases", "organizations", "org_directory",
-    "dummy_sessions", "alembic_version",
+    "dummy_sessions", "user_proofs", "recovery_codes", "alembic_version",
 }  # fmt: skip
 
 
-TO_PEOPLE = {("memberships", "user_id"), ("api_keys", "created_by")}
+TO_PEOPLE = {
+    ("memberships", "user_id"), ("api_keys", "created_by"), ("invites", "invited_by"), ("invites", "accepted_by"),
+}  # fmt: skip
 """References to the global table of people."""
 
 

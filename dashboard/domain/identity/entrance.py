@@ -23,8 +23,8 @@ class BadCredentials(Invalid):
 
     code = "bad_credentials"
 
-    def __init__(self) -> None:
-        super().__init__("The e-mail address or the password is wrong.")
+    def __init__(self, detail: str = "The e-mail address or the password is wrong.") -> None:
+        super().__init__(detail)
 
 
 def sign_in(email: str, password: str, *, ip: str) -> User:
@@ -52,6 +52,17 @@ def sign_in(email: str, password: str, *, ip: str) -> User:
             user.password_hash = renewed
     log.info("signed in", user=str(user.id))
     return user
+
+
+def confirm(user: User, password: str) -> None:
+    """That it is still this person who sits there. Raises BadCredentials, TooManyRequests."""
+    tried: tuple[Limit, tuple[str, ...]] = (limits.CONFIRM, (str(user.id),))
+    _count(tried)
+    if not passwords.matches(user.password_hash, password):
+        log.warning("confirmation refused", user=str(user.id))
+        raise BadCredentials("This is not your password.")
+    with transaction():
+        limits.give_back(tried[0], *tried[1])
 
 
 def sign_up(*, name: str, email: str, password: str, ip: str) -> User:

@@ -23,6 +23,7 @@ class Limit:
 
 SIGN_IN_ACCOUNT = Limit("sign-in-account", 10, 15 * 60)
 SIGN_IN_IP = Limit("sign-in-ip", 100, 15 * 60)
+CONFIRM = Limit("confirm", 10, 15 * 60)
 SIGN_UP_IP = Limit("sign-up-ip", 60, 60 * 60)
 
 # The count stops just above the limit, so that hammering on does not lengthen the wait.

@@ -11,6 +11,7 @@ from dashboard.domain.audit import Actor
 from dashboard.models import ApiKey, Organization, PersonalToken, User
 
 ROLES = ("owner", "admin", "member", "viewer")
+_OWNER = frozenset({"owner"})
 _LEADS = frozenset({"owner", "admin"})
 _READERS = frozenset({"owner", "admin", "viewer"})
 _SPENDERS = frozenset({"owner", "admin", "member"})
@@ -33,10 +34,15 @@ class Verb(StrEnum):
     MANAGE_CATALOG = "manage_catalog"
     MANAGE_OWN_CATALOG = "manage_own_catalog"
     READ_OWN_CATALOG = "read_own_catalog"
+    MANAGE_MEMBERS = "manage_members"
+    LEAVE = "leave"
+    MANAGE_ORG = "manage_org"
+    MANAGE_IDENTITY_PROVIDER = "manage_identity_provider"
     MANAGE_KEYS = "manage_keys"
     MANAGE_OWN_KEYS = "manage_own_keys"
     PLATFORM_READ = "platform_read"
     PLATFORM_GRANT = "platform_grant"
+    MANAGE_PLATFORM = "manage_platform"
 
 
 class Act(StrEnum):
@@ -73,13 +79,18 @@ TABLE: dict[Verb, Rule] = {
     Verb.MANAGE_CATALOG: Rule(_NOBODY, "platform:grant", operator=True),
     Verb.MANAGE_OWN_CATALOG: Rule(_LEADS, "catalog:write"),  # of a self-funded organization
     Verb.READ_OWN_CATALOG: Rule(_READERS, operator=True),
-    Verb.MANAGE_KEYS: Rule(_LEADS, operator=True),
-    Verb.MANAGE_OWN_KEYS: Rule(_ALL, operator=True),
+    Verb.MANAGE_MEMBERS: Rule(_LEADS, "members:write"),  # invites, and roles up to admin
+    Verb.LEAVE: Rule(_ALL, "org:admin"),
+    Verb.MANAGE_ORG: Rule(_OWNER, "org:admin"),  # owners, ownership, settings, deletion, external key
+    Verb.MANAGE_IDENTITY_PROVIDER: Rule(_OWNER, "org:admin"),
+    Verb.MANAGE_KEYS: Rule(_LEADS, "org:admin", operator=True),
+    Verb.MANAGE_OWN_KEYS: Rule(_ALL, "org:admin", operator=True),
     Verb.PLATFORM_READ: Rule(_NOBODY, "platform:read", operator=True),
     Verb.PLATFORM_GRANT: Rule(_NOBODY, "platform:grant", operator=True),
+    Verb.MANAGE_PLATFORM: Rule(_NOBODY, "platform:grant", operator=True),  # suspend, close, people
 }
 
-PLATFORM_VERBS = frozenset({Verb.PLATFORM_READ, Verb.PLATFORM_GRANT, Verb.MANAGE_CATALOG})
+PLATFORM_VERBS = frozenset({Verb.PLATFORM_READ, Verb.PLATFORM_GRANT, Verb.MANAGE_PLATFORM, Verb.MANAGE_CATALOG})
 """Of the platform itself: nobody is a stranger to it."""
 
 OPERATOR_SCOPES = frozenset(

@@ -119,6 +119,11 @@ def reauthenticated(row: UserSession) -> bool:
     return row.reauthenticated_at is not None and row.reauthenticated_at > clock.now() - REAUTHENTICATED
 
 
+def confirm(row: UserSession) -> None:
+    """The password was given again. Needs a transaction."""
+    row.reauthenticated_at = clock.now()
+
+
 def purge() -> None:
     """Delete anonymous sessions when they have run out, and those of people 30 days later. Needs a transaction."""
     now = clock.now()

@@ -13,10 +13,10 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from dashboard.config import settings
-from dashboard.core import clock, ids, mail, queue
+from dashboard.core import clock, crypto, ids, mail, queue
 from dashboard.core.db import autocommit, db, in_transaction, lock, require_org, transaction
 from dashboard.core.errors import Conflict, Invalid, NotFound
-from dashboard.core.mail import Attachment, MailError
+from dashboard.core.mail import Attachment, MailError, Rendered
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.models import OutboxEmail
@@ -49,15 +49,18 @@ RETURNING id, attempts, claim_token""")
 _FINISH = text("""UPDATE outbox_emails SET state = :state, error = :error, attempts = attempts - :given_back,
   sent_at = CASE WHEN :state = 'sent' THEN CAST(:now AS timestamptz) END,
   next_attempt_at = CASE WHEN :state = 'failed' THEN now() + make_interval(secs => :pause) END,
-  claimed_until = NULL, claim_token = NULL
+  secret = CASE WHEN :state <> 'sent' THEN secret END, claimed_until = NULL, claim_token = NULL
 WHERE org_id = :org AND id = :id AND claim_token = :token""")
 
 
-def send(org_id: UUID, *, key: str, event: str, to: str, context: dict[str, Any]) -> UUID | None:
+def send(
+    org_id: UUID, *, key: str, event: str, to: str, context: dict[str, Any], secret: str | None = None
+) -> UUID | None:
     """Owe a mail, once per (organization, `key`): it goes out when the open transaction has committed.
 
-    `event` names its templates; `context` is all they get to see: JSON values, never a secret. Returns the row's id,
-    None where it was owed before. Raises Invalid for what is not one address on one line.
+    `event` names its templates; `context` is all they get to see: JSON values, never a secret. The `secret` of a link
+    is theirs as `token`; its row keeps it encrypted, and only until the mail is sent. Returns the row's id, None where
+    it was owed before. Raises Invalid for what is not one address on one line.
     """
     if not in_transaction():
         raise RuntimeError("a mail is owed in the transaction of what it tells of")
@@ -69,9 +72,10 @@ def send(org_id: UUID, *, key: str, event: str, to: str, context: dict[str, Any]
     if not event.replace("_", "").isalpha() or mail.one_line(key) != key:
         raise Invalid("A mail's event is a word, its key one line.", code="invalid_mail")
     row = {"org_id": org_id, "id": ids.new(), "created_at": clock.now(), "state": "waiting", "attempts": 0}
+    sealed = crypto.encrypt(secret, org_id=org_id, purpose=f"mail {event}") if secret else None
     made: UUID | None = db.session.scalar(
         insert(OutboxEmail)
-        .values(**row, key=key, event=event, to_address=to, context=context)
+        .values(**row, key=key, event=event, to_address=to, context=context, secret=sealed)
         .on_conflict_do_nothing(index_elements=["org_id", "key"])
         .returning(OutboxEmail.id)
     )
@@ -156,7 +160,13 @@ def dismiss(row: OutboxEmail, *, by: Actor) -> None:
         found.org_id, by=by, action="email.dismissed", object_kind="email", object_id=found.id,
         before={"state": found.state, "error": found.error}, after={"state": "dismissed"},
     )  # fmt: skip
-    found.state = "dismissed"
+    found.state, found.secret = "dismissed", None
+
+
+def letter(row: OutboxEmail) -> Rendered:
+    """What the mail says. The token of its link reads as dots once it was sent. Raises CannotDecrypt."""
+    token = crypto.decrypt(row.secret, org_id=row.org_id, purpose=f"mail {row.event}") if row.secret else "..."
+    return mail.render(row.event, row.context | {"token": token})
 
 
 def _locked(row: OutboxEmail) -> OutboxEmail:
@@ -199,7 +209,7 @@ def _try(row: OutboxEmail, attach: Attach) -> MailError | None:
         return MailError(f"Tried {MAX_ATTEMPTS} times without an end; a worker may have died of it.", final=True)
     try:
         message = mail.compose(
-            mail.render(row.event, row.context), sender=str(smtp.sender), to=row.to_address,
+            letter(row), sender=str(smtp.sender), to=row.to_address,
             message_id=str(row.id), attachments=attach[row.event](row.context) if row.event in attach else [],
         )  # fmt: skip
         mail.post(message, url=smtp.url.get_secret_value() if smtp.url else "")

@@ -86,6 +86,7 @@ def _answer(org_id: UUID, act: Act) -> Response:
         order = _order(act)
         if not request.form.get("confirm"):
             return render.render("admin/grants/review.html", **_review(org, act, order))
+        guards.require_recent()
         posting = _carry_out(org, act, order, caller.actor)
     except FormErrors as found:
         errors = {field: text for one in found.refusals for field, text in _errors(one).items()}

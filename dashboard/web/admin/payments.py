@@ -93,6 +93,7 @@ def _answer(payment_id: UUID, act: Act) -> Response:
         if not request.form.get("confirm"):
             review.require_open(payment)
             return render.render("admin/payments/review.html", **_form(org, payment, act, reason.strip(), {}))
+        guards.require_recent()
         changed = _carry_out(payment, act, reason, by)
     except Invalid as refusal:
         errors = {refusal.field or "": refusal.detail}

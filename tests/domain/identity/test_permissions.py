@@ -38,10 +38,15 @@ PEOPLE: dict[Verb, str] = {
     Verb.MANAGE_CATALOG: "operator",
     Verb.MANAGE_OWN_CATALOG: "owner admin",
     Verb.READ_OWN_CATALOG: "owner admin viewer operator",
+    Verb.MANAGE_MEMBERS: "owner admin",
+    Verb.LEAVE: "owner admin member viewer",
+    Verb.MANAGE_ORG: "owner",
+    Verb.MANAGE_IDENTITY_PROVIDER: "owner",
     Verb.MANAGE_KEYS: "owner admin operator",
     Verb.MANAGE_OWN_KEYS: "owner admin member viewer operator",
     Verb.PLATFORM_READ: "operator",
     Verb.PLATFORM_GRANT: "operator",
+    Verb.MANAGE_PLATFORM: "operator",
 }
 
 

@@ -311,3 +311,22 @@ def test_the_key_of_a_row_is_unique_and_ids_follow_time(app_context: Flask) -> N
     org_id = owe("a")
     owe("b", org_id=org_id)
     assert row_of(org_id, "a").id < row_of(org_id, "b").id < ids.new()
+
+
+def test_the_secret_of_a_link_is_kept_encrypted_and_only_until_it_is_sent(mailing: Flask, box: Mailbox) -> None:
+    org = make_org()
+    with transaction(org=org.id):
+        outbox.send(
+            org.id,
+            key="link:1",
+            event="test",
+            to="ada@example.test",
+            context={"asked_by": "Ada", "asked_at": "now"},
+            secret="one-time-token",
+        )  # fmt: skip
+    row = row_of(org.id, "link:1")
+    assert row.secret
+    assert "one-time-token" not in row.secret + str(row.context)
+    drain(org.id)
+    assert row_of(org.id, "link:1").state == "sent"
+    assert row_of(org.id, "link:1").secret is None

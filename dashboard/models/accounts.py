@@ -1,0 +1,47 @@
+"""What proves that somebody is who they say: links sent by mail and codes kept for the day the phone is lost."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from dashboard.core import clock, ids
+from dashboard.models.base import Base
+from dashboard.models.identity import User
+
+PROOF_PURPOSES = ("verify", "reset", "change_from", "change_to")
+
+
+class UserProof(Base):
+    """A link that was sent to `email`. Only its token's hash is kept; the two of one change share `change_id`."""
+
+    __tablename__ = "user_proofs"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=ids.new)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    purpose: Mapped[str]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    email: Mapped[str]
+    change_id: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(viewonly=True)
+
+    __table_args__ = (CheckConstraint(f"purpose IN {PROOF_PURPOSES}", name="purpose"),)
+
+
+class RecoveryCode(Base):
+    """One of the codes that replace a second factor, each once."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=ids.new)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    used_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("uq_recovery_codes_user_id_code_hash", "user_id", "code_hash", unique=True),)

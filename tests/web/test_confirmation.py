@@ -1,0 +1,69 @@
+"""Acts on rights and money need a sign-in of the last 30 minutes; who has none gives the password in the same form."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from dashboard.core import clock
+from dashboard.core.db import db
+from dashboard.domain.identity import keys, limits, sessions
+from tests.factories import PASSWORD
+from tests.web.people import Person, Team, make_team
+
+KEY = {"name": "Nightly", "scopes": "wallet:read"}
+
+
+@pytest.fixture
+def team(app: Flask) -> Team:
+    return make_team(app)
+
+
+def names(app: Flask, team: Team) -> list[str]:
+    with app.app_context():
+        return [key.name for key in keys.of_org(team.org_id)]
+
+
+def post_later(person: Person, path: str, fields: dict[str, str]) -> tuple[int, str]:
+    with clock.at(clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)):
+        answer = person.post(path, fields)
+    return answer.status_code, answer.text
+
+
+def test_an_old_sign_in_is_asked_again_and_keeps_what_was_typed(app: Flask, team: Team) -> None:
+    path = f"/o/{team.slug}/keys"
+    status, page = post_later(team.owner, path, KEY)
+    assert status == 403
+    assert "Confirm that it is you" in page
+    assert 'name="name" value="Nightly"' in page
+    assert 'name="confirm_password"' in page
+    assert names(app, team) == []
+
+
+def test_a_wrong_password_changes_nothing_and_is_not_shown(app: Flask, team: Team) -> None:
+    status, page = post_later(team.owner, f"/o/{team.slug}/keys", KEY | {"confirm_password": "not the right one"})
+    assert status == 403
+    assert "This is not your password." in page
+    assert "not the right one" not in page
+    assert names(app, team) == []
+
+
+def test_the_password_in_the_same_form_lets_the_act_go_on(app: Flask, team: Team) -> None:
+    assert post_later(team.owner, f"/o/{team.slug}/keys", KEY | {"confirm_password": PASSWORD})[0] == 303
+    assert names(app, team) == ["Nightly"]
+
+
+def test_guesses_are_limited(app: Flask, team: Team) -> None:
+    for _ in range(limits.CONFIRM.most):
+        assert post_later(team.owner, f"/o/{team.slug}/keys", KEY | {"confirm_password": "wrong"})[0] == 403
+    assert post_later(team.owner, f"/o/{team.slug}/keys", KEY | {"confirm_password": PASSWORD})[0] == 429
+    assert names(app, team) == []
+
+
+def test_granting_credits_asks_too(app: Flask, team: Team) -> None:
+    path = f"/admin/orgs/{team.org_id}/grant"
+    order = {"amount": "5", "category": "goodwill", "reason": "Sorry", "confirm": "1", "idempotency_key": "k1"}
+    assert post_later(team.manager, path, order)[0] == 403
+    assert post_later(team.manager, path, order | {"confirm_password": PASSWORD})[0] == 303
+    with app.app_context():
+        assert db.session.scalar(db.text("SELECT count(*) FROM transactions WHERE type = 'admin_grant'")) >= 1
