@@ -1,0 +1,56 @@
+"""What things look like in JSON, one file per noun. Money is an integer of micros with a readable twin.
+
+A field that a thing does not have is left out.
+"""
+
+from dashboard.api.shapes.money import Mode, usd
+from dashboard.api.shapes.orgs import Org, OrgList, org
+from dashboard.api.shapes.payments import Checkout, checkout
+from dashboard.api.shapes.people import Person, PersonList, person
+from dashboard.api.shapes.products import Catalog, ProductList, ProductShape, product
+from dashboard.api.shapes.transactions import (
+    Actor,
+    ExplainedRow,
+    ExplanationStep,
+    LedgerRow,
+    Reasons,
+    RowList,
+    Slice,
+    WalletWithRow,
+    explained,
+    transaction,
+    transaction_values,
+)
+from dashboard.api.shapes.wallets import Wallet, WalletList, wallet, wallet_values
+
+__all__ = [
+    "Actor",
+    "Catalog",
+    "Checkout",
+    "ExplainedRow",
+    "ExplanationStep",
+    "LedgerRow",
+    "Mode",
+    "Org",
+    "OrgList",
+    "Person",
+    "PersonList",
+    "ProductList",
+    "ProductShape",
+    "Reasons",
+    "RowList",
+    "Slice",
+    "Wallet",
+    "WalletList",
+    "WalletWithRow",
+    "checkout",
+    "explained",
+    "org",
+    "person",
+    "product",
+    "transaction",
+    "transaction_values",
+    "usd",
+    "wallet",
+    "wallet_values",
+]

@@ -1,0 +1,13 @@
+"""Money beside its integer, and the mode it moves in."""
+
+from typing import Literal
+
+from dashboard.core.money import MICROS_PER_CENT, MINUS, exact
+
+Mode = Literal["test", "live"]
+
+
+def usd(micros: int) -> str:
+    """`$10.00`, `-$3.11`, `$0.0006`: whole cents, else as many of the six decimals as it takes."""
+    text = exact(micros).replace(MINUS, "-")
+    return text[:-4] if micros % MICROS_PER_CENT == 0 else text.rstrip("0")

@@ -1,0 +1,30 @@
+"""People."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from dashboard.models import User
+
+
+class Person(BaseModel):
+    id: UUID
+    email: str
+    name: str
+    platform_role: str
+    email_verified_at: datetime | None
+    disabled_at: datetime | None
+    created_at: datetime
+
+
+class PersonList(BaseModel):
+    data: list[Person]
+    next_cursor: str | None
+
+
+def person(row: User) -> Person:
+    return Person(
+        id=row.id, email=row.email, name=row.name, platform_role=row.platform_role,
+        email_verified_at=row.email_verified_at, disabled_at=row.disabled_at, created_at=row.created_at,
+    )  # fmt: skip

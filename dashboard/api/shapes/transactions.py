@@ -1,0 +1,124 @@
+"""Transactions, and what led to one."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from dashboard.api.shapes.money import Mode, usd
+from dashboard.api.shapes.wallets import Wallet
+from dashboard.domain.funds.explain import Explanation, Step
+from dashboard.models import Transaction
+
+
+class Actor(BaseModel):
+    kind: Literal["user", "key", "manager", "system"]
+    id: UUID | None
+
+
+class LedgerRow(BaseModel):
+    """A transaction. `amount` is signed, in the wallet's smallest unit."""
+
+    id: UUID
+    wallet_id: UUID
+    mode: Mode
+    unit: str
+    seq: int
+    type: str
+    amount: int
+    amount_micros: int | None = None
+    amount_usd: str | None = None
+    balance_before: int
+    balance_after: int
+    description: str
+    idempotency_key: str | None
+    actor: Actor
+    app: str | None
+    created_at: datetime
+    payment_id: UUID | None = None
+    org_id: UUID | None = None
+    reason: str | None = None
+
+
+class RowList(BaseModel):
+    data: list[LedgerRow]
+    next_cursor: str | None
+
+
+class WalletWithRow(Wallet):
+    transaction: LedgerRow
+
+
+class ExplanationStep(BaseModel):
+    kind: str
+    text: str
+    at: datetime | None = None
+    ref: UUID | None = None
+
+
+class Slice(BaseModel):
+    id: UUID
+    kind: Literal["paid", "promotional"]
+    category: str
+    amount_micros: int
+    amount_usd: str
+    expires_at: datetime | None
+
+
+class Reasons(BaseModel):
+    """What led to the row, the slices of credit that it opened, and what followed."""
+
+    cause: list[ExplanationStep]
+    grants: list[Slice]
+    followed: list[ExplanationStep]
+
+
+class ExplainedRow(LedgerRow):
+    explanation: Reasons
+
+
+def transaction_values(row: Transaction, *, platform: bool = False) -> dict[str, Any]:
+    """`platform`: with the organization and the reason, for the platform's own lists."""
+    values: dict[str, Any] = {
+        "id": row.id, "wallet_id": row.wallet_id, "mode": row.mode, "unit": "usd", "seq": row.seq, "type": row.type,
+        "amount": row.amount, "amount_micros": row.amount, "amount_usd": usd(row.amount),
+        "balance_before": row.balance_before, "balance_after": row.balance_after, "description": row.description,
+        "idempotency_key": row.key if row.origin in ("api", "usage") else None, "app": row.app or None,
+        # Customers read that the platform acted, not which of its people.
+        "actor": Actor(kind=row.actor_kind, id=row.actor_id if platform or row.actor_kind != "manager" else None),
+        "created_at": row.created_at,
+    }  # fmt: skip
+    if row.payment_id:
+        values["payment_id"] = row.payment_id
+    if platform:
+        values |= {"org_id": row.org_id, "reason": row.reason}
+    return values
+
+
+def transaction(row: Transaction, *, platform: bool = False) -> LedgerRow:
+    return LedgerRow(**transaction_values(row, platform=platform))
+
+
+def explained(row: Transaction, found: Explanation) -> ExplainedRow:
+    slices = [
+        Slice(
+            id=part.id,
+            kind=part.kind,
+            category=part.category,
+            amount_micros=part.amount,
+            amount_usd=usd(part.amount),
+            expires_at=part.expires_at,
+        )
+        for part in found.grants
+    ]
+    reasons = Reasons(cause=_steps(found.cause), grants=slices, followed=_steps(found.followed))
+    return ExplainedRow(**transaction_values(row), explanation=reasons)
+
+
+def _steps(steps: tuple[Step, ...]) -> list[ExplanationStep]:
+    found = []
+    for step in steps:
+        given = {"at": step.at, "ref": step.ref}
+        found.append(ExplanationStep(kind=step.kind, text=step.text, **{k: v for k, v in given.items() if v}))
+    return found

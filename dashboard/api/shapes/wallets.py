@@ -1,0 +1,41 @@
+"""Wallets."""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from dashboard.api.shapes.money import Mode, usd
+from dashboard.models import Wallet as WalletRow
+
+
+class Wallet(BaseModel):
+    org_id: UUID
+    wallet_id: UUID
+    mode: Mode
+    unit: str
+    wallet_balance: int
+    wallet_balance_usd: str
+    held_micros: int
+    available_micros: int
+    blocked: bool
+
+
+class WalletList(BaseModel):
+    data: list[Wallet]
+    next_cursor: str | None
+
+
+def wallet_values(row: WalletRow, balance: int | None = None) -> dict[str, Any]:
+    """`balance`: what it is after a posting that `row` has not seen."""
+    balance = row.balance if balance is None else balance
+    available = balance - row.held
+    return {
+        "org_id": row.org_id, "wallet_id": row.id, "mode": row.mode, "unit": row.unit, "wallet_balance": balance,
+        "wallet_balance_usd": usd(balance), "held_micros": row.held, "available_micros": available,
+        "blocked": available <= -row.overdraft_limit,
+    }  # fmt: skip
+
+
+def wallet(row: WalletRow) -> Wallet:
+    return Wallet(**wallet_values(row))
