@@ -1,20 +1,37 @@
 """Who belongs to which organization, in which role."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, select
+from sqlalchemy import Row, Select, and_, case, func, select, update
 
-from dashboard.core.db import db
-from dashboard.core.errors import Conflict
+from dashboard.core import clock
+from dashboard.core.db import db, lock
+from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity.permissions import ROLES
-from dashboard.models import Membership, Organization, OrgDirectory, User
+from dashboard.domain.identity import keys, organizations
+from dashboard.domain.identity.permissions import LEADS, OPERATOR_SCOPES, ROLES, given_by
+from dashboard.models import ApiKey, Invite, Membership, Organization, OrgDirectory, User
+
+SEEN_EVERY = timedelta(minutes=1)
+LISTED = 500
 
 
 class AlreadyMember(Conflict):
     code = "already_member"
+
+
+class LastOwner(Conflict):
+    """An organization always has an owner who can sign in."""
+
+    code = "last_owner"
+
+
+class RoleTooHigh(Forbidden):
+    code = "role_too_high"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +40,7 @@ class Entry:
 
     org: Organization
     role: str | None
+    seen_at: datetime | None = field(default=None, compare=False)
 
 
 def entry_by_slug(slug: str, user_id: UUID) -> Entry | None:
@@ -60,10 +78,41 @@ def landing(user: User) -> Organization | None:
     return next(last, entries[0].org if entries else None)
 
 
+def of_org(org_id: UUID) -> list[Membership]:
+    """Who belongs to it now, owners first, then by name; each with its `user` loaded. Up to 500."""
+    rank = case({role: place for place, role in enumerate(ROLES)}, value=Membership.role)
+    query = (
+        select(Membership, User)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.org_id == org_id, Membership.removed_at.is_(None))
+        .order_by(rank, User.name, User.id)
+        .limit(LISTED)
+    )
+    return [membership for membership, _ in db.session.execute(query)]
+
+
+def find(org_id: UUID, member_id: UUID) -> Membership | None:
+    return db.session.scalar(select(Membership).filter_by(org_id=org_id, id=member_id, removed_at=None))
+
+
+def seen(org_id: UUID, user_id: UUID) -> None:
+    """Note that the person is in the organization. Needs its transaction; once a minute is enough."""
+    now = clock.now()
+    stale = Membership.last_seen_at.is_(None) | (Membership.last_seen_at < now - SEEN_EVERY)
+    theirs = and_(Membership.org_id == org_id, Membership.user_id == user_id, Membership.removed_at.is_(None))
+    db.session.execute(update(Membership).where(theirs, stale).values(last_seen_at=now))
+
+
+def due(entry: Entry) -> bool:
+    """Whether `seen` would write."""
+    return entry.role is not None and (entry.seen_at is None or entry.seen_at < clock.now() - SEEN_EVERY)
+
+
 def add(org: Organization, user: User, *, role: str, by: Actor) -> Membership:
-    """Let a person in. Needs the organization's transaction. Raises AlreadyMember."""
+    """Let a person in. Needs the organization's transaction. Raises AlreadyMember, PersonalOrganization."""
     if role not in ROLES:
         raise ValueError(f"no such role: {role}")
+    organizations.require_team(org)
     if role_of(user.id, org.id) is not None:
         raise AlreadyMember("This person belongs to the organization already.")
     membership = Membership(org_id=org.id, user_id=user.id, role=role)
@@ -80,10 +129,137 @@ def add(org: Organization, user: User, *, role: str, by: Actor) -> Membership:
     return membership
 
 
-def _with_role(user_id: UUID) -> Select[Organization, str]:
+def change_role(member: Membership, *, role: str, by: Actor) -> Membership:
+    """Give another role. Locks the organization. Keys with more than the new role may give end.
+
+    Owners alone give and take the owner's role. Raises RoleTooHigh, LastOwner, Invalid.
+    """
+    if role not in ROLES:
+        raise Invalid(f"Choose one of: {', '.join(ROLES)}.", field="role")
+    row = locked(member)
+    _require_reach(row, role, by=by)
+    if role == row.role:
+        return row
+    if row.role == "owner":
+        _require_other_owner(row.org_id, row.user_id)
+    before, row.role = row.role, role
+    _record(row, "member.role_changed", by=by, before={"role": before}, after={"role": role})
+    _end(keys_beyond(row, role), by=by)
+    return row
+
+
+def remove(member: Membership, *, by: Actor) -> None:
+    """End a membership at once; one's own is left. Locks the organization. Their keys and their open invite end too.
+
+    Raises RoleTooHigh above the actor's own role, LastOwner.
+    """
+    row = locked(member)
+    own = by.kind == "user" and by.id == row.user_id
+    if not own:
+        _require_reach(row, row.role, by=by)
+    if row.role == "owner":
+        _require_other_owner(row.org_id, row.user_id)
+    row.removed_at = clock.now()
+    _record(row, "member.left" if own else "member.removed", by=by, before={"role": row.role})
+    _end(keys_of(row), by=by)
+    email = db.session.scalar(select(User.email).filter_by(id=row.user_id)) or ""
+    theirs = and_(Invite.org_id == row.org_id, Invite.state == "pending", func.lower(Invite.email) == email.lower())
+    db.session.execute(update(Invite).where(theirs).values(state="revoked", ended_at=clock.now()))
+
+
+def require_other_owners(user: User) -> None:
+    """That no team is left without an owner who can sign in when this person no longer does.
+
+    Needs a transaction, and locks the person's teams in order of id for the rest of it. Raises LastOwner, which names
+    the teams. A personal organization goes with its person.
+    """
+    theirs = and_(Membership.user_id == user.id, Membership.removed_at.is_(None))
+    # All their teams, not only those they own: somebody may be handing them one now.
+    teams = select(Membership.org_id).where(theirs)
+    live = and_(Organization.kind == "team", Organization.closed_at.is_(None))
+    query = select(Organization).where(live, Organization.id.in_(teams)).order_by(Organization.id).with_for_update()
+    found = db.session.scalars(query).all()
+    owned = set(db.session.scalars(select(Membership.org_id).where(theirs, Membership.role == "owner")))
+    if alone := [org.name for org in found if org.id in owned and not _has_other_owner(org.id, user.id)]:
+        names = ", ".join(alone[:5]) + (" and others" if len(alone) > 5 else "")
+        raise LastOwner(f"They are the last active owner of {names}. Give each another owner first.")
+
+
+def keys_of(member: Membership) -> list[ApiKey]:
+    """The living keys of the organization that this person made."""
+    query = select(ApiKey).filter_by(org_id=member.org_id, created_by=member.user_id, revoked_at=None)
+    return list(db.session.scalars(query.order_by(ApiKey.id)))
+
+
+def keys_beyond(member: Membership, role: str) -> list[ApiKey]:
+    """Those that may do more than `role` may give; what a platform manager gave stays."""
+    return [key for key in keys_of(member) if set(key.scopes) - OPERATOR_SCOPES - given_by(role)]
+
+
+def locked(member: Membership) -> Membership:
+    """The membership as it is now, its organization locked. Raises NotFound for one that ended, OrgSuspended."""
+    organizations.locked(member.org_id)
+    row = lock(select(Membership).filter_by(org_id=member.org_id, id=member.id, removed_at=None))
+    if row is None:
+        raise NotFound
+    return row
+
+
+def role_now(org_id: UUID, by: Actor) -> str:
+    """The role that the actor acts with, read anew. Raises NotFound for whoever belongs to it no more.
+
+    A key of the organization acts as an admin: it never has more than its maker, and never the owner's role.
+    """
+    if by.kind in ("system", "key"):
+        return "owner" if by.kind == "system" else "admin"
+    role = role_of(by.id, org_id) if by.kind == "user" and by.id else None
+    if role is None:
+        raise NotFound
+    return role
+
+
+def _require_reach(row: Membership, role: str, *, by: Actor) -> None:
+    """That the actor leads now, and stands no lower than the member does and will."""
+    own = role_now(row.org_id, by)
+    if own not in LEADS:
+        raise Forbidden("This needs the role owner or admin.")
+    if "owner" in (row.role, role) and own != "owner":
+        raise RoleTooHigh("Owners alone give and take the owner's role.")
+
+
+def _require_other_owner(org_id: UUID, user_id: UUID) -> None:
+    if not _has_other_owner(org_id, user_id):
+        raise LastOwner("This is the last active owner. Make somebody else an owner first.")
+
+
+def _has_other_owner(org_id: UUID, user_id: UUID) -> bool:
+    query = (
+        select(Membership.id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.org_id == org_id, Membership.role == "owner", Membership.removed_at.is_(None))
+        .where(Membership.user_id != user_id, User.disabled_at.is_(None))
+    )
+    return db.session.scalar(query.limit(1)) is not None
+
+
+def _end(found: list[ApiKey], *, by: Actor) -> None:
+    for key in found:
+        keys.revoke(key, by=by)
+
+
+def _record(
+    row: Membership, action: str, *, by: Actor, before: dict[str, Any], after: dict[str, Any] | None = None
+) -> None:
+    audit.record(
+        row.org_id, by=by, action=action, object_kind="membership", object_id=row.id,
+        before={"user": str(row.user_id), **before}, after=after,
+    )  # fmt: skip
+
+
+def _with_role(user_id: UUID) -> Select[Organization, str, datetime | None]:
     active = and_(Membership.org_id == Organization.id, Membership.user_id == user_id, Membership.removed_at.is_(None))
-    return select(Organization, Membership.role).outerjoin(Membership, active)
+    return select(Organization, Membership.role, Membership.last_seen_at).outerjoin(Membership, active)
 
 
-def _entry(row: Row[Organization, str] | None) -> Entry | None:
-    return Entry(row[0], row[1]) if row else None
+def _entry(row: Row[Organization, str, datetime | None] | None) -> Entry | None:
+    return Entry(*row) if row else None

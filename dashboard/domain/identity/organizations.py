@@ -8,12 +8,13 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from dashboard.core.db import db
-from dashboard.core.errors import Conflict
+from dashboard.core.db import db, lock
+from dashboard.core.errors import Conflict, NotFound
 from dashboard.core.money import Micros
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger
+from dashboard.domain.identity.permissions import Act, require_state
 from dashboard.models import Membership, Organization, OrgDirectory, User, Wallet
 
 MODES = ("test", "live")
@@ -24,6 +25,10 @@ WELCOME_ORIGIN = "signup"
 
 class SlugTaken(Conflict):
     code = "slug_taken"
+
+
+class PersonalOrganization(Conflict):
+    code = "personal_organization"
 
 
 def make_personal(user: User, *, org_id: UUID, by: Actor) -> Organization:
@@ -70,6 +75,24 @@ def personal_of(user_id: UUID) -> Organization | None:
         .join(Membership, Membership.org_id == Organization.id)
         .where(Organization.kind == "personal", Membership.user_id == user_id, Membership.removed_at.is_(None))
     )
+
+
+def locked(org_id: UUID, act: Act = Act.MEMBERS) -> Organization:
+    """The organization, locked and read anew, if its state allows `act`: what changes who belongs to it or what it is
+    starts here. Needs its transaction. Raises NotFound for a closed one, OrgSuspended."""
+    found = lock(select(Organization).filter_by(id=org_id))
+    if found is None:
+        raise NotFound
+    require_state(act, found)
+    return found
+
+
+def require_team(org: Organization) -> None:
+    """Raises PersonalOrganization: that one belongs to one person, who shares it with nobody."""
+    if org.kind != "team":
+        raise PersonalOrganization(
+            "This is a personal organization: it belongs to one person alone. Make an organization for a team instead."
+        )
 
 
 def wallet(org_id: UUID, mode: str, unit: str = "usd") -> Wallet:

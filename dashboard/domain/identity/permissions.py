@@ -12,7 +12,7 @@ from dashboard.models import ApiKey, Organization, PersonalToken, User
 
 ROLES = ("owner", "admin", "member", "viewer")
 _OWNER = frozenset({"owner"})
-_LEADS = frozenset({"owner", "admin"})
+LEADS = frozenset({"owner", "admin"})
 _READERS = frozenset({"owner", "admin", "viewer"})
 _SPENDERS = frozenset({"owner", "admin", "member"})
 _ALL = frozenset(ROLES)
@@ -72,18 +72,18 @@ TABLE: dict[Verb, Rule] = {
     Verb.READ_CATALOG: Rule(_ALL, "catalog:read", operator=True),
     Verb.READ_MEMBERS: Rule(_ALL, "members:write", operator=True),
     Verb.READ_AUDIT: Rule(_READERS, "audit:read", operator=True),
-    Verb.BUY: Rule(_LEADS, "checkout:create"),
+    Verb.BUY: Rule(LEADS, "checkout:create"),
     Verb.CHARGE: Rule(_NOBODY, "wallet:charge", token_roles=_SPENDERS),
     Verb.DEPOSIT: Rule(_NOBODY, "wallet:deposit", operator=True),
     Verb.GRANT: Rule(_NOBODY, "platform:grant", operator=True),
     Verb.MANAGE_CATALOG: Rule(_NOBODY, "platform:grant", operator=True),
-    Verb.MANAGE_OWN_CATALOG: Rule(_LEADS, "catalog:write"),  # of a self-funded organization
+    Verb.MANAGE_OWN_CATALOG: Rule(LEADS, "catalog:write"),  # of a self-funded organization
     Verb.READ_OWN_CATALOG: Rule(_READERS, operator=True),
-    Verb.MANAGE_MEMBERS: Rule(_LEADS, "members:write"),  # invites, and roles up to admin
+    Verb.MANAGE_MEMBERS: Rule(LEADS, "members:write"),  # invites, and roles up to admin
     Verb.LEAVE: Rule(_ALL, "org:admin"),
     Verb.MANAGE_ORG: Rule(_OWNER, "org:admin"),  # owners, ownership, settings, deletion, external key
     Verb.MANAGE_IDENTITY_PROVIDER: Rule(_OWNER, "org:admin"),
-    Verb.MANAGE_KEYS: Rule(_LEADS, "org:admin", operator=True),
+    Verb.MANAGE_KEYS: Rule(LEADS, "org:admin", operator=True),
     Verb.MANAGE_OWN_KEYS: Rule(_ALL, "org:admin", operator=True),
     Verb.PLATFORM_READ: Rule(_NOBODY, "platform:read", operator=True),
     Verb.PLATFORM_GRANT: Rule(_NOBODY, "platform:grant", operator=True),
@@ -192,6 +192,11 @@ def grantable(caller: Caller) -> frozenset[str]:
     if caller.operator:
         own |= SCOPES - PERSONAL_SCOPES
     return own if caller.scopes is None else own & caller.scopes
+
+
+def given_by(role: str) -> frozenset[str]:
+    """The scopes that the role itself may give to a key."""
+    return _GIVEN_BY_ROLE[role]
 
 
 def _refusal(verb: Verb, caller: Caller) -> str:

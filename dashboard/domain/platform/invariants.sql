@@ -177,10 +177,10 @@ FROM wallets WHERE (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid))
 ORDER BY org_id, id LIMIT :most
 
 -- name: owners
--- says: 9: every live organization except the platform's has an active owner
+-- says: 9: every live team has an active owner
 SELECT o.id AS org_id, 'organization ' || o.id AS object, format('%s has no active owner', o.slug) AS detail
 FROM organizations AS o
-WHERE (CAST(:org AS uuid) IS NULL OR o.id = CAST(:org AS uuid)) AND o.closed_at IS NULL AND o.kind <> 'platform'
+WHERE (CAST(:org AS uuid) IS NULL OR o.id = CAST(:org AS uuid)) AND o.closed_at IS NULL AND o.kind = 'team'
   AND NOT EXISTS (
     SELECT 1 FROM memberships AS m JOIN users AS u ON u.id = m.user_id
     WHERE m.org_id = o.id AND m.role = 'owner' AND m.removed_at IS NULL AND u.disabled_at IS NULL

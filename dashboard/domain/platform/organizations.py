@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from dashboard.core import clock, cursors
 from dashboard.core.db import db
@@ -93,21 +93,6 @@ def page(filters: Filters, *, mode: str, low_micros: int, cursor: str | None = N
     rows = _rows(found[:PAGE_ROWS], mode)
     more = len(found) > PAGE_ROWS
     return Page(rows, cursors.encode(rows[-1].org.id.bytes, *scope) if more else None)
-
-
-def members_of(org_id: UUID) -> list[Membership]:
-    """Who belongs to it now, owners first; each with its `user` loaded."""
-    rank = case(
-        {role: place for place, role in enumerate(("owner", "admin", "member"))}, value=Membership.role, else_=9
-    )
-    query = (
-        select(Membership, User)
-        .join(User, User.id == Membership.user_id)
-        .where(Membership.org_id == org_id, Membership.removed_at.is_(None))
-        .order_by(rank, User.name, User.id)
-        .limit(200)
-    )
-    return [membership for membership, _ in db.session.execute(query)]
 
 
 def payments_of(org_id: UUID, *, limit: int = 10) -> list[Payment]:

@@ -10,6 +10,7 @@ from dashboard.core import clock
 from dashboard.core.errors import Invalid
 from dashboard.core.money import of_currency
 from dashboard.domain.funds import costs, forecast, transactions
+from dashboard.domain.identity import memberships
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import organizations, people
 from dashboard.domain.platform.organizations import Filters
@@ -71,7 +72,7 @@ def show(org_id: UUID) -> Response:
     keys = organizations.keys_of(org.id)
     return render.render(
         "admin/orgs/show.html", org=org, wallet=wallet, keys=keys, now=clock.now(),
-        members=organizations.members_of(org.id), payments=organizations.payments_of(org.id),
+        members=memberships.of_org(org.id), payments=organizations.payments_of(org.id),
         acts=words.acts(acts, people.names(acts)), runs_out=words.runs_out(ahead), pace=words.pace(ahead),
         credited=organizations.credited(wallet),
         badges=words.org_badges(

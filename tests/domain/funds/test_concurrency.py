@@ -1,8 +1,5 @@
 """Many at once: no charge beyond the money, none twice, no deadlock."""
 
-from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
@@ -17,28 +14,13 @@ from dashboard.domain.funds.ledger import Entry
 from dashboard.domain.platform import verify
 from dashboard.models import Wallet
 from tests.factories import charge, grant, make_org, wallet_of
-
-WORKERS = 12
+from tests.racing import at_once
 
 
 def detached(wallet: Wallet) -> Wallet:
     db.session.expunge(wallet)
     make_transient(wallet)
     return wallet
-
-
-def at_once(app: Flask, many: int, work: Callable[[int], str]) -> Counter[str]:
-    """Run `work` with 0, 1, ... in parallel, each in an app context of its own; count what they say."""
-
-    def one(number: int) -> str:
-        with app.app_context():
-            try:
-                return work(number)
-            except CofferError as refusal:
-                return refusal.code
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return Counter(pool.map(one, range(many)))
 
 
 def test_200_parallel_charges_with_money_for_exactly_k(app: Flask) -> None:

@@ -1,0 +1,265 @@
+"""Members: who may give which role to whom, what ends with a membership, and that an owner is always left."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from dashboard.core import clock, ids
+from dashboard.core.db import db, transaction
+from dashboard.core.errors import CofferError, Forbidden, Invalid, NotFound
+from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.domain.identity import keys, memberships, organizations, ownership
+from dashboard.domain.identity.memberships import LastOwner, RoleTooHigh
+from dashboard.domain.identity.organizations import PersonalOrganization
+from dashboard.domain.identity.ownership import CannotOwn
+from dashboard.domain.identity.permissions import ROLES, OrgSuspended
+from dashboard.domain.messages import outbox
+from dashboard.models import ApiKey, AuditEntry, Invite, Membership, Organization, OutboxEmail, User
+from tests.factories import add_member, make_org, make_user
+
+pytestmark = pytest.mark.usefixtures("app_context")
+
+
+class Team:
+    """An organization with a second owner and one of each other role."""
+
+    def __init__(self) -> None:
+        self.owner = make_user(name="Olga Owner")
+        self.org = make_org(owner=self.owner)
+        self.people = {role: add_member(self.org, role) for role in ROLES}
+
+    def member(self, who: User | str) -> Membership:
+        user = self.people[who] if isinstance(who, str) else who
+        return db.session.scalars(select(Membership).filter_by(org_id=self.org.id, user_id=user.id)).one()
+
+    def change(self, who: User | str, role: str, by: Actor) -> None:
+        with transaction(org=self.org.id):
+            memberships.change_role(self.member(who), role=role, by=by)
+
+    def remove(self, who: User | str, by: Actor) -> None:
+        with transaction(org=self.org.id):
+            memberships.remove(self.member(who), by=by)
+
+    def transfer(self, who: User | str, by: Actor) -> None:
+        with transaction(org=self.org.id):
+            ownership.transfer(self.member(who), by=by)
+
+    def role(self, who: User | str) -> str | None:
+        return memberships.role_of((self.people[who] if isinstance(who, str) else who).id, self.org.id)
+
+    def actor(self, who: str) -> Actor:
+        return Actor("key", ids.new()) if who == "key" else Actor("user", self.people[who].id)
+
+    def key(self, who: str, *scopes: str) -> ApiKey:
+        with transaction(org=self.org.id):
+            return keys.make(
+                self.org, name="Theirs", scopes=scopes, mode="test", by=SYSTEM, made_by=self.people[who].id
+            ).row
+
+
+@pytest.fixture
+def team() -> Team:
+    return Team()
+
+
+def entry(org_id: UUID) -> AuditEntry:
+    return db.session.scalars(select(AuditEntry).filter_by(org_id=org_id).order_by(AuditEntry.id.desc()).limit(1)).one()
+
+
+# who acts, on whom, new role -> the refusal
+MAY = [
+    ("owner", "admin", "owner", None),
+    ("owner", "admin", "viewer", None),
+    ("owner", "viewer", "admin", None),
+    ("admin", "viewer", "admin", None),
+    ("admin", "member", "viewer", None),
+    ("admin", "admin", "member", None),
+    ("key", "member", "admin", None),
+    ("admin", "member", "owner", RoleTooHigh),
+    ("admin", "owner", "member", RoleTooHigh),
+    ("key", "member", "owner", RoleTooHigh),
+    ("key", "owner", "viewer", RoleTooHigh),
+    ("member", "viewer", "member", Forbidden),
+    ("viewer", "viewer", "owner", Forbidden),
+]
+
+
+@pytest.mark.parametrize(("who", "whom", "role", "refusal"), MAY)
+def test_roles_are_given_up_to_ones_own(
+    team: Team, who: str, whom: str, role: str, refusal: type[CofferError] | None
+) -> None:
+    before = team.role(whom)
+    if refusal:
+        with pytest.raises(refusal):
+            team.change(whom, role, team.actor(who))
+        assert team.role(whom) == before
+    else:
+        team.change(whom, role, team.actor(who))
+        assert team.role(whom) == role
+        told = entry(team.org.id)
+        assert (told.action, told.before and told.before["role"], told.after) == (
+            "member.role_changed", before, {"role": role},
+        )  # fmt: skip
+
+
+def test_whoever_lost_the_role_meanwhile_gives_none(team: Team) -> None:
+    admin = team.actor("admin")
+    team.remove("admin", SYSTEM)
+    with pytest.raises(NotFound):
+        team.change("member", "viewer", admin)
+    with pytest.raises(NotFound):  # a platform manager from outside
+        team.change("member", "viewer", Actor("manager", make_user(manager=True).id))
+    assert team.role("member") == "member"
+
+
+def test_a_role_must_be_one_and_the_same_again_changes_nothing(team: Team) -> None:
+    with pytest.raises(Invalid):
+        team.change("member", "emperor", SYSTEM)
+    before = entry(team.org.id).id
+    team.change("member", "member", team.actor("owner"))
+    assert entry(team.org.id).id == before
+
+
+def test_a_removed_member_is_a_stranger_and_their_keys_and_invite_end(team: Team) -> None:
+    key, others = team.key("member", "wallet:charge"), team.key("admin", "wallet:charge")
+    user = team.people["member"]
+    with transaction(org=team.org.id):
+        mails = {user.email.upper(): "pending", "someone@example.test": "pending"}
+        for address, state in mails.items():
+            db.session.add(
+                Invite(org_id=team.org.id, email=address, role="admin", token_hash=address.encode(), state=state,
+                       expires_at=clock.now())
+            )  # fmt: skip
+    team.remove("member", team.actor("admin"))
+    assert team.role("member") is None
+    assert memberships.entry_by_slug(team.org.slug, user.id) == memberships.Entry(team.org, None)
+    assert db.session.get_one(ApiKey, (team.org.id, key.id)).revoked_at is not None
+    assert db.session.get_one(ApiKey, (team.org.id, others.id)).revoked_at is None
+    states = db.session.execute(select(Invite.email, Invite.state)).all()
+    assert {tuple(row) for row in states} == {(user.email.upper(), "revoked"), ("someone@example.test", "pending")}
+    actions = set(db.session.scalars(select(AuditEntry.action).filter_by(org_id=team.org.id)))
+    assert {"member.removed", "key.revoked"} <= actions
+    with pytest.raises(NotFound):
+        team.remove("member", team.actor("admin"))
+
+
+@pytest.mark.parametrize(("who", "whom"), [("admin", "owner"), ("key", "owner"), ("member", "viewer")])
+def test_nobody_removes_above_themselves(team: Team, who: str, whom: str) -> None:
+    with pytest.raises(Forbidden):
+        team.remove(whom, team.actor(who))
+    assert team.role(whom) == whom
+
+
+def test_everyone_may_leave(team: Team) -> None:
+    for role in ROLES:
+        team.remove(role, team.actor(role))
+        assert entry(team.org.id).action == "member.left"
+        assert team.role(role) is None
+
+
+def test_keys_above_a_lower_role_end_with_it(team: Team) -> None:
+    charging, reading = team.key("admin", "wallet:charge"), team.key("admin", "wallet:read")
+    given = team.key("admin", "wallet:deposit")
+    assert [key.id for key in memberships.keys_beyond(team.member("admin"), "member")] == [reading.id]
+    team.change("admin", "member", team.actor("owner"))
+    alive = {key.id for key in memberships.keys_of(team.member("admin"))}
+    assert alive == {charging.id, given.id}
+
+
+def test_the_last_active_owner_stays(team: Team) -> None:
+    team.change("owner", "admin", Actor("user", team.owner.id))
+    for attempt in (lambda by: team.change(team.owner, "admin", by), lambda by: team.remove(team.owner, by)):
+        for by in (Actor("user", team.owner.id), SYSTEM):
+            with pytest.raises(LastOwner):
+                attempt(by)
+    assert team.role(team.owner) == "owner"
+
+
+def test_a_disabled_owner_does_not_count(team: Team) -> None:
+    with transaction():
+        team.people["owner"].disabled_at = clock.now()
+    with pytest.raises(LastOwner):
+        team.remove(team.owner, Actor("user", team.owner.id))
+    team.remove("owner", Actor("user", team.owner.id))
+    with pytest.raises(LastOwner, match="Acme"), transaction():
+        memberships.require_other_owners(team.owner)
+
+
+def test_an_account_may_go_where_others_own(team: Team) -> None:
+    alone = make_org("Alone & Co", owner=team.owner)
+    with pytest.raises(LastOwner) as refusal, transaction():
+        memberships.require_other_owners(team.owner)
+    assert "Alone & Co" in refusal.value.detail
+    assert "Acme" not in refusal.value.detail
+    with transaction(org=alone.id):
+        alone.closed_at = clock.now()
+    with transaction():
+        memberships.require_other_owners(team.owner)
+        memberships.require_other_owners(team.people["viewer"])
+
+
+def test_ownership_moves_in_one_step_and_both_are_told(team: Team) -> None:
+    team.transfer("member", Actor("user", team.owner.id))
+    assert (team.role("member"), team.role(team.owner)) == ("owner", "admin")
+    told = entry(team.org.id)
+    assert told.action == "ownership.transferred"
+    mails = db.session.scalars(select(OutboxEmail).filter_by(org_id=team.org.id, event="ownership_transferred")).all()
+    assert {mail.to_address: mail.context["yours"] for mail in mails} == {
+        team.owner.email: False, team.people["member"].email: True,
+    }  # fmt: skip
+    letters = {mail.to_address: outbox.letter(mail) for mail in mails}
+    assert letters[team.people["member"].email].subject == "You own Acme now"
+    assert "you are an admin" in letters[team.owner.email].text
+
+
+REFUSED: dict[str, Any] = {"owner": CannotOwn, "self": CannotOwn, "gone": NotFound, "disabled": CannotOwn}
+
+
+@pytest.mark.parametrize(("whom", "refusal"), REFUSED.items())
+def test_only_a_member_who_can_sign_in_takes_over(team: Team, whom: str, refusal: type[CofferError]) -> None:
+    by = Actor("user", team.owner.id)
+    if whom == "gone":
+        team.remove("viewer", by)
+    if whom == "disabled":
+        with transaction():
+            team.people["viewer"].disabled_at = clock.now()
+    target: User | str = {"self": team.owner, "owner": "owner"}.get(whom, "viewer")
+    with pytest.raises(refusal):
+        team.transfer(target, by)
+    assert team.role(team.owner) == "owner"
+
+
+@pytest.mark.parametrize("who", ["admin", "member", "viewer"])
+def test_only_an_owner_hands_over(team: Team, who: str) -> None:
+    with pytest.raises(Forbidden):
+        team.transfer("viewer" if who != "viewer" else "member", team.actor(who))
+    with pytest.raises(NotFound):
+        team.transfer("viewer", team.actor("key"))
+
+
+def test_a_personal_organization_is_one_persons(team: Team) -> None:
+    own = organizations.personal_of(team.owner.id)
+    assert own is not None
+    with pytest.raises(PersonalOrganization), transaction(org=own.id):
+        memberships.add(own, team.people["viewer"], role="viewer", by=SYSTEM)
+    mine = db.session.scalars(select(Membership).filter_by(org_id=own.id)).one()
+    with pytest.raises(LastOwner), transaction(org=own.id):
+        memberships.remove(mine, by=Actor("user", team.owner.id))
+
+
+@pytest.mark.parametrize(("state", "refusal"), [("suspended_at", OrgSuspended), ("closed_at", NotFound)])
+def test_members_stay_as_they_are_while_it_is_suspended_or_closed(
+    team: Team, state: str, refusal: type[CofferError]
+) -> None:
+    with transaction(org=team.org.id):
+        setattr(db.session.get_one(Organization, team.org.id), state, clock.now())
+    by = Actor("user", team.owner.id)
+    for attempt in (
+        lambda: team.change("member", "viewer", by),
+        lambda: team.remove("member", by),
+        lambda: team.transfer("member", by),
+    ):
+        with pytest.raises(refusal):
+            attempt()

@@ -1,0 +1,42 @@
+"""Many at once: the same work in parallel, each in an app context of its own."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from flask import Flask
+
+from dashboard.core.errors import CofferError
+
+WORKERS = 12
+
+
+def at_once(app: Flask, many: int, work: Callable[[int], str], *, workers: int = WORKERS) -> Counter[str]:
+    """Run `work` with 0, 1, ... in parallel; count what they say, a refusal by its code."""
+
+    def one(number: int) -> str:
+        with app.app_context():
+            try:
+                return work(number)
+            except CofferError as refusal:
+                return refusal.code
+
+    with ThreadPoolExecutor(workers) as pool:
+        return Counter(pool.map(one, range(many)))
+
+
+def head_on(app: Flask, *works: Callable[[], str]) -> list[str]:
+    """Run each of `works` once, all from the same instant; what they said, in their order."""
+    start = Barrier(len(works))
+
+    def one(work: Callable[[], str]) -> str:
+        with app.app_context():
+            start.wait(timeout=10)
+            try:
+                return work()
+            except CofferError as refusal:
+                return refusal.code
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(one, works))
