@@ -27,6 +27,8 @@ class Access:
     caller: Caller
     mode: str
     person: PersonalToken | None
+    limit_id: UUID | None = None
+    """The cap that its charges count against."""
 
     @property
     def actor(self) -> Actor:
@@ -85,7 +87,7 @@ def find(org_id: UUID) -> Access:
     if isinstance(row, ApiKey):
         if row.org_id != org_id:
             raise NotFound
-        return Access(row.organization, permissions.of_key(row), row.mode, None)
+        return Access(row.organization, permissions.of_key(row), row.mode, None, row.limit_id)
     entry = memberships.entry_by_id(org_id, row.user_id)
     caller = permissions.of_token(row, row.user, entry.role if entry else None)
     if entry is None or caller.stranger:

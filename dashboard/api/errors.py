@@ -34,7 +34,10 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """What every answer from 400 on looks like. `errors` stands on 422; 402 has the two amounts."""
+    """What every answer from 400 on looks like. `errors` stands on 422; 402 has the two amounts.
+
+    Of `key_cap_exceeded` the amounts are those of the key's cap, which begins anew at `resets_at`.
+    """
 
     type: str
     title: str
@@ -45,6 +48,7 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
     available_micros: int | None = None
     required_micros: int | None = None
+    resets_at: str | None = None
 
 
 class InvalidFields(Invalid):

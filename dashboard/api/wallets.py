@@ -1,20 +1,26 @@
 """Wallets: what is in them, and the two ways a program moves money: deposit and charge."""
 
+from dataclasses import replace
 from typing import Literal
+from uuid import UUID
 
 from flask import Response
 from sqlalchemy import select
 
 from dashboard.api import auth, idempotency, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint, refusal
-from dashboard.core.db import db, transaction
-from dashboard.domain.funds import ledger, transactions
+from dashboard.core.db import db, retrying, transaction
+from dashboard.domain.funds import caps, ledger, transactions
 from dashboard.domain.funds.ledger import Posting
 from dashboard.domain.identity import organizations
 from dashboard.domain.identity.permissions import Act, Verb
 from dashboard.models import Transaction, Wallet
 
 ORIGIN = "api"
+SHORT = (
+    "The balance is too low (`insufficient_funds`), the wallet is frozen (`wallet_frozen`), or the key's cap has no "
+    "room until `resets_at` (`key_cap_exceeded`). Nothing was booked."
+)
 
 api = blueprint("wallets")
 
@@ -51,7 +57,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 
 @api.post(
     "/orgs/<uuid:org_id>/wallet",
-    responses={201: shapes.WalletWithRow, 402: refusal("The balance is too low, or the wallet is frozen.")},
+    responses={201: shapes.WalletWithRow, 402: refusal(SHORT)},
     openapi_extensions={"x-idempotent": True},
 )
 def move(path: inputs.OrgPath, body: Movement) -> Response:
@@ -67,10 +73,22 @@ def move(path: inputs.OrgPath, body: Movement) -> Response:
 
 def _charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
     """One statement in autocommit: the hot path."""
+    if access.limit_id is not None:
+        return _capped(access, access.limit_id, wallet, body, key)
     return ledger.post(
         wallet, type="charge", amount=-body.amount_micros, origin=ORIGIN, key=key, by=access.actor,
         description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
     )  # fmt: skip
+
+
+@retrying
+def _capped(access: auth.Access, limit_id: UUID, wallet: Wallet, body: Movement, key: str) -> Posting:
+    """The charge and its count under the key's cap: both, or none. A replay was counted when it was booked."""
+    with transaction(org=access.org.id):
+        posting = _charge(replace(access, limit_id=None), wallet, body, key)
+        if not posting.replayed:
+            caps.take(access.org.id, limit_id, amount=body.amount_micros, at=posting.created_at)
+    return posting
 
 
 def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:

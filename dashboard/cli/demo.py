@@ -24,6 +24,7 @@ from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import expiry, ledger, seals
+from dashboard.domain.funds.caps import Cap
 from dashboard.domain.identity import entrance, keys, memberships, organizations, users
 from dashboard.domain.payments import checkout, inbox
 from dashboard.domain.platform import grants
@@ -260,7 +261,7 @@ def _keys(org: Organization, by: Actor) -> Actor:
         soon = clock.now() + timedelta(days=30)
         make = partial(keys.make, org, mode=mode, by=by, made_by=by.id)
         with transaction(org=org.id):
-            made = make(name="Production", scopes=["wallet:read", "wallet:charge"])
+            made = make(name="Production", scopes=["wallet:read", "wallet:charge"], cap=Cap.parse("50", "month"))
             make(name="Trial", scopes=["wallet:read"], expires_at=soon)
             keys.revoke(make(name="Old server", scopes=["wallet:charge"]).row, by=by)
         return Actor("key", made.row.id)

@@ -175,12 +175,14 @@ class ApiKey(OrgOwned, Base):
     revoked_at: Mapped[datetime | None]
     replaces_id: Mapped[UUID | None]
     revoked_by: Mapped[UUID | None]
+    limit_id: Mapped[UUID | None]
 
     organization: Mapped[Organization] = relationship(viewonly=True)
 
     __table_args__ = (
         org_root(),
         org_key("replaces_id", "api_keys"),
+        org_key("limit_id", "limits"),
         Index("uq_api_keys_org_id_secret_hash", "org_id", "secret_hash", unique=True),
         CheckConstraint("mode IN ('test', 'live')", name="mode"),
     )

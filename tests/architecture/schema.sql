@@ -64,6 +64,7 @@ CREATE TABLE public.api_keys (
     revoked_at timestamp with time zone,
     replaces_id uuid,
     revoked_by uuid,
+    limit_id uuid,
     CONSTRAINT ck_api_keys_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
 );
 
@@ -1439,6 +1440,14 @@ CREATE TRIGGER immutable_whole BEFORE TRUNCATE ON public.transactions FOR EACH S
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT fk_api_keys_created_by_users FOREIGN KEY (created_by) REFERENCES public.users(id);
+
+
+--
+-- Name: api_keys fk_api_keys_org_id_limit_id_limits; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT fk_api_keys_org_id_limit_id_limits FOREIGN KEY (org_id, limit_id) REFERENCES public.limits(org_id, id) ON DELETE RESTRICT;
 
 
 --

@@ -149,7 +149,7 @@ def test_a_key_never_has_more_than_its_maker(app: Flask, team: Team, role: str, 
         ("name", "", "Enter a name"), ("name", "   ", "Enter a name"), ("name", "x" * 101, "Enter a name"),
         ("name", "a\x00b", "Enter a name"), ("scopes", [], "Choose at least one scope"),
         ("scopes", ["no:such"], "There is no scope"), ("expires_at", "tomorrow", "Enter a date"),
-        ("expires_at", "9999-12-31", "Enter a date"), ("expires_at", "2026-02-30", "Enter a date"),
+        ("expires_at", "9999-12-31", "too far away"), ("expires_at", "2026-02-30", "Enter a date"),
         ("expires_at", "2001-01-01", "expired already"),
     ],
 )  # fmt: skip

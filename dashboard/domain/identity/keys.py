@@ -17,6 +17,8 @@ from dashboard.core.db import db
 from dashboard.core.errors import Forbidden, Invalid, Unauthenticated
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
+from dashboard.domain.funds import caps
+from dashboard.domain.funds.caps import Cap
 from dashboard.domain.identity.permissions import PERSONAL_SCOPES, SCOPES
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken, User
 
@@ -63,27 +65,37 @@ def make(
     grantable: frozenset[str] = SCOPES,
     made_by: UUID | None = None,
     expires_at: datetime | None = None,
+    cap: Cap | None = None,
+    key_id: UUID | None = None,
 ) -> MadeKey:
     """Make a key of the organization. Needs its transaction. `made_by` is the person behind it, None for a command.
 
-    `grantable` holds what its maker may give (`permissions.grantable`); all is for commands. Raises Invalid for odd
-    values, ScopeTooWide above what may be given.
+    `grantable` holds what its maker may give (`permissions.grantable`); all is for commands. `key_id` is for a form
+    that may be sent twice. Raises Invalid for odd values, ScopeTooWide above what may be given.
     """
-    secret = crypto.token()
-    row = ApiKey(
+    made = _put(
+        id=key_id or ids.new(),
         org_id=org.id,
         name=_name(name),
-        prefix=f"{ORG_PREFIX}{mode}_…{secret[-SHOWN:]}",
-        secret_hash=crypto.digest(secret),
         scopes=_scopes(scopes, grantable - PERSONAL_SCOPES),
         mode=mode,
         created_by=made_by,
         expires_at=_future(expires_at),
     )
-    db.session.add(row)
-    db.session.flush()
-    _record(row, by=by, action="key.made", after={"name": row.name, "scopes": row.scopes, "mode": mode})
-    return MadeKey(row, f"{ORG_PREFIX}{mode}_{org.id.hex}_{secret}")
+    after: dict[str, Any] = {"name": made.row.name, "scopes": made.row.scopes, "mode": mode}
+    if cap:
+        made.row.limit_id = caps.begin(org.id, made.row.id, cap).id
+        after |= {"cap_micros": cap.amount, "window": cap.window}
+    _record(made.row, by=by, action="key.made", after=after)
+    return made
+
+
+def put_in_place_of(old: ApiKey, *, created_by: UUID) -> MadeKey:
+    """A key like `old` with a secret of its own. For `key_changes.rotate`, which decides whether it may be."""
+    return _put(
+        org_id=old.org_id, name=old.name, scopes=list(old.scopes), mode=old.mode, created_by=created_by,
+        expires_at=old.expires_at, limit_id=old.limit_id, replaces_id=old.id,
+    )  # fmt: skip
 
 
 def make_personal(
@@ -144,9 +156,15 @@ def of_org(org_id: UUID, *, made_by: UUID | None = None) -> list[ApiKey]:
     return list(db.session.scalars((query.filter_by(created_by=made_by) if made_by else query).limit(LISTED)))
 
 
+def successors(org_id: UUID) -> dict[UUID, UUID]:
+    """The key that took the place of each rotated one."""
+    query = select(ApiKey.replaces_id, ApiKey.id).where(ApiKey.org_id == org_id, ApiKey.replaces_id.is_not(None))
+    return {old: new for old, new in db.session.execute(query.filter_by(revoked_at=None)) if old}
+
+
 def makers(rows: Iterable[ApiKey]) -> dict[UUID, User]:
-    """Who made these keys, by the person's id; none for keys made by command."""
-    wanted = {row.created_by for row in rows if row.created_by}
+    """Who made and who revoked these keys, by the person's id; none for what a command did."""
+    wanted = {one for row in rows for one in (row.created_by, row.revoked_by) if one}
     return {user.id: user for user in db.session.scalars(select(User).where(User.id.in_(wanted)))} if wanted else {}
 
 
@@ -158,8 +176,17 @@ def revoke(row: ApiKey, *, by: Actor) -> ApiKey:
     """End a key at once. Needs its organization's transaction. A revoked one stays as it is."""
     if row.revoked_at is None:
         row.revoked_at = clock.now()
+        row.revoked_by = by.id if by.kind in ("user", "manager") else None
         _record(row, by=by, action="key.revoked", before={"name": row.name})
     return row
+
+
+def _put(**values: Any) -> MadeKey:
+    secret, start = crypto.token(), f"{ORG_PREFIX}{values['mode']}_"
+    row = ApiKey(prefix=f"{start}…{secret[-SHOWN:]}", secret_hash=crypto.digest(secret), **values)
+    db.session.add(row)
+    db.session.flush()
+    return MadeKey(row, f"{start}{row.org_id.hex}_{secret}")
 
 
 def _find(key: str) -> ApiKey | PersonalToken | None:

@@ -44,6 +44,7 @@ PEOPLE: dict[Verb, str] = {
     Verb.MANAGE_IDENTITY_PROVIDER: "owner",
     Verb.MANAGE_KEYS: "owner admin operator",
     Verb.MANAGE_OWN_KEYS: "owner admin member viewer operator",
+    Verb.CAP_KEYS: "owner admin",
     Verb.PLATFORM_READ: "operator",
     Verb.PLATFORM_GRANT: "operator",
     Verb.MANAGE_PLATFORM: "operator",

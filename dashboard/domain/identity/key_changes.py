@@ -1,0 +1,139 @@
+"""What changes about a key after it was made: it is rotated, capped, or given an operator's scopes."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core import clock
+from dashboard.core.db import db, lock
+from dashboard.core.errors import Conflict, Invalid, NotFound
+from dashboard.core.money import Micros
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.funds import caps
+from dashboard.domain.funds.caps import Cap
+from dashboard.domain.identity import keys
+from dashboard.domain.identity.keys import MadeKey, ScopeTooWide
+from dashboard.domain.identity.permissions import OPERATOR_SCOPES
+from dashboard.models import ApiKey, Organization, SpendLimit
+
+GRACES = {
+    "now": timedelta(0),
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+}
+"""How long a rotated key goes on working, by the name that form and API give it."""
+
+LONGEST_REASON = 500
+
+
+class KeyEnded(Conflict):
+    code = "key_ended"
+
+
+class KeyRotated(Conflict):
+    code = "key_rotated"
+
+
+def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: frozenset[str]) -> MadeKey:
+    """A key in place of `key`, with the same name, scopes, mode, end and cap; the old one works for `grace` more.
+
+    The new one is that of `made_by`, who gets to know it. It may hold what they may give (`grantable`); of a key that
+    is theirs already, also the scopes that an operator gave. Needs the organization's transaction; locks the
+    organization. Raises KeyEnded, KeyRotated where another one took its place already, ScopeTooWide, Invalid.
+    """
+    if grace not in GRACES:
+        raise Invalid("Choose when the old key ends.", field="grace")
+    row = _living(key)
+    if db.session.scalar(select(ApiKey.id).filter_by(org_id=row.org_id, replaces_id=row.id, revoked_at=None)):
+        raise KeyRotated("This key was rotated already. Rotate the key that took its place.")
+    may = grantable | OPERATOR_SCOPES if row.created_by == made_by else grantable
+    if wider := sorted(set(row.scopes) - may):
+        raise ScopeTooWide(f"You may not rotate this key: only who may give the scope {wider[0]} can.")
+    made = keys.put_in_place_of(row, created_by=made_by)
+    end = clock.now() + GRACES[grace]
+    row.expires_at = min(row.expires_at, end) if row.expires_at else end
+    _record(row, by, "key.rotated", after={"grace": grace, "name": row.name, "replaced_by": str(made.row.id)})
+    return made
+
+
+def set_cap(key: ApiKey, cap: Cap | None, *, by: Actor) -> None:
+    """What the key, with those that it replaces or that replace it, may charge; None for all.
+
+    Another amount goes on with what is spent; another window counts from now on. Needs the organization's transaction;
+    locks the organization. Raises KeyEnded.
+    """
+    row = _living(key)
+    old = caps.find(row.org_id, row.limit_id)
+    was = _of(old)
+    if was == cap:
+        return
+    if old and cap and old.window == cap.window:
+        old.amount = cap.amount
+    else:
+        if old:
+            old.ended_at = clock.now()
+            db.session.flush()
+        new = caps.begin(row.org_id, row.id, cap).id if cap else None
+        for one in _chain(row):
+            one.limit_id = new
+    _record(row, by, "key.cap_changed", before=_told(was), after=_told(cap))
+
+
+def give_operator_scopes(key: ApiKey, scopes: Iterable[str], *, reason: str, by: Actor) -> None:
+    """Let the key have exactly these of the operator's scopes; its others stay. For platform managers.
+
+    Needs the organization's transaction; locks the organization. Raises KeyEnded, Invalid.
+    """
+    wanted = set(scopes)
+    reason = " ".join(reason.split())
+    if unknown := sorted(wanted - OPERATOR_SCOPES):
+        raise Invalid(f"{unknown[0][:40]} is no operator scope.", field="scopes")
+    if not reason or len(reason) > LONGEST_REASON or not reason.isprintable():
+        raise Invalid(f"Give a reason of 1 to {LONGEST_REASON} characters.", field="reason")
+    row = _living(key)
+    before, after = sorted(row.scopes), sorted((set(row.scopes) - OPERATOR_SCOPES) | wanted)
+    if not after:
+        raise Invalid("The key would be left without any scope. Revoke it instead.", field="scopes")
+    if before != after:
+        row.scopes = after
+        _record(row, by, "key.scopes_changed", before={"scopes": before}, after={"scopes": after}, reason=reason)
+
+
+def _living(key: ApiKey) -> ApiKey:
+    """The key as it is now, with its organization locked."""
+    lock(select(Organization).filter_by(id=key.org_id))
+    row = lock(select(ApiKey).filter_by(org_id=key.org_id, id=key.id))
+    if row is None:
+        raise NotFound
+    if row.revoked_at or (row.expires_at and row.expires_at <= clock.now()):
+        raise KeyEnded("This key has ended. Nothing was changed.")
+    return row
+
+
+def _chain(row: ApiKey) -> list[ApiKey]:
+    """The key with all that it came from and that came from it."""
+    links = db.session.execute(
+        select(ApiKey.id, ApiKey.replaces_id).where(ApiKey.org_id == row.org_id, ApiKey.replaces_id.is_not(None))
+    )
+    pairs = [(one, other) for one, other in links]
+    found: set[UUID] = {row.id}
+    while more := {end for pair in pairs if found & set(pair) for end in pair if end} - found:
+        found |= more
+    return list(db.session.scalars(select(ApiKey).where(ApiKey.org_id == row.org_id, ApiKey.id.in_(found))))
+
+
+def _of(limit: SpendLimit | None) -> Cap | None:
+    return Cap(Micros(limit.amount), limit.window) if limit else None
+
+
+def _told(cap: Cap | None) -> dict[str, Any]:
+    return {"cap_micros": cap.amount, "window": cap.window} if cap else {"cap_micros": None}
+
+
+def _record(row: ApiKey, by: Actor, action: str, **values: Any) -> None:
+    audit.record(row.org_id, by=by, action=action, object_kind="api_key", object_id=row.id, **values)

@@ -1,0 +1,97 @@
+"""What the pages of keys share: whose keys a visit shows, and how a key stands."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from dashboard.core import clock
+from dashboard.core.errors import NotFound
+from dashboard.domain.funds import caps
+from dashboard.domain.funds.caps import Standing
+from dashboard.domain.identity import keys
+from dashboard.domain.identity.permissions import Verb
+from dashboard.models import ApiKey, User
+from dashboard.web.guards import Visit
+
+UNUSED = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A key as the pages show it. `replaced_by` is the key that took its place."""
+
+    key: ApiKey
+    maker: str
+    ender: str
+    state: str
+    tone: str
+    unused: bool
+    cap: Standing | None
+    replaced_by: UUID | None
+
+    @property
+    def works(self) -> bool:
+        return self.state in ("Active", "Replaced")
+
+
+def own(visit: Visit) -> UUID | None:
+    """The person whose keys alone the pages show; None for those who manage all."""
+    return None if visit.may(Verb.MANAGE_KEYS) else visit.by.id
+
+
+def find(visit: Visit, key_id: UUID) -> ApiKey:
+    key = keys.find(visit.org.id, key_id)
+    if key is None or (own(visit) and key.created_by != own(visit)):
+        raise NotFound
+    return key
+
+
+def may_rotate(visit: Visit, key: ApiKey) -> bool:
+    """The organization's people, and of managers from outside whoever made it: who rotates a key gets to know it."""
+    return visit.caller.role is not None or key.created_by == visit.by.id
+
+
+def rows(visit: Visit, found: list[ApiKey]) -> list[Row]:
+    people = keys.makers(found)
+    standings = caps.standings(visit.org.id, [key.limit_id for key in found])
+    successors = keys.successors(visit.org.id)
+    return [
+        Row(
+            key,
+            _name(key.created_by, people, visit) or "A command",
+            _name(key.revoked_by, people, visit),
+            *_state(key, successors),
+            standings.get(key.limit_id),
+            successors.get(key.id),
+        )
+        for key in found
+    ]
+
+
+def row(visit: Visit, key: ApiKey) -> Row:
+    return rows(visit, [key])[0]
+
+
+def _name(person_id: UUID | None, people: dict[UUID, User], visit: Visit) -> str:
+    person = people.get(person_id) if person_id else None
+    if person is None:
+        return ""
+    return "Platform manager" if person.is_manager and not visit.caller.operator else person.name
+
+
+def _state(key: ApiKey, successors: dict[UUID, UUID]) -> tuple[str, str, bool]:
+    """Word, tone, and whether nobody used it for long."""
+    now = clock.now()
+    if key.revoked_at:
+        return "Revoked", "bad", False
+    if key.expires_at and key.expires_at <= now:
+        return "Expired", "", False
+    if key.id in successors:
+        return "Replaced", "warn", False
+    return "Active", "ok", (key.last_used_at or key.created_at) < now - UNUSED
+
+
+def errors(refusal: Any, *, at: str = "") -> dict[str, str]:
+    """The sentence at its field."""
+    return {getattr(refusal, "field", None) or at: refusal.detail}

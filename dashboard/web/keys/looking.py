@@ -1,0 +1,58 @@
+"""The list of keys, and one key with what it may do."""
+
+from uuid import UUID
+
+from flask import Response, request
+
+from dashboard.config.urls import base_url
+from dashboard.core.errors import Invalid
+from dashboard.domain.identity import keys
+from dashboard.domain.identity.permissions import Verb
+from dashboard.models import ApiKey
+from dashboard.web import guards, render, unseen
+from dashboard.web.keys import desk, pages
+from dashboard.web.scopes import SCOPES
+
+
+@pages.get("")
+def listing(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS)
+    found = keys.of_org(visit.org.id, made_by=desk.own(visit))
+    return render.render("keys/listing.html", visit=visit, rows=desk.rows(visit, found))
+
+
+@pages.get("/<uuid:key_id>")
+def show(slug: str, key_id: UUID) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS)
+    key = desk.find(visit, key_id)
+    row = desk.row(visit, key)
+    secret = unseen.take(key.id, org_id=visit.org.id)
+    return render.render(
+        "keys/show.html",
+        visit=visit,
+        row=row,
+        may_rotate=row.state == "Active" and desk.may_rotate(visit, key),
+        words=SCOPES,
+        secret=secret,
+        example=_example(key, secret or "your-key"),
+    )
+
+
+def _example(key: ApiKey, text: str) -> str:
+    """A call that this key may make, ready for a shell."""
+    try:
+        base = base_url()
+    except Invalid:
+        base = request.host_url.rstrip("/")
+    org = f"{base}/api/v1/orgs/{key.org_id}"
+    call = f'curl -H "Authorization: Bearer $COFFER_KEY" \\\n  {org}'
+    if "wallet:read" in key.scopes:
+        call = f"{call}/wallet"
+    elif operation := next((name for name in ("charge", "deposit") if f"wallet:{name}" in key.scopes), None):
+        body = f'{{"operation": "{operation}", "amount_micros": 10000, "idempotency_key": "first-{operation}"}}'
+        call = f"{call}/wallet \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    elif "platform:read" in key.scopes:
+        call = call.replace(org, f"{base}/admin/api/v1/orgs")
+    else:
+        call = f"{call}/products"
+    return f"COFFER_KEY='{text}'\n{call}"

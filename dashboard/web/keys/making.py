@@ -1,0 +1,92 @@
+"""The form that makes a key. Sent twice, it makes one."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request, url_for
+from sqlalchemy.exc import IntegrityError
+
+from dashboard.core import clock, ids
+from dashboard.core.db import transaction
+from dashboard.core.errors import Invalid
+from dashboard.domain.funds import expiry
+from dashboard.domain.funds.caps import Cap
+from dashboard.domain.identity import keys
+from dashboard.domain.identity.keys import ScopeTooWide
+from dashboard.domain.identity.permissions import Act, Verb, grantable
+from dashboard.web import guards, render, scopes, unseen
+from dashboard.web.guards import Visit
+from dashboard.web.keys import desk, pages
+
+FORM_LIVES = timedelta(days=1)
+A_MOMENT = timedelta(seconds=2)
+TYPED = ("name", "expires_at", "cap", "cap_window", "idempotency_key")
+
+
+@pages.get("/new")
+def new(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS)
+    return _form(visit, values={"scopes": [], "idempotency_key": str(ids.new())}, errors={})
+
+
+@pages.post("")
+def create(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=Act.MEMBERS)
+    guards.require_recent()
+    values: dict[str, Any] = {name: request.form.get(name, "") for name in TYPED}
+    values["scopes"] = request.form.getlist("scopes")[: len(scopes.SCOPES)]
+    key_id = _id_of_form(visit, values["idempotency_key"])
+    try:
+        if not keys.find(visit.org.id, key_id):
+            _make(visit, key_id, values)
+    except (Invalid, ScopeTooWide) as refusal:
+        return _form(visit, values=values, errors=desk.errors(refusal, at="scopes"), status=refusal.status)
+    return render.redirect(url_for("keys.show", slug=slug, key_id=key_id))
+
+
+def _make(visit: Visit, key_id: UUID, values: dict[str, Any]) -> None:
+    until = values["expires_at"].strip()
+    cap = Cap.parse(values["cap"], values["cap_window"])
+    try:
+        with transaction(org=visit.org.id):
+            made = keys.make(
+                visit.org,
+                name=values["name"],
+                scopes=values["scopes"],
+                mode=visit.wallet.mode,
+                by=visit.by,
+                grantable=grantable(visit.caller),
+                made_by=visit.by.id,
+                expires_at=expiry.end_of(until) if until else None,
+                cap=cap,
+                key_id=key_id,
+            )
+    except IntegrityError:  # the same form, sent twice at once: the other one made the key
+        return
+    unseen.keep(key_id, made.key, org_id=visit.org.id)
+
+
+def _id_of_form(visit: Visit, text: str) -> UUID:
+    """The id that the form chose when it was shown, so that a second submit finds the first one's key."""
+    chosen, now = ids.parse(text), clock.now()
+    if not chosen or chosen.version != 7 or not ids.lowest(now - FORM_LIVES) <= chosen <= ids.lowest(now + A_MOMENT):
+        return ids.new()
+    found = keys.find(visit.org.id, chosen)
+    return chosen if found is None or found.created_by == visit.by.id else ids.new()
+
+
+def _form(visit: Visit, *, values: dict[str, Any], errors: dict[str, str], status: int = 200) -> Response:
+    may = grantable(visit.caller)
+    if visit.org.funding != "own":
+        may -= {"catalog:write"}  # the packs of others are the platform's
+    return render.render(
+        "keys/new.html",
+        fragment="keys/_form.html",
+        status=status,
+        visit=visit,
+        values=values,
+        errors=errors,
+        scopes=scopes.options(may),
+        dialog=render.is_htmx() if request.method == "GET" else "dialog" in request.form,
+    )

@@ -1,0 +1,23 @@
+"""What each scope lets a program do, in the order of the forms. Scopes that no route asks for yet are not offered."""
+
+from collections.abc import Iterable
+
+SCOPES = {
+    "wallet:read": "See the balance, wallets and transactions",
+    "wallet:charge": "Charge the balance",
+    "catalog:read": "See the credit packs",
+    "catalog:write": "Change the organization's own credit packs",
+    "checkout:create": "Open a payment page to buy credits",
+    "wallet:deposit": "Add credits without a payment (given by platform managers)",
+    "platform:read": "Read every organization of the platform (given by platform managers)",
+    "platform:grant": "Grant and remove credits of any organization (given by platform managers)",
+    "org:admin": "Act with your role: members, ownership, keys, settings (counts as a recent sign-in)",
+}
+
+Option = tuple[str, str, str]
+
+
+def options(allowed: Iterable[str]) -> list[Option]:
+    """The boxes of a form, each with its name and words."""
+    may = set(allowed)
+    return [(scope, scope, words) for scope, words in SCOPES.items() if scope in may]

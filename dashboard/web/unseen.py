@@ -1,0 +1,32 @@
+"""New keys until their first view: they wait in the maker's session, encrypted, as a redirect must not carry them."""
+
+from uuid import UUID
+
+from flask import request, session
+
+from dashboard.core import crypto
+
+UNSEEN = "new_keys"
+MOST = 5
+
+
+def keep(row_id: UUID, key: str, *, org_id: UUID) -> None:
+    waiting = dict(list(session.get(UNSEEN, {}).items())[1 - MOST :])
+    session[UNSEEN] = {**waiting, str(row_id): crypto.encrypt(key, org_id=org_id, purpose=_purpose(row_id))}
+
+
+def take(row_id: UUID, *, org_id: UUID) -> str:
+    """The key's text at its first view; empty ever after, and to whoever only asks for the page's head."""
+    waiting = dict(session.get(UNSEEN, {}))
+    sealed = waiting.pop(str(row_id), None)
+    if sealed is None or request.method != "GET":
+        return ""
+    session[UNSEEN] = waiting
+    try:
+        return crypto.decrypt(sealed, org_id=org_id, purpose=_purpose(row_id))
+    except crypto.CannotDecrypt:  # the encryption keys changed in between
+        return ""
+
+
+def _purpose(row_id: UUID) -> str:
+    return f"new key {row_id}"

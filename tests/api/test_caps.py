@@ -1,0 +1,135 @@
+"""A key's cap: charges above it book nothing, replays do not count, and many at once get exactly what fits."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from dashboard.core import clock
+from dashboard.core.db import db, transaction
+from dashboard.core.money import Micros
+from dashboard.domain.audit import SYSTEM
+from dashboard.domain.funds.caps import Cap
+from dashboard.domain.identity import key_changes, keys
+from dashboard.domain.platform import verify
+from dashboard.models import LimitWindow, Organization
+from tests.api.conftest import Program, problem
+from tests.factories import make_user
+
+
+def capped(program: Program, org: Organization, amount: int, window: str = "day", *scopes: str) -> keys.MadeKey:
+    with program.app.app_context(), transaction(org.id):
+        return keys.make(
+            org, name="Capped", scopes=scopes or ["wallet:charge", "wallet:deposit"], mode="test", by=SYSTEM,
+            cap=Cap(Micros(amount), window),
+        )  # fmt: skip
+
+
+def charge(program: Program, org: Organization, key: str, amount: int, **more: Any) -> Any:
+    body = {"operation": "charge", "amount_micros": amount} | more
+    return program.app.test_client().post(
+        f"/api/v1/orgs/{org.id}/wallet", headers={"Authorization": f"Bearer {key}"}, json=body
+    )
+
+
+def spent(program: Program, org: Organization) -> list[int]:
+    with program.app.app_context():
+        return [row.spent for row in db.session.query(LimitWindow).filter_by(org_id=org.id)]
+
+
+def test_a_charge_above_the_cap_books_nothing_and_says_when_it_may(program: Program) -> None:
+    org = program.org(funds=1_000)
+    key = capped(program, org, 100, "month").key
+    now = datetime(2026, 11, 20, 9, 40, tzinfo=UTC)
+    with clock.at(now):
+        assert charge(program, org, key, 70).status_code == 201
+        body = problem(charge(program, org, key, 31), 402, "key_cap_exceeded")
+        assert (body["available_micros"], body["required_micros"]) == (30, 31)
+        assert body["resets_at"] == "2026-12-01T00:00:00Z"
+        assert charge(program, org, key, 30).status_code == 201
+    assert program.balance(org) == 900
+    assert spent(program, org) == [100]
+    with clock.at(datetime(2026, 12, 1, tzinfo=UTC)):
+        assert charge(program, org, key, 100).status_code == 201
+    assert sorted(spent(program, org)) == [100, 100]
+
+
+def test_a_charge_larger_than_the_whole_cap_is_refused_in_an_empty_window(program: Program) -> None:
+    org = program.org(funds=1_000)
+    problem(charge(program, org, capped(program, org, 100).key, 101), 402, "key_cap_exceeded")
+    assert (program.balance(org), spent(program, org)) == (1_000, [])
+
+
+@pytest.mark.parametrize("window", ["day", "month"])
+def test_a_window_is_utc_and_ends_at_midnight(program: Program, window: str) -> None:
+    org = program.org(funds=1_000)
+    key = capped(program, org, 100, window).key
+    with clock.at(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)):
+        assert charge(program, org, key, 100).status_code == 201
+        body = problem(charge(program, org, key, 1), 402, "key_cap_exceeded")
+        assert body["resets_at"] == "2027-01-01T00:00:00Z"
+    with clock.at(datetime(2027, 1, 1, tzinfo=UTC)):
+        assert charge(program, org, key, 100).status_code == 201
+
+
+def test_a_replay_is_the_first_answer_and_counts_once_even_at_the_cap(program: Program) -> None:
+    org = program.org(funds=1_000)
+    key = capped(program, org, 100).key
+    first = charge(program, org, key, 100, idempotency_key="once")
+    again = charge(program, org, key, 100, idempotency_key="once")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.headers["Idempotent-Replay"] == "true"
+    assert again.get_json()["transaction"]["id"] == first.get_json()["transaction"]["id"]
+    assert spent(program, org) == [100]
+    problem(charge(program, org, key, 50, idempotency_key="once"), 422, "idempotency_key_reused")
+
+
+def test_a_refused_key_may_be_sent_again_when_there_is_room(program: Program) -> None:
+    org = program.org(funds=1_000)
+    key = capped(program, org, 100)
+    problem(charge(program, org, key.key, 150, idempotency_key="later"), 402, "key_cap_exceeded")
+    with program.app.app_context(), transaction(org.id):
+        found = keys.find(org.id, key.row.id)
+        assert found
+        key_changes.set_cap(found, Cap(Micros(200), "day"), by=SYSTEM)
+    assert charge(program, org, key.key, 150, idempotency_key="later").status_code == 201
+
+
+def test_an_empty_wallet_is_told_before_the_cap_and_counts_nothing(program: Program) -> None:
+    org = program.org(funds=50)
+    key = capped(program, org, 100).key
+    problem(charge(program, org, key, 60), 402, "insufficient_funds")
+    assert spent(program, org) == []
+
+
+def test_deposits_are_not_capped(program: Program) -> None:
+    org = program.org()
+    key = capped(program, org, 100).key
+    assert charge(program, org, key, 5_000, operation="deposit").status_code == 201
+    assert spent(program, org) == []
+
+
+def test_parallel_charges_get_exactly_what_fits(program: Program) -> None:
+    """A limit of 100 must not let 109 through."""
+    org = program.org(funds=10_000)
+    key = capped(program, org, 100)
+    user = program.make(make_user)
+    with program.app.app_context(), transaction(org.id):
+        row = keys.find(org.id, key.row.id)
+        assert row
+        other = key_changes.rotate(row, grace="1h", by=SYSTEM, made_by=user.id, grantable=frozenset(row.scopes))
+    texts = (key.key, other.key)
+
+    def one(number: int) -> str:
+        answer = charge(program, org, texts[number % 2], 3, idempotency_key=f"k{number % 80}")
+        return "charged" if answer.status_code == 201 else str(answer.get_json()["code"])
+
+    with ThreadPoolExecutor(8) as pool:
+        counts = Counter(pool.map(one, range(120)))
+    assert spent(program, org) == [99]
+    assert program.balance(org) == 10_000 - 99
+    assert counts.keys() == {"charged", "key_cap_exceeded"}
+    with program.app.app_context():
+        assert verify.broken(org.id) == []
