@@ -86,7 +86,7 @@ TABLE: dict[Verb, Rule] = {
     Verb.MANAGE_IDENTITY_PROVIDER: Rule(_OWNER, "org:admin"),
     Verb.MANAGE_KEYS: Rule(LEADS, "org:admin", operator=True),
     Verb.MANAGE_OWN_KEYS: Rule(_ALL, "org:admin", operator=True),
-    Verb.CAP_KEYS: Rule(_LEADS, "org:admin"),
+    Verb.CAP_KEYS: Rule(LEADS, "org:admin"),
     Verb.PLATFORM_READ: Rule(_NOBODY, "platform:read", operator=True),
     Verb.PLATFORM_GRANT: Rule(_NOBODY, "platform:grant", operator=True),
     Verb.MANAGE_PLATFORM: Rule(_NOBODY, "platform:grant", operator=True),  # suspend, close, people
