@@ -20,6 +20,8 @@ FLOWS = {
     "payments/sweep.py": {"_unopened", "_doubt"},
     "catalog/configured.py": {"ensure_configured"},
     "catalog/sync.py": {"_want", "_finish"},
+    "identity/invites/answering.py": {"_guessed"},
+    "identity/invites/sending.py": {"invite_each"},
     "identity/entrance.py": {"sign_in", "confirm", "create_user", "_add_standard", "_count"},
     "platform/verify.py": {"broken"},
 }

@@ -46,6 +46,9 @@ SECRETS = [
     "password=Canary8&x=1",
     "__Host-coffer=Canary9",
     "'csrf_token': 'Canary10'",
+    "GET /invite/0192aa00000070008000000000000000_Canary11-x?y=1",
+    "/api/v1/invites/peek?token=0192aa_Canary12",
+    "0192aa00000070008000000000000000_Canary13_qgGxsHlGpuh01kSAmkabil7S_KMEcNK7WZ",
 ]
 
 

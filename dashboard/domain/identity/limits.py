@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, text
+from sqlalchemy import TextClause, delete, text
 
 from dashboard.core import clock, crypto
 from dashboard.core.db import db
@@ -25,12 +25,22 @@ SIGN_IN_ACCOUNT = Limit("sign-in-account", 10, 15 * 60)
 SIGN_IN_IP = Limit("sign-in-ip", 100, 15 * 60)
 CONFIRM = Limit("confirm", 10, 15 * 60)
 SIGN_UP_IP = Limit("sign-up-ip", 60, 60 * 60)
+INVITE_INVITER = Limit("invite-inviter", 300, 24 * 60 * 60)
+INVITE_ORG = Limit("invite-org", 1_000, 24 * 60 * 60)
+INVITE_ADDRESS = Limit("invite-address", 6, 24 * 60 * 60)
+INVITE_GUESS = Limit("invite-guess", 100, 15 * 60)
 
 # The count stops just above the limit, so that hammering on does not lengthen the wait.
 _TAKE = text("""
 INSERT INTO rate_buckets AS b (key, window_start, count) VALUES (:key, :start, 1)
 ON CONFLICT (key, window_start) DO UPDATE SET count = least(b.count + 1, :most + 1)
-RETURNING count, coalesce((SELECT count FROM rate_buckets WHERE key = :key AND window_start = :previous), 0) AS before
+RETURNING count AS tries,
+  coalesce((SELECT count FROM rate_buckets WHERE key = :key AND window_start = :previous), 0) AS before
+""")
+_LOOK = text("""
+SELECT coalesce(sum(count) FILTER (WHERE window_start = :start), 0) AS tries,
+  coalesce(sum(count) FILTER (WHERE window_start = :previous), 0) AS before
+FROM rate_buckets WHERE key = :key AND window_start IN (:start, :previous)
 """)
 _GIVE_BACK = text("UPDATE rate_buckets SET count = greatest(count - 1, 0) WHERE key = :key AND window_start = :start")
 
@@ -40,27 +50,29 @@ def exceeded(limit: Limit, *subject: str) -> int | None:
 
     Needs a transaction, which must commit for the try to count: refuse after it, not in it.
     """
-    now = clock.now().timestamp()
-    start = now - now % limit.seconds
-    row = db.session.execute(
-        _TAKE,
-        {
-            "key": _key(limit, subject),
-            "start": _moment(start),
-            "previous": _moment(start - limit.seconds),
-            "most": limit.most,
-        },
-    ).one()
-    elapsed = (now - start) / limit.seconds
-    if row.count + row.before * (1 - elapsed) <= limit.most:
-        return None
-    return max(1, round(start + limit.seconds - now))
+    return _wait(limit, subject, _TAKE, most=limit.most)
+
+
+def spent(limit: Limit, *subject: str) -> int | None:
+    """The seconds to wait where one more try would exceed the limit; counts nothing. For what counts failures alone."""
+    return _wait(limit, subject, _LOOK, more=1)
 
 
 def give_back(limit: Limit, *subject: str) -> None:
     """Undo one `exceeded` of this window: the try turned out to be right. Needs a transaction."""
     now = clock.now().timestamp()
     db.session.execute(_GIVE_BACK, {"key": _key(limit, subject), "start": _moment(now - now % limit.seconds)})
+
+
+def _wait(limit: Limit, subject: tuple[str, ...], query: TextClause, *, more: int = 0, **values: int) -> int | None:
+    now = clock.now().timestamp()
+    start = now - now % limit.seconds
+    windows = {"start": _moment(start), "previous": _moment(start - limit.seconds)}
+    row = db.session.execute(query, {"key": _key(limit, subject), **windows, **values}).one()
+    elapsed = (now - start) / limit.seconds
+    if int(row.tries) + more + int(row.before) * (1 - elapsed) <= limit.most:
+        return None
+    return max(1, round(start + limit.seconds - now))
 
 
 def purge() -> None:

@@ -11,6 +11,14 @@ from dashboard.domain.audit import Actor
 from dashboard.models import ApiKey, Organization, PersonalToken, User
 
 ROLES = ("owner", "admin", "member", "viewer")
+ROLE_WORDS = {
+    "owner": "Everything, also ownership, the organization's settings and deleting it.",
+    "admin": "Buys credits, invites and removes people, manages API keys, sees all costs and payments.",
+    "member": "Uses the credits, with API keys of their own. Sees the balance and their own costs.",
+    "viewer": "Sees costs, transactions and payments. Changes and spends nothing.",
+}
+"""What each role may do, in words for people."""
+
 _OWNER = frozenset({"owner"})
 LEADS = frozenset({"owner", "admin"})
 _READERS = frozenset({"owner", "admin", "viewer"})
@@ -26,6 +34,7 @@ class Verb(StrEnum):
     READ_PAYMENTS = "read_payments"
     READ_CATALOG = "read_catalog"
     READ_MEMBERS = "read_members"
+    READ_INVITES = "read_invites"
     READ_AUDIT = "read_audit"
     BUY = "buy"
     CHARGE = "charge"
@@ -72,6 +81,7 @@ TABLE: dict[Verb, Rule] = {
     Verb.READ_PAYMENTS: Rule(_READERS, "payments:read", operator=True),
     Verb.READ_CATALOG: Rule(_ALL, "catalog:read", operator=True),
     Verb.READ_MEMBERS: Rule(_ALL, "members:write", operator=True),
+    Verb.READ_INVITES: Rule(_READERS, "members:write", operator=True),
     Verb.READ_AUDIT: Rule(_READERS, "audit:read", operator=True),
     Verb.BUY: Rule(LEADS, "checkout:create"),
     Verb.CHARGE: Rule(_NOBODY, "wallet:charge", token_roles=_SPENDERS),
@@ -199,6 +209,13 @@ def grantable(caller: Caller) -> frozenset[str]:
 def given_by(role: str) -> frozenset[str]:
     """The scopes that the role itself may give to a key."""
     return _GIVEN_BY_ROLE[role]
+
+
+def assignable(caller: Caller) -> tuple[str, ...]:
+    """The roles `caller` may give in the organization, none above their own; only an owner makes owners."""
+    if allowed(Verb.MANAGE_ORG, caller):
+        return ROLES
+    return ROLES[1:] if allowed(Verb.MANAGE_MEMBERS, caller) else ()
 
 
 def _refusal(verb: Verb, caller: Caller) -> str:

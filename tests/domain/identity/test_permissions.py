@@ -18,6 +18,7 @@ from dashboard.domain.identity.permissions import (
     Caller,
     Verb,
     allowed,
+    assignable,
     grantable,
 )
 from dashboard.models import ApiKey, Organization, PersonalToken, User
@@ -30,6 +31,7 @@ PEOPLE: dict[Verb, str] = {
     Verb.READ_PAYMENTS: "owner admin viewer operator",
     Verb.READ_CATALOG: "owner admin member viewer operator",
     Verb.READ_MEMBERS: "owner admin member viewer operator",
+    Verb.READ_INVITES: "owner admin viewer operator",
     Verb.READ_AUDIT: "owner admin viewer operator",
     Verb.BUY: "owner admin",
     Verb.CHARGE: "",
@@ -119,6 +121,18 @@ def test_a_key_gets_no_scope_that_its_maker_lacks() -> None:
     assert grantable(Caller(ACTOR)) == frozenset()
     assert grantable(Caller(ACTOR, operator=True)) >= OPERATOR_SCOPES
     assert grantable(Caller(ACTOR, "owner", frozenset({"wallet:read"}))) == {"wallet:read"}
+
+
+def test_nobody_gives_a_role_above_their_own() -> None:
+    given = {role: assignable(Caller(ACTOR, role)) for role in ROLES}
+    assert given == {"owner": ROLES, "admin": ("admin", "member", "viewer"), "member": (), "viewer": ()}
+    assert assignable(Caller(ACTOR, operator=True)) == assignable(Caller(ACTOR)) == ()
+    members = frozenset({"members:write"})
+    assert (
+        assignable(Caller(ACTOR, "owner", members)) == assignable(Caller(ACTOR, scopes=members, key=True)) == ROLES[1:]
+    )
+    assert assignable(Caller(ACTOR, "owner", members | {"org:admin"})) == ROLES
+    assert assignable(Caller(ACTOR, scopes=frozenset({"wallet:read"}), key=True)) == ()
 
 
 def test_a_suspended_organization_is_read_and_nothing_else() -> None:

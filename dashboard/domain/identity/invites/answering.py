@@ -1,0 +1,183 @@
+"""What the invited person does with an invite: look at it, accept it, decline it."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core import clock, crypto, ids
+from dashboard.core.db import db, lock, transaction
+from dashboard.core.errors import CofferError, Forbidden, NotFound, TooManyRequests
+from dashboard.domain.audit import SYSTEM
+from dashboard.domain.identity import limits, memberships, permissions
+from dashboard.domain.identity.invites.listing import EXPIRED, STOPPED, Shown, shown
+from dashboard.domain.identity.invites.sending import end
+from dashboard.domain.identity.memberships import AlreadyMember
+from dashboard.domain.identity.permissions import OrgSuspended
+from dashboard.models import Invite, Membership, Organization, User
+
+LONGEST_TOKEN = 200
+UNKNOWN = (
+    "This invite link leads nowhere. It may be incomplete, or a newer mail has replaced it: open the link of the "
+    "newest mail, or ask whoever invited you for a new one."
+)
+
+
+class UnknownInvite(NotFound):
+    """The same for a token that never was, is malformed or was replaced by a newer one."""
+
+    def __init__(self) -> None:
+        super().__init__(UNKNOWN)
+
+
+class DeadInvite(CofferError):
+    """An invite that opens nothing any more; `code` says why."""
+
+    status, code = 410, "invite_dead"
+
+
+class WrongAddress(Forbidden):
+    code = "wrong_address"
+
+
+class NotInvited(Forbidden):
+    """Without the link of the mail an invite opens for a verified address only."""
+
+    code = "address_not_verified"
+
+
+def find(token: str, *, ip: str) -> Invite:
+    """The invite that a link leads to, whatever became of it.
+
+    Wrong tokens are counted by address, in a transaction of its own: call it where none is open. Raises UnknownInvite,
+    TooManyRequests.
+    """
+    wait = limits.spent(limits.INVITE_GUESS, ip)
+    row = _with_token(token) if wait is None else None
+    if row is None:
+        _guessed(ip)
+        if wait is not None:
+            raise TooManyRequests("Too many links that lead nowhere were tried from here.", retry_after=wait)
+        raise UnknownInvite
+    return row
+
+
+def with_id(org_id: UUID, invite_id: UUID) -> Invite:
+    """One of the organization's. Raises NotFound."""
+    row = db.session.scalar(
+        select(Invite).filter_by(org_id=org_id, id=invite_id), execution_options={"populate_existing": True}
+    )
+    if row is None:
+        raise NotFound
+    return row
+
+
+def of_person(org_id: UUID, invite_id: UUID, user: User) -> Invite:
+    """One that was sent to the person's address. Raises NotFound for everyone else's."""
+    row = with_id(org_id, invite_id)
+    if not _is_for(row, user):
+        raise NotFound
+    return row
+
+
+def require_open(found: Shown) -> None:
+    """Raises DeadInvite for one that opens nothing any more, OrgSuspended for one that opens nothing now."""
+    invite, org = found.invite, found.org
+    leads = f"an owner or admin of {org.name}"
+    dead = {
+        "accepted": ("invite_used", f"This invite was accepted already. Sign in as {invite.email} to open {org.name}."),
+        "declined": ("invite_declined", f"This invite was declined. Ask {leads} for a new one if you want to join."),
+        "revoked": ("invite_withdrawn", f"This invite was withdrawn. Ask {leads} if you should still join."),
+        EXPIRED: (
+            "invite_expired",
+            f"This invite ran out on {clock.in_words(invite.expires_at)}. Ask {found.from_whom} or another "
+            f"owner or admin of {org.name} to send it again.",
+        ),
+        STOPPED: (
+            "invite_stopped",
+            f"{found.from_whom} may no longer invite people to {org.name}. Ask {leads} for a new invite.",
+        ),
+    }
+    if org.closed_at is not None:
+        raise DeadInvite(f"{org.name} is closed, and nobody can join it any more.", code="org_closed")
+    if found.state in dead:
+        code, sentence = dead[found.state]
+        raise DeadInvite(sentence, code=code)
+    if org.suspended_at is not None:
+        raise OrgSuspended(
+            f"{org.name} is suspended, and nobody can join it now. An owner of it knows more; the invite stays good "
+            f"until {clock.in_words(invite.expires_at)}."
+        )
+
+
+def accept(row: Invite, *, by: User, proven: bool) -> Membership:
+    """Let the invited person in. Needs the organization's transaction; locks its row, then the invite's.
+
+    `proven`: they came with the link of the mail, which verifies their address. Raises what `require_open` does,
+    UnknownInvite for a link replaced meanwhile, WrongAddress, NotInvited, AlreadyMember.
+    """
+    found = _answerable(row)
+    _require_theirs(found, by, proven=proven)
+    if memberships.role_of(by.id, found.org.id) is not None:
+        raise AlreadyMember(f"You belong to {found.org.name} already. An owner or admin can change your role.")
+    actor = permissions.actor_of(by, found.invite.role)
+    if by.email_verified_at is None:
+        by.email_verified_at = clock.now()
+    membership = memberships.add(found.org, by, role=found.invite.role, by=actor)
+    found.invite.accepted_by = by.id
+    end(found.invite, "accepted", by=actor, action="invite.accepted", after={"membership": str(membership.id)})
+    return membership
+
+
+def decline(row: Invite, *, by: User | None, proven: bool) -> Invite:
+    """Turn an invite down. Needs the organization's transaction; locks as `accept` does, raises the same.
+
+    `by` None: nobody is signed in, and the link of the mail alone speaks for the address; only with `proven`.
+    """
+    found = _answerable(row)
+    if by is not None:
+        _require_theirs(found, by, proven=proven)
+    elif not proven:
+        raise NotInvited("Open the link in the mail to decline this invite.")
+    actor = permissions.actor_of(by, found.invite.role) if by else SYSTEM
+    end(found.invite, "declined", by=actor, action="invite.declined", reason=None if by else "By the link in the mail")
+    return found.invite
+
+
+def _answerable(row: Invite) -> Shown:
+    """The invite as it is now, locked, if it opens and is still the one that was looked at."""
+    lock(select(Organization).filter_by(id=row.org_id))
+    seen = row.token_hash
+    current = lock(select(Invite).filter_by(org_id=row.org_id, id=row.id))
+    if current is None or current.token_hash != seen:
+        raise UnknownInvite
+    found = shown(current)
+    require_open(found)
+    return found
+
+
+def _require_theirs(found: Shown, user: User, *, proven: bool) -> None:
+    if not _is_for(found.invite, user):
+        raise WrongAddress(
+            f"This invite is for {found.invite.email}, and you are signed in as {user.email}. Switch the account, or "
+            f"ask {found.from_whom} to invite {user.email}."
+        )
+    if not proven and user.email_verified_at is None:
+        raise NotInvited("Your address is not verified yet. Open the link in the mail that invited you.")
+
+
+def _is_for(row: Invite, user: User) -> bool:
+    return row.email.lower() == user.email.lower()
+
+
+def _with_token(token: str) -> Invite | None:
+    org, _, secret = token.partition("_")
+    org_id = ids.parse(org) if len(token) <= LONGEST_TOKEN and token.isascii() and len(org) == 32 else None
+    if org_id is None or not secret:
+        return None
+    query = select(Invite).filter_by(org_id=org_id, token_hash=crypto.digest(secret))
+    return db.session.scalar(query, execution_options={"populate_existing": True})
+
+
+def _guessed(ip: str) -> None:
+    with transaction():
+        limits.exceeded(limits.INVITE_GUESS, ip)

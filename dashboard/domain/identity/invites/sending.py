@@ -1,0 +1,222 @@
+"""Sending invites, and ending those that nobody answered."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from dashboard.config.urls import base_url
+from dashboard.core import clock, crypto, ids
+from dashboard.core.db import db, lock, transaction
+from dashboard.core.errors import Conflict, Invalid, NotFound, TooManyRequests
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import limits, memberships, organizations, users
+from dashboard.domain.identity.invites.listing import shown
+from dashboard.domain.identity.memberships import AlreadyMember, RoleTooHigh
+from dashboard.domain.identity.permissions import ROLE_WORDS, ROLES, Act, require_state
+from dashboard.domain.messages import outbox
+from dashboard.models import Invite, Organization
+
+EVENT = "invite"
+LIFETIME = timedelta(days=7)
+MOST_OPEN = 500
+MOST_AT_ONCE = 100
+LONGEST_SHOWN = 100
+
+
+class AlreadyInvited(Conflict):
+    code = "already_invited"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one address of several: the invite, or the refusal's code and sentence."""
+
+    address: str
+    invite: Invite | None = None
+    code: str = "sent"
+    detail: str = ""
+
+
+def addresses_in(text: str) -> list[str]:
+    """What somebody typed, in order and each once, divided by comma, semicolon, blank or line.
+
+    Of `Ada <ada@example.com>` the address counts. They are not checked. Raises Invalid for none or more than 100.
+    """
+    found: dict[str, str] = {}
+    for part in re.split(r"[,;\n\r]", text):
+        named = re.search(r"<([^<>]*)>", part)
+        for word in [named[1].strip()] if named else part.split():
+            found.setdefault(word.lower(), word)
+    if not found:
+        raise Invalid("Enter at least one e-mail address.", field="emails")
+    if len(found) > MOST_AT_ONCE:
+        raise Invalid(f"Invite up to {MOST_AT_ONCE} addresses at once; these are {len(found)}.", field="emails")
+    return list(found.values())
+
+
+def invite_each(
+    org: Organization,
+    addresses: Iterable[str],
+    *,
+    role: str,
+    by: Actor,
+    may_give: Collection[str],
+    inviter: UUID | None,
+) -> list[Outcome]:
+    """`invite` for each address in a transaction of its own: what one address is refused for stops no other.
+
+    Raises RoleTooHigh, Invalid for the role, OrgSuspended, PersonalOrganization: nothing was sent then.
+    """
+    _require_role(role, may_give)
+    require_state(Act.MEMBERS, org)
+    organizations.require_team(org)
+    outcomes = []
+    for address in addresses:
+        try:
+            with transaction(org=org.id):
+                row = invite(org, address, role=role, by=by, may_give=may_give, inviter=inviter)
+            outcomes.append(Outcome(row.email, row))
+        except (Invalid, Conflict, TooManyRequests) as refusal:
+            shown_address = "".join(c for c in address[:LONGEST_SHOWN] if c.isprintable())
+            outcomes.append(Outcome(shown_address, None, refusal.code, refusal.detail))
+    return outcomes
+
+
+def invite(
+    org: Organization, address: str, *, role: str, by: Actor, may_give: Collection[str], inviter: UUID | None
+) -> Invite:
+    """Owe an address the mail that lets its person in, for 7 days. Needs the organization's transaction; locks its row.
+
+    `may_give` holds the roles that the inviter may give (`permissions.assignable`); `inviter` is the person whose right
+    the invite stands on, None for a program. One that ran out or stopped opening is renewed in place. Raises Invalid,
+    RoleTooHigh, OrgSuspended, PersonalOrganization, AlreadyMember, AlreadyInvited, Conflict for too many open ones,
+    TooManyRequests.
+    """
+    _require_role(role, may_give)
+    email = users.checked_email(address)
+    org = organizations.locked(org.id)
+    organizations.require_team(org)
+    user = users.by_email(email)
+    if user is not None and memberships.role_of(user.id, org.id) is not None:
+        raise AlreadyMember(f"{email} belongs to the organization already.")
+    waiting = select(Invite).where(Invite.org_id == org.id, Invite.state == "pending")
+    found = lock(waiting.where(func.lower(Invite.email) == email))
+    if found is not None and shown(found).opens:
+        raise AlreadyInvited(f"{email} is invited already. Resend the invite to send a new link.")
+    if found is None:
+        _require_room(org.id)
+        found = Invite(org_id=org.id, id=ids.new(), email=email, role=role)
+    found.role, found.invited_by = role, inviter
+    _send(org, found)
+    _record(found, by=by, action="invite.sent", after={"role": role})
+    return found
+
+
+def resend(row: Invite, *, by: Actor, may_give: Collection[str], inviter: UUID | None) -> Invite:
+    """Mail a new link, good for 7 days; the old one is dead. Needs the organization's transaction; locks its row.
+
+    From now on the invite stands on the right of whoever sends it again. Raises NotFound, Conflict for one that was
+    answered or withdrawn, RoleTooHigh, OrgSuspended, TooManyRequests.
+    """
+    org = organizations.locked(row.org_id)
+    found = _again(row)
+    _require_role(found.role, may_give)
+    found.invited_by = inviter
+    _send(org, found)
+    _record(found, by=by, action="invite.resent", after={"role": found.role})
+    return found
+
+
+def revoke(row: Invite, *, by: Actor, may_give: Collection[str]) -> Invite:
+    """Withdraw an invite: its link is dead at once. Needs the organization's transaction; locks its row.
+
+    A withdrawn one stays as it is. Raises NotFound, Conflict for one that was answered, RoleTooHigh, OrgSuspended.
+    """
+    organizations.locked(row.org_id)
+    if row.state == "revoked":
+        return row
+    found = _again(row)
+    _require_role(found.role, may_give)
+    end(found, "revoked", by=by, action="invite.revoked")
+    return found
+
+
+def end(row: Invite, state: str, *, by: Actor, action: str, **values: Any) -> None:
+    """For this package: answered or withdrawn, once and for all. The row is locked."""
+    row.state, row.ended_at = state, clock.now()
+    _record(row, by=by, action=action, before={"role": row.role}, **values)
+
+
+def _send(org: Organization, row: Invite) -> None:
+    """A new link, and the mail that brings it. Raises Invalid, TooManyRequests: nothing was written then."""
+    _require_pace(org.id, row)
+    secret = crypto.token()
+    now = clock.now()
+    digest = crypto.digest(secret)
+    outbox.send(
+        org.id, key=f"invite:{row.id}:{digest.hex()[:16]}", event=EVENT, to=row.email,
+        context=_letter(org, row, now + LIFETIME), secret=f"{org.id.hex}_{secret}",
+    )  # fmt: skip
+    row.token_hash, row.sent_at, row.expires_at = digest, now, now + LIFETIME
+    db.session.add(row)
+    db.session.flush()
+
+
+def _letter(org: Organization, row: Invite, expires_at: datetime) -> dict[str, Any]:
+    person = users.by_id(row.invited_by) if row.invited_by else None
+    return {
+        "org": org.name,
+        "inviter": person.name if person else "",
+        "role": row.role,
+        "may": ROLE_WORDS[row.role],
+        "address": row.email,
+        "expires": clock.in_words(expires_at),
+        "link": f"{base_url()}/invite/",
+    }
+
+
+def _again(row: Invite) -> Invite:
+    """The row as it is now, locked, if it still waits for an answer. Needs the organization's lock."""
+    found = lock(select(Invite).filter_by(org_id=row.org_id, id=row.id))
+    if found is None:
+        raise NotFound
+    if found.state != "pending":
+        words = {"accepted": "was accepted", "declined": "was declined", "revoked": "was withdrawn"}[found.state]
+        raise Conflict(f"This invite {words} already. Nothing was changed.", code="invite_ended")
+    return found
+
+
+def _require_role(role: str, may_give: Collection[str]) -> None:
+    if role not in ROLES:
+        raise Invalid("Choose a role.", field="role")
+    if role not in may_give:
+        raise RoleTooHigh(f"You cannot give the role {role}: it is above what you may give.")
+
+
+def _require_room(org_id: UUID) -> None:
+    waiting = select(func.count()).select_from(Invite).where(Invite.org_id == org_id, Invite.state == "pending")
+    if (db.session.scalar(waiting) or 0) >= MOST_OPEN:
+        sentence = f"{MOST_OPEN} invites wait for an answer already. Withdraw some first."
+        raise Conflict(sentence, code="too_many_invites")
+
+
+def _require_pace(org_id: UUID, row: Invite) -> None:
+    """Mails are sent in our name to whoever is typed in, so that their number is bounded. Raises TooManyRequests."""
+    tries = [
+        (limits.INVITE_INVITER, str(row.invited_by or org_id)),
+        (limits.INVITE_ORG, str(org_id)),
+        (limits.INVITE_ADDRESS, f"{org_id} {row.email}"),
+    ]
+    waits = [limits.exceeded(limit, subject) for limit, subject in tries]
+    if wait := max((wait for wait in waits if wait is not None), default=None):
+        raise TooManyRequests("Too many invites were sent. Wait before you send more.", retry_after=wait)
+
+
+def _record(row: Invite, *, by: Actor, action: str, **values: Any) -> None:
+    audit.record(row.org_id, by=by, action=action, object_kind="invite", object_id=row.id, **values)
