@@ -93,6 +93,7 @@ def _capped(access: auth.Access, limit_id: UUID, wallet: Wallet, body: Movement,
 
 def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
     with transaction(org=access.org.id):
+        organizations.hold_open(access.org.id)
         return ledger.post(
             wallet, type="deposit", amount=body.amount_micros, origin=ORIGIN, key=key, by=access.actor,
             description=body.description, app=body.app or "", body_hash=_hash(wallet, body),

@@ -87,6 +87,16 @@ def locked(org_id: UUID, act: Act = Act.MEMBERS) -> Organization:
     return found
 
 
+def hold_open(org_id: UUID) -> None:
+    """Keep the organization from being closed until the open transaction ends: for what brings money into it.
+
+    Raises NotFound for a closed one.
+    """
+    query = select(Organization.closed_at).filter_by(id=org_id).with_for_update(read=True, key_share=True)
+    if db.session.execute(query).one().closed_at is not None:
+        raise NotFound
+
+
 def require_team(org: Organization) -> None:
     """Raises PersonalOrganization: that one belongs to one person, who shares it with nobody."""
     if org.kind != "team":

@@ -20,6 +20,7 @@ from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR
 from dashboard.domain.funds import ledger
 from dashboard.domain.funds.ledger import KeyReused
+from dashboard.domain.identity import organizations
 from dashboard.models import Customer, Organization, Payment
 from dashboard.providers.base import (
     CheckoutOrder,
@@ -142,6 +143,7 @@ def _intent(
         made.key, made.body_hash = key, body_hash
         try:
             with transaction(org=org_id) as session:
+                organizations.hold_open(org_id)
                 session.add(made)
                 session.flush()
                 audit.record(org_id, by=buyer.actor, action="payment.created", object_kind="payment", object_id=made.id)

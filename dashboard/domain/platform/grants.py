@@ -36,6 +36,7 @@ def grant(
     Invalid, KeyReused.
     """
     check(category, reason)
+    organizations.hold_open(org.id)
     posting = ledger.post(
         _wallet(org), type="admin_grant", amount=amount_micros, origin=ORIGIN, key=key, by=by, body_hash=body_hash,
         description=description or f"{category.capitalize()} grant", reason=reason,
@@ -62,6 +63,7 @@ def remove(
     Above what is available only with `allow_negative`, else RemovalTooLarge. Raises Invalid, KeyReused.
     """
     check(category, reason)
+    organizations.hold_open(org.id)
     posting = ledger.post(
         _wallet(org), type="admin_removal", amount=-amount_micros, origin=ORIGIN, key=key, by=by, body_hash=body_hash,
         description=description or f"{category.capitalize()} removal", reason=reason, allow_negative=allow_negative,

@@ -1,0 +1,136 @@
+"""What an organization's owner sets: its name, its address here, where bills go, and the customer's own key for it."""
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from dashboard.core.db import db
+from dashboard.core.errors import Conflict, Invalid
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import organizations, users
+from dashboard.domain.identity.organizations import LONGEST_SLUG, SlugTaken
+from dashboard.models import Organization, OrgDirectory
+
+LONGEST_ADDRESS = 500
+LONGEST_TAX_ID = 50
+LONGEST_EXTERNAL_KEY = 200
+SUGGESTED = 9
+
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_EXTERNAL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@|+=-]*", re.ASCII)
+
+
+class ExternalKeyTaken(Conflict):
+    code = "external_key_taken"
+
+
+def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) -> Organization:
+    """Set what differs of FIELDS; None or an empty text unsets. Locks the organization.
+
+    A new `slug` leaves the old address leading nowhere. Raises Invalid with its field, SlugTaken, ExternalKeyTaken.
+    """
+    values = {name: check(name, value) for name, value in wanted.items()}
+    row = organizations.locked(org.id)
+    directory = db.session.get_one(OrgDirectory, org.id, populate_existing=True)
+    before = {name: _of(row, directory, name) for name in values}
+    news = {name: value for name, value in values.items() if value != before[name]}
+    if not news:
+        return row
+    for name, value in news.items():
+        if name in ("slug", "external_key"):
+            setattr(directory, name, value)
+        if name != "external_key":
+            setattr(row, name, value)
+    _flush(news)
+    audit.record(
+        row.id, by=by, action="organization.changed", object_kind="organization", object_id=row.id,
+        before={name: before[name] for name in news}, after=news,
+    )  # fmt: skip
+    return row
+
+
+def check(name: str, value: str | None) -> str | None:
+    """The value as it is kept. Raises Invalid with its field."""
+    try:
+        return FIELDS[name]((value or "").strip())
+    except Invalid as refusal:
+        raise Invalid(refusal.detail, field=name) from None
+
+
+def external_key(org: Organization) -> str | None:
+    """The customer's own key for the organization."""
+    return db.session.scalar(select(OrgDirectory.external_key).filter_by(org_id=org.id))
+
+
+def suggestion(slug: str) -> str:
+    """A free address like the one that is taken."""
+    stem = slug[: LONGEST_SLUG - 5].rstrip("-")
+    wanted = [f"{stem}-{number}" for number in range(2, SUGGESTED + 1)]
+    taken = set(db.session.scalars(select(OrgDirectory.slug).where(OrgDirectory.slug.in_(wanted))))
+    return next((each for each in wanted if each not in taken), f"{stem}-{secrets.token_hex(2)}")
+
+
+def _of(row: Organization, directory: OrgDirectory, name: str) -> str | None:
+    found: str | None = directory.external_key if name == "external_key" else getattr(row, name)
+    return found
+
+
+def _flush(news: Mapping[str, str | None]) -> None:
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        if "external_key" in str(error.orig):
+            raise ExternalKeyTaken("Another organization has this external key.") from None
+        raise SlugTaken(f"The address {news.get('slug')} is taken.") from None
+
+
+def _slug(text: str) -> str:
+    if not _SLUG.fullmatch(text) or not 2 <= len(text) <= LONGEST_SLUG:
+        raise Invalid(f"Use 2 to {LONGEST_SLUG} small letters and digits, joined by hyphens, such as acme-labs.")
+    return text
+
+
+def _external_key(text: str) -> str | None:
+    if text and (not _EXTERNAL_KEY.fullmatch(text) or len(text) > LONGEST_EXTERNAL_KEY):
+        raise Invalid(f"Use up to {LONGEST_EXTERNAL_KEY} letters, digits and . _ : @ | + = -, such as crm-4821.")
+    return text or None
+
+
+def _timezone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Invalid("Choose a time zone such as Europe/Stockholm.") from None
+    if text not in available_timezones():
+        raise Invalid("Choose a time zone such as Europe/Stockholm.")
+    return text
+
+
+def _billing_address(text: str) -> str | None:
+    text = "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
+    if len(text) > LONGEST_ADDRESS or not text.replace("\n", "").isprintable():
+        raise Invalid(f"Enter up to {LONGEST_ADDRESS} characters.")
+    return text or None
+
+
+def _tax_id(text: str) -> str | None:
+    if len(text) > LONGEST_TAX_ID or not text.isprintable():
+        raise Invalid(f"Enter up to {LONGEST_TAX_ID} characters, such as SE556677889901.")
+    return text or None
+
+
+FIELDS: dict[str, Callable[[str], str | None]] = {
+    "name": users.checked_name,
+    "slug": _slug,
+    "timezone": _timezone,
+    "billing_email": lambda text: users.checked_email(text) if text else None,
+    "billing_address": _billing_address,
+    "tax_id": _tax_id,
+    "external_key": _external_key,
+}
+"""What may be set, and how its text is checked."""

@@ -1,0 +1,156 @@
+"""What an organization may at all: open, suspended by the operator, or closed for good reason and with nothing left."""
+
+from sqlalchemy import select, update
+
+from dashboard.core import clock
+from dashboard.core.db import db, lock
+from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
+from dashboard.core.money import money
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.funds import wallets
+from dashboard.domain.identity import keys, memberships, organizations
+from dashboard.models import ApiKey, Invite, Organization, OrgDirectory, Payment, Transaction, Wallet
+
+REASON_LIMIT = 500
+OPEN_PAYMENTS = ("created", "unknown", "pending", "paid", "review")
+
+
+class NotEmpty(Conflict):
+    """There is money, or money on its way."""
+
+    code = "org_not_empty"
+
+
+class FundsMoved(Conflict):
+    code = "funds_moved"
+
+
+def suspend(org: Organization, *, reason: str, by: Actor) -> Organization:
+    """Stop spending, buying and changes; reading goes on. For operators. Locks the organization. Raises Invalid."""
+    row = _locked(org)
+    if row.suspended_at is None:
+        row.suspended_at = clock.now()
+        _record(row, "organization.suspended", by=by, reason=_checked(reason))
+    return row
+
+
+def unsuspend(org: Organization, *, reason: str, by: Actor) -> Organization:
+    row = _locked(org)
+    if row.suspended_at is not None:
+        row.suspended_at = None
+        _record(row, "organization.unsuspended", by=by, reason=_checked(reason))
+    return row
+
+
+def delete(org: Organization, *, by: Actor) -> None:
+    """Close it as its owner, with nothing left in it. Locks the organization. Ledger, members and audit log stay.
+
+    Raises Forbidden for whoever is no owner now, NotEmpty, PersonalOrganization, OrgSuspended.
+    """
+    row = organizations.locked(org.id)
+    organizations.require_team(row)
+    if memberships.role_now(row.id, by) != "owner":
+        raise Forbidden("This needs the role owner.")
+    if found := obstacles(row):
+        raise NotEmpty(" ".join(found))
+    _close(row, by=by, reason=None)
+
+
+def close(org: Organization, *, reason: str, by: Actor) -> None:
+    """Close it as an operator, whatever its balance. Locks the organization. Raises NotEmpty for open payments."""
+    row, reason = _locked(org), _checked(reason)
+    if found := [*_held(row), *_open_payments(row)]:
+        raise NotEmpty(" ".join(found))
+    if row.closed_at is None:
+        _close(row, by=by, reason=reason)
+
+
+def reopen(org: Organization, *, reason: str, by: Actor) -> Organization:
+    """Give a closed organization back to its members. Keys and invites that ended stay ended. For operators."""
+    row = _locked(org)
+    if row.closed_at is not None:
+        row.closed_at = None
+        _record(row, "organization.reopened", by=by, reason=_checked(reason))
+    return row
+
+
+def fund_itself(org: Organization, *, itself: bool, reason: str, by: Actor) -> Organization:
+    """Whether it runs its own payment account for its own users. For operators. Raises FundsMoved once money moved."""
+    row, funding = _locked(org), "own" if itself else "platform"
+    if row.funding == funding:
+        return row
+    moved = select(Transaction.id).filter_by(org_id=row.id).limit(1)
+    if db.session.scalar(moved) or _open_payments(row):
+        raise FundsMoved("Money has moved in this organization: who funds it stays as it is.")
+    before, row.funding = row.funding, funding
+    audit.record(
+        row.id, by=by, action="organization.funding_changed", object_kind="organization", object_id=row.id,
+        before={"funding": before}, after={"funding": funding}, reason=_checked(reason),
+    )  # fmt: skip
+    return row
+
+
+def obstacles(org: Organization) -> list[str]:
+    """What keeps an owner from deleting it, in sentences; nothing when it is empty."""
+    balances = [
+        f"The {'test ' if wallet.mode == 'test' else ''}balance is {money(wallet.balance)}; it must be zero."
+        for wallet in _wallets(org)
+        if wallet.balance
+    ]
+    return [*balances, *_held(org), *_open_payments(org)]
+
+
+def _held(org: Organization) -> list[str]:
+    held = sum(wallet.held for wallet in _wallets(org))
+    return [f"{money(held)} is held."] if held else []
+
+
+def _open_payments(org: Organization) -> list[str]:
+    states = select(Payment.state).where(Payment.org_id == org.id, Payment.state.in_(OPEN_PAYMENTS)).limit(100)
+    many = len(db.session.scalars(states).all())
+    if not many:
+        return []
+    words = f"{many} payments are" if many > 1 else "1 payment is"
+    return [f"{words} not finished; what was given up ends by itself within a day."]
+
+
+def _wallets(org: Organization) -> list[Wallet]:
+    query = select(Wallet).filter_by(org_id=org.id).order_by(Wallet.mode)
+    return list(db.session.scalars(query, execution_options={"populate_existing": True}))
+
+
+def _close(row: Organization, *, by: Actor, reason: str | None) -> None:
+    now = clock.now()
+    row.closed_at = now
+    wallets.end_overdraft(row.id)  # a charge on its way finds nothing to spend
+    for key in db.session.scalars(select(ApiKey).filter_by(org_id=row.id, revoked_at=None)):
+        keys.revoke(key, by=by)
+    pending = update(Invite).filter_by(org_id=row.id, state="pending")
+    db.session.execute(pending.values(state="revoked", ended_at=now))
+    directory = db.session.get_one(OrgDirectory, row.id, populate_existing=True)
+    before, directory.external_key = directory.external_key, None  # free for the organization that comes after
+    _record(row, "organization.closed", by=by, reason=reason, before={"external_key": before} if before else None)
+
+
+def _locked(org: Organization) -> Organization:
+    """In whatever state it is: these acts change the state."""
+    row = lock(select(Organization).filter_by(id=org.id))
+    if row is None or row.kind == "platform":
+        raise NotFound
+    return row
+
+
+def _checked(reason: str) -> str:
+    reason = reason.strip()
+    if not reason or len(reason) > REASON_LIMIT or "\x00" in reason:
+        raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
+    return reason
+
+
+def _record(
+    row: Organization, action: str, *, by: Actor, reason: str | None, before: dict[str, str] | None = None
+) -> None:
+    audit.record(
+        row.id, by=by, action=action, object_kind="organization", object_id=row.id, reason=reason, before=before
+    )
