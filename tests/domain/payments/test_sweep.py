@@ -240,5 +240,5 @@ def test_what_the_provider_tells_of_us_is_not_for_customers(shop: Shop) -> None:
 def test_what_the_sweep_did_stands_in_the_trail(shop: Shop) -> None:
     payment = unanswered(shop, executed=False)
     ask(shop, times=3)
-    actions = [row.action for row in db.session.query(AuditEntry).filter_by(object_id=str(payment.id))]
-    assert actions == ["payment.created", "payment.unknown", "payment.expired"]
+    told = db.session.query(AuditEntry).filter_by(object_id=str(payment.id)).order_by(AuditEntry.id)
+    assert [row.action for row in told] == ["payment.created", "payment.unknown", "payment.expired"]
