@@ -187,6 +187,11 @@ class Settings(BaseSettings):
         return self.environment == "production"
 
     @property
+    def verifies_addresses(self) -> bool:
+        """Whether an account works only after its address was confirmed by mail. Elsewhere a sign-up signs in."""
+        return self.production
+
+    @property
     def mode(self) -> Mode:
         """The platform's mode: that of its configured provider, never a free choice."""
         key = self.payment.stripe.api_key

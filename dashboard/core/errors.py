@@ -50,6 +50,12 @@ class Conflict(CofferError):
     status, code = 409, "conflict"
 
 
+class Gone(CofferError):
+    """A link that was good once, or never: used, withdrawn, run out, made up. All read the same."""
+
+    status, code = 410, "gone"
+
+
 class TooLarge(CofferError):
     status, code = 413, "too_large"
 

@@ -27,7 +27,7 @@ _SECRET_TEXTS = re.compile(
     r"(?P<key>\b(?:cofp_|cof_|sk_|rk_|whsec_))[A-Za-z0-9_\-]+"
     r"|(?P<bearer>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=\-]{6,}"
     r"|(?P<cookie>\b(?:__Host-)?coffer=)[^;\s\"']+"
-    r"|(?P<link>/invite/|[?&]token=|\b[0-9a-f]{32}_(?=[\w-]{43}(?![\w-])))[\w\-]+"
+    r"|(?P<link>/(?:invite|verify|reset|email-change)/|[?&]token=|\b[0-9a-f]{32}_(?=[\w-]{43}(?![\w-])))[\w\-]+"
     r"|(?P<field>\b(?:password|csrf_token)[\"']?\s*[=:]\s*[\"']?)[^&\s\"',;]+"
     r"|(?P<url>\b[a-z][a-z0-9+.\-]{1,20}://[^\s:/@]*:)[^\s/@]+(?=@)",
     re.IGNORECASE,

@@ -1,10 +1,11 @@
-"""Deletes what has run out and proves nothing: old sessions and rate counters."""
+"""Deletes what has run out and proves nothing: old sessions, rate counters and links."""
 
 from dashboard.core.db import transaction
-from dashboard.domain.identity import limits, sessions
+from dashboard.domain.identity import limits, proofs, sessions
 
 
 def purge(_: str) -> None:
     with transaction():
         sessions.purge()
         limits.purge()
+        proofs.purge()

@@ -11,6 +11,7 @@ __all__ = ["errors", "register"]
 def register(app: Flask, settings: Settings) -> None:
     """Everything people see in a browser."""
     from dashboard.web import (
+        account,
         auth,
         buy,
         catalog,
@@ -19,6 +20,7 @@ def register(app: Flask, settings: Settings) -> None:
         dummy,
         headers,
         keys,
+        links,
         payments,
         receipts,
         render,
@@ -32,8 +34,9 @@ def register(app: Flask, settings: Settings) -> None:
     sessions.init_app(app, settings)
     headers.init_app(app, settings)
     render.init_app(app)
-    for page in (auth, costs, transactions, buy, payments, keys, receipts):
+    for page in (auth, links, costs, transactions, buy, payments, keys, receipts):
         app.register_blueprint(page.pages)
+    account.init_app(app)
     for page in (overview, orgs, users, admin_payments, webhooks, mail, system):
         app.register_blueprint(page.pages)
     catalog.init_app(app)

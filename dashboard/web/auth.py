@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user, login_required
 
+from dashboard.config import settings
 from dashboard.core.errors import Invalid, TooManyRequests
 from dashboard.domain.identity import entrance, memberships, passwords
 from dashboard.models import User
@@ -26,13 +27,13 @@ def login() -> Response:
     if request.method != "POST":  # also HEAD, which carries no token
         if current_user.is_authenticated:
             return render.redirect(target or _landing(current_user))
-        return render.render("auth/login.html", next=target, values={}, errors={})
+        return render.render("auth/login.html", values={}, errors={}, **_words(target))
     try:
         user = entrance.sign_in(
             request.form.get("email", ""), request.form.get("password", ""), ip=request.remote_addr or ""
         )
     except (Invalid, TooManyRequests) as refusal:
-        return _again("auth/login.html", refusal, next=target)
+        return _again("auth/login.html", refusal, **_words(target))
     sign_in(user)
     return render.redirect(target or _landing(user))
 
@@ -44,13 +45,12 @@ def signup() -> Response:
         if current_user.is_authenticated:
             return render.redirect(_landing(current_user))
         return render.render("auth/signup.html", values={}, errors={}, **words)
+    typed = {name: request.form.get(name, "") for name in ("name", "email", "password")}
     try:
-        user = entrance.sign_up(
-            name=request.form.get("name", ""),
-            email=request.form.get("email", ""),
-            password=request.form.get("password", ""),
-            ip=request.remote_addr or "",
-        )
+        if settings().verifies_addresses:
+            entrance.ask_to_join(**typed, ip=request.remote_addr or "")
+            return render.redirect(url_for("links.verification"))
+        user = entrance.sign_up(**typed, ip=request.remote_addr or "")
     except (Invalid, TooManyRequests) as refusal:
         return _again("auth/signup.html", refusal, **words)
     sign_in(user)
@@ -71,6 +71,10 @@ def _again(page: str, refusal: Invalid | TooManyRequests, **context: Any) -> Res
     if isinstance(refusal, TooManyRequests):
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
+
+
+def _words(target: str | None) -> dict[str, Any]:
+    return {"next": target, "verifies": settings().verifies_addresses}
 
 
 def _landing(user: User) -> str:

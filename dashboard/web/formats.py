@@ -14,6 +14,17 @@ from dashboard.web.viewer import viewer
 MISSING = "\u2013"
 """What is not there is a dash, never a zero."""
 
+PROGRAMS = (
+    ("Edg/", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox/", "Firefox"),
+    ("FxiOS", "Firefox"), ("CriOS", "Chrome"), ("Chrome/", "Chrome"), ("Safari/", "Safari"), ("curl/", "curl"),
+    ("python-requests", "A Python program"),
+)  # fmt: skip
+SYSTEMS = (
+    ("Windows", "Windows"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("CrOS", "ChromeOS"),
+    ("Mac OS X", "macOS"), ("Linux", "Linux"),
+)  # fmt: skip
+"""Marks in what a browser calls itself, the tellings ones first: most also claim to be others."""
+
 _FULL_COUNT_UP_TO = 999_999
 
 
@@ -88,6 +99,14 @@ def short_id(value: uuid.UUID | str | None) -> str:
     return MISSING if not text else text if len(text) <= 14 else f"{text[:6]}…{text[-4:]}"
 
 
+def device(user_agent: str | None) -> str:
+    """`Firefox on Linux`: enough to know one's own devices by. What programs call themselves proves nothing."""
+    text = user_agent or ""
+    program = next((name for mark, name in PROGRAMS if mark in text), "")
+    system = next((name for mark, name in SYSTEMS if mark in text), "")
+    return " on ".join(filter(None, (program, system))) or "Unknown device"
+
+
 def init_app(app: Flask) -> None:
     filters: dict[str, Any] = {
         "money": money,
@@ -100,6 +119,7 @@ def init_app(app: Flask) -> None:
         "count": count,
         "percent": percent,
         "short_id": short_id,
+        "device": device,
     }
     app.jinja_env.filters.update(filters)
     app.jinja_env.globals.update(day_range=day_range, percent=percent, MISSING=MISSING)

@@ -106,6 +106,15 @@ def require_recent() -> None:
         sessions.confirm(row)
 
 
+def account_pages(blueprint: Blueprint) -> None:
+    """Every route of `blueprint` is about the signed-in person alone, and stands in no organization."""
+    signed_in_only(blueprint)
+
+    @blueprint.before_request
+    def navigate() -> None:
+        g.shell_maker = _account_shell
+
+
 def find_org(org_id: UUID) -> Organization:
     """An organization by its id, for platform pages: what is not a customer's is not there."""
     org = organizations.by_id(org_id)
@@ -182,6 +191,16 @@ def _platform_shell() -> Shell:
         groups=(Group("Platform", links),),
         home=url_for("admin.show"),
         others=_others(None),
+        test_mode=settings().mode == "test",
+    )
+
+
+def _account_shell() -> Shell:
+    return Shell(
+        groups=(Group("Account", (_link("Profile", "account.profile"), _link("Security", "account_security.show"))),),
+        home=url_for("auth.start"),
+        others=_others(None),
+        platform_href=url_for("admin.show") if current_user.is_manager else "",
         test_mode=settings().mode == "test",
     )
 

@@ -189,6 +189,13 @@ def current_row() -> UserSession | None:
     return found.row if found.values_ else None
 
 
+def current_id() -> UUID:
+    """The id of this browser's session. Needs one."""
+    row = current_row()
+    assert row is not None
+    return row.id
+
+
 def poll(view: F) -> F:
     """Marks a view that a page asks by itself: it does not keep the session alive."""
     view.is_poll = True  # type: ignore[attr-defined]

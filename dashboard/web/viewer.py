@@ -11,13 +11,16 @@ UTC = ZoneInfo("UTC")
 
 @dataclass(frozen=True)
 class Viewer:
-    """`theme` is empty for the system's choice. `signed_in` decides between the shell and the plain layout."""
+    """`theme` is empty for the system's choice. `signed_in` decides between the shell and the plain layout, `keyboard`
+    whether single keys do something. `unverified`: nobody has shown yet that mails to `email` arrive."""
 
     name: str = ""
     email: str = ""
     zone: ZoneInfo = UTC
     theme: str = ""
     signed_in: bool = False
+    keyboard: bool = False
+    unverified: bool = False
 
 
 STRANGER = Viewer()
@@ -54,4 +57,12 @@ def _read() -> Viewer:
     if not current_user.is_authenticated:
         return STRANGER
     theme = current_user.theme if current_user.theme in ("light", "dark") else ""
-    return Viewer(current_user.name, current_user.email, zone_named(current_user.timezone), theme, signed_in=True)
+    return Viewer(
+        current_user.name,
+        current_user.email,
+        zone_named(current_user.timezone),
+        theme,
+        signed_in=True,
+        keyboard=current_user.keyboard,
+        unverified=current_user.email_verified_at is None,
+    )

@@ -122,6 +122,16 @@ document.addEventListener("click", (e) => {
   const button = at("[data-copy]");
   if (button) copy(button);
 });
+/* Single keys, unless the person has switched them off: `/` searches, `?` says so. */
+document.addEventListener("keydown", (e) => {
+  const free = !e.ctrlKey && !e.metaKey && !e.altKey && !e.target.closest?.("input, select, textarea, dialog");
+  if (!free || document.documentElement.dataset.keys === undefined) return;
+  const search = document.querySelector("input[type=search]");
+  if (e.key === "?") toast("Keys: / searches this page, Escape closes.", { href: "/account", label: "Switch off" });
+  if (e.key !== "/" || !search) return;
+  e.preventDefault();
+  search.focus();
+});
 document.addEventListener("keydown", (e) => {
   if (e.key !== "Escape" || !byId("nav")?.classList.contains("open")) return;
   menu(false);

@@ -123,6 +123,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<any(archive, restore):act>": "archive", "<uuid:product_id>": things["id"], "<path:filename>": "css/app.css",
         "<uuid:id>": things["transaction_id"] if "transactions" in rule else things["id"],
         "<project_id>": things["org_id"], "<mode>": "test", "<uuid:payment_id>": things["payment_id"],
+        "<proof>": "x" * 43, "<uuid:session_id>": things["key_id"],
         "<uuid:mail_id>": things["mail_id"], "<int:number>": 0,
     }  # fmt: skip
     for name, value in values.items():

@@ -22,7 +22,9 @@ FLOWS = {
     "catalog/sync.py": {"_want", "_finish"},
     "identity/invites/answering.py": {"_guessed"},
     "identity/invites/sending.py": {"invite_each"},
-    "identity/entrance.py": {"sign_in", "confirm", "create_user", "_add_standard", "_count"},
+    "identity/accounts.py": {"verify", "reset", "change_password", "_ask"},
+    "identity/entrance.py": {"sign_in", "confirm", "create_user", "ask_to_join", "_add_standard"},
+    "identity/limits.py": {"require"},
     "platform/verify.py": {"broken"},
 }
 """The functions of the domain that open a transaction themselves, with the reason above; nothing else there may."""

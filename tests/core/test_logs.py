@@ -49,6 +49,9 @@ SECRETS = [
     "GET /invite/0192aa00000070008000000000000000_Canary11-x?y=1",
     "/api/v1/invites/peek?token=0192aa_Canary12",
     "0192aa00000070008000000000000000_Canary13_qgGxsHlGpuh01kSAmkabil7S_KMEcNK7WZ",
+    "GET /verify/Canary14-x_y",
+    "https://coffer.test/reset/Canary15",
+    "/email-change/Canary16?x=1",
 ]
 
 

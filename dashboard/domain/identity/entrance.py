@@ -8,11 +8,11 @@ import structlog
 from dashboard.config import settings
 from dashboard.core import ids
 from dashboard.core.db import transaction
-from dashboard.core.errors import Invalid, TooManyRequests
+from dashboard.core.errors import Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import limits, organizations, passwords, permissions, users
-from dashboard.domain.identity.limits import Limit
+from dashboard.domain.identity import letters, limits, organizations, passwords, permissions, proofs, users
+from dashboard.domain.identity.limits import Try
 from dashboard.models import PLATFORM_ORG_ID, User
 
 log = structlog.get_logger("coffer.identity")
@@ -27,21 +27,25 @@ class BadCredentials(Invalid):
         super().__init__(detail)
 
 
+class _Pretended(Exception):
+    pass
+
+
 def sign_in(email: str, password: str, *, ip: str) -> User:
     """The person with these credentials. Raises BadCredentials, TooManyRequests.
 
     Failures are counted per address and account and per address alone, so that nobody can lock someone else out.
     """
     account = email[: users.LONGEST_EMAIL].strip().lower()
-    tried: list[tuple[Limit, tuple[str, ...]]] = [
+    tried: list[Try] = [
         (limits.SIGN_IN_ACCOUNT, (account, ip)),
         (limits.SIGN_IN_IP, (ip,)),
     ]
     # Counted before the look, and given back when right: many guesses at once cannot slip through together.
-    _count(*tried)
+    limits.require(*tried)
     user = users.by_email(email)
     right = passwords.matches(user.password_hash if user else None, password)
-    if user is None or not right or not user.is_active:
+    if user is None or not right or not user.is_active or _unverified(user):
         log.warning("sign-in refused", user=str(user.id) if user else None)
         raise BadCredentials
     renewed = passwords.hashed(password) if passwords.outdated(user.password_hash) else None
@@ -56,8 +60,8 @@ def sign_in(email: str, password: str, *, ip: str) -> User:
 
 def confirm(user: User, password: str) -> None:
     """That it is still this person who sits there. Raises BadCredentials, TooManyRequests."""
-    tried: tuple[Limit, tuple[str, ...]] = (limits.CONFIRM, (str(user.id),))
-    _count(tried)
+    tried: Try = (limits.CONFIRM, (str(user.id),))
+    limits.require(tried)
     if not passwords.matches(user.password_hash, password):
         log.warning("confirmation refused", user=str(user.id))
         raise BadCredentials("This is not your password.")
@@ -66,16 +70,37 @@ def confirm(user: User, password: str) -> None:
 
 
 def sign_up(*, name: str, email: str, password: str, ip: str) -> User:
-    """A new standard user with a personal organization. Raises Invalid (with its field), TooManyRequests.
+    """A new standard user with a personal organization, and a mail that asks to confirm the address. Raises Invalid
+    (with its field), EmailTaken, TooManyRequests.
 
-    In production nobody has proved the address yet, so there the initial credits are not given.
+    Where addresses are verified the initial credits wait for that; pages there use `ask_to_join`, which tells nobody
+    that an address is taken.
     """
-    name, email = users.checked_name(name), users.checked_email(email)
-    passwords.check(password, email=email)
-    _count((limits.SIGN_UP_IP, (ip,)))
-    user = _add_standard(name, email, passwords.hashed(password), verified=False, grant=not settings().production)
+    name, email, password_hash = _judged(name, email, password, ip=ip)
+    user = _add_standard(name, email, password_hash, verified=False, grant=not settings().verifies_addresses)
     log.info("signed up", user=str(user.id))
     return user
+
+
+def ask_to_join(*, name: str, email: str, password: str, ip: str) -> None:
+    """Sign up without telling whether the address is taken: the same work and no answer; the rest is in the mail.
+
+    A new person gets the link that confirms the address, whoever has the account already a hint to sign in. Raises
+    Invalid (with its field), TooManyRequests.
+    """
+    name, email, password_hash = _judged(name, email, password, ip=ip)
+    owner = users.by_email(email)
+    try:
+        _add_standard(name, email, password_hash, verified=False, grant=False, pretend=owner is not None)
+    except users.EmailTaken:  # by somebody who was quicker
+        owner = users.by_email(email)
+    except _Pretended:
+        log.info("signed up with a taken address")
+    if owner is not None:
+        home = organizations.home_of(owner.id)
+        with transaction(home):
+            if limits.exceeded(limits.LINK_ADDRESS, "taken", email) is None and owner.is_active:
+                letters.tell(owner, "address_taken", home=home)
 
 
 def create_user(*, email: str, password: str, name: str = "", manager: bool = False) -> User:
@@ -99,18 +124,35 @@ def create_user(*, email: str, password: str, name: str = "", manager: bool = Fa
     return user
 
 
-def _add_standard(name: str, email: str, password_hash: str, *, verified: bool, grant: bool) -> User:
+def _unverified(user: User) -> bool:
+    """Where addresses are verified, whoever has not done so gets no further: else a sign-up followed by a sign-in would
+    tell whether an address was free."""
+    return settings().verifies_addresses and user.email_verified_at is None
+
+
+def _judged(name: str, email: str, password: str, *, ip: str) -> tuple[str, str, str]:
+    """The name, the address and the password's hash, when they will do."""
+    name, email = users.checked_name(name), users.checked_email(email)
+    passwords.check(password, email=email)
+    limits.require((limits.SIGN_UP_IP, (ip,)))
+    return name, email, passwords.hashed(password)
+
+
+def _add_standard(
+    name: str, email: str, password_hash: str, *, verified: bool, grant: bool, pretend: bool = False
+) -> User:
+    """`pretend` does the work for an address that nobody has, and undoes it: raises _Pretended."""
     org_id = ids.new()
     with transaction(org_id):
-        user = users.add(email=email, name=name, password_hash=password_hash, verified=verified)
+        user = users.add(
+            email=f"{org_id}@pretended.test" if pretend else email,
+            name=name, password_hash=password_hash, verified=verified,
+        )  # fmt: skip
         org = organizations.make_personal(user, org_id=org_id, by=permissions.actor_of(user))
         if grant:
             organizations.welcome(org, user, mode=settings().mode, micros=settings().initial_micros)
+        if pretend:
+            raise _Pretended
+        if not verified:
+            letters.tell(user, "verify", home=org_id, token=proofs.issue(user, proofs.VERIFY, to=email))
     return user
-
-
-def _count(*tries: tuple[Limit, tuple[str, ...]]) -> None:
-    with transaction():
-        waits = [limits.exceeded(limit, *subject) for limit, subject in tries]
-    if wait := max((wait for wait in waits if wait is not None), default=None):
-        raise TooManyRequests("Too many tries. Wait a little and try again.", retry_after=wait)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import TextClause, delete, text
 
 from dashboard.core import clock, crypto
-from dashboard.core.db import db
+from dashboard.core.db import db, transaction
+from dashboard.core.errors import TooManyRequests
 from dashboard.models import RateBucket
 
 KEPT = timedelta(days=2)
@@ -21,6 +22,9 @@ class Limit:
     seconds: int
 
 
+Try = tuple[Limit, tuple[str, ...]]
+"""A limit and whom it is counted for."""
+
 SIGN_IN_ACCOUNT = Limit("sign-in-account", 10, 15 * 60)
 SIGN_IN_IP = Limit("sign-in-ip", 100, 15 * 60)
 CONFIRM = Limit("confirm", 10, 15 * 60)
@@ -29,6 +33,8 @@ INVITE_INVITER = Limit("invite-inviter", 300, 24 * 60 * 60)
 INVITE_ORG = Limit("invite-org", 1_000, 24 * 60 * 60)
 INVITE_ADDRESS = Limit("invite-address", 6, 24 * 60 * 60)
 INVITE_GUESS = Limit("invite-guess", 100, 15 * 60)
+LINK_IP = Limit("link-ip", 30, 60 * 60)
+LINK_ADDRESS = Limit("link-address", 5, 6 * 60 * 60)
 
 # The count stops just above the limit, so that hammering on does not lengthen the wait.
 _TAKE = text("""
@@ -56,6 +62,15 @@ def exceeded(limit: Limit, *subject: str) -> int | None:
 def spent(limit: Limit, *subject: str) -> int | None:
     """The seconds to wait where one more try would exceed the limit; counts nothing. For what counts failures alone."""
     return _wait(limit, subject, _LOOK, more=1)
+
+
+def require(*tries: Try) -> None:
+    """Count the tries and refuse where one is too many: before the look, so that many at once cannot slip through
+    together. Opens its own transaction. Raises TooManyRequests."""
+    with transaction():
+        waits = [exceeded(limit, *subject) for limit, subject in tries]
+    if wait := max((wait for wait in waits if wait is not None), default=None):
+        raise TooManyRequests("Too many tries. Wait a little and try again.", retry_after=wait)
 
 
 def give_back(limit: Limit, *subject: str) -> None:

@@ -15,7 +15,7 @@ from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger
 from dashboard.domain.identity.permissions import Act, require_state
-from dashboard.models import Membership, Organization, OrgDirectory, User, Wallet
+from dashboard.models import PLATFORM_ORG_ID, Membership, Organization, OrgDirectory, User, Wallet
 
 MODES = ("test", "live")
 LONGEST_SLUG = 40
@@ -103,6 +103,19 @@ def require_team(org: Organization) -> None:
         raise PersonalOrganization(
             "This is a personal organization: it belongs to one person alone. Make an organization for a team instead."
         )
+
+
+def home_of(user_id: UUID) -> UUID:
+    """The organization that keeps what concerns a person alone, such as mails about the account: their own one, the
+    platform's for those who have none."""
+    found = db.session.scalar(
+        select(Organization.id)
+        .join(Membership, Membership.org_id == Organization.id)
+        .where(Organization.kind == "personal", Membership.user_id == user_id)
+        .order_by(Organization.id)
+        .limit(1)
+    )
+    return found or PLATFORM_ORG_ID
 
 
 def wallet(org_id: UUID, mode: str, unit: str = "usd") -> Wallet:

@@ -24,14 +24,14 @@ class WeakPassword(Invalid):
     code = "weak_password"
 
 
-def check(password: str, *, email: str) -> None:
+def check(password: str, *, email: str, field: str = "password") -> None:
     """Raises WeakPassword. Length is what counts; there are no rules about kinds of characters."""
     if len(password) < SHORTEST:
-        raise WeakPassword(f"Use at least {SHORTEST} characters.", field="password")
+        raise WeakPassword(f"Use at least {SHORTEST} characters.", field=field)
     if len(password) > LONGEST:
-        raise WeakPassword(f"Use at most {LONGEST} characters.", field="password")
+        raise WeakPassword(f"Use at most {LONGEST} characters.", field=field)
     if password.lower() in (email, email.partition("@")[0]) or len(set(password)) < 3:
-        raise WeakPassword("This password is too easy to guess.", field="password")
+        raise WeakPassword("This password is too easy to guess.", field=field)
 
 
 def hashed(password: str) -> str:

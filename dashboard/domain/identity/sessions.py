@@ -106,6 +106,26 @@ def end(row: UserSession) -> None:
         row.revoked_at = clock.now()
 
 
+def living(user_id: UUID, *, limit: int = 50) -> list[UserSession]:
+    """Where the person is signed in now, last seen first."""
+    now = clock.now()
+    query = select(UserSession).where(
+        UserSession.user_id == user_id,
+        UserSession.revoked_at.is_(None),
+        UserSession.expires_at > now,
+        UserSession.last_seen_at > now - IDLE,
+    )
+    return list(db.session.scalars(query.order_by(UserSession.last_seen_at.desc(), UserSession.id).limit(limit)))
+
+
+def end_one(user_id: UUID, session_id: UUID) -> bool:
+    """End one session of the person; False where they have no such one. Needs a transaction."""
+    theirs = update(UserSession).where(
+        UserSession.id == session_id, UserSession.user_id == user_id, UserSession.revoked_at.is_(None)
+    )
+    return db.session.execute(theirs.values(revoked_at=clock.now()).returning(UserSession.id)).first() is not None
+
+
 def end_all(user_id: UUID, *, but: UUID | None = None) -> None:
     """End the person's sessions, except the one with the id `but`. Needs a transaction."""
     theirs = update(UserSession).where(UserSession.user_id == user_id, UserSession.revoked_at.is_(None))

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func, select, update
@@ -16,6 +17,7 @@ LONGEST_EMAIL = 254
 LONGEST_NAME = 100
 STANDARD = "standard"
 MANAGER = "platform_manager"
+THEMES = ("system", "light", "dark")
 
 
 class EmailTaken(Invalid):
@@ -67,6 +69,15 @@ def checked_name(name: str) -> str:
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise Invalid(f"Enter a name of 1 to {LONGEST_NAME} characters.", field="name")
     return name
+
+
+def change_profile(user: User, *, name: str, timezone: str, theme: str, keyboard: bool) -> None:
+    """What a person decides about their own pages. Needs a transaction. Raises Invalid with its field."""
+    if timezone not in available_timezones():
+        raise Invalid("Choose a time zone from the list.", field="timezone")
+    if theme not in THEMES:
+        raise Invalid(f"Choose one of: {', '.join(THEMES)}.", field="theme")
+    user.name, user.timezone, user.theme, user.keyboard = checked_name(name), timezone, theme, keyboard
 
 
 def opened(user: User, org_id: UUID) -> None:

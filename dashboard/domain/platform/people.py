@@ -6,11 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
 
-from dashboard.core import clock, cursors
+from dashboard.core import cursors
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid
 from dashboard.domain.platform import search
-from dashboard.models import AuditEntry, Membership, Organization, User, UserSession, Wallet
+from dashboard.models import AuditEntry, Membership, Organization, User, Wallet
 
 PAGE_ROWS = 50
 ROLES = ("platform_manager", "standard", "disabled")
@@ -79,14 +79,6 @@ def entries_of(user_ids: list[UUID], *, mode: str) -> dict[UUID, list[Entry]]:
     for user_id, role, org, wallet in db.session.execute(query):
         found.setdefault(user_id, []).append(Entry(org, role, wallet))
     return found
-
-
-def sessions_of(user_id: UUID, *, limit: int = 20) -> list[UserSession]:
-    """Where they are signed in now, last seen first."""
-    query = select(UserSession).where(
-        UserSession.user_id == user_id, UserSession.revoked_at.is_(None), UserSession.expires_at > clock.now()
-    )
-    return list(db.session.scalars(query.order_by(UserSession.last_seen_at.desc()).limit(limit)))
 
 
 def names(entries: list[AuditEntry]) -> dict[UUID, str]:

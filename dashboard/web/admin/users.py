@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request, url_for
 
 from dashboard.config import settings
 from dashboard.core.errors import Invalid, NotFound
-from dashboard.domain.identity import organizations, users
+from dashboard.domain.identity import organizations, sessions, users
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import people
 from dashboard.domain.platform.people import Filters
@@ -53,7 +53,7 @@ def show(user_id: UUID) -> Response:
     if own is not None:
         guards.record_visit(own, by=caller.actor)
     return render.render(
-        "admin/users/show.html", user=user, own=own, sessions=people.sessions_of(user.id),
+        "admin/users/show.html", user=user, own=own, sessions=sessions.living(user.id),
         entries=people.entries_of([user.id], mode=settings().mode).get(user.id, []),
     )  # fmt: skip
 

@@ -1,0 +1,111 @@
+"""What keeps a person in their account: a confirmed address, a new password by mail, a new password by hand.
+
+These flows open their own transactions: call them where none is open. A password is hashed outside of any.
+"""
+
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+
+from dashboard.config import settings
+from dashboard.core import clock, ids
+from dashboard.core.db import lock, transaction
+from dashboard.core.errors import Invalid
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import entrance, letters, limits, organizations, passwords, proofs, sessions, users
+from dashboard.models import PLATFORM_ORG_ID, User
+
+log = structlog.get_logger("coffer.identity")
+
+
+def ask_verification(email: str, *, ip: str) -> None:
+    """Send the link that confirms an address once more. The same work and no answer, whether there is such a person.
+
+    Raises TooManyRequests for too many of one place; beyond the limit of an address nothing is sent.
+    """
+    _ask(email, proofs.VERIFY, ip=ip)
+
+
+def ask_reset(email: str, *, ip: str) -> None:
+    """Send a link that sets a new password. The same work and no answer, whether there is such a person."""
+    _ask(email, proofs.RESET, ip=ip)
+
+
+def verify(token: str) -> User:
+    """The address is the person's: they have opened the link. Raises DeadLink."""
+    proof = proofs.find(token, proofs.VERIFY)
+    home = organizations.home_of(proof.user_id)
+    with transaction(home):
+        proofs.take(proof)
+        user = _locked(proof.user_id)
+        mark_verified(user, home=home)
+    return user
+
+
+def reset(token: str, password: str) -> User:
+    """A new password by the link of a mail: every session and every other link ends, and the person is told. Raises
+    DeadLink, WeakPassword, Unavailable."""
+    proof = proofs.find(token, proofs.RESET)
+    passwords.check(password, email=proof.email)
+    password_hash = passwords.hashed(password)
+    home = organizations.home_of(proof.user_id)
+    with transaction(home):
+        proofs.take(proof)
+        user = _locked(proof.user_id)
+        _set_password(user, password_hash, home=home, action="user.password_reset")
+        mark_verified(user, home=home)  # whoever reads the mail has the address
+    return user
+
+
+def change_password(user: User, *, old: str, new: str, keep: UUID) -> None:
+    """A new password for who knows the old one: every session but `keep` and every open link ends, and the person is
+    told. Raises BadCredentials, WeakPassword, TooManyRequests, Unavailable."""
+    passwords.check(new, email=user.email, field="new_password")
+    if new == old:
+        raise Invalid("This is the password you have now.", field="new_password")
+    entrance.confirm(user, old)
+    password_hash = passwords.hashed(new)
+    home = organizations.home_of(user.id)
+    with transaction(home):
+        _set_password(_locked(user.id), password_hash, home=home, action="user.password_changed", keep=keep)
+
+
+def mark_verified(user: User, *, home: UUID) -> None:
+    """The address is theirs. Initial credits that waited for this come now. Needs the transaction of `home`."""
+    if user.email_verified_at is not None:
+        return
+    user.email_verified_at = clock.now()
+    audit.record(home, by=Actor("user", user.id), action="user.verified", object_kind="user", object_id=user.id)
+    own = organizations.by_id(home) if home != PLATFORM_ORG_ID else None
+    if own is not None and settings().verifies_addresses:
+        organizations.welcome(own, user, mode=settings().mode, micros=settings().initial_micros)
+
+
+def _ask(email: str, purpose: str, *, ip: str) -> None:
+    address = users.checked_email(email)
+    limits.require((limits.LINK_IP, (ip,)))
+    user = users.by_email(address)
+    home = organizations.home_of(user.id if user else ids.new())
+    wanted = user is not None and user.is_active and not (purpose == proofs.VERIFY and user.email_verified_at)
+    with transaction(home):
+        within = limits.exceeded(limits.LINK_ADDRESS, purpose, address) is None
+        if user is not None and wanted and within:
+            letters.tell(user, purpose, home=home, token=proofs.issue(user, purpose, to=user.email))
+
+
+def _set_password(user: User, password_hash: str, *, home: UUID, action: str, keep: UUID | None = None) -> None:
+    user.password_hash, user.password_changed_at = password_hash, clock.now()
+    sessions.end_all(user.id, but=keep)
+    proofs.end(user.id)
+    audit.record(home, by=Actor("user", user.id), action=action, object_kind="user", object_id=user.id)
+    letters.tell(user, "password_changed", home=home)
+    log.info("password changed", user=str(user.id))
+
+
+def _locked(user_id: UUID) -> User:
+    user: User | None = lock(select(User).filter_by(id=user_id))
+    if user is None or not user.is_active:
+        raise proofs.DeadLink
+    return user

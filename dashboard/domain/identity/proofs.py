@@ -1,0 +1,89 @@
+"""Links sent by mail: whoever opens one can read what is sent to that address. Only a token's digest is kept."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy.orm import joinedload
+
+from dashboard.core import clock, crypto
+from dashboard.core.db import db
+from dashboard.core.errors import Gone
+from dashboard.models import User, UserProof
+
+VERIFY, RESET, CHANGE_FROM, CHANGE_TO = "verify", "reset", "change_from", "change_to"
+LIVES = {
+    VERIFY: timedelta(days=3),
+    RESET: timedelta(hours=1),
+    CHANGE_FROM: timedelta(days=1),
+    CHANGE_TO: timedelta(days=1),
+}
+KEPT = timedelta(days=30)
+LONGEST_TOKEN = 100
+
+
+class DeadLink(Gone):
+    code = "dead_link"
+
+    def __init__(self) -> None:
+        super().__init__("This link no longer works: it was used, a newer one was sent, or its time is over.")
+
+
+def issue(user: User, purpose: str, *, to: str, change_id: UUID | None = None) -> str:
+    """The token of a new link to the address `to`; older links of the purpose die. Needs a transaction."""
+    end(user.id, purpose)
+    token, now = crypto.token(), clock.now()
+    db.session.add(
+        UserProof(
+            user_id=user.id, purpose=purpose, token_hash=crypto.digest(token), email=to, change_id=change_id,
+            created_at=now, expires_at=now + LIVES[purpose],
+        )
+    )  # fmt: skip
+    db.session.flush()
+    return token
+
+
+def find(token: str, *purposes: str) -> UserProof:
+    """The living link of a token, with its person. Changes nothing: programs that scan mails follow links. Raises
+    DeadLink."""
+    now = clock.now()
+    found: UserProof | None = db.session.scalar(
+        select(UserProof)
+        .join(User, User.id == UserProof.user_id)
+        .where(
+            UserProof.token_hash == crypto.digest(token[:LONGEST_TOKEN]),
+            UserProof.purpose.in_(purposes),
+            _living(now),
+            User.disabled_at.is_(None),
+            (UserProof.purpose == CHANGE_TO) | (func.lower(User.email) == func.lower(UserProof.email)),
+        )
+        .options(joinedload(UserProof.user)),
+        execution_options={"populate_existing": True},
+    )
+    if found is None:
+        raise DeadLink
+    return found
+
+
+def take(proof: UserProof) -> None:
+    """Use the link up. Needs a transaction; of two at once one gets it. Raises DeadLink."""
+    mine = update(UserProof).where(UserProof.id == proof.id, _living(clock.now()))
+    if db.session.execute(mine.values(used_at=clock.now()).returning(UserProof.id)).first() is None:
+        raise DeadLink
+
+
+def end(user_id: UUID, *purposes: str) -> None:
+    """The person's open links of these purposes, or of all, are worthless. Needs a transaction."""
+    open_ = and_(UserProof.user_id == user_id, UserProof.used_at.is_(None))
+    if purposes:
+        open_ = and_(open_, UserProof.purpose.in_(purposes))
+    db.session.execute(update(UserProof).where(open_).values(used_at=clock.now()))
+
+
+def purge() -> None:
+    """Forget links that ran out 30 days ago. Needs a transaction."""
+    db.session.execute(delete(UserProof).where(UserProof.expires_at < clock.now() - KEPT))
+
+
+def _living(now: datetime) -> ColumnElement[bool]:
+    return and_(UserProof.used_at.is_(None), UserProof.expires_at > now)

@@ -1,0 +1,56 @@
+"""`/account/security`: the password, and where the person is signed in."""
+
+from uuid import UUID
+
+from flask import Response, request, url_for
+from flask_login import current_user
+
+from dashboard.core.db import transaction
+from dashboard.core.errors import Invalid, NotFound, TooManyRequests
+from dashboard.domain.identity import accounts, sessions
+from dashboard.web import render
+from dashboard.web.account import security_pages as pages
+from dashboard.web.sessions import current_id
+
+
+@pages.get("")
+def show() -> Response:
+    return _page({})
+
+
+@pages.post("/password")
+def password() -> Response:
+    old, new = request.form.get("password", ""), request.form.get("new_password", "")
+    try:
+        accounts.change_password(current_user, old=old, new=new, keep=current_id())
+    except (Invalid, TooManyRequests) as refusal:
+        return _page({getattr(refusal, "field", None) or "password": refusal.detail}, refusal)
+    render.toast_next("Your password is changed. You are signed out everywhere else.")
+    return render.redirect(url_for(".show"))
+
+
+@pages.post("/sessions/<uuid:session_id>/end")
+def end(session_id: UUID) -> Response:
+    with transaction():
+        if not sessions.end_one(current_user.id, session_id):
+            raise NotFound
+    render.toast_next("The session is ended.")
+    return render.redirect(url_for(".show"))
+
+
+@pages.post("/sessions/end-others")
+def end_others() -> Response:
+    with transaction():
+        sessions.end_all(current_user.id, but=current_id())
+    render.toast_next("You are signed out everywhere else.")
+    return render.redirect(url_for(".show"))
+
+
+def _page(errors: dict[str, str], refusal: Invalid | TooManyRequests | None = None) -> Response:
+    response = render.render(
+        "account/security.html", status=refusal.status if refusal else 200, user=current_user,
+        errors=errors, sessions=sessions.living(current_user.id), here=current_id(),
+    )  # fmt: skip
+    if isinstance(refusal, TooManyRequests):
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response

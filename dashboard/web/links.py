@@ -1,0 +1,76 @@
+"""Pages around the links that mails bring: confirm an address, set a new password. Opening one changes nothing, since
+programs that look for harm in mails follow links; its form does."""
+
+from flask import Blueprint, Response, request, url_for
+from flask_login import current_user
+
+from dashboard.core.errors import Invalid
+from dashboard.domain.identity import accounts, proofs
+from dashboard.web import render
+
+pages = Blueprint("links", __name__)
+
+
+@pages.get("/verify")
+def verification() -> Response:
+    return render.render("links/verification.html", values={}, errors={})
+
+
+@pages.post("/verify")
+def verify_again() -> Response:
+    """The link once more; for nobody knows whom, so that the answer is always the same."""
+    email = current_user.email if current_user.is_authenticated else request.form.get("email", "")
+    try:
+        accounts.ask_verification(email, ip=request.remote_addr or "")
+    except Invalid as refusal:
+        return render.invalid("links/verification.html", values={"email": email}, errors={"email": refusal.detail})
+    if current_user.is_authenticated:
+        render.toast_next("We have sent the link again. Look into your mail.")
+        return render.redirect(url_for("account.profile"))
+    return render.redirect(url_for(".verification"))
+
+
+@pages.get("/verify/<proof>")
+def confirmation(proof: str) -> Response:
+    found = proofs.find(proof, proofs.VERIFY)
+    return render.render("links/confirmation.html", email=found.email)
+
+
+@pages.post("/verify/<proof>")
+def confirm(proof: str) -> Response:
+    user = accounts.verify(proof)
+    render.toast_next("Your address is confirmed.")
+    same = current_user.is_authenticated and current_user.id == user.id
+    return render.redirect(url_for("auth.start" if same else "auth.login"))
+
+
+@pages.get("/forgot")
+def forgot() -> Response:
+    return render.render("links/forgot.html", values={}, errors={}, sent="sent" in request.args)
+
+
+@pages.post("/forgot")
+def ask_reset() -> Response:
+    email = request.form.get("email", "")
+    try:
+        accounts.ask_reset(email, ip=request.remote_addr or "")
+    except Invalid as refusal:
+        return render.invalid("links/forgot.html", values={"email": email}, errors={"email": refusal.detail})
+    return render.redirect(url_for(".forgot", sent=1))
+
+
+@pages.get("/reset/<proof>")
+def new_password(proof: str) -> Response:
+    found = proofs.find(proof, proofs.RESET)
+    return render.render("links/reset.html", email=found.email, errors={})
+
+
+@pages.post("/reset/<proof>")
+def reset(proof: str) -> Response:
+    try:
+        accounts.reset(proof, request.form.get("password", ""))
+    except Invalid as refusal:
+        found = proofs.find(proof, proofs.RESET)
+        return render.invalid("links/reset.html", email=found.email, errors={"password": refusal.detail})
+    render.toast_next("Your new password is set. You are signed out everywhere; sign in with it.")
+    return render.redirect(url_for("auth.login"))
