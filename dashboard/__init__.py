@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard import api, cli, config, web
-from dashboard.core import crypto, db, logs, metrics, queue
+from dashboard.core import crypto, db, logs, metrics, queue, throttle
 from dashboard.core.errors import CofferError, Unavailable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +35,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     crypto.init_app(app, encryption_keys=[key.get_secret_value() for key in chosen.encryption_keys])
     db.init_app(app, str(chosen.database_url))
     queue.init_app(app, str(chosen.redis_url), patience=min(queue.JOB_SECONDS, 3 * chosen.jobs.tick_seconds))
+    throttle.init_app(app, str(chosen.redis_url))
     Migrate(app, db.db, directory=str(ROOT / "migrations"))
     web.register(app, chosen)
     api.register(app)

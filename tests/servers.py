@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "var" / "test"
 PREFIX = "coffer_test"
 VALKEY_DATABASES = 16  # what a plain Redis offers
+ROOMY = {"throttle_requests": 100_000, "throttle_failures": 100_000}
+"""A test calls quicker than a program should. What throttles sets its own."""
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Servers:
             "database_url": self.database_url,
             "redis_url": self.redis_url,
             "password_hashing": "cheap",
+            "api": ROOMY,
         }
         return Settings(**(chosen | changes))
 
@@ -58,6 +61,7 @@ class Servers:
             "COFFER_DATABASE_URL": self.database_url,
             "COFFER_REDIS_URL": self.redis_url,
             "COFFER_PASSWORD_HASHING": "cheap",
+            **{f"COFFER_API__{name.upper()}": str(value) for name, value in ROOMY.items()},
         }
         return kept | ours | changes
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from flask import g, request
 
+from dashboard.api import throttle
 from dashboard.config import settings
 from dashboard.core import logs
 from dashboard.core.db import transaction
@@ -40,11 +41,16 @@ class Access:
 
 
 def authenticate() -> None:
-    """Before each request: the token's living row. Raises Unauthenticated; Invalid for a query that repeats a name."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("Send a key: `Authorization: Bearer <key>`.")
-    row = keys.authenticate(token.strip())
+    """Before each request: the token's living row.
+
+    Raises Unauthenticated, TooManyRequests; Invalid for a query that repeats a name.
+    """
+    try:
+        row = _row()
+    except Unauthenticated:
+        throttle.failed()
+        raise
+    throttle.require_room(f"{'key' if isinstance(row, ApiKey) else 'token'}:{row.id}")
     if keys.due(row):
         with transaction(org=row.org_id if isinstance(row, ApiKey) else None):
             keys.used(row, ip=logs.client_ip())
@@ -52,6 +58,13 @@ def authenticate() -> None:
     for name, values in request.args.lists():
         if len(values) > 1:
             raise Invalid("A name stands twice in the query.", field=name[:100], code="repeated_field")
+
+
+def _row() -> ApiKey | PersonalToken:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send a key: `Authorization: Bearer <key>`.")
+    return keys.authenticate(token.strip())
 
 
 def bearer() -> ApiKey | PersonalToken:

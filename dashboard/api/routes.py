@@ -7,7 +7,7 @@ from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 from pydantic import BaseModel
 
-from dashboard.api import auth, errors
+from dashboard.api import auth, errors, throttle
 
 PUBLIC = "/api/v1"
 PLATFORM = "/admin/api/v1"
@@ -20,6 +20,7 @@ _REFUSALS = {
     404: "There is nothing, or it belongs to someone else.",
     413: "The body is larger than 64 KB.",
     422: "A field cannot be used.",
+    429: "Called too often; `Retry-After` says when to go on.",
     503: "Not available for a moment.",
 }
 
@@ -35,6 +36,7 @@ def blueprint(name: str, *, prefix: str = PUBLIC) -> APIBlueprint:
         abp_responses={status: refusal(sentence) for status, sentence in _REFUSALS.items()},
     )
     made.before_request(auth.authenticate)
+    made.after_request(throttle.tell)
     return made
 
 

@@ -146,6 +146,13 @@ class Jobs(Section):
     workers: int = Field(default=1, ge=1, le=64)
 
 
+class Api(Section):
+    throttle_requests: int = Field(default=200, ge=1, le=1_000_000)
+    throttle_seconds: int = Field(default=2, ge=1, le=3600)
+    throttle_failures: int = Field(default=60, ge=1, le=1_000_000)
+    """Calls without a valid key that an address may make in a minute."""
+
+
 class Settings(BaseSettings):
     """Everything that differs between installations. URLs with passwords stay out of its text form."""
 
@@ -173,6 +180,7 @@ class Settings(BaseSettings):
     credits: InitialCredits = InitialCredits()
     smtp: Smtp = Smtp()
     jobs: Jobs = Jobs()
+    api: Api = Api()
     metrics_token: SecretStr | None = None
     proxy_hops: int = Field(default=0, ge=0, le=8)
     password_hashing: Literal["standard", "cheap"] = "standard"  # noqa: S105

@@ -7,9 +7,6 @@ breaker that stops asking for some seconds.
 """
 
 import functools
-import logging
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +22,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
 from dashboard.core import db
+from dashboard.core.breaker import Breaker
 
 TIMEOUT_SECONDS = 0.3
 BREAKER_SECONDS = 5
@@ -37,8 +35,6 @@ MAIL = "mail"
 QUEUES = (WORK, TICK, MAIL)
 ROUTES: dict[str, str] = {}
 """Jobs that do not belong on WORK, by the module that names them."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +63,11 @@ class Bell:
     def __init__(self, url: str, patience: int) -> None:
         self._patience = patience
         self.redis = connect(url, timeout=TIMEOUT_SECONDS)
-        self._closed_until = 0.0
-        self._lock = threading.Lock()
+        self._breaker = Breaker("queue away, jobs wait for the next tick", seconds=BREAKER_SECONDS)
 
     def ring(self, function: str, *args: str) -> bool:
         """Once for as long as the job waits: it finds all that is due when it begins, however often it was rung for."""
-        if self.silent():
+        if self._breaker.is_open:
             return False
         try:
             if not self.redis.set(_rung(function, args), 1, nx=True, ex=self._patience):
@@ -81,7 +76,7 @@ class Bell:
                 function, *args, job_timeout=JOB_SECONDS, result_ttl=0, failure_ttl=3600
             )
         except RedisError as error:
-            self._open_breaker(error)
+            self._breaker.failed(error)
             return False
         return True
 
@@ -90,27 +85,27 @@ class Bell:
         try:
             return bool(self.redis.ping())
         except RedisError as error:
-            self._open_breaker(error)
+            self._breaker.failed(error)
             return False
 
     def waiting(self) -> list[Waiting] | None:
         """The queues as they are; None while Redis is away."""
-        if self.silent():
+        if self._breaker.is_open:
             return None
         try:
             return [self._waiting(name) for name in QUEUES]
         except RedisError as error:
-            self._open_breaker(error)
+            self._breaker.failed(error)
             return None
 
     def running(self) -> list[Running] | None:
         """The workers of all queues; None while Redis is away. A killed one is listed until its last word expires."""
-        if self.silent():
+        if self._breaker.is_open:
             return None
         try:
             found = Worker.all(connection=self.redis, serializer=JSONSerializer)
         except RedisError as error:
-            self._open_breaker(error)
+            self._breaker.failed(error)
             return None
         return sorted(map(_running, found), key=lambda one: (one.queue, one.name))
 
@@ -120,14 +115,6 @@ class Bell:
         since = self.redis.hget(Job.key_for(oldest[0]), "enqueued_at") if oldest else None
         text = since.decode().replace("Z", "+00:00") if isinstance(since, bytes) else None
         return Waiting(name, queue.count, datetime.fromisoformat(text) if text else None)
-
-    def silent(self) -> bool:
-        return time.monotonic() < self._closed_until
-
-    def _open_breaker(self, error: RedisError) -> None:
-        with self._lock:
-            self._closed_until = time.monotonic() + BREAKER_SECONDS
-        log.warning("queue away, jobs wait for the next tick", extra={"error": type(error).__name__})
 
 
 def begins(connection: Redis, function: str, args: Sequence[str]) -> None:

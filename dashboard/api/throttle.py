@@ -1,0 +1,42 @@
+"""How often programs may call: per key and token; and per address for calls that show none that is valid."""
+
+from flask import Response, g
+
+from dashboard.config import settings
+from dashboard.core import logs, throttle
+from dashboard.core.errors import TooManyRequests
+from dashboard.core.throttle import Rate, Taken
+
+FAILURES_SECONDS = 60
+
+
+def require_room(name: str) -> None:
+    """Count a call of the caller `name`. Raises TooManyRequests."""
+    chosen = settings().api
+    g.throttle = taken = throttle.take(name, Rate(chosen.throttle_requests, chosen.throttle_seconds))
+    if not taken.allowed:
+        rate = taken.rate
+        raise _too_many(f"A key may call {rate.most} times in any {rate.seconds} seconds. Nothing was changed.", taken)
+
+
+def failed() -> None:
+    """Count a call that could not sign in, by its address: valid keys from the same address go on. TooManyRequests."""
+    rate = Rate(settings().api.throttle_failures, FAILURES_SECONDS)
+    taken = throttle.take(f"failures:{logs.client_ip() or ''}", rate)
+    if not taken.allowed:
+        raise _too_many("Too many calls from this address had no valid key.", taken)
+
+
+def tell(response: Response) -> Response:
+    """After each request: what is left of the caller's room."""
+    taken: Taken | None = g.get("throttle")
+    if taken:
+        response.headers["RateLimit-Limit"] = str(taken.rate.most)
+        response.headers["RateLimit-Remaining"] = str(taken.remaining)
+        response.headers["RateLimit-Reset"] = str(taken.reset_seconds)
+        response.headers["RateLimit-Policy"] = f"{taken.rate.most};w={taken.rate.seconds}"
+    return response
+
+
+def _too_many(sentence: str, taken: Taken) -> TooManyRequests:
+    return TooManyRequests(sentence, retry_after=taken.reset_seconds)

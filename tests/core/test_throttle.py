@@ -1,0 +1,109 @@
+"""The moving window: exactly so many in any so many seconds, for all processes together, with Redis or without."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dashboard.core import throttle
+from dashboard.core.throttle import Rate, Throttle
+from tests.scenarios.own_servers import Valkey
+from tests.servers import Servers
+
+RATE = Rate(5, 1)
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    made = Valkey(tmp_path)
+    made.start()
+    yield made
+    made.thaw()
+    made.close()
+
+
+def allowed(made: Throttle, name: str, times: int, rate: Rate = RATE) -> int:
+    return sum(made.take(name, rate).allowed for _ in range(times))
+
+
+def nowhere() -> Throttle:
+    return Throttle("redis://127.0.0.1:1/0")
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_so_many_in_a_window_and_each_name_for_itself(servers: Servers, away: bool) -> None:
+    made = nowhere() if away else Throttle(servers.redis_url)
+    begun = time.monotonic()
+    first = made.take("a", RATE)
+    assert (first.allowed, first.remaining, first.reset_seconds) == (True, 4, 1)
+    assert allowed(made, "a", 20) == 4
+    refused = made.take("a", RATE)
+    assert (refused.allowed, refused.remaining, refused.reset_seconds) == (False, 0, 1)
+    assert allowed(made, "b", 20) == 5
+    assert time.monotonic() - begun < 1, "too slow to tell"
+    time.sleep(max(0, begun + 1.05 - time.monotonic()))
+    assert made.take("a", RATE).allowed
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_the_window_moves(servers: Servers, away: bool) -> None:
+    """A fixed window would let twice as many through around its edge."""
+    made, rate = nowhere() if away else Throttle(servers.redis_url), Rate(4, 1)
+    moments = []
+    begun = time.monotonic()
+    while time.monotonic() - begun < 2.5:
+        if made.take("a", rate).allowed:
+            moments.append(time.monotonic())
+        time.sleep(0.02)
+    assert 8 <= len(moments) <= 12
+    assert all(later - early >= 0.99 for early, later in zip(moments, moments[4:], strict=False))
+
+
+def test_processes_count_together(servers: Servers) -> None:
+    made = [Throttle(servers.redis_url) for _ in range(4)]
+    rate = Rate(50, 60)
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda number: made[number % 4].take("a", rate).allowed, range(200)))
+    assert sum(taken) == 50
+    [name] = servers.redis.scan_iter("coffer:throttle:*")
+    assert 0 < servers.redis.pttl(name) <= 60_000
+
+
+def test_killed_or_frozen_it_delays_one_call_and_fails_none(valkey: Valkey) -> None:
+    made, rate = Throttle(valkey.url), Rate(1_000, 60)
+    assert made.take("a", rate).remaining == 999
+    valkey.freeze()
+    for _ in range(2):
+        begun = time.monotonic()
+        assert made.take("a", rate).remaining == 999, "this process begins to count for itself"
+        first = time.monotonic() - begun
+        begun = time.monotonic()
+        assert allowed(made, "a", 500, rate) == 500
+        assert first < 0.3
+        assert time.monotonic() - begun < 0.3, "the breaker holds"
+        made = Throttle(valkey.url)
+        valkey.thaw()
+        valkey.process.kill()
+        valkey.process.wait()
+
+
+def test_it_is_asked_again_after_a_while(valkey: Valkey, servers: Servers) -> None:
+    made, rate = Throttle(valkey.url), Rate(1_000, 60)
+    valkey.process.kill()
+    valkey.process.wait()
+    made.take("a", rate)
+    valkey.start()
+    deadline = time.monotonic() + throttle.BREAKER_SECONDS + 5
+    while not valkey.client.exists("coffer:throttle:a"):
+        assert time.monotonic() < deadline
+        made.take("a", rate)
+        time.sleep(0.1)
+
+
+def test_many_names_do_not_fill_the_memory() -> None:
+    made = nowhere()
+    for number in range(2 * throttle.MOST_NAMES + 10):
+        made.take(f"n{number}", RATE)
+    assert len(made._own._moments) <= throttle.MOST_NAMES
