@@ -12,6 +12,7 @@ def register(app: Flask, settings: Settings) -> None:
     """Everything people see in a browser."""
     from dashboard.web import (
         account,
+        audit,
         auth,
         buy,
         catalog,
@@ -28,16 +29,17 @@ def register(app: Flask, settings: Settings) -> None:
         styleguide,
         transactions,
     )
+    from dashboard.web.admin import audit as admin_audit
     from dashboard.web.admin import mail, orgs, overview, system, users, webhooks
     from dashboard.web.admin import payments as admin_payments
 
     sessions.init_app(app, settings)
     headers.init_app(app, settings)
     render.init_app(app)
-    for page in (auth, links, costs, transactions, buy, payments, keys, receipts):
+    for page in (auth, links, costs, transactions, buy, payments, keys, receipts, audit):
         app.register_blueprint(page.pages)
     account.init_app(app)
-    for page in (overview, orgs, users, admin_payments, webhooks, mail, system):
+    for page in (overview, orgs, users, admin_payments, webhooks, mail, admin_audit, system):
         app.register_blueprint(page.pages)
     catalog.init_app(app)
     if settings.payment.provider == "dummy":

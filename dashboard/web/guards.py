@@ -170,10 +170,13 @@ def _groups(visit: Visit) -> tuple[Group, ...]:
         billing.append(_link("Buy credits", "buy.form", slug=slug))
     if visit.org.funding == "own" and visit.may(Verb.READ_OWN_CATALOG):
         billing.append(_link("Credit packs", "catalog.listing", slug=slug))
-    groups = [Group("Billing", tuple(billing))]
+    organization = []
     if visit.may(Verb.MANAGE_OWN_KEYS):
-        groups.append(Group("Organization", (_link("API keys", "keys.listing", slug=slug),)))
-    return tuple(groups)
+        organization.append(_link("API keys", "keys.listing", slug=slug))
+    if visit.may(Verb.READ_AUDIT):
+        organization.append(_link("Audit log", "audit.listing", slug=slug))
+    groups = [Group("Billing", tuple(billing)), Group("Organization", tuple(organization))]
+    return tuple(group for group in groups if group.links)
 
 
 def _platform_shell() -> Shell:
@@ -185,6 +188,7 @@ def _platform_shell() -> Shell:
         _link("Credit packs", "admin_catalog.listing"),
         _link("Webhooks", "admin_webhooks.listing"),
         _link("Mail", "admin_mail.listing"),
+        _link("Audit log", "admin_audit.listing"),
         _link("System", "admin_system.show"),
     )
     return Shell(

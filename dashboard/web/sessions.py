@@ -19,7 +19,7 @@ from dashboard.config import Settings
 from dashboard.core import ids
 from dashboard.core.db import AWAY, transaction
 from dashboard.domain.identity import sessions, users
-from dashboard.models import User, UserSession
+from dashboard.models import PLATFORM_ORG_ID, User, UserSession
 from dashboard.web import render
 
 USER = "_user_id"
@@ -129,7 +129,7 @@ class RowSessions(SessionInterface):
         kept = {key: session.values_[key] for key in (USER, FLASHES) if session.values_.get(key)}
         ended = session.row
         if ended:
-            with transaction():
+            with transaction(PLATFORM_ORG_ID if ended.user_id else None):
                 sessions.end(ended)
         session.values_.clear()
         session.values_.update(kept)

@@ -1,5 +1,6 @@
 """Transactions: the statement of a wallet, and what caused each of its rows."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,11 @@ from dashboard.domain.funds import explain, transactions
 from dashboard.domain.funds.transactions import Filters, Statement
 from dashboard.domain.identity.permissions import Verb
 from dashboard.models import Transaction
-from dashboard.web import csv_lines, guards, render, statement_csv, transaction_list
+from dashboard.web import csv_lines, guards, render, statement_csv, transaction_list, zones
 from dashboard.web.formats import day, day_range
 from dashboard.web.guards import Visit
 from dashboard.web.transaction_list import Listing
-from dashboard.web.viewer import UTC, look_in, viewer
+from dashboard.web.viewer import UTC, viewer
 
 pages = Blueprint("transactions", __name__, url_prefix="/o/<slug>")
 guards.signed_in_only(pages)
@@ -25,14 +26,14 @@ guards.signed_in_only(pages)
 @pages.get("/transactions")
 def listing(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_OWN_ROWS)
-    zones = _zones(slug)
+    switched = zones.switch(partial(url_for, ".listing", slug=slug), transaction_list.FIELDS)
     found = read_list(visit)
     status = 422 if found.error else 200
     return render.render(
         "transactions/listing.html",
         fragment="transactions/_filtered.html",
         status=status,
-        zones=zones,
+        zones=switched,
         **_around(visit, found),
     )
 
@@ -143,16 +144,3 @@ def _how_many(statement: Statement | None, found: Listing) -> str:
     if statement and not found.typed.keys() - {"from", "to"} and statement.rows <= csv_lines.MOST_ROWS:
         return f"{statement.rows:,} row{'' if statement.rows == 1 else 's'}"
     return f"up to {csv_lines.MOST_ROWS:,} rows"
-
-
-def _zones(slug: str) -> list[tuple[str, str, bool]]:
-    """The switch between the reader's zone and UTC; it stays in the address, so that a link shows the same."""
-    own = viewer().zone
-    if own == UTC:
-        return []
-    utc = request.args.get("zone") == "utc"
-    if utc:
-        look_in(UTC)
-    kept: dict[str, Any] = {name: text for name, text in request.args.items() if name in transaction_list.FIELDS}
-    here = url_for(".listing", slug=slug, **kept)
-    return [(own.key, here, not utc), ("UTC", url_for(".listing", slug=slug, **kept, zone="utc"), utc)]

@@ -16,7 +16,7 @@ from dashboard.domain.funds import ledger
 from dashboard.domain.identity import organizations, users
 from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES
 from dashboard.domain.payments import checkout, fulfil, inbox, receipts
-from dashboard.models import PLATFORM_ORG_ID, ApiKey, InboxEvent, Payment
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, InboxEvent, Payment
 from dashboard.providers import current, reading
 from tests.architecture.matrix import CALLS, PAGES, PEOPLE, PROGRAMS, body_of
 from tests.factories import add_member, charge, make_key, make_org, make_pack, make_token, make_user, wallet_of
@@ -65,6 +65,7 @@ class World:
             "id": offer.product.id,
             "payment_id": bought.id,
             "mail_id": receipts.mailed(bought).id,
+            "entry_id": db.session.query(AuditEntry.id).filter_by(org_id=org.id).limit(1).scalar(),
         }
 
     def _bought(self, org: Any, user_id: UUID, offer: Any) -> Payment:
@@ -125,6 +126,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<project_id>": things["org_id"], "<mode>": "test", "<uuid:payment_id>": things["payment_id"],
         "<proof>": "x" * 43, "<uuid:session_id>": things["key_id"],
         "<uuid:mail_id>": things["mail_id"], "<int:number>": 0,
+        "<uuid:entry_id>": things["entry_id"],
     }  # fmt: skip
     for name, value in values.items():
         rule = rule.replace(name, str(value))

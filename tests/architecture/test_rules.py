@@ -23,7 +23,7 @@ FLOWS = {
     "identity/invites/answering.py": {"_guessed"},
     "identity/invites/sending.py": {"invite_each"},
     "identity/accounts.py": {"verify", "reset", "change_password", "_ask"},
-    "identity/entrance.py": {"sign_in", "confirm", "create_user", "ask_to_join", "_add_standard"},
+    "identity/entrance.py": {"sign_in", "_note_refusal", "confirm", "create_user", "ask_to_join", "_add_standard"},
     "identity/limits.py": {"require"},
     "platform/verify.py": {"broken"},
 }

@@ -99,6 +99,14 @@ def _transaction(type_: str, slug: str = "demo") -> Callable[[Site], str]:
     return address
 
 
+def _entry(action: str) -> Callable[[Site], str]:
+    def address(site: Site) -> str:
+        query = "SELECT id FROM audit_entries WHERE org_id = %s AND action = %s ORDER BY id DESC LIMIT 1"
+        return f"/o/demo/audit/{site.ask(query, site.org_id(), action)[0][0]}"
+
+    return address
+
+
 def _key(name: str, more: str = "") -> Callable[[Site], str]:
     def address(site: Site) -> str:
         query = "SELECT id FROM api_keys WHERE org_id = %s AND name = %s"
@@ -166,6 +174,10 @@ def _dialog_with_error(page: Page) -> None:
 def _unfold(page: Page) -> None:
     for summary in page.locator("main details > summary").all():
         summary.click()
+
+
+def _unfold_first(page: Page) -> None:
+    page.locator("main details > summary").first.click()
 
 
 def _wrong_password(page: Page) -> None:
@@ -327,6 +339,8 @@ ORGANIZATION = (
     Case("key-operator", "manager", _key("Production", "/operator-scopes")),
     Case("key-revoked", "owner", _key("Old server")),
     Case("key-revoke", "owner", _key("Trial", "/revoke")),
+    Case("audit", "viewer", "/o/demo/audit", _unfold_first),
+    Case("audit-entry", "owner", _entry("credits.granted")),
     Case("forbidden", "viewer", "/o/demo/buy"),
     Case("not-found", "owner", "/o/demo/transactions/00000000-0000-7000-8000-000000000000"),
     Case("no-such-organization", "owner", "/o/nope/"),
@@ -374,6 +388,7 @@ PLATFORM = (
     Case("platform-event-retry", "manager", _event("parked", "/retry")),
     Case("platform-event-dialog", "manager", _event("parked"), _dialog("Retry")),
     Case("platform-event-ignore", "manager", _event("parked", "/ignore")),
+    Case("platform-audit", "manager", "/admin/audit"),
     Case("platform-system", "manager", "/admin/system"),
     Case("platform-mail", "manager", "/admin/mail"),
     Case("platform-forbidden", "owner", "/admin/"),

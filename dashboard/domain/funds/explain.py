@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from dashboard.core.db import db
 from dashboard.core.money import exact
+from dashboard.domain.audit.names import names_of
 from dashboard.domain.funds import expiry
-from dashboard.domain.funds.transactions.names import names_of
 from dashboard.models import CreditGrant, Payment, Transaction
 
 CAME_FROM = {

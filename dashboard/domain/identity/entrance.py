@@ -15,6 +15,9 @@ from dashboard.domain.identity import letters, limits, organizations, passwords,
 from dashboard.domain.identity.limits import Try
 from dashboard.models import PLATFORM_ORG_ID, User
 
+UNKNOWN = "unknown"
+"""Whose sign-in was refused, where there is no such account."""
+
 log = structlog.get_logger("coffer.identity")
 
 
@@ -47,15 +50,25 @@ def sign_in(email: str, password: str, *, ip: str) -> User:
     right = passwords.matches(user.password_hash if user else None, password)
     if user is None or not right or not user.is_active or _unverified(user):
         log.warning("sign-in refused", user=str(user.id) if user else None)
+        _note_refusal(user)
         raise BadCredentials
     renewed = passwords.hashed(password) if passwords.outdated(user.password_hash) else None
-    with transaction():
+    with transaction(PLATFORM_ORG_ID):
         for limit, subject in tried:
             limits.give_back(limit, *subject)
         if renewed:
             user.password_hash = renewed
+        by = permissions.actor_of(user)
+        audit.record(PLATFORM_ORG_ID, by=by, action="session.opened", object_kind="user", object_id=user.id)
     log.info("signed in", user=str(user.id))
     return user
+
+
+def _note_refusal(user: User | None) -> None:
+    """Within the limits of trying alone, so that nobody fills the trail. The same work for an unknown account."""
+    known = str(user.id) if user else UNKNOWN
+    with transaction(PLATFORM_ORG_ID):
+        audit.record(PLATFORM_ORG_ID, by=SYSTEM, action="session.refused", object_kind="user", object_id=known)
 
 
 def confirm(user: User, password: str) -> None:

@@ -10,8 +10,9 @@ from sqlalchemy.orm import joinedload
 
 from dashboard.core import clock, crypto
 from dashboard.core.db import db
-from dashboard.domain.identity import users
-from dashboard.models import UserSession
+from dashboard.domain import audit
+from dashboard.domain.identity import permissions, users
+from dashboard.models import PLATFORM_ORG_ID, UserSession
 
 IDLE = timedelta(hours=12)
 ABSOLUTE = timedelta(days=7)
@@ -99,11 +100,16 @@ def seen(row: UserSession) -> None:
 
 
 def end(row: UserSession) -> None:
-    """Make the cookie worthless. A person's session stays as a dated row, others go. Needs a transaction."""
-    if row.user_id is None:
+    """Make the cookie worthless. A person's session stays as a dated row, others go.
+
+    Needs a transaction; for a person's, the platform's, whose trail holds it.
+    """
+    if row.user is None:
         db.session.delete(row)
     else:
         row.revoked_at = clock.now()
+        by = permissions.actor_of(row.user)
+        audit.record(PLATFORM_ORG_ID, by=by, action="session.ended", object_kind="session", object_id=row.id)
 
 
 def living(user_id: UUID, *, limit: int = 50) -> list[UserSession]:

@@ -9,8 +9,8 @@ from sqlalchemy import case, func, select
 from dashboard.core import ids
 from dashboard.core.db import db
 from dashboard.core.errors import NotFound
+from dashboard.domain.audit.names import names_of
 from dashboard.domain.funds.transactions.filters import Filters
-from dashboard.domain.funds.transactions.names import names_of
 from dashboard.domain.funds.transactions.narrowing import Choices, choices
 from dashboard.domain.funds.transactions.wallet_list import MOST_ROWS, PAGE_ROWS, WINDOW, Page, page
 from dashboard.domain.funds.transactions.wide_lists import across, everywhere

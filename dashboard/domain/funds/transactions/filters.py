@@ -4,13 +4,13 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_
 
-from dashboard.core import ids, money
+from dashboard.core import days, ids, money
 from dashboard.core.errors import Invalid
 from dashboard.models import TRANSACTION_TYPES
 
@@ -19,7 +19,6 @@ LONGEST_APP = 200
 MOST_WORDS = 10
 DIRECTIONS = ("in", "out")
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
@@ -46,7 +45,7 @@ class Filters:
     @classmethod
     def of_days(cls, first: date | None, last: date | None, **others: Any) -> "Filters":
         """The filters of whole UTC days, both inclusive."""
-        return cls(since=_midnight(first) if first else None, until=_after(last) if last else None, **others)
+        return cls(since=days.begin(first) if first else None, until=days.after(last) if last else None, **others)
 
     @classmethod
     def parse(cls, values: Mapping[str, str]) -> "Filters":
@@ -56,10 +55,11 @@ class Filters:
         with its field.
         """
         given = {name: value.strip() for name, value in values.items() if isinstance(value, str) and value.strip()}
+        since, until = days.ends(given)
         found = cls(
             type=_one_of(given, "type", TRANSACTION_TYPES),
-            since=_moment(given, "from"),
-            until=_moment(given, "to"),
+            since=since,
+            until=until,
             q=_text(given, "q", LONGEST_SEARCH),
             app=_text(given, "app", LONGEST_APP),
             member_id=_uuid(given, "member_id"),
@@ -70,8 +70,6 @@ class Filters:
             direction=_one_of(given, "direction", DIRECTIONS),
             actor_id=_uuid(given, "actor_id"),
         )
-        if found.since and found.until and found.since >= found.until:
-            raise Invalid("The range ends before it begins.", field="to")
         _require_order(found.min_micros, found.max_micros, "max_micros", "The largest amount is below the smallest.")
         _require_order(found.min_size, found.max_size, "max", "The largest amount is below the smallest.")
         return found
@@ -122,33 +120,6 @@ class Filters:
     def whole_days(self) -> bool:
         """Whether both ends are UTC midnights: then the days alone decide."""
         return all(moment is None or moment.time() == time.min for moment in (self.since, self.until))
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)
-
-
-def _after(day: date) -> datetime:
-    return _midnight(day + timedelta(days=1))
-
-
-def _moment(given: dict[str, str], field: str) -> datetime | None:
-    text = given.get(field)
-    if text is None:
-        return None
-    try:
-        if len(text) > 40 or not text.isascii():
-            raise ValueError
-        if _DAY.fullmatch(text):
-            day = date.fromisoformat(text)
-            return _after(day) if field == "to" else _midnight(day)
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise ValueError
-        moment = moment.astimezone(UTC)
-        return moment + timedelta(microseconds=1) if field == "to" else moment
-    except (ValueError, OverflowError):
-        raise Invalid("Enter a day such as 2026-11-20, or a moment with its offset.", field=field) from None
 
 
 def _one_of(given: dict[str, str], field: str, allowed: tuple[str, ...]) -> str | None:

@@ -6,9 +6,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dashboard.core.db import db
-from dashboard.models import ApiKey, Membership, User, Wallet, WalletDay
-
-MOST_CHOICES = 200
+from dashboard.domain.audit import names
+from dashboard.models import Wallet, WalletDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +25,9 @@ def choices(wallet: Wallet) -> Choices:
     found = db.session.execute(
         select(WalletDay.type, WalletDay.app).filter_by(org_id=wallet.org_id, wallet_id=wallet.id).distinct()
     ).all()
-    people = db.session.execute(
-        select(User.id, User.name, User.email)
-        .join(Membership, Membership.user_id == User.id)
-        .where(Membership.org_id == wallet.org_id)
-        .distinct()
-        .order_by(User.name)
-        .limit(MOST_CHOICES)
-    )
-    keys = db.session.execute(
-        select(ApiKey.id, ApiKey.name, ApiKey.prefix)
-        .filter_by(org_id=wallet.org_id)
-        .order_by(ApiKey.name, ApiKey.id)
-        .limit(MOST_CHOICES)
-    )
     return Choices(
         types=sorted({row.type for row in found}),
-        apps=sorted({row.app for row in found if row.app})[:MOST_CHOICES],
-        people=[(user_id, name or email) for user_id, name, email in people],
-        keys=[(key_id, f"{name} ({prefix})") for key_id, name, prefix in keys],
+        apps=sorted({row.app for row in found if row.app})[: names.MOST_CHOICES],
+        people=names.people_of(wallet.org_id),
+        keys=names.keys_of(wallet.org_id),
     )

@@ -1,0 +1,183 @@
+"""Who did it and to what, in words. Rows keep ids; names are joined when read, so that erasing a person keeps the
+books."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import Select, select, tuple_
+
+from dashboard.core import ids
+from dashboard.core.db import db
+from dashboard.domain.audit.words import NOUNS
+from dashboard.models import (
+    ApiKey,
+    AuditEntry,
+    InboxEvent,
+    Invite,
+    Membership,
+    Organization,
+    OutboxEmail,
+    Payment,
+    PersonalToken,
+    Product,
+    User,
+)
+
+PLATFORM = "Platform manager"
+UNKNOWN = {
+    "user": "A former user",
+    "key": "A former key",
+    "manager": PLATFORM,
+    "system": "System",
+    "end_user": "An end user",
+}
+MOST_CHOICES = 200
+
+
+class Acted(Protocol):
+    """Any row that says who made it."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def org_id(self) -> UUID: ...
+    @property
+    def actor_kind(self) -> str: ...
+    @property
+    def actor_id(self) -> UUID | None: ...
+
+
+def names_of(rows: Iterable[Acted], *, for_manager: bool = False) -> dict[UUID, str]:
+    """The actor's name for each row, by the row's id, in at most two reads.
+
+    Customers read 'Platform manager'; `for_manager` shows which one.
+    """
+    rows = list(rows)
+    kinds = {"user", "manager"} if for_manager else {"user"}
+    people = {row.actor_id for row in rows if row.actor_kind in kinds and row.actor_id}
+    keys = {(row.org_id, row.actor_id) for row in rows if row.actor_kind == "key" and row.actor_id}
+    named = _people(people) | _keys(keys)
+    found = {}
+    for row in rows:
+        hidden = row.actor_kind == "manager" and not for_manager
+        name = None if hidden or row.actor_id is None else named.get(row.actor_id)
+        found[row.id] = name or UNKNOWN.get(row.actor_kind, row.actor_kind)
+    return found
+
+
+def objects_of(entries: Iterable[AuditEntry]) -> dict[UUID, str]:
+    """The object's name for each entry, by the entry's id, in at most one read for each kind of object."""
+    entries = list(entries)
+    wanted: dict[str, set[tuple[UUID, UUID]]] = {}
+    for entry in entries:
+        if object_id := ids.parse(entry.object_id):
+            wanted.setdefault(entry.object_kind, set()).add((entry.org_id, object_id))
+    named = {
+        (kind, object_id): str(name)
+        for kind, pairs in wanted.items()
+        if kind in _READS
+        for object_id, name in db.session.execute(_READS[kind](pairs))
+    }
+    return {entry.id: _named(entry, named) for entry in entries}
+
+
+def people_in(entries: Iterable[AuditEntry], *, for_manager: bool = False) -> dict[str, str]:
+    """Names for the ids of people among the values of some entries; customers read none of a platform manager."""
+    values = [value for entry in entries for one in (entry.before, entry.after) for value in (one or {}).values()]
+    wanted = {found for value in values if isinstance(value, str) and len(value) == 36 and (found := ids.parse(value))}
+    if not wanted:
+        return {}
+    rows = db.session.execute(select(User.id, User.name, User.platform_role).where(User.id.in_(wanted)))
+    return {str(user_id): name for user_id, name, role in rows if for_manager or role == "standard"}
+
+
+def people_of(org_id: UUID) -> list[tuple[UUID, str]]:
+    """Everyone who belongs or belonged to the organization: (id, name), at most 200."""
+    found = db.session.execute(
+        select(User.id, User.name, User.email)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.org_id == org_id)
+        .distinct()
+        .order_by(User.name)
+        .limit(MOST_CHOICES)
+    )
+    return [(user_id, name or email) for user_id, name, email in found]
+
+
+def keys_of(org_id: UUID) -> list[tuple[UUID, str]]:
+    """The organization's keys, revoked ones too: (id, name), at most 200."""
+    found = db.session.execute(
+        select(ApiKey.id, ApiKey.name, ApiKey.prefix)
+        .filter_by(org_id=org_id)
+        .order_by(ApiKey.name, ApiKey.id)
+        .limit(MOST_CHOICES)
+    )
+    return [(key_id, f"{name} ({prefix})") for key_id, name, prefix in found]
+
+
+def orgs_of(entries: Iterable[AuditEntry]) -> dict[UUID, Organization]:
+    """The organizations of some entries, by their ids."""
+    wanted = {entry.org_id for entry in entries}
+    return {org.id: org for org in db.session.scalars(select(Organization).where(Organization.id.in_(wanted)))}
+
+
+def _named(entry: AuditEntry, named: dict[tuple[str, UUID], str]) -> str:
+    """As it is called now, or was called then; never an id alone."""
+    object_id = ids.parse(entry.object_id)
+    if object_id and (name := named.get((entry.object_kind, object_id))):
+        return name
+    if entry.object_kind == "page":
+        return entry.object_id
+    for values in (entry.after, entry.before):
+        if values and isinstance(name := values.get("name"), str) and name:
+            return name
+    return NOUNS.get(entry.object_kind, entry.object_kind.replace("_", " "))
+
+
+def _people(user_ids: set[UUID]) -> dict[UUID, str]:
+    if not user_ids:
+        return {}
+    found = select(User).where(User.id.in_(user_ids))
+    return {user.id: user.name for user in db.session.scalars(found)}
+
+
+def _keys(pairs: set[tuple[UUID, UUID]]) -> dict[UUID, str]:
+    if not pairs:
+        return {}
+    wanted = tuple_(ApiKey.org_id, ApiKey.id).in_(pairs)
+    rows = db.session.execute(select(ApiKey.id, ApiKey.name, ApiKey.prefix).where(wanted))
+    return {key_id: f"{name} ({prefix})" for key_id, name, prefix in rows}
+
+
+Pairs = set[tuple[UUID, UUID]]
+"""Of an organization and a row of it."""
+
+
+def _own(model: Any, name: Any) -> Callable[[Pairs], Select[Any, Any]]:
+    """Reads rows of the organization that the entry stands in."""
+    return lambda pairs: select(model.id, name).where(tuple_(model.org_id, model.id).in_(pairs))
+
+
+def _any(model: Any, name: Any) -> Callable[[Pairs], Select[Any, Any]]:
+    """Reads rows that belong to no organization."""
+    return lambda pairs: select(model.id, name).where(model.id.in_({object_id for _, object_id in pairs}))
+
+
+def _members(pairs: Pairs) -> Select[Any, Any]:
+    joined = select(Membership.id, User.name).join(User, User.id == Membership.user_id)
+    return joined.where(tuple_(Membership.org_id, Membership.id).in_(pairs))
+
+
+_READS: dict[str, Callable[[Pairs], Select[Any, Any]]] = {
+    "membership": _members,
+    "user": _any(User, User.name),
+    "organization": _any(Organization, Organization.name),
+    "personal_token": _any(PersonalToken, PersonalToken.name),
+    "api_key": _own(ApiKey, ApiKey.name),
+    "invite": _own(Invite, Invite.email),
+    "payment": _own(Payment, Payment.name),
+    "product": _own(Product, Product.name),
+    "email": _own(OutboxEmail, OutboxEmail.event),
+    "inbox_event": _own(InboxEvent, InboxEvent.type),
+}

@@ -1,0 +1,219 @@
+"""The trail as it is read: pages of entries, one entry, all of them for a file. Nothing here writes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, or_, select
+
+from dashboard.core import cursors, days, ids, keysets
+from dashboard.core.db import db
+from dashboard.core.errors import Invalid, NotFound
+from dashboard.domain.audit import names, words
+from dashboard.domain.audit.words import Difference
+from dashboard.models import AuditEntry
+
+PAGE_ROWS = 50
+MOST_ROWS = 500
+LONGEST = 200
+ACTOR_KINDS = ("manager", "system")
+"""Actors that are chosen as a kind, not one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Empty narrows nothing. `since` is inclusive, `until` exclusive; `object` is the id of an object, an entry or a
+    request, whole. `named`: whose ids may be told apart; False hides which platform manager it was."""
+
+    org_id: UUID | None = None
+    actor_id: UUID | None = None
+    actor_kind: str = ""
+    group: str = ""
+    action: str = ""
+    object: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    named: bool = True
+
+    @classmethod
+    def parse(cls, values: Mapping[str, str], *, org_id: UUID | None = None, named: bool = True) -> "Filters":
+        """From `actor` (an id or a kind) or `actor_id`, `group`, `action`, `object`, `from`, `to` and, for the
+        platform, `org`. Raises Invalid with its field."""
+        given = {name: value.strip() for name, value in values.items() if value.strip()}
+        actor, group = given.get("actor", ""), given.get("group", "")
+        if group and group not in words.GROUPS:
+            raise Invalid(f"Choose one of: {', '.join(words.GROUPS)}.", field="group")
+        for name in ("object", "action"):
+            if len(given.get(name, "")) > LONGEST or "\x00" in given.get(name, ""):
+                raise Invalid(f"Enter at most {LONGEST} characters.", field=name)
+        since, until = days.ends(given)
+        kind = actor if actor in ACTOR_KINDS else ""
+        return cls(
+            org_id=org_id or _id(given, "org"),
+            actor_id=None if kind else _id(given, "actor") or _id(given, "actor_id"),
+            actor_kind=kind,
+            group=group,
+            action=given.get("action", ""),
+            object=given.get("object", ""),
+            since=since,
+            until=until,
+            named=named,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`searched_all` is False where the look ended at its window: `next_cursor` then goes on, even with no entry."""
+
+    rows: list[AuditEntry] = field(default_factory=list)
+    next_cursor: str | None = None
+    searched_all: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An entry as its reader may see it: customers do not learn which platform manager it was, nor from where, nor
+    what a payment provider said of the platform's account."""
+
+    entry: AuditEntry
+    actor_id: UUID | None
+    actor: str
+    object: str
+    sentence: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    ip: str | None
+    differences: list[Difference]
+
+
+def page(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_ROWS, window: int = keysets.WINDOW) -> Page:
+    """Newest first; without `filters.org_id` of all organizations, for the platform alone.
+
+    Flat in the number of entries: by an index on the organization, its actor and the time, and at most `window`
+    entries where a filter has none. Raises Invalid for a malformed cursor.
+    """
+    scope = ("audit", filters)
+    before = cursors.decode_id(cursor, *scope)
+    held = _held(filters) if before is None else [*_held(filters), AuditEntry.id < before]
+    sifted, edge = _sifted(filters), None
+    if sifted:
+        nth = select(AuditEntry.id).where(*held).order_by(AuditEntry.id.desc()).offset(window - 1).limit(1)
+        edge = db.session.scalar(nth)
+        if edge is not None:
+            held = [*held, AuditEntry.id >= edge]
+    query = select(AuditEntry).where(*held, *sifted, *_exactly(filters)).order_by(AuditEntry.id.desc())
+    found = list(db.session.scalars(query.limit(limit + 1)))
+    rows, full = found[:limit], len(found) > limit
+    more = rows[-1].id if full else edge
+    return Page(rows, cursors.encode(more.bytes, *scope) if more else None, full or edge is None)
+
+
+def every(filters: Filters, *, most: int) -> Iterator[list[AuditEntry]]:
+    """All that fit, newest first, at most `most`, in blocks; read page by page as they are fetched."""
+    cursor, left = None, most
+    while left > 0:
+        found = page(filters, cursor=cursor, limit=min(left, MOST_ROWS))
+        yield found.rows
+        left -= len(found.rows)
+        cursor = found.next_cursor
+        if cursor is None:
+            return
+
+
+def find(org_id: UUID | None, entry_id: UUID) -> AuditEntry:
+    """An entry of the organization, for the platform (None) of any. Raises NotFound."""
+    whose = [] if org_id is None else [AuditEntry.org_id == org_id]
+    entry = db.session.scalar(select(AuditEntry).where(AuditEntry.id == entry_id, *whose))
+    if entry is None:
+        raise NotFound("There is no such entry.")
+    return entry
+
+
+def told(entries: Iterable[AuditEntry], *, for_manager: bool = False) -> list[Told]:
+    """The entries in words, in a few reads whatever their number."""
+    entries = list(entries)
+    actors, objects = names.names_of(entries, for_manager=for_manager), names.objects_of(entries)
+    people = names.people_in(entries, for_manager=for_manager)
+    return [_told(entry, actors[entry.id], objects[entry.id], people, for_manager=for_manager) for entry in entries]
+
+
+def _told(entry: AuditEntry, actor: str, what: str, people: dict[str, str], *, for_manager: bool) -> Told:
+    hidden = entry.actor_kind == "manager" and not for_manager
+    before, after = (values if for_manager else _public(entry, values) for values in (entry.before, entry.after))
+    return Told(
+        entry=entry,
+        actor_id=None if hidden else entry.actor_id,
+        actor=actor,
+        object=what,
+        sentence=words.sentence(entry.action, who=actor, what=what, before=before, after=after),
+        before=before,
+        after=after,
+        ip=None if hidden else entry.ip,
+        differences=words.differences(before, after, people),
+    )
+
+
+def _public(entry: AuditEntry, values: dict[str, Any] | None) -> dict[str, Any] | None:
+    if values is None or entry.object_kind != "payment":
+        return values
+    return {name: value for name, value in values.items() if name != "problem"}
+
+
+def _held(filters: Filters) -> list[ColumnElement[bool]]:
+    """What an index answers."""
+    found = keysets.made_between(AuditEntry.id, filters.since, filters.until)
+    if filters.org_id:
+        found.append(AuditEntry.org_id == filters.org_id)
+        if filters.actor_id:
+            found.append(AuditEntry.actor_id == filters.actor_id)
+    return found
+
+
+def _exactly(filters: Filters) -> list[ColumnElement[bool]]:
+    """The exact time, and whose entries may be picked out; both leave out few of what an index found."""
+    found: list[ColumnElement[bool]] = []
+    if filters.since:
+        found.append(AuditEntry.created_at >= filters.since)
+    if filters.until:
+        found.append(AuditEntry.created_at < filters.until)
+    if filters.actor_id and not filters.named:
+        found.append(AuditEntry.actor_kind != "manager")
+    return found
+
+
+def _sifted(filters: Filters) -> list[ColumnElement[bool]]:
+    """What has no index."""
+    found: list[ColumnElement[bool]] = []
+    if filters.actor_id and not filters.org_id:
+        found.append(AuditEntry.actor_id == filters.actor_id)
+    if filters.actor_kind:
+        found.append(AuditEntry.actor_kind == filters.actor_kind)
+    if filters.group:
+        found.append(AuditEntry.action.in_(words.actions_of(filters.group)))
+    if filters.action:
+        found.append(AuditEntry.action == filters.action)
+    if filters.object:
+        found.append(_about(filters.object))
+    return found
+
+
+def _about(text: str) -> ColumnElement[bool]:
+    tests = [AuditEntry.object_id == text, AuditEntry.request_id == text]
+    own = ids.parse(text) if len(text) in (32, 36) else None
+    return or_(*tests, AuditEntry.id == own) if own else or_(*tests)
+
+
+def _id(given: Mapping[str, str], field: str) -> UUID | None:
+    text = given.get(field)
+    found = ids.parse(text) if text else None
+    if text and found is None:
+        raise Invalid("This is not an id.", field=field)
+    return found
+
+
+def everyone(org_id: UUID) -> list[tuple[UUID, str]]:
+    """Who may have acted in the organization: its people and its keys, former ones too."""
+    keys = [(key_id, f"Key {name}") for key_id, name in names.keys_of(org_id)]
+    return names.people_of(org_id) + keys

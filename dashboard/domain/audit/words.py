@@ -1,0 +1,157 @@
+"""Every action as a sentence, and the group it is found under. The one place that knows them all."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from dashboard.core.money import exact, money, of_currency
+
+GROUPS = {
+    "people": "Members and invites",
+    "keys": "Keys and programs",
+    "money": "Credits and payments",
+    "catalog": "Credit packs",
+    "organization": "Organization and settings",
+    "exports": "Exports",
+    "visits": "Platform visits",
+    "accounts": "Sign-in and accounts",
+    "platform": "Mail, webhooks and ledger",
+}
+"""What lists are narrowed to, with its words."""
+
+ACTIONS: dict[str, tuple[str, str]] = {
+    "member.added": ("people", "{who} added {what} as {after.role}"),
+    "key.made": ("keys", "{who} made the key {what}"),
+    "key.revoked": ("keys", "{who} revoked the key {what}"),
+    "token.made": ("keys", "{who} made the personal token {what}"),
+    "credits.granted": ("money", "{who} granted {after.amount:size} ({after.category})"),
+    "credits.removed": ("money", "{who} removed {after.amount:size} ({after.category})"),
+    "payment.created": ("money", "{who} began to buy {what}"),
+    "payment.unknown": ("money", "The payment provider gave no definite answer about {what}"),
+    "payment.pending": ("money", "The payment for {what} was sent to the payment page"),
+    "payment.paid": ("money", "The payment for {what} was paid"),
+    "payment.credited": ("money", "The payment for {what} was paid and credited"),
+    "payment.failed": ("money", "The payment for {what} failed"),
+    "payment.expired": ("money", "The payment page for {what} expired"),
+    "payment.review": ("money", "The payment for {what} was held for review"),
+    "payment.accepted": ("money", "{who} accepted the payment for {what}"),
+    "payment.rejected": ("money", "{who} rejected the payment for {what}"),
+    "product.created": ("catalog", "{who} created the pack {what}"),
+    "product.changed": ("catalog", "{who} changed the pack {what}"),
+    "product.moved": ("catalog", "{who} moved the pack {what}"),
+    "price.replaced": ("catalog", "{who} had a new price made for the pack {what}"),
+    "organization.made": ("organization", "{who} created the organization {what}"),
+    "transactions.exported": ("exports", "{who} exported transactions"),
+    "payments.exported": ("exports", "{who} exported payments"),
+    "audit.exported": ("exports", "{who} exported the audit log"),
+    "organization.visited": ("visits", "{who} looked at {what}"),
+    "user.made": ("accounts", "{who} made the account of {what}"),
+    "session.opened": ("accounts", "{who} signed in"),
+    "session.refused": ("accounts", "A sign-in as {what} was refused"),
+    "session.ended": ("accounts", "{who} signed out"),
+    "email.tested": ("platform", "{who} sent a test mail"),
+    "email.retried": ("platform", "{who} sent {what} again"),
+    "email.dismissed": ("platform", "{who} gave up sending {what}"),
+    "inbox_event.retried": ("platform", "{who} had {what} handled again"),
+    "inbox_event.ignored": ("platform", "{who} ignored {what}"),
+    "ledger.head_recorded": ("platform", "The head of the ledger's seals was recorded"),
+    "demo.seeded": ("platform", "The demo was made"),
+}
+"""Its group and its sentence. `{who}` is the actor, `{what}` the object, `{after.x}` a value; `:size` an amount."""
+
+NOUNS = {
+    "membership": "a former member",
+    "user": "an unknown account",
+    "api_key": "a key",
+    "personal_token": "a token",
+    "organization": "the organization",
+    "payment": "a payment",
+    "product": "a pack",
+    "email": "a mail",
+    "inbox_event": "a webhook",
+    "invite": "an invite",
+    "transaction": "the transaction",
+    "wallet": "the wallet",
+    "session": "the session",
+    "ledger": "the ledger",
+}
+"""An object whose name is not known."""
+
+LONGEST = 80
+_HOLE = re.compile(r"\{(\w+)(?:\.(\w+))?(?::(\w+))?\}")
+_MONEY = re.compile(r"amount|balance|(.+_)?micros")
+_MINOR = re.compile(r"(.+)_minor")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value before and after; None where there was none."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+def actions_of(group: str) -> list[str]:
+    return [action for action, (its, _) in ACTIONS.items() if its == group]
+
+
+def sentence(
+    action: str, *, who: str, what: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> str:
+    """What happened, as plain text. An action that is not known is named as it stands."""
+    if action not in ACTIONS:
+        return f"{who}: {action.replace('_', ' ').replace('.', ' ')} ({what})"
+    values: dict[str, Any] = {"who": who, "what": what, "before": before or {}, "after": after or {}}
+
+    def fill(hole: re.Match[str]) -> str:
+        name, inside, kind = hole.groups()
+        value = values[name].get(inside) if inside else values[name]
+        if kind == "size" and isinstance(value, int):
+            return money(abs(value))
+        return short("not told" if value is None else text_of(value))
+
+    return _HOLE.sub(fill, ACTIONS[action][1])
+
+
+def differences(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, people: Mapping[str, str] | None = None
+) -> list[Difference]:
+    """What changed, value by value, as plain text; amounts exact. `people`: names for the ids among the values."""
+    old, new = before or {}, after or {}
+    found = []
+    for name in [*old, *(name for name in new if name not in old)]:
+        if name in old and name in new and old[name] == new[name]:
+            continue
+        label = _MINOR.sub(r"\1", name).replace("_", " ").capitalize()
+        found.append(Difference(label, *(_shown(name, values, people or {}) for values in (old, new))))
+    return found
+
+
+def text_of(value: Any) -> str:
+    """A JSON value in one line."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    return orjson.dumps(value).decode()
+
+
+def short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _shown(name: str, values: Mapping[str, Any], people: Mapping[str, str]) -> str | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if type(value) is int and _MONEY.fullmatch(name):
+        return exact(value)
+    if type(value) is int and _MINOR.fullmatch(name):
+        return of_currency(value, str(values.get("currency") or "usd"))
+    return people.get(value, value) if isinstance(value, str) else text_of(value)

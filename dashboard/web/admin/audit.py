@@ -1,0 +1,70 @@
+"""`/admin/audit`: the audit log of all organizations and of the platform itself, and how far the ledger is sealed."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, url_for
+
+from dashboard.core.db import transaction
+from dashboard.domain import audit
+from dashboard.domain.audit import names, trail
+from dashboard.domain.audit.trail import Filters
+from dashboard.domain.funds import seals
+from dashboard.domain.funds.seals import heads
+from dashboard.domain.identity import organizations
+from dashboard.domain.identity.permissions import Verb
+from dashboard.models import PLATFORM_ORG_ID
+from dashboard.web import audit_links, audit_list, guards, render, zones
+from dashboard.web.viewer import viewer
+
+pages = Blueprint("admin_audit", __name__, url_prefix="/admin")
+guards.signed_in_only(pages)
+
+
+@pages.get("/audit")
+def listing() -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    here = partial(url_for, ".listing")
+    switched = zones.switch(here, audit_list.FIELDS)
+    found = audit_list.read(Filters.parse, here=here)
+    return render.render(
+        "admin/audit/listing.html", fragment="audit/_filtered.html", status=422 if found.error else 200,
+        listing=found, action=here(), zones=switched, groups=audit_list.groups(),
+        orgs=names.orgs_of([told.entry for told in found.lines]),
+        export_href="" if found.error else url_for(".export", **found.typed),
+        address=lambda told: url_for(".show", entry_id=told.entry.id),
+        context_line=f"Times in {viewer().zone}, days in UTC", **({} if render.is_htmx() else _sealed()),
+    )  # fmt: skip
+
+
+@pages.get("/audit.csv")
+def export() -> Response:
+    caller = guards.require_platform(Verb.PLATFORM_READ)
+    typed = audit_list.typed()
+    filters = Filters.parse(typed)
+    with transaction(org=PLATFORM_ORG_ID):
+        audit.record(
+            PLATFORM_ORG_ID, by=caller.actor, action="audit.exported", object_kind="organization",
+            object_id=filters.org_id or PLATFORM_ORG_ID, after=typed,
+        )  # fmt: skip
+    platform = organizations.by_id(PLATFORM_ORG_ID)
+    assert platform
+    return audit_list.file(filters, name="platform-audit", first=platform.created_at)
+
+
+@pages.get("/audit/<uuid:entry_id>")
+def show(entry_id: UUID) -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    entry = trail.find(None, entry_id)
+    here = partial(url_for, ".listing")
+    return render.render(
+        "admin/audit/show.html", told=trail.told([entry], for_manager=True)[0], back=here(),
+        org=names.orgs_of([entry])[entry.org_id], object_href=audit_links.of_platform(entry),
+        about_href=here(object=entry.object_id), request_href=here(object=entry.request_id),
+    )  # fmt: skip
+
+
+def _sealed() -> dict[str, Any]:
+    lag = seals.lag()
+    return {"seals": lag, "sealing_late": lag.seconds > seals.LATE_SECONDS, "head": heads.recorded()}

@@ -1,0 +1,68 @@
+"""The audit log of an organization: who did what, for those who lead it and those who only read."""
+
+from functools import partial
+from uuid import UUID
+
+from flask import Blueprint, Response, url_for
+
+from dashboard.core.db import transaction
+from dashboard.domain import audit
+from dashboard.domain.audit import trail
+from dashboard.domain.audit.trail import Filters
+from dashboard.domain.identity.permissions import Verb
+from dashboard.web import audit_links, audit_list, guards, render, zones
+from dashboard.web.guards import Visit
+from dashboard.web.viewer import viewer
+
+pages = Blueprint("audit", __name__, url_prefix="/o/<slug>")
+guards.signed_in_only(pages)
+
+
+@pages.get("/audit")
+def listing(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.READ_AUDIT)
+    here = partial(url_for, ".listing", slug=slug)
+    switched = zones.switch(here, audit_list.FIELDS)
+    found = audit_list.read(lambda typed: _filters(visit, typed), here=here)
+    return render.render(
+        "audit/listing.html", fragment="audit/_filtered.html", status=422 if found.error else 200, listing=found,
+        action=here(), zones=switched, groups=audit_list.groups(), actors=_actors(visit),
+        export_href="" if found.error else url_for(".export", slug=slug, **found.typed),
+        address=lambda told: url_for(".show", slug=slug, entry_id=told.entry.id),
+        context_line=f"{visit.org.name} · times in {viewer().zone}, days in UTC",
+    )  # fmt: skip
+
+
+@pages.get("/audit.csv")
+def export(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.READ_AUDIT)
+    typed = audit_list.typed()
+    filters = _filters(visit, typed)
+    with transaction(org=visit.org.id):
+        audit.record(
+            visit.org.id, by=visit.by, action="audit.exported", object_kind="organization", object_id=visit.org.id,
+            after=typed,
+        )  # fmt: skip
+    return audit_list.file(filters, name=f"{visit.org.slug}-audit", first=visit.org.created_at)
+
+
+@pages.get("/audit/<uuid:entry_id>")
+def show(slug: str, entry_id: UUID) -> Response:
+    visit = guards.enter(slug, Verb.READ_AUDIT)
+    entry = trail.find(visit.org.id, entry_id)
+    told = trail.told([entry], for_manager=visit.caller.operator)[0]
+    here = partial(url_for, ".listing", slug=slug)
+    return render.render(
+        "audit/show.html", slug=slug, told=told, back=here(), object_href=audit_links.of_org(entry, slug),
+        about_href=here(object=entry.object_id), request_href=here(object=entry.request_id),
+    )  # fmt: skip
+
+
+def _filters(visit: Visit, typed: dict[str, str]) -> Filters:
+    """Raises Invalid."""
+    return Filters.parse(typed, org_id=visit.org.id, named=visit.caller.operator)
+
+
+def _actors(visit: Visit) -> list[audit_list.Choice]:
+    people = [(str(key), name) for key, name in trail.everyone(visit.org.id)]
+    return [("", "Everyone"), *people, ("manager", "Platform manager"), ("system", "System")]

@@ -1,0 +1,25 @@
+"""The switch of the log pages between the reader's zone and UTC; it stays in the address, so that a link shows the
+same."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import request
+
+from dashboard.web.viewer import UTC, look_in, viewer
+
+Choice = tuple[str, str, bool]
+"""A zone's name, the address that shows it, and whether it is shown now."""
+
+
+def switch(here: Callable[..., str], fields: Iterable[str]) -> list[Choice]:
+    """Shows this answer as its address asks. `here` makes the page's address, `fields` are the filters that it keeps;
+    empty where the reader's zone is UTC."""
+    own = viewer().zone
+    if own == UTC:
+        return []
+    utc = request.args.get("zone") == "utc"
+    if utc:
+        look_in(UTC)
+    kept: dict[str, Any] = {name: text for name in fields if (text := request.args.get(name))}
+    return [(own.key, here(**kept), not utc), ("UTC", here(**kept, zone="utc"), utc)]

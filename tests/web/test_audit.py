@@ -1,0 +1,129 @@
+"""The audit log of an organization and of the platform: who sees what, filters, one entry, the file."""
+
+import csv
+import io
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from dashboard.core.db import db, transaction
+from dashboard.domain import audit
+from dashboard.domain.audit import SYSTEM
+from dashboard.domain.identity import entrance
+from dashboard.domain.identity.entrance import BadCredentials
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry
+from tests.factories import PASSWORD, make_user
+from tests.web.people import Team, make_team
+
+
+@pytest.fixture
+def team(app: Flask) -> Team:
+    return make_team(app)
+
+
+def add(app: Flask, team: Team, action: str = "key.made", **values: Any) -> UUID:
+    given = {"object_kind": "thing", "object_id": "1", **values}
+    with app.app_context(), transaction(org=team.org_id):
+        entry = audit.record(team.org_id, by=SYSTEM, action=action, **given)
+        db.session.flush()
+        return entry.id
+
+
+def entries(app: Flask, action: str) -> list[AuditEntry]:
+    with app.app_context():
+        return list(db.session.scalars(select(AuditEntry).filter_by(action=action).order_by(AuditEntry.id)))
+
+
+def test_readers_see_it_and_members_do_not(team: Team) -> None:
+    for person in (team.owner, team.admin, team.viewer, team.manager):
+        page = person.get(f"/o/{team.slug}/audit")
+        assert page.status_code == 200
+        assert "created the organization" in page.text
+    assert team.member.get(f"/o/{team.slug}/audit").status_code == 403
+    assert "/audit" not in team.member.get(f"/o/{team.slug}/").text
+    assert team.stranger.get(f"/o/{team.slug}/audit").status_code == 404
+
+
+def test_a_managers_look_stands_in_it(team: Team) -> None:
+    team.manager.get(f"/o/{team.slug}/transactions")
+    page = team.owner.get(f"/o/{team.slug}/audit?group=visits").text
+    assert f"Platform manager looked at /o/{team.slug}/transactions" in page
+    assert "looked at" not in team.owner.get(f"/o/{team.slug}/audit?group=keys").text
+
+
+def test_an_entry_has_an_address_of_its_own(app: Flask, team: Team) -> None:
+    made = add(app, team, "credits.granted", reason="<b>slow</b>", before={"balance": 1}, after={"balance": 3_000_000})
+    page = team.viewer.get(f"/o/{team.slug}/audit/{made}").text
+    for words in ("&lt;b&gt;slow&lt;/b&gt;", "$0.000001", "$3.000000", str(made), "credits.granted"):
+        assert words in page
+    assert team.stranger.get(f"/o/{team.slug}/audit/{made}").status_code == 404
+
+
+def test_filters_change_the_list_and_the_file(app: Flask, team: Team) -> None:
+    answer = team.owner.get(f"/o/{team.slug}/audit?group=keys", htmx=True).text
+    assert answer.lstrip().startswith('<div id="audit">')
+    assert f"/o/{team.slug}/audit.csv?group=keys" in answer
+    odd = team.owner.get(f"/o/{team.slug}/audit?group=nothing")
+    assert odd.status_code == 422
+    assert "These filters cannot be used" in odd.text
+
+
+def test_the_file_is_safe_in_a_spreadsheet_and_leaves_an_entry(app: Flask, team: Team) -> None:
+    add(app, team, "credits.granted", reason='=HYPERLINK("x")', after={"category": "+1", "amount": 5})
+    team.manager.get(f"/o/{team.slug}/transactions")
+    answer = team.owner.get(f"/o/{team.slug}/audit.csv?group=money")
+    assert answer.mimetype == "text/csv"
+    assert answer.headers["Content-Disposition"].startswith(f'attachment; filename="{team.slug}-audit-2')
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(row["action"], row["reason"]) for row in rows] == [("credits.granted", '\'=HYPERLINK("x")')]
+    assert rows[0]["time_utc"].endswith("Z")
+    assert all(not value.startswith(("=", "+", "-", "@", "\t", "\r")) for row in rows for value in row.values())
+    noted = entries(app, "audit.exported")[0]
+    assert (noted.org_id, noted.after) == (team.org_id, {"group": "money"})
+    whole = team.owner.get(f"/o/{team.slug}/audit.csv").text
+    assert "organization.visited,Platform manager looked at" in whole
+    staff = [row for row in csv.DictReader(io.StringIO(whole)) if row["actor_kind"] == "manager"]
+    assert staff
+    assert all(not row["actor_id"] and not row["ip"] for row in staff)
+
+
+def test_the_platform_sees_all_of_it_with_sign_ins(app: Flask, team: Team) -> None:
+    add(app, team, "key.revoked")
+    with app.app_context(), pytest.raises(BadCredentials):
+        entrance.sign_in(make_user(name="Wanda Wanted").email, "not it", ip="192.0.2.1")
+    page = team.manager.get("/admin/audit").text
+    for words in ("signed in", "A sign-in as Wanda Wanted was refused", "revoked the key", "Ledger seals"):
+        assert words in page
+    one = team.manager.get(f"/admin/audit?org={team.org_id}").text
+    assert "revoked the key" in one
+    assert "signed in" not in one
+    assert team.owner.get("/admin/audit").status_code == 403
+    file = team.manager.get("/admin/audit.csv?group=accounts")
+    assert 'filename="platform-audit-2' in file.headers["Content-Disposition"]
+    assert "session.opened" in file.text
+    assert entries(app, "audit.exported")[-1].org_id == PLATFORM_ORG_ID
+
+
+def test_signing_in_and_out_are_entries(app: Flask) -> None:
+    with app.app_context():
+        user = make_user()
+    team = make_team(app)
+    before = len(entries(app, "session.ended"))
+    team.owner.post("/logout")
+    assert len(entries(app, "session.ended")) == before + 1
+    assert {entry.org_id for entry in entries(app, "session.opened")} == {PLATFORM_ORG_ID}
+    with app.app_context():
+        entrance.sign_in(user.email, PASSWORD, ip="192.0.2.1")
+    assert entries(app, "session.opened")[-1].actor_id == user.id
+
+
+def test_refused_sign_ins_write_within_their_limit_only(app: Flask) -> None:
+    with app.app_context():
+        user = make_user()
+        for _ in range(40):
+            with pytest.raises(Exception, match=r"wrong|many"):
+                entrance.sign_in(user.email, "not it", ip="192.0.2.1")
+    assert 5 <= len(entries(app, "session.refused")) <= 10
