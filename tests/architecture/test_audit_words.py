@@ -72,7 +72,7 @@ def test_sentences_name_a_group_and_holes_that_exist() -> None:
     for action, (group, sentence) in words.ACTIONS.items():
         assert group in words.GROUPS, action
         assert set(re.findall(r"\{(\w+)", sentence)) <= {"who", "what", "before", "after"}, action
-        said = words.sentence(action, who="Mara", what="it", before={}, after={})
+        said = words.sentence(action, who="Mara", what="It", before={}, after={})
         assert "{" not in said, action
         assert said[0].isupper(), action
     assert {group for group, _ in words.ACTIONS.values()} == set(words.GROUPS)
