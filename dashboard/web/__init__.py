@@ -20,6 +20,7 @@ def register(app: Flask, settings: Settings) -> None:
         dev_mail,
         dummy,
         headers,
+        invites,
         keys,
         links,
         payments,
@@ -42,6 +43,7 @@ def register(app: Flask, settings: Settings) -> None:
     for page in (overview, orgs, users, admin_payments, webhooks, mail, admin_audit, system):
         app.register_blueprint(page.pages)
     catalog.init_app(app)
+    invites.init_app(app)
     if settings.payment.provider == "dummy":
         app.register_blueprint(dummy.pages)
     styleguide.init_app(app, settings)

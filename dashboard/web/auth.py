@@ -7,7 +7,8 @@ from flask_login import current_user, login_required
 
 from dashboard.config import settings
 from dashboard.core.errors import Invalid, TooManyRequests
-from dashboard.domain.identity import entrance, memberships, passwords
+from dashboard.domain.identity import entrance, invites, memberships, passwords
+from dashboard.domain.identity.permissions import ROLE_WORDS
 from dashboard.models import User
 from dashboard.web import render
 from dashboard.web.sessions import safe_next, sign_in, sign_out
@@ -45,7 +46,7 @@ def signup() -> Response:
         if current_user.is_authenticated:
             return render.redirect(_landing(current_user))
         return render.render("auth/signup.html", values={}, errors={}, **words)
-    typed = {name: request.form.get(name, "") for name in ("name", "email", "password")}
+    typed: dict[str, Any] = {name: request.form.get(name, "") for name in ("name", "email", "password")}
     try:
         if settings().verifies_addresses:
             entrance.ask_to_join(**typed, ip=request.remote_addr or "")
@@ -87,4 +88,4 @@ def _landing(user: User) -> str:
 @pages.get("/no-organization")
 @login_required
 def no_organization() -> Response:
-    return render.render("auth/no_organization.html")
+    return render.render("auth/no_organization.html", my_invites=invites.open_to(current_user), words=ROLE_WORDS)

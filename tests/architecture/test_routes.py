@@ -18,6 +18,7 @@ from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOP
 from dashboard.domain.payments import checkout, fulfil, inbox, receipts
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, InboxEvent, Payment
 from dashboard.providers import current, reading
+from tests import invites as invitations
 from tests.architecture.matrix import CALLS, PAGES, PEOPLE, PROGRAMS, body_of
 from tests.factories import add_member, charge, make_key, make_org, make_pack, make_token, make_user, wallet_of
 from tests.web.people import Person, Team, make_team, token_in
@@ -32,9 +33,11 @@ class World:
         self.app = app
         self.team: Team = make_team(app, funds=50_000_000)
         with app.app_context():
-            self.own = self._things(organizations.by_id(self.team.org_id))
+            self.org = organizations.by_id(self.team.org_id)
+            self.own = self._things(self.org)
             self.foreign = self._things(make_org("Elsewhere", funds=50_000_000))
             self.absent = {name: uuid4() for name in self.own} | {"slug": "nowhere", "session_id": "dummy_cs_nowhere"}
+            self.absent["invite"] = f"{uuid4().hex}_{secrets.token_urlsafe(32)}"
             self.tokens = self._tokens()
 
     def _things(self, org: Any) -> dict[str, Any]:
@@ -66,7 +69,15 @@ class World:
             "payment_id": bought.id,
             "mail_id": receipts.mailed(bought).id,
             "entry_id": db.session.query(AuditEntry.id).filter_by(org_id=org.id).limit(1).scalar(),
+            **self.invite(org),
         }
+
+    def invite(self, org: Any) -> dict[str, Any]:
+        """A new invite of the organization's owner for somebody who is none of them."""
+        with self.app.test_request_context(base_url="http://localhost"):
+            owner = users.by_id(next(_people_of(org.id)))
+            row = invitations.send(org, owner, f"guest{secrets.token_hex(4)}@example.test")
+            return {"invite_id": row.id, "invite": invitations.token_of(row)}
 
     def _bought(self, org: Any, user_id: UUID, offer: Any) -> Payment:
         """A credited payment of a person: with a receipt, and a mail that brings it."""
@@ -127,6 +138,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<proof>": "x" * 43, "<uuid:session_id>": things["key_id"],
         "<uuid:mail_id>": things["mail_id"], "<int:number>": 0,
         "<uuid:entry_id>": things["entry_id"],
+        "<uuid:invite_id>": things["invite_id"], "<invite>": things["invite"],
     }  # fmt: skip
     for name, value in values.items():
         rule = rule.replace(name, str(value))
@@ -147,12 +159,14 @@ def test_pages_answer_each_person_as_the_matrix_says(world: World) -> None:
     wrong = []
     for line, expected in PAGES.items():
         method = line.partition(" ")[0]
-        if line == "POST /logout":
-            continue
+        if line in ("POST /logout", "POST /invite/<invite>/switch"):
+            continue  # they sign out
         for caller, status in zip(PEOPLE, expected, strict=True):
             client, path = world.browser(caller), path_of(line, world.own)
             if line.startswith("POST /o/<slug>/keys/<uuid:key_id>") or "retry" in line:
                 path = path_of(line, _fresh(world))
+            if method == "POST" and "invite" in line:
+                path = path_of(line, world.own | world.invite(world.org))
             got = submit(client, path) if method == "POST" else client.get(path).status_code
             if got != status:
                 wrong.append(f"{line} as {caller}: {got}, not {status}")

@@ -22,7 +22,7 @@ FLOWS = {
     "catalog/sync.py": {"_want", "_finish"},
     "identity/invites/answering.py": {"_guessed"},
     "identity/invites/sending.py": {"invite_each"},
-    "identity/accounts.py": {"verify", "reset", "change_password", "_ask"},
+    "identity/accounts.py": {"verify", "prove", "reset", "change_password", "_ask"},
     "identity/entrance.py": {"sign_in", "_note_refusal", "confirm", "create_user", "ask_to_join", "_add_standard"},
     "identity/limits.py": {"require"},
     "platform/verify.py": {"broken"},

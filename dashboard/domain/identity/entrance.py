@@ -82,15 +82,16 @@ def confirm(user: User, password: str) -> None:
         limits.give_back(tried[0], *tried[1])
 
 
-def sign_up(*, name: str, email: str, password: str, ip: str) -> User:
+def sign_up(*, name: str, email: str, password: str, ip: str, proven: bool = False) -> User:
     """A new standard user with a personal organization, and a mail that asks to confirm the address. Raises Invalid
     (with its field), EmailTaken, TooManyRequests.
 
     Where addresses are verified the initial credits wait for that; pages there use `ask_to_join`, which tells nobody
-    that an address is taken.
+    that an address is taken. `proven`: a link that was mailed to the address led here, which verifies it.
     """
     name, email, password_hash = _judged(name, email, password, ip=ip)
-    user = _add_standard(name, email, password_hash, verified=False, grant=not settings().verifies_addresses)
+    grant = proven or not settings().verifies_addresses
+    user = _add_standard(name, email, password_hash, verified=proven, grant=grant)
     log.info("signed up", user=str(user.id))
     return user
 

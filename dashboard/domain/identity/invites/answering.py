@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from dashboard.core import clock, crypto, ids
 from dashboard.core.db import db, lock, transaction
-from dashboard.core.errors import CofferError, Forbidden, NotFound, TooManyRequests
+from dashboard.core.errors import Forbidden, Gone, NotFound, TooManyRequests
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.identity import limits, memberships, permissions
 from dashboard.domain.identity.invites.listing import EXPIRED, STOPPED, Shown, shown
@@ -29,10 +29,8 @@ class UnknownInvite(NotFound):
         super().__init__(UNKNOWN)
 
 
-class DeadInvite(CofferError):
+class DeadInvite(Gone):
     """An invite that opens nothing any more; `code` says why."""
-
-    status, code = 410, "invite_dead"
 
 
 class WrongAddress(Forbidden):
@@ -112,7 +110,7 @@ def require_open(found: Shown) -> None:
 def accept(row: Invite, *, by: User, proven: bool) -> Membership:
     """Let the invited person in. Needs the organization's transaction; locks its row, then the invite's.
 
-    `proven`: they came with the link of the mail, which verifies their address. Raises what `require_open` does,
+    `proven`: they came with the link of the mail, and `accounts.prove` it. Raises what `require_open` does,
     UnknownInvite for a link replaced meanwhile, WrongAddress, NotInvited, AlreadyMember.
     """
     found = _answerable(row)
@@ -120,8 +118,6 @@ def accept(row: Invite, *, by: User, proven: bool) -> Membership:
     if memberships.role_of(by.id, found.org.id) is not None:
         raise AlreadyMember(f"You belong to {found.org.name} already. An owner or admin can change your role.")
     actor = permissions.actor_of(by, found.invite.role)
-    if by.email_verified_at is None:
-        by.email_verified_at = clock.now()
     membership = memberships.add(found.org, by, role=found.invite.role, by=actor)
     found.invite.accepted_by = by.id
     end(found.invite, "accepted", by=actor, action="invite.accepted", after={"membership": str(membership.id)})

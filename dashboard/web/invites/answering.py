@@ -1,0 +1,180 @@
+"""What a link in an invite's mail opens: who invites, where and as what, to accept or to decline; also for new people.
+
+The link works for its address alone; whoever has it in hand has that address. Looking changes nothing.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, g, request, url_for
+from flask_login import current_user
+
+from dashboard.core.db import transaction
+from dashboard.core.errors import CofferError, Invalid, TooManyRequests
+from dashboard.domain.identity import accounts, entrance, invites, memberships, passwords, users
+from dashboard.domain.identity.invites import DeadInvite, NotInvited, Shown, UnknownInvite, WrongAddress
+from dashboard.domain.identity.memberships import AlreadyMember
+from dashboard.domain.identity.permissions import ROLE_WORDS, OrgSuspended
+from dashboard.models import User
+from dashboard.web import render
+from dashboard.web.invites import links, mine
+from dashboard.web.sessions import sign_in, sign_out
+
+TITLES = {
+    "invite_used": "This invite was used already",
+    "invite_declined": "This invite was declined",
+    "invite_withdrawn": "This invite was withdrawn",
+    "invite_expired": "This invite has expired",
+    "invite_stopped": "This invite no longer works",
+    "org_closed": "This organization is closed",
+    "org_suspended": "Nobody can join now",
+    "not_found": "This invite link leads nowhere",
+    "wrong_address": "This invite is for another address",
+    "already_member": "You belong to it already",
+    "address_not_verified": "Your address is not verified yet",
+}
+
+
+@links.get("")
+def show(invite: str) -> Response:
+    return _page(_find(invite))
+
+
+@links.post("/accept")
+def accept(invite: str) -> Response:
+    found = _find(invite)
+    if not current_user.is_authenticated:
+        return render.redirect(_login(invite))
+    return _join(found, current_user, proven=True)
+
+
+@links.post("/decline")
+def decline(invite: str) -> Response:
+    found = _find(invite)
+    _turn_down(found, proven=True)
+    return render.redirect(url_for("invitation.show", invite=invite))
+
+
+@links.post("/signup")
+def signup(invite: str) -> Response:
+    found = _find(invite)
+    if current_user.is_authenticated:
+        return render.redirect(url_for("invitation.show", invite=invite))
+    try:
+        user = entrance.sign_up(
+            name=request.form.get("name", ""), email=found.invite.email, password=request.form.get("password", ""),
+            ip=request.remote_addr or "", proven=True,
+        )  # fmt: skip
+    except (Invalid, TooManyRequests) as refusal:
+        return _again(found, refusal)
+    sign_in(user)
+    return _join(found, user, proven=True)
+
+
+@links.post("/switch")
+def switch(invite: str) -> Response:
+    sign_out()
+    return render.redirect(_login(invite))
+
+
+@mine.post("/accept")
+def accept_mine(org_id: UUID, invite_id: UUID) -> Response:
+    return _join(_find_mine(org_id, invite_id), current_user, proven=False)
+
+
+@mine.post("/decline")
+def decline_mine(org_id: UUID, invite_id: UUID) -> Response:
+    _turn_down(_find_mine(org_id, invite_id), proven=False)
+    return render.redirect(url_for("auth.start"))
+
+
+def _find(token: str) -> Shown:
+    """The invite of the address, if it still opens."""
+    found = invites.shown(invites.find(token, ip=request.remote_addr or ""))
+    return _opening(found)
+
+
+def _find_mine(org_id: UUID, invite_id: UUID) -> Shown:
+    return _opening(invites.shown(invites.of_person(org_id, invite_id, current_user)))
+
+
+def _opening(found: Shown) -> Shown:
+    g.invite = found
+    invites.require_open(found)
+    return found
+
+
+def _join(found: Shown, user: User, *, proven: bool) -> Response:
+    with transaction(org=found.org.id):
+        invites.accept(found.invite, by=user, proven=proven)
+    if proven:
+        accounts.prove(user)
+    render.toast_next(f"You belong to {found.org.name} now, as {found.invite.role}.")
+    return render.redirect(url_for("costs.show", slug=found.org.slug))
+
+
+def _turn_down(found: Shown, *, proven: bool) -> None:
+    person = current_user if current_user.is_authenticated else None
+    with transaction(org=found.org.id):
+        invites.decline(found.invite, by=person, proven=proven)
+    render.toast_next(f"Declined. You do not join {found.org.name}.")
+
+
+def _page(
+    found: Shown, *, values: dict[str, str] | None = None, errors: dict[str, str] | None = None, status: int = 200
+) -> Response:
+    email = found.invite.email
+    signed_in = current_user.is_authenticated
+    theirs = signed_in and current_user.email.lower() == email.lower()
+    if theirs and memberships.role_of(current_user.id, found.org.id) is not None:
+        raise AlreadyMember(f"You belong to {found.org.name} already. An owner or admin can change your role.")
+    return render.render(
+        "invites/show.html",
+        status=status,
+        found=found,
+        may=ROLE_WORDS[found.invite.role],
+        token=(request.view_args or {})["invite"],
+        theirs=theirs,
+        has_account=signed_in or users.by_email(email) is not None,
+        login=_login((request.view_args or {})["invite"]),
+        values=values or {},
+        errors=errors or {},
+        password_help=f"At least {passwords.SHORTEST} characters.",
+    )
+
+
+def _again(found: Shown, refusal: Invalid | TooManyRequests) -> Response:
+    """The form once more, with everything typed except the password."""
+    errors = {getattr(refusal, "field", None) or "password": refusal.detail}
+    response = _page(found, values={"name": request.form.get("name", "")}, errors=errors, status=refusal.status)
+    if isinstance(refusal, TooManyRequests):
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+def _login(token: str) -> str:
+    return url_for("auth.login", next=url_for("invitation.show", invite=token))
+
+
+def _refuse(error: CofferError) -> Response:
+    """What went wrong with an invite says who can help, and leads on."""
+    found: Shown | None = g.get("invite")
+    inside = bool(
+        found and current_user.is_authenticated and memberships.role_of(current_user.id, found.org.id) is not None
+    )
+    token = (request.view_args or {}).get("invite", "")
+    context: dict[str, Any] = {"home": url_for("costs.show", slug=found.org.slug) if found and inside else ""}
+    return render.render(
+        "invites/refused.html",
+        status=error.status,
+        title=TITLES.get(error.code, "This invite cannot be used"),
+        text=error.detail,
+        org=found.org.name if found else "",
+        switch=url_for("invitation.switch", invite=token) if error.code == "wrong_address" and token else "",
+        **context,
+    )
+
+
+for _kind in (DeadInvite, UnknownInvite, WrongAddress, NotInvited, AlreadyMember, OrgSuspended):
+    links.register_error_handler(_kind, _refuse)
+    mine.register_error_handler(_kind, _refuse)
