@@ -16,12 +16,26 @@ def serves(path: str) -> bool:
 
 def register(app: Flask) -> None:
     """Everything programs call. No route here knows a session or a form token: a bearer token or a signature counts."""
-    from dashboard.api import checkout, docs, health, inputs, metrics, orgs, products, transactions, wallets, webhooks
+    from dashboard.api import (
+        audit,
+        checkout,
+        docs,
+        health,
+        inputs,
+        metrics,
+        orgs,
+        products,
+        transactions,
+        wallets,
+        webhooks,
+    )
     from dashboard.api.admin import people
     from dashboard.api.admin import products as catalog
     from dashboard.api.admin import transactions as adjustments
 
-    nouns = [each.api for each in (orgs, wallets, transactions, checkout, products, adjustments, catalog, people)]
+    nouns = [
+        each.api for each in (orgs, wallets, transactions, checkout, products, audit, adjustments, catalog, people)
+    ]
     app.request_class = inputs.StrictRequest
     # What flask-openapi's routes look for on the application; its own class would bring pages of its own.
     vars(app).update(validation_error_callback=errors.refuse_fields, validate_response=False)

@@ -156,6 +156,7 @@ CALLS: dict[str, tuple[int, ...]] = {
     "GET /api/v1/orgs/<uuid:org_id>/wallets":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
     "GET /api/v1/orgs/<uuid:org_id>/transactions":              (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
     "GET /api/v1/orgs/<uuid:org_id>/transactions/<uuid:id>":    (401, 404, 403, 200, 200, 200, 404, 200, 404, 200),
+    "GET /api/v1/orgs/<uuid:org_id>/audit":                     (401, 404, 403, 200, 200, 200, 403, 200, 404, 200),
     "POST /api/v1/orgs/<uuid:org_id>/checkout":                 (401, 404, 403, 201, 201, 201, 403, 403, 404, 403),
     "GET /api/v1/orgs/<uuid:org_id>/products":                  (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
     "POST /api/v1/orgs/<uuid:org_id>/products":                 (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),

@@ -3,6 +3,7 @@
 A field that a thing does not have is left out.
 """
 
+from dashboard.api.shapes.audit import AuditActor, AuditEntryShape, AuditList, AuditObject, audit_entry
 from dashboard.api.shapes.money import Mode, usd
 from dashboard.api.shapes.orgs import Org, OrgList, org
 from dashboard.api.shapes.payments import Checkout, checkout
@@ -25,6 +26,10 @@ from dashboard.api.shapes.wallets import Wallet, WalletList, wallet, wallet_valu
 
 __all__ = [
     "Actor",
+    "AuditActor",
+    "AuditEntryShape",
+    "AuditList",
+    "AuditObject",
     "Catalog",
     "Checkout",
     "ExplainedRow",
@@ -43,6 +48,7 @@ __all__ = [
     "Wallet",
     "WalletList",
     "WalletWithRow",
+    "audit_entry",
     "checkout",
     "explained",
     "org",

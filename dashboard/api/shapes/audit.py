@@ -1,0 +1,60 @@
+"""Entries of the audit log."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from dashboard.domain.audit.trail import Told
+
+
+class AuditActor(BaseModel):
+    """`id` is null for a platform manager: customers read that the platform acted, not which of its people."""
+
+    kind: str
+    id: UUID | None
+    name: str
+
+
+class AuditObject(BaseModel):
+    kind: str
+    id: str
+
+
+class AuditEntryShape(BaseModel):
+    """`before` and `after` hold what changed, by name; `sentence` says it for people and may be worded anew."""
+
+    id: UUID
+    created_at: datetime
+    actor: AuditActor
+    action: str
+    sentence: str
+    object: AuditObject
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str | None
+    ip: str | None
+    request_id: str | None
+
+
+class AuditList(BaseModel):
+    data: list[AuditEntryShape]
+    next_cursor: str | None
+
+
+def audit_entry(told: Told) -> AuditEntryShape:
+    entry = told.entry
+    return AuditEntryShape(
+        id=entry.id,
+        created_at=entry.created_at,
+        actor=AuditActor(kind=entry.actor_kind, id=told.actor_id, name=told.actor),
+        action=entry.action,
+        sentence=told.sentence,
+        object=AuditObject(kind=entry.object_kind, id=entry.object_id),
+        before=told.before,
+        after=told.after,
+        reason=entry.reason,
+        ip=told.ip,
+        request_id=entry.request_id,
+    )
