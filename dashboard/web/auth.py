@@ -7,10 +7,10 @@ from flask_login import current_user, login_required
 
 from dashboard.config import settings
 from dashboard.core.errors import Invalid, TooManyRequests
-from dashboard.domain.identity import entrance, invites, memberships, passwords
+from dashboard.domain.identity import entrance, invites, memberships, passwords, second_factor
 from dashboard.domain.identity.permissions import ROLE_WORDS
 from dashboard.models import User
-from dashboard.web import render
+from dashboard.web import half_way, render
 from dashboard.web.sessions import safe_next, sign_in, sign_out
 
 pages = Blueprint("auth", __name__)
@@ -29,12 +29,34 @@ def login() -> Response:
         if current_user.is_authenticated:
             return render.redirect(target or _landing(current_user))
         return render.render("auth/login.html", values={}, errors={}, **_words(target))
+    if "password" not in request.form and "code" in request.form:
+        return code()
     try:
         user = entrance.sign_in(
             request.form.get("email", ""), request.form.get("password", ""), ip=request.remote_addr or ""
         )
     except (Invalid, TooManyRequests) as refusal:
         return _again("auth/login.html", refusal, **_words(target))
+    if second_factor.on(user):
+        half_way.keep(user)
+        return code() if request.form.get("code") else render.redirect(url_for(".code", next=target))
+    sign_in(user)
+    return render.redirect(target or _landing(user))
+
+
+@pages.route("/login/code", methods=["GET", "POST"])
+def code() -> Response:
+    """The second step, for who gave the right password in this browser within the last minutes."""
+    target = safe_next(request.values.get("next"))
+    user = half_way.user()
+    if user is None:
+        return render.redirect(url_for(".login", next=target))
+    if request.method != "POST":
+        return render.render("auth/code.html", next=target, values={}, errors={})
+    try:
+        second_factor.check(user, request.form.get("code", ""))
+    except (Invalid, TooManyRequests) as refusal:
+        return _again("auth/code.html", refusal, next=target, field="code")
     sign_in(user)
     return render.redirect(target or _landing(user))
 
@@ -64,10 +86,10 @@ def logout() -> Response:
     return render.redirect(url_for("auth.login"))
 
 
-def _again(page: str, refusal: Invalid | TooManyRequests, **context: Any) -> Response:
+def _again(page: str, refusal: Invalid | TooManyRequests, *, field: str = "password", **context: Any) -> Response:
     """The form once more, with the sentence at its field and everything typed except the password."""
     values = {name: request.form.get(name, "") for name in ("name", "email")}
-    errors = {getattr(refusal, "field", None) or "password": refusal.detail}
+    errors = {getattr(refusal, "field", None) or field: refusal.detail}
     response = render.render(page, status=refusal.status, values=values, errors=errors, **context)
     if isinstance(refusal, TooManyRequests):
         response.headers["Retry-After"] = str(refusal.retry_after)

@@ -34,19 +34,19 @@ FOREIGN_FORM = "The form did not come from one of our pages, or its token is mis
 SECRETS = {"password": "Password", "code": "Code", "new_password": "New password"}
 """Fields whose values never go back into a page; they are asked for again."""
 
-CONFIRMING = {"confirm_password": "Your password"}
-"""What `ConfirmationNeeded` asks for, in the form that it gives back."""
+CONFIRMING = {"confirm_password": "Your password", "confirm_code": "Code of your authenticator app"}
+"""What `ConfirmationNeeded` asks for, in the form that it gives back; the code of those alone who have one."""
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 UNSPOKEN = ("csrf_token", "confirm", "dialog", "next", "idempotency_key", "timezone", "version_id")
 
 
 class ConfirmationNeeded(Forbidden):
-    """The last sign-in is too long ago for this. `wrong` says why what was given does not do."""
+    """The last sign-in is too long ago for this. `wrong` says by field why what was given does not do."""
 
     code = "confirmation_needed"
 
-    def __init__(self, wrong: str = "") -> None:
+    def __init__(self, wrong: Mapping[str, str] = NOTHING) -> None:
         super().__init__(CONFIRMATION)
         self.wrong = wrong
 
@@ -59,7 +59,8 @@ def answer(error: Exception) -> Response:
         current_app.logger.info("stale form token on %s", request.path)
         return _send_again("This page was open too long", "Your entries are kept; send again.", "Send again")
     if isinstance(error, ConfirmationNeeded):
-        return _send_again("Confirm that it is you", CONFIRMATION, "Confirm", asked=CONFIRMING, wrong=error.wrong)
+        asked = {name: label for name, label in CONFIRMING.items() if viewer().second_factor or name != "confirm_code"}
+        return _send_again("Confirm that it is you", CONFIRMATION, "Confirm", asked=asked, wrong=error.wrong)
     if isinstance(error, CofferError):
         return _page(error.status, error.detail, retry_after=getattr(error, "retry_after", None))
     if isinstance(error, HTTPException):
@@ -131,9 +132,8 @@ def _send_again(
     text: str,
     verb: str,
     *,
-    asked: Mapping[str, str] = MappingProxyType({}),
-    wrong: str = "",
-    status: int = 403,
+    asked: Mapping[str, str] = NOTHING,
+    wrong: Mapping[str, str] = NOTHING,
 ) -> Response:
     """The form again: a fresh token, the typed values; secrets, and what else is `asked`, to be typed."""
     entries = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]

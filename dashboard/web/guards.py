@@ -14,7 +14,7 @@ from dashboard.core.errors import NotFound
 from dashboard.core.money import MICROS_PER_USD
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import entrance, memberships, organizations, sessions, users
+from dashboard.domain.identity import entrance, memberships, organizations, second_factor, sessions, users
 from dashboard.domain.identity.permissions import Act, Caller, Verb, allowed, of_person, require, require_state
 from dashboard.models import Organization, Wallet
 from dashboard.web.errors import ConfirmationNeeded
@@ -88,7 +88,7 @@ def look_into(org_id: UUID, verb: Verb) -> tuple[Organization, Caller]:
 
 
 def require_recent() -> None:
-    """The act at hand needs a sign-in of the last 30 minutes, or the password in the same form.
+    """The act at hand needs a sign-in of the last 30 minutes, or the password (and code) in the same form.
 
     Raises ConfirmationNeeded, whose page asks for it and keeps what was typed; TooManyRequests.
     """
@@ -99,9 +99,11 @@ def require_recent() -> None:
     if not given:
         raise ConfirmationNeeded
     try:
-        entrance.confirm(current_user, given)
+        entrance.confirm(current_user, given, code=request.form.get("confirm_code", ""))
     except entrance.BadCredentials as refusal:
-        raise ConfirmationNeeded(refusal.detail) from None
+        raise ConfirmationNeeded({"confirm_password": refusal.detail}) from None
+    except second_factor.BadCode as refusal:
+        raise ConfirmationNeeded({"confirm_code": refusal.detail}) from None
     with transaction():
         sessions.confirm(row)
 

@@ -21,6 +21,7 @@ class Viewer:
     signed_in: bool = False
     keyboard: bool = False
     unverified: bool = False
+    second_factor: bool = False
 
 
 STRANGER = Viewer()
@@ -65,4 +66,5 @@ def _read() -> Viewer:
         signed_in=True,
         keyboard=current_user.keyboard,
         unverified=current_user.email_verified_at is None,
+        second_factor=current_user.totp_enabled_at is not None,
     )

@@ -25,6 +25,7 @@ FLOWS = {
     "identity/accounts.py": {"verify", "prove", "reset", "change_password", "_ask"},
     "identity/entrance.py": {"sign_in", "_note_refusal", "confirm", "create_user", "ask_to_join", "_add_standard"},
     "identity/limits.py": {"require"},
+    "identity/second_factor.py": {"enable", "_judge"},
     "platform/verify.py": {"broken"},
 }
 """The functions of the domain that open a transaction themselves, with the reason above; nothing else there may."""

@@ -11,7 +11,16 @@ from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import letters, limits, organizations, passwords, permissions, proofs, users
+from dashboard.domain.identity import (
+    letters,
+    limits,
+    organizations,
+    passwords,
+    permissions,
+    proofs,
+    second_factor,
+    users,
+)
 from dashboard.domain.identity.limits import Try
 from dashboard.models import PLATFORM_ORG_ID, User
 
@@ -71,13 +80,16 @@ def _note_refusal(user: User | None) -> None:
         audit.record(PLATFORM_ORG_ID, by=SYSTEM, action="session.refused", object_kind="user", object_id=known)
 
 
-def confirm(user: User, password: str) -> None:
-    """That it is still this person who sits there. Raises BadCredentials, TooManyRequests."""
+def confirm(user: User, password: str, *, code: str | None = None) -> None:
+    """That it is still this person who sits there. With a `code`, that they have their second factor too, where it is
+    on. Raises BadCredentials, BadCode, TooManyRequests."""
     tried: Try = (limits.CONFIRM, (str(user.id),))
     limits.require(tried)
     if not passwords.matches(user.password_hash, password):
         log.warning("confirmation refused", user=str(user.id))
         raise BadCredentials("This is not your password.")
+    if code is not None and second_factor.on(user):
+        second_factor.check(user, code)
     with transaction():
         limits.give_back(tried[0], *tried[1])
 

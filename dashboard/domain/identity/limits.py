@@ -27,6 +27,8 @@ Try = tuple[Limit, tuple[str, ...]]
 
 SIGN_IN_ACCOUNT = Limit("sign-in-account", 10, 15 * 60)
 SIGN_IN_IP = Limit("sign-in-ip", 100, 15 * 60)
+CODE = Limit("code", 10, 15 * 60)
+CODE_DAY = Limit("code-day", 50, 24 * 60 * 60)
 CONFIRM = Limit("confirm", 10, 15 * 60)
 SIGN_UP_IP = Limit("sign-up-ip", 60, 60 * 60)
 INVITE_INVITER = Limit("invite-inviter", 300, 24 * 60 * 60)

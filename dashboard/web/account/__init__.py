@@ -9,7 +9,7 @@ security_pages = Blueprint("account_security", __name__, url_prefix="/account/se
 guards.account_pages(profile_pages)
 guards.account_pages(security_pages)
 
-from dashboard.web.account import profile, security  # noqa: E402, F401  their views register themselves above
+from dashboard.web.account import profile, security, two_factor  # noqa: E402, F401  their views register themselves above
 
 
 def init_app(app: Flask) -> None:

@@ -7,7 +7,7 @@ from flask_login import current_user
 
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound, TooManyRequests
-from dashboard.domain.identity import accounts, sessions
+from dashboard.domain.identity import accounts, second_factor, sessions
 from dashboard.web import render
 from dashboard.web.account import security_pages as pages
 from dashboard.web.sessions import current_id
@@ -50,6 +50,7 @@ def _page(errors: dict[str, str], refusal: Invalid | TooManyRequests | None = No
     response = render.render(
         "account/security.html", status=refusal.status if refusal else 200, user=current_user,
         errors=errors, sessions=sessions.living(current_user.id), here=current_id(),
+        codes_left=second_factor.codes_left(current_user),
     )  # fmt: skip
     if isinstance(refusal, TooManyRequests):
         response.headers["Retry-After"] = str(refusal.retry_after)

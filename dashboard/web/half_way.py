@@ -1,0 +1,33 @@
+"""Who gave the right password here a moment ago and owes a code. Kept in the session's row, never in the browser."""
+
+from datetime import timedelta
+
+from flask import session
+
+from dashboard.core import clock, crypto, ids
+from dashboard.domain.identity import second_factor, users
+from dashboard.models import User
+
+HALF_WAY = "half_way"
+LASTS = timedelta(minutes=10)
+
+
+def keep(user: User) -> None:
+    until = (clock.now() + LASTS).timestamp()
+    session[HALF_WAY] = {"user": str(user.id), "until": until, "password": _mark(user)}
+
+
+def user() -> User | None:
+    """None when nobody is half way in, or it was too long ago, or the password is another one by now."""
+    kept = session.get(HALF_WAY)
+    if not kept or kept["until"] < clock.now().timestamp():
+        return None
+    parsed = ids.parse(kept["user"])
+    found = users.by_id(parsed) if parsed else None
+    if found is None or not found.is_active or not second_factor.on(found) or kept["password"] != _mark(found):
+        return None
+    return found
+
+
+def _mark(user: User) -> str:
+    return crypto.digest(user.password_hash).hex()[:16]
