@@ -54,7 +54,7 @@ def code() -> Response:
     if request.method != "POST":
         return render.render("auth/code.html", next=target, values={}, errors={})
     try:
-        second_factor.check(user, request.form.get("code", ""))
+        entrance.second_step(user, request.form.get("code", ""))
     except (Invalid, TooManyRequests) as refusal:
         return _again("auth/code.html", refusal, next=target, field="code")
     sign_in(user)

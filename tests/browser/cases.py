@@ -234,11 +234,6 @@ def _open_menu(page: Page) -> None:
     page.get_by_role("button", name="Menu").click()
 
 
-def _begin_second_factor(page: Page) -> None:
-    page.get_by_role("button", name="Switch on").click()
-    expect(page.get_by_role("img", name="QR code for the authenticator app")).to_be_visible()
-
-
 PAYMENTS = ("credited", "failed", "expired", "review", "pending", "unknown")
 
 
@@ -286,8 +281,6 @@ OUTSIDE = (
     Case("sign-up", "", "/signup"),
     Case("sign-up-errors", "", "/signup", _empty_sign_up),
     Case("stale-form", "", "/login", _stale),
-    Case("forgot", "", "/forgot"),
-    Case("verification", "", "/verify"),
     Case("not-found-signed-out", "", "/nowhere"),
     Case("hosted-open", "", _hosted("open")),
     Case("hosted-paid", "", _hosted("paid")),
@@ -352,11 +345,6 @@ ORGANIZATION = (
     Case("not-found", "owner", "/o/demo/transactions/00000000-0000-7000-8000-000000000000"),
     Case("no-such-organization", "owner", "/o/nope/"),
 )
-ACCOUNT = (
-    Case("account", "owner", "/account"),
-    Case("account-security", "owner", "/account/security"),
-    Case("account-second-factor", "member", "/account/security", _begin_second_factor),
-)
 PLATFORM = (
     Case("platform", "manager", "/admin/"),
     Case("platform-books", "manager", "/admin/", _press("Check the books")),
@@ -406,4 +394,4 @@ PLATFORM = (
     Case("platform-forbidden", "owner", "/admin/"),
     Case("platform-not-found", "manager", "/admin/orgs/00000000-0000-7000-8000-000000000000"),
 )
-ALL = OUTSIDE + ORGANIZATION + ACCOUNT + PLATFORM
+ALL = OUTSIDE + ORGANIZATION + PLATFORM

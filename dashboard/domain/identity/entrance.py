@@ -67,10 +67,22 @@ def sign_in(email: str, password: str, *, ip: str) -> User:
             limits.give_back(limit, *subject)
         if renewed:
             user.password_hash = renewed
-        by = permissions.actor_of(user)
-        audit.record(PLATFORM_ORG_ID, by=by, action="session.opened", object_kind="user", object_id=user.id)
-    log.info("signed in", user=str(user.id))
+        if not second_factor.on(user):
+            _note_entry(user)
     return user
+
+
+def second_step(user: User, code: str) -> None:
+    """The code of who has a second factor, after `sign_in`. Raises BadCode, TooManyRequests."""
+    second_factor.check(user, code)
+    with transaction(PLATFORM_ORG_ID):
+        _note_entry(user)
+
+
+def _note_entry(user: User) -> None:
+    by = permissions.actor_of(user)
+    audit.record(PLATFORM_ORG_ID, by=by, action="session.opened", object_kind="user", object_id=user.id)
+    log.info("signed in", user=str(user.id))
 
 
 def _note_refusal(user: User | None) -> None:
