@@ -15,7 +15,7 @@ import orjson
 from flask import current_app
 from sqlalchemy import select
 
-from dashboard.cli import demo_catalog, demo_mail
+from dashboard.cli import demo_catalog, demo_invites, demo_mail
 from dashboard.config import settings
 from dashboard.config.urls import base_url
 from dashboard.core import clock, ids
@@ -192,6 +192,7 @@ def _today(demo: Organization, birch: Organization, people: dict[str, User], pro
         stray = {"org_id": str(UUID(int=0)), "order_id": str(UUID(int=0)), "kind": checkout.KIND}
         _receive(provider, "checkout.session.completed", {"id": "dummy_cs_elsewhere", "metadata": stray})
     demo_mail.tell_ends(demo.id)
+    demo_invites.make(demo, people["owner"])
     wallet = organizations.wallet(birch.id, settings().mode)
     if wallet.balance > 0:
         with transaction(org=birch.id):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import account_cases, audit, cases
+from tests.browser import account_cases, audit, cases, invite_cases
 from tests.browser.cases import Case
 from tests.browser.conftest import WAIT_MS
 from tests.browser.site import Site
@@ -42,7 +42,7 @@ def seats(browser: Browser, dummy_site: Site) -> Iterator[Callable[[str], tuple[
         page.context.close()
 
 
-@pytest.mark.parametrize("case", cases.ALL + account_cases.ALL, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases.ALL + account_cases.ALL + invite_cases.ALL, ids=lambda case: case.name)
 def test_a_page_is_sound(case: Case, dummy_site: Site, seats: Callable[[str], tuple[Page, Watch]]) -> None:
     if SHOTS:
         SHOTS.mkdir(parents=True, exist_ok=True)

@@ -67,7 +67,7 @@ def role(app: Flask, team: Team, email: str = GRACE) -> str | None:
 def test_whoever_has_the_link_sees_what_it_is(app: Flask, link: str) -> None:
     page = app.test_client().get(link)
     assert page.status_code == 200
-    for words in ("Olga Owner", "Acme", "Member", "API keys of their own", "UTC", GRACE, "Create account and join"):
+    for words in ("Olga Owner", "Acme", "Member", "own API keys", "UTC", GRACE, "Create account and join"):
         assert words in page.text
     assert page.headers["Referrer-Policy"] == "same-origin"
     assert page.headers["Cache-Control"] == "no-store"

@@ -86,7 +86,7 @@ def test_each_role_says_what_it_may_do_and_owners_alone_make_owners(app: Flask, 
     assert 'value="owner"' in team.owner.get(new).text
     page = team.admin.get(new).text
     assert 'value="owner"' not in page
-    for words in ("Changes and spends nothing", "manages API keys", "API keys of their own"):
+    for words in ("change and spend nothing", "manage API keys", "own API keys"):
         assert words in page
     answer = send(team.admin, team, role="owner")
     assert answer.status_code == 403

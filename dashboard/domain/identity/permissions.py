@@ -12,10 +12,10 @@ from dashboard.models import ApiKey, Organization, PersonalToken, User
 
 ROLES = ("owner", "admin", "member", "viewer")
 ROLE_WORDS = {
-    "owner": "Everything, also ownership, the organization's settings and deleting it.",
-    "admin": "Buys credits, invites and removes people, manages API keys, sees all costs and payments.",
-    "member": "Uses the credits, with API keys of their own. Sees the balance and their own costs.",
-    "viewer": "Sees costs, transactions and payments. Changes and spends nothing.",
+    "owner": "Everything, also the organization's settings, its ownership and deleting it.",
+    "admin": "Buy credits, invite and remove people, manage API keys, see all costs and payments.",
+    "member": "Use the credits with own API keys, see the balance and own costs.",
+    "viewer": "See costs, transactions and payments; change and spend nothing.",
 }
 """What each role may do, in words for people."""
 

@@ -108,7 +108,7 @@ def invite(
     waiting = select(Invite).where(Invite.org_id == org.id, Invite.state == "pending")
     found = lock(waiting.where(func.lower(Invite.email) == email))
     if found is not None and shown(found).opens:
-        raise AlreadyInvited(f"{email} is invited already. Resend the invite to send a new link.")
+        raise AlreadyInvited(f"{email} is invited already. Resend that invite to send a new link.")
     if found is None:
         _require_room(org.id)
         found = Invite(org_id=org.id, id=ids.new(), email=email, role=role)
