@@ -1,17 +1,17 @@
 """How much volume one caller may send: a moving window, counted in Redis so that all processes count together.
 
-One script, one round trip: the limiters of the usual libraries take two where the answer tells what is left. Redis away
-or frozen never fails or delays a request: short time-outs, a breaker, and each process counts for itself meanwhile.
+Redis away or frozen never fails or delays a request: short time-outs, a breaker, and each process counts for itself
+meanwhile.
 """
 
-import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 from math import ceil
 
 from flask import Flask, current_app
-from redis import Redis
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import MovingWindowRateLimiter
 from redis.exceptions import RedisError
 
 from dashboard.core import queue
@@ -19,26 +19,7 @@ from dashboard.core.breaker import Breaker
 
 TIMEOUT_SECONDS = 0.1
 BREAKER_SECONDS = 5.0
-MOST_NAMES = 10_000
-
-_MICRO = 1_000_000
-
-# The moments of the requests that were let through, on Redis's own clock. A refused one does not lengthen the wait.
-_SCRIPT = """
-local now = redis.call('TIME')
-now = now[1] * 1000000 + now[2]
-local most, window = tonumber(ARGV[1]), tonumber(ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
-local count = redis.call('ZCARD', KEYS[1])
-local taken = 0
-if count < most then
-  redis.call('ZADD', KEYS[1], now, string.format('%.0f:%d', now, count))
-  redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
-  taken, count = 1, count + 1
-end
-local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return {taken, count, string.format('%.0f', oldest[2] + window - now)}
-"""
+PREFIX = "coffer:throttle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,47 +42,29 @@ class Taken:
 
 class Throttle:
     def __init__(self, url: str) -> None:
-        self.redis: Redis = queue.connect(url, timeout=TIMEOUT_SECONDS)
-        self._script = self.redis.register_script(_SCRIPT)
+        pool = queue.connect(url, timeout=TIMEOUT_SECONDS).connection_pool
+        self._shared = MovingWindowRateLimiter(RedisStorage(url, connection_pool=pool, key_prefix=PREFIX))
+        self._own = MovingWindowRateLimiter(MemoryStorage())
         self._breaker = Breaker("throttle away, each process counts for itself", seconds=BREAKER_SECONDS)
-        self._own = _OwnCount()
 
     def take(self, name: str, rate: Rate) -> Taken:
-        """Count one request of `name`."""
+        """Count one request of `name`. A refused one does not lengthen the wait."""
+        item = RateLimitItemPerSecond(rate.most, rate.seconds)
         if self._breaker.lets_through():
             try:
-                found = self._script(keys=[f"coffer:throttle:{name}"], args=[rate.most, rate.seconds * _MICRO])
+                taken = _take(self._shared, item, name, rate)
             except RedisError as error:
                 self._breaker.failed(error)
             else:
                 self._breaker.closed()
-                return _taken(rate, bool(found[0]), int(found[1]), int(found[2]))
-        return self._own.take(name, rate)
+                return taken
+        return _take(self._own, item, name, rate)
 
 
-class _OwnCount:
-    """The same in this process's memory; bounded, so that many names cannot fill it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._moments: dict[str, deque[int]] = {}
-
-    def take(self, name: str, rate: Rate) -> Taken:
-        now, window = time.monotonic_ns() // 1_000, rate.seconds * _MICRO
-        with self._lock:
-            if name not in self._moments and len(self._moments) >= MOST_NAMES:
-                self._moments.clear()
-            found = self._moments.setdefault(name, deque())
-            while found and found[0] <= now - window:
-                found.popleft()
-            allowed = len(found) < rate.most
-            if allowed:
-                found.append(now)
-            return _taken(rate, allowed, len(found), found[0] + window - now)
-
-
-def _taken(rate: Rate, allowed: bool, count: int, wait_micros: int) -> Taken:
-    return Taken(rate, allowed, max(rate.most - count, 0), max(1, ceil(wait_micros / _MICRO)))
+def _take(limiter: MovingWindowRateLimiter, item: RateLimitItem, name: str, rate: Rate) -> Taken:
+    allowed = limiter.hit(item, name)
+    found = limiter.get_window_stats(item, name)
+    return Taken(rate, allowed, found.remaining, max(1, ceil(found.reset_time - time.time())))
 
 
 def init_app(app: Flask, redis_url: str) -> None:
