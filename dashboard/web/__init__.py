@@ -23,6 +23,9 @@ def register(app: Flask, settings: Settings) -> None:
         invites,
         keys,
         links,
+        members,
+        org_settings,
+        organizations,
         payments,
         receipts,
         render,
@@ -37,7 +40,8 @@ def register(app: Flask, settings: Settings) -> None:
     sessions.init_app(app, settings)
     headers.init_app(app, settings)
     render.init_app(app)
-    for page in (auth, links, costs, transactions, buy, payments, keys, receipts, audit):
+    of_orgs = (organizations, costs, transactions, buy, payments, keys, members, org_settings, receipts, audit)
+    for page in (auth, links, *of_orgs):
         app.register_blueprint(page.pages)
     account.init_app(app)
     for page in (overview, orgs, users, admin_payments, webhooks, mail, admin_audit, system):

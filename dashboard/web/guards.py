@@ -64,9 +64,8 @@ def enter(slug: str, verb: Verb, *, act: Act = Act.READ) -> Visit:
     require_state(act, entry.org, operator=caller.operator)
     if entry.role is None:
         record_visit(entry.org, by=caller.actor)
-    elif current_user.last_org_id != entry.org.id and request.method == "GET":
-        with transaction():
-            users.opened(current_user, entry.org.id)
+    elif not is_poll():
+        _note(entry)
     return visit
 
 
@@ -132,6 +131,16 @@ def record_visit(org: Organization, *, by: Actor) -> None:
             audit.record(org.id, by=by, action="organization.visited", object_kind="page", object_id=request.path)
 
 
+def _note(entry: memberships.Entry) -> None:
+    """That the person was here, and where the next sign-in leads; most pages write nothing."""
+    opens = current_user.last_org_id != entry.org.id and request.method == "GET"
+    if opens or memberships.due(entry):
+        with transaction(org=entry.org.id):
+            memberships.seen(entry.org.id, current_user.id)
+            if opens:
+                users.opened(current_user, entry.org.id)
+
+
 def signed_in_only(blueprint: Blueprint) -> None:
     """Every route of `blueprint` needs a signed-in person."""
 
@@ -146,7 +155,7 @@ def signed_in_only(blueprint: Blueprint) -> None:
 def _org_shell(visit: Visit) -> Shell:
     slug = visit.org.slug
     sees_balance = visit.may(Verb.READ_BALANCE)
-    state, words = _balance_state(visit.wallet)
+    state, words = balance_state(visit.wallet)
     return Shell(
         groups=_groups(visit),
         home=url_for("costs.show", slug=slug),
@@ -157,6 +166,7 @@ def _org_shell(visit: Visit) -> Shell:
         balance_words=words if sees_balance else "",
         platform_href=url_for("admin.show") if current_user.is_manager else "",
         notice_platform=visit.caller.role is None,
+        suspended=visit.org.suspended_at is not None,
         test_mode=visit.wallet.mode == "test",
     )
 
@@ -173,10 +183,14 @@ def _groups(visit: Visit) -> tuple[Group, ...]:
     if visit.org.funding == "own" and visit.may(Verb.READ_OWN_CATALOG):
         billing.append(_link("Credit packs", "catalog.listing", slug=slug))
     organization = []
+    if visit.may(Verb.READ_MEMBERS):
+        organization.append(_link("Members", "members.listing", slug=slug))
     if visit.may(Verb.MANAGE_OWN_KEYS):
         organization.append(_link("API keys", "keys.listing", slug=slug))
     if visit.may(Verb.READ_AUDIT):
         organization.append(_link("Audit log", "audit.listing", slug=slug))
+    if visit.may(Verb.MANAGE_ORG):
+        organization.append(_link("Settings", "settings.show", slug=slug))
     groups = [Group("Billing", tuple(billing)), Group("Organization", tuple(organization))]
     return tuple(group for group in groups if group.links)
 
@@ -203,7 +217,10 @@ def _platform_shell() -> Shell:
 
 def _account_shell() -> Shell:
     return Shell(
-        groups=(Group("Account", (_link("Profile", "account.profile"), _link("Security", "account_security.show"))),),
+        groups=(
+            Group("Account", (_link("Profile", "account.profile"), _link("Security", "account_security.show"))),
+            Group("Work", (_link("Organizations", "orgs.listing"),)),
+        ),
         home=url_for("auth.start"),
         others=_others(None),
         platform_href=url_for("admin.show") if current_user.is_manager else "",
@@ -229,7 +246,8 @@ def _role_words(visit: Visit) -> str:
     return visit.caller.role.capitalize() if visit.caller.role else "Platform manager, read only"
 
 
-def _balance_state(wallet: Wallet) -> tuple[str, str]:
+def balance_state(wallet: Wallet) -> tuple[str, str]:
+    """A tone and a word for a balance to look after; both empty for a good one."""
     if wallet.balance < 0:
         return "bad", "overdrawn"
     if wallet.blocked:

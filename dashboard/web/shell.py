@@ -39,7 +39,7 @@ class Shell:
 
     `place` is the organization one is in, None on platform pages. `balance_micros` is None where it may not be seen;
     `balance_state` is empty, `warn` or `bad`, `balance_words` says the same in a word. `notice_platform` marks a
-    platform manager who looks at an organization from outside.
+    platform manager who looks at an organization from outside, `suspended` an organization that the operator stopped.
     """
 
     groups: tuple[Group, ...]
@@ -51,4 +51,5 @@ class Shell:
     balance_words: str = ""
     platform_href: str = ""
     notice_platform: bool = False
+    suspended: bool = False
     test_mode: bool = False

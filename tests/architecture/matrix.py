@@ -56,6 +56,21 @@ PAGES: dict[str, tuple[int, ...]] = {
     "GET /o/<slug>/audit":                                (303, 404, 200, 403, 200, 200, 200),
     "GET /o/<slug>/audit.csv":                            (303, 404, 200, 403, 200, 200, 200),
     "GET /o/<slug>/audit/<uuid:entry_id>":                (303, 404, 200, 403, 200, 200, 200),
+    "GET /orgs":                                          (303, 200, 200, 200, 200, 200, 200),
+    "POST /orgs":                                         (303, 422, 422, 422, 422, 422, 422),
+    "GET /orgs/new":                                      (303, 200, 200, 200, 200, 200, 200),
+    "GET /o/<slug>/members":                              (303, 404, 200, 200, 200, 200, 200),
+    "GET /o/<slug>/members/<uuid:member_id>/role":        (303, 404, 403, 403, 200, 200, 403),
+    "POST /o/<slug>/members/<uuid:member_id>/role":       (303, 404, 403, 403, 422, 422, 403),
+    "GET /o/<slug>/members/<uuid:member_id>/remove":      (303, 404, 403, 403, 200, 200, 403),
+    "POST /o/<slug>/members/<uuid:member_id>/remove":     (303, 404, 403, 403, 303, 303, 403),
+    "GET /o/<slug>/members/<uuid:member_id>/transfer":    (303, 404, 403, 403, 403, 200, 403),
+    "GET /o/<slug>/leave":                                (303, 404, 200, 200, 200, 200, 403),
+    "GET /o/<slug>/settings":                             (303, 404, 403, 403, 403, 200, 403),
+    "POST /o/<slug>/settings":                            (303, 404, 403, 403, 403, 303, 403),
+    "GET /o/<slug>/settings/transfer":                    (303, 404, 403, 403, 403, 200, 403),
+    "GET /o/<slug>/settings/delete":                      (303, 404, 403, 403, 403, 200, 403),
+    "POST /o/<slug>/settings/delete":                     (303, 404, 403, 403, 403, 422, 403),
     "GET /o/<slug>/keys":                                 (303, 404, 200, 200, 200, 200, 200),
     "POST /o/<slug>/keys":                                (303, 404, 422, 422, 422, 422, 422),
     "GET /o/<slug>/keys/new":                             (303, 404, 200, 200, 200, 200, 200),
@@ -152,6 +167,9 @@ PAGES: dict[str, tuple[int, ...]] = {
     "GET /healthz":                                       (200, 200, 200, 200, 200, 200, 200),
     "GET /readyz":                                        (200, 200, 200, 200, 200, 200, 200),
     "GET /metrics":                                       (404, 404, 404, 404, 404, 404, 404),
+    # After these the roles are not what they were: nothing that needs them may follow.
+    "POST /o/<slug>/members/<uuid:member_id>/transfer":   (303, 404, 403, 403, 403, 303, 403),
+    "POST /o/<slug>/leave":                               (303, 404, 303, 303, 303, 303, 403),
 }
 
 PROGRAMS = ("nobody", "foreign", "narrow", "full", "owner", "admin", "member", "viewer", "stranger", "manager")

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from dashboard.core.db import db
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger
-from dashboard.domain.identity import organizations, users
+from dashboard.domain.identity import memberships, organizations, users
 from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES
 from dashboard.domain.payments import checkout, fulfil, inbox, receipts
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, InboxEvent, Payment
@@ -24,6 +24,8 @@ from tests.factories import add_member, charge, make_key, make_org, make_pack, m
 from tests.web.people import Person, Team, make_team, token_in
 
 UNTOLD = {"HEAD", "OPTIONS"}
+USED_UP = ("POST /o/<slug>/keys/<uuid:key_id>", "POST /o/<slug>/members/")
+"""What a good call ends, so that the next caller needs another."""
 
 
 class World:
@@ -70,6 +72,7 @@ class World:
             "mail_id": receipts.mailed(bought).id,
             "entry_id": db.session.query(AuditEntry.id).filter_by(org_id=org.id).limit(1).scalar(),
             **self.invite(org),
+            "member_id": _member(org),
         }
 
     def invite(self, org: Any) -> dict[str, Any]:
@@ -139,6 +142,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<uuid:mail_id>": things["mail_id"], "<int:number>": 0,
         "<uuid:entry_id>": things["entry_id"],
         "<uuid:invite_id>": things["invite_id"], "<invite>": things["invite"],
+        "<uuid:member_id>": things["member_id"],
     }  # fmt: skip
     for name, value in values.items():
         rule = rule.replace(name, str(value))
@@ -163,7 +167,7 @@ def test_pages_answer_each_person_as_the_matrix_says(world: World) -> None:
             continue  # they sign out
         for caller, status in zip(PEOPLE, expected, strict=True):
             client, path = world.browser(caller), path_of(line, world.own)
-            if line.startswith("POST /o/<slug>/keys/<uuid:key_id>") or "retry" in line:
+            if line.startswith(USED_UP) or "retry" in line:
                 path = path_of(line, _fresh(world))
             if method == "POST" and "invite" in line:
                 path = path_of(line, world.own | world.invite(world.org))
@@ -181,7 +185,16 @@ def _fresh(world: World) -> dict[str, Any]:
         newest = db.session.query(ApiKey.id).filter_by(org_id=org.id).order_by(ApiKey.id.desc()).limit(1).scalar()
         db.session.execute(db.text("UPDATE inbox_events SET state = 'parked'"))
         db.session.execute(db.text("UPDATE outbox_emails SET state = 'parked'"))
-    return world.own | {"key_id": newest}
+        member = _member(org)
+    return world.own | {"key_id": newest, "member_id": member}
+
+
+def _member(org: Any) -> UUID:
+    """A membership that nobody has ended yet."""
+    user = add_member(org, "viewer")
+    row = memberships.of_person(org.id, user.id)
+    assert row is not None
+    return row.id
 
 
 def test_forms_without_their_token_are_refused(world: World) -> None:

@@ -95,6 +95,10 @@ def find(org_id: UUID, member_id: UUID) -> Membership | None:
     return db.session.scalar(select(Membership).filter_by(org_id=org_id, id=member_id, removed_at=None))
 
 
+def of_person(org_id: UUID, user_id: UUID) -> Membership | None:
+    return db.session.scalar(select(Membership).filter_by(org_id=org_id, user_id=user_id, removed_at=None))
+
+
 def seen(org_id: UUID, user_id: UUID) -> None:
     """Note that the person is in the organization. Needs its transaction; once a minute is enough."""
     now = clock.now()
@@ -180,7 +184,7 @@ def require_other_owners(user: User) -> None:
     query = select(Organization).where(live, Organization.id.in_(teams)).order_by(Organization.id).with_for_update()
     found = db.session.scalars(query).all()
     owned = set(db.session.scalars(select(Membership.org_id).where(theirs, Membership.role == "owner")))
-    if alone := [org.name for org in found if org.id in owned and not _has_other_owner(org.id, user.id)]:
+    if alone := [org.name for org in found if org.id in owned and not has_other_owner(org.id, user.id)]:
         names = ", ".join(alone[:5]) + (" and others" if len(alone) > 5 else "")
         raise LastOwner(f"They are the last active owner of {names}. Give each another owner first.")
 
@@ -228,11 +232,12 @@ def _require_reach(row: Membership, role: str, *, by: Actor) -> None:
 
 
 def _require_other_owner(org_id: UUID, user_id: UUID) -> None:
-    if not _has_other_owner(org_id, user_id):
+    if not has_other_owner(org_id, user_id):
         raise LastOwner("This is the last active owner. Make somebody else an owner first.")
 
 
-def _has_other_owner(org_id: UUID, user_id: UUID) -> bool:
+def has_other_owner(org_id: UUID, user_id: UUID) -> bool:
+    """Whether somebody else owns it who can sign in."""
     query = (
         select(Membership.id)
         .join(User, User.id == Membership.user_id)

@@ -3,18 +3,19 @@
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from dashboard.core.db import db
-from dashboard.core.errors import Conflict, Invalid
+from dashboard.core.errors import Conflict, Invalid, TooManyRequests
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import organizations, users
+from dashboard.domain.identity import limits, organizations, users
 from dashboard.domain.identity.organizations import LONGEST_SLUG, SlugTaken
-from dashboard.models import Organization, OrgDirectory
+from dashboard.models import Organization, OrgDirectory, User
 
 LONGEST_ADDRESS = 500
 LONGEST_TAX_ID = 50
@@ -27,6 +28,19 @@ _EXTERNAL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@|+=-]*", re.ASCII)
 
 class ExternalKeyTaken(Conflict):
     code = "external_key_taken"
+
+
+def found(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User, by: Actor) -> Organization:
+    """Make a team as its owner wants it; without a `slug` one is made of the name. Needs the transaction of `org_id`.
+
+    Raises Invalid with its field, SlugTaken, ExternalKeyTaken, TooManyRequests above 1,000 a day and person.
+    """
+    if wait := limits.exceeded(limits.NEW_ORG, str(owner.id)):
+        raise TooManyRequests("You made many organizations today. Try again later.", retry_after=wait)
+    values = {name: check(name, value) for name, value in wanted.items() if value or name == "name"}
+    name, slug = values.pop("name") or "", values.pop("slug", None)
+    org = organizations.make_team(name, org_id=org_id, owner=owner, by=by, slug=slug)
+    return change(org, values, by=by)
 
 
 def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) -> Organization:
@@ -60,6 +74,17 @@ def check(name: str, value: str | None) -> str | None:
         return FIELDS[name]((value or "").strip())
     except Invalid as refusal:
         raise Invalid(refusal.detail, field=name) from None
+
+
+def problems(wanted: Mapping[str, str | None]) -> dict[str, str]:
+    """What is odd about these values: a sentence for each field."""
+    found = {}
+    for name, value in wanted.items():
+        try:
+            check(name, value)
+        except Invalid as refusal:
+            found[name] = refusal.detail
+    return found
 
 
 def external_key(org: Organization) -> str | None:

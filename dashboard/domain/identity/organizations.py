@@ -123,6 +123,12 @@ def wallet(org_id: UUID, mode: str, unit: str = "usd") -> Wallet:
     return db.session.scalars(select(Wallet).filter_by(org_id=org_id, mode=mode, unit=unit)).one()
 
 
+def wallets_of(org_ids: list[UUID], mode: str) -> dict[UUID, Wallet]:
+    """The dollar wallets of several."""
+    query = select(Wallet).where(Wallet.org_id.in_(org_ids), Wallet.mode == mode, Wallet.unit == "usd")
+    return {row.org_id: row for row in db.session.scalars(query)}
+
+
 def slug_of(name: str) -> str:
     """A readable part of an address: lower-case ASCII letters and digits, joined by hyphens."""
     plain = unicodedata.normalize("NFKD", name[:200]).encode("ascii", "ignore").decode().lower()

@@ -30,9 +30,8 @@ def transfer(to: Membership, *, by: Actor) -> Membership:
     Raises NotFound for someone who is gone, Forbidden for whoever is no owner now, CannotOwn, PersonalOrganization.
     """
     org = organizations.locked(to.org_id)
-    organizations.require_team(org)
     target, own = memberships.locked(to), _own(to, by)
-    require_able(target)
+    require_able(org, target)
     if own.role != "owner":
         raise Forbidden("This needs the role owner.")
     target.role, own.role = "owner", "admin"
@@ -44,8 +43,9 @@ def transfer(to: Membership, *, by: Actor) -> Membership:
     return target
 
 
-def require_able(target: Membership) -> None:
-    """Raises CannotOwn for whoever could not sign in, and for one who owns it already."""
+def require_able(org: Organization, target: Membership) -> None:
+    """Raises CannotOwn for whoever could not sign in or owns it already, PersonalOrganization."""
+    organizations.require_team(org)
     if not _person(target).is_active:
         raise CannotOwn("This account is disabled: an owner must be able to sign in.")
     if target.role == "owner":

@@ -1,0 +1,41 @@
+"""What people cost: charges by the person behind each, read from the newest rows: none is indexed by its actor."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import and_, case, func, select
+
+from dashboard.core import clock, keysets
+from dashboard.core.db import db
+from dashboard.domain.funds.costs import COSTS
+from dashboard.models import ApiKey, Transaction, Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Micros by person, None for commands and the system; not `complete` where older rows were left out."""
+
+    since: datetime
+    micros: dict[UUID | None, int]
+    complete: bool
+
+
+def by_person(wallet: Wallet, *, days: int) -> Spending:
+    """What each person's keys and tokens were charged in the last `days`, of the newest 20,000 rows at most."""
+    since = clock.now() - timedelta(days=days)
+    of_org = Transaction.org_id == wallet.org_id
+    recent = keysets.made_between(Transaction.id, since, None)
+    person = case((Transaction.actor_kind == "key", ApiKey.created_by), else_=Transaction.actor_id)
+    key = and_(ApiKey.org_id == Transaction.org_id, ApiKey.id == Transaction.actor_id)
+    query = (
+        select(person, -func.sum(Transaction.amount))
+        .select_from(Transaction)
+        .outerjoin(ApiKey, key)
+        .where(of_org, *recent, keysets.newest(Transaction.id, of_org))
+        .where(Transaction.wallet_id == wallet.id, Transaction.type.in_(COSTS), Transaction.created_at >= since)
+        .group_by(person)
+    )
+    found = {who: int(micros) for who, micros in db.session.execute(query)}
+    beyond = select(Transaction.id).where(of_org, *recent).order_by(Transaction.id.desc()).offset(keysets.WINDOW)
+    return Spending(since, found, db.session.scalar(beyond.limit(1)) is None)

@@ -1,0 +1,222 @@
+"""Who belongs to an organization: the list, another role, removal, leaving, and handing the organization over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+from flask_login import current_user
+
+from dashboard.core.db import retrying, transaction
+from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
+from dashboard.domain.funds import spenders
+from dashboard.domain.funds.spenders import Spending
+from dashboard.domain.identity import memberships, ownership
+from dashboard.domain.identity.permissions import ROLE_WORDS, Act, Verb, assignable
+from dashboard.models import ApiKey, Membership
+from dashboard.web import guards, render
+from dashboard.web.guards import Visit
+from dashboard.web.invites.sending import pending
+
+pages = Blueprint("members", __name__, url_prefix="/o/<slug>")
+guards.signed_in_only(pages)
+
+COST_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A member as the page shows it. `micros` is None where the cost is not the reader's to see."""
+
+    member: Membership
+    micros: int | None
+    you: bool
+    alone: bool
+    may_change: bool
+
+
+@pages.get("/members")
+def listing(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.READ_MEMBERS)
+    spending = spenders.by_person(visit.wallet, days=COST_DAYS)
+    rows = _rows(visit, memberships.of_org(visit.org.id), spending)
+    return render.render(
+        "members/listing.html", visit=visit, rows=rows, spending=spending, leads=visit.may(Verb.MANAGE_MEMBERS),
+        full=len(rows) == memberships.LISTED, **pending(visit),
+    )  # fmt: skip
+
+
+@pages.get("/members/<uuid:member_id>/role")
+def ask_role(slug: str, member_id: UUID) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    return _role_form(visit, _reachable(visit, member_id))
+
+
+@pages.post("/members/<uuid:member_id>/role")
+def change_role(slug: str, member_id: UUID) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    member = _reachable(visit, member_id)
+    guards.require_recent()
+    role = request.form.get("role", "")
+    try:
+        _carry_out(visit, lambda: memberships.change_role(member, role=role, by=visit.by))
+    except (Conflict, Invalid, memberships.RoleTooHigh) as refusal:
+        return _role_form(visit, member, wanted=role, refusal=refusal)
+    render.toast_next(f"{member.user.name} is {_an(role)} now.")
+    return render.redirect(url_for("members.listing", slug=slug))
+
+
+@pages.get("/members/<uuid:member_id>/remove")
+def ask_remove(slug: str, member_id: UUID) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    return _remove_form(visit, _reachable(visit, member_id))
+
+
+@pages.post("/members/<uuid:member_id>/remove")
+def remove(slug: str, member_id: UUID) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    member = _reachable(visit, member_id)
+    try:
+        _carry_out(visit, lambda: memberships.remove(member, by=visit.by))
+    except Conflict as refusal:
+        return _remove_form(visit, member, refusal=refusal)
+    if member.user_id == current_user.id:
+        return _gone(visit)
+    render.toast_next(f"{member.user.name} is no longer a member.")
+    return render.redirect(url_for("members.listing", slug=slug))
+
+
+@pages.get("/leave")
+def ask_leave(slug: str) -> Response:
+    return _leave_form(guards.enter(slug, Verb.LEAVE, act=Act.MEMBERS))
+
+
+@pages.post("/leave")
+def leave(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.LEAVE, act=Act.MEMBERS)
+    try:
+        _carry_out(visit, lambda: memberships.remove(_own(visit), by=visit.by))
+    except Conflict as refusal:
+        return _leave_form(visit, status=refusal.status)
+    return _gone(visit)
+
+
+@pages.get("/members/<uuid:member_id>/transfer")
+def ask_transfer(slug: str, member_id: UUID) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    return _transfer_form(visit, _find(visit, member_id))
+
+
+@pages.post("/members/<uuid:member_id>/transfer")
+def transfer(slug: str, member_id: UUID) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    member = _find(visit, member_id)
+    guards.require_recent()
+    try:
+        _carry_out(visit, lambda: ownership.transfer(member, by=visit.by))
+    except Conflict as refusal:
+        return _transfer_form(visit, member, refusal=refusal)
+    render.toast_next(f"{member.user.name} is an owner now; you are an admin.")
+    return render.redirect(url_for("members.listing", slug=slug))
+
+
+@retrying
+def _carry_out(visit: Visit, act: Callable[[], object]) -> None:
+    with transaction(org=visit.org.id):
+        act()
+
+
+def _rows(visit: Visit, found: list[Membership], spending: Spending) -> list[Row]:
+    owners = [member for member in found if member.role == "owner" and member.user.is_active]
+    alone = {owner.id for owner in owners} if len(owners) == 1 else set()
+    may = visit.may(Verb.MANAGE_MEMBERS) and visit.org.suspended_at is None and visit.org.kind == "team"
+    return [
+        Row(
+            member,
+            spending.micros.get(member.user_id, 0) if visit.only_of in (None, member.user_id) else None,
+            you=member.user_id == visit.by.id,
+            alone=member.id in alone,
+            may_change=may and member.id not in alone and (member.role != "owner" or visit.may(Verb.MANAGE_ORG)),
+        )
+        for member in found
+    ]
+
+
+def _find(visit: Visit, member_id: UUID) -> Membership:
+    member = memberships.find(visit.org.id, member_id)
+    if member is None:
+        raise NotFound
+    return member
+
+
+def _reachable(visit: Visit, member_id: UUID) -> Membership:
+    """A member whom the visitor may change: an owner only for owners."""
+    member = _find(visit, member_id)
+    if member.role == "owner" and not visit.may(Verb.MANAGE_ORG):
+        raise Forbidden("Owners alone change an owner. Nothing was changed.")
+    return member
+
+
+def _own(visit: Visit) -> Membership:
+    member = memberships.of_person(visit.org.id, current_user.id)
+    if member is None:
+        raise NotFound
+    return member
+
+
+def _role_form(
+    visit: Visit, member: Membership, *, wanted: str = "", refusal: Conflict | Invalid | Forbidden | None = None
+) -> Response:
+    ends = {role: memberships.keys_beyond(member, role) for role in assignable(visit.caller)}
+    at = refusal.field or "" if isinstance(refusal, Invalid) else ""
+    return _form(
+        "role", visit, member, status=refusal.status if refusal else 200, value=wanted or member.role,
+        options=[(role, role.capitalize(), _meaning(role, keys)) for role, keys in ends.items()],
+        errors={at: refusal.detail} if refusal else {}, may_transfer=visit.may(Verb.MANAGE_ORG),
+    )  # fmt: skip
+
+
+def _remove_form(visit: Visit, member: Membership, *, refusal: Conflict | None = None) -> Response:
+    errors = {"": refusal.detail} if refusal else {}
+    status = refusal.status if refusal else 200
+    return _form("remove", visit, member, status=status, errors=errors, ends=memberships.keys_of(member))
+
+
+def _leave_form(visit: Visit, *, status: int = 200) -> Response:
+    member = _own(visit)
+    alone = member.role == "owner" and not memberships.has_other_owner(visit.org.id, member.user_id)
+    return _form("leave", visit, member, status=status, errors={}, alone=alone, ends=memberships.keys_of(member))
+
+
+def _transfer_form(visit: Visit, member: Membership, *, refusal: Conflict | None = None) -> Response:
+    errors, status = {"": refusal.detail} if refusal else {}, refusal.status if refusal else 200
+    try:
+        ownership.require_able(visit.org, member)
+        able = True
+    except Conflict as reason:
+        able, errors, status = False, {"": reason.detail}, 409
+    return _form("transfer", visit, member, status=status, errors=errors, able=able)
+
+
+def _form(name: str, visit: Visit, member: Membership, **context: Any) -> Response:
+    return render.render(
+        f"members/{name}.html", fragment=f"members/_{name}.html", visit=visit, member=member,
+        dialog=render.is_htmx(), you=member.user_id == current_user.id, **context,
+    )  # fmt: skip
+
+
+def _gone(visit: Visit) -> Response:
+    render.toast_next(f"You left {visit.org.name}.")
+    return render.redirect(url_for("orgs.listing"))
+
+
+def _meaning(role: str, ends: list[ApiKey]) -> str:
+    if not ends:
+        return ROLE_WORDS[role]
+    names = ", ".join(key.name for key in ends[:3]) + (" and others" if len(ends) > 3 else "")
+    return f"{ROLE_WORDS[role]} Ends {len(ends)} API key{'s' if len(ends) != 1 else ''} that may do more: {names}."
+
+
+def _an(role: str) -> str:
+    return f"an {role}" if role[0] in "ao" else f"a {role}"

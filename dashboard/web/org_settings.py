@@ -1,0 +1,103 @@
+"""An organization's settings: its name and addresses, handing it over, and deleting it."""
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from flask import Blueprint, Response, request, url_for
+
+from dashboard.core.db import retrying, transaction
+from dashboard.core.errors import Conflict, NotFound
+from dashboard.domain.identity import memberships, org_settings, standing
+from dashboard.domain.identity.org_settings import ExternalKeyTaken
+from dashboard.domain.identity.organizations import SlugTaken
+from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.models import Organization
+from dashboard.web import guards, render
+from dashboard.web.guards import Visit
+
+pages = Blueprint("settings", __name__, url_prefix="/o/<slug>/settings")
+guards.signed_in_only(pages)
+
+LABELS = {"slug": "Address", "tax_id": "Tax id", "billing_email": "Billing e-mail"}
+
+
+@pages.get("")
+def show(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_ORG)
+    return _page(visit, _values(visit.org), {})
+
+
+@pages.post("")
+def save(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    values = {name: request.form[name] for name in org_settings.FIELDS if name in request.form}
+    if errors := org_settings.problems(values):
+        return _page(visit, _values(visit.org) | values, errors, status=422)
+    try:
+        with transaction(org=visit.org.id):
+            org = org_settings.change(visit.org, values, by=visit.by)
+    except (SlugTaken, ExternalKeyTaken) as refusal:
+        return _page(visit, _values(visit.org) | values, _taken(refusal, values), status=422)
+    render.toast_next("Settings saved.")
+    return render.redirect(url_for("settings.show", slug=org.slug))
+
+
+@pages.get("/transfer")
+def choose(slug: str) -> Response:
+    """To whom: each member leads to the review."""
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    able = [row for row in memberships.of_org(visit.org.id) if row.role != "owner" and row.user.is_active]
+    return render.render("settings/choose.html", visit=visit, members=able)
+
+
+@pages.get("/delete")
+def ask_delete(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    return _delete_page(visit, {})
+
+
+@pages.post("/delete")
+def delete(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    if request.form.get("name", "").strip() != visit.org.name:
+        return _delete_page(visit, {"name": "This is not the organization's name. Nothing was deleted."}, status=422)
+    guards.require_recent()
+    try:
+        _carry_out(visit)
+    except Conflict as refusal:
+        return _delete_page(visit, {"": refusal.detail}, status=refusal.status)
+    render.toast_next(f"{visit.org.name} is deleted.")
+    return render.redirect(url_for("orgs.listing"))
+
+
+@retrying
+def _carry_out(visit: Visit) -> None:
+    with transaction(org=visit.org.id):
+        standing.delete(visit.org, by=visit.by)
+
+
+def _values(org: Organization) -> dict[str, Any]:
+    return {
+        name: org_settings.external_key(org) if name == "external_key" else getattr(org, name)
+        for name in org_settings.FIELDS
+    }
+
+
+def _taken(refusal: SlugTaken | ExternalKeyTaken, values: dict[str, str]) -> dict[str, str]:
+    if isinstance(refusal, ExternalKeyTaken):
+        return {"external_key": refusal.detail}
+    return {"slug": f"{refusal.detail} {org_settings.suggestion(values['slug'].strip())} is free."}
+
+
+def _page(visit: Visit, values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
+    return render.render(
+        "settings/show.html", status=status, visit=visit, values=values, errors=errors, labels=LABELS,
+        zones=sorted(available_timezones()), now=_values(visit.org),
+    )  # fmt: skip
+
+
+def _delete_page(visit: Visit, errors: dict[str, str], *, status: int = 200) -> Response:
+    if visit.org.kind != "team":
+        raise NotFound
+    obstacles = standing.obstacles(visit.org)
+    return render.render("settings/delete.html", status=status, visit=visit, errors=errors, obstacles=obstacles)

@@ -1,0 +1,83 @@
+"""`/orgs`: the organizations one belongs to, and a new one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+from flask_login import current_user
+
+from dashboard.config import settings
+from dashboard.core import ids
+from dashboard.core.db import transaction
+from dashboard.core.errors import TooManyRequests
+from dashboard.domain.identity import invites, memberships, org_settings, organizations
+from dashboard.domain.identity.organizations import SlugTaken
+from dashboard.domain.identity.permissions import ROLE_WORDS, Verb, allowed, of_person
+from dashboard.models import Organization, Wallet
+from dashboard.web import guards, render
+
+pages = Blueprint("orgs", __name__, url_prefix="/orgs")
+guards.account_pages(pages)
+
+TYPED = ("name", "slug", "billing_email")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An organization with the person's role; `wallet` where they may see the balance."""
+
+    org: Organization
+    role: str
+    wallet: Wallet | None
+    tone: str
+    words: str
+
+
+@pages.get("")
+def listing() -> Response:
+    mine = invites.open_to(current_user)
+    return render.render("orgs/listing.html", cards=_cards(), my_invites=mine, words=ROLE_WORDS)
+
+
+@pages.get("/new")
+def new() -> Response:
+    return _form({}, {})
+
+
+@pages.post("")
+def create() -> Response:
+    values = {name: request.form.get(name, "").strip() for name in TYPED}
+    errors = org_settings.problems({name: text for name, text in values.items() if text or name == "name"})
+    if errors:
+        return _form(values, errors, status=422)
+    try:
+        org = _make(values)
+    except SlugTaken as refusal:
+        text = f"{refusal.detail} {org_settings.suggestion(values['slug'])} is free."
+        return _form(values, {"slug": text}, status=422)
+    except TooManyRequests as refusal:
+        return _form(values, {"": refusal.detail}, status=refusal.status)
+    render.toast_next(f"{org.name} is made. You are its owner.")
+    return render.redirect(url_for("costs.show", slug=org.slug))
+
+
+def _make(values: dict[str, str]) -> Organization:
+    org_id, by = ids.new(), of_person(current_user, "owner").actor
+    with transaction(org=org_id):
+        return org_settings.found(values, org_id=org_id, owner=current_user, by=by)
+
+
+def _cards() -> list[Card]:
+    entries = [entry for entry in memberships.orgs_of(current_user.id) if entry.role]
+    wallets = organizations.wallets_of([entry.org.id for entry in entries], settings().mode)
+    return [_card(entry.org, entry.role or "", wallets[entry.org.id]) for entry in entries]
+
+
+def _card(org: Organization, role: str, wallet: Wallet) -> Card:
+    if not allowed(Verb.READ_BALANCE, of_person(current_user, role)):
+        return Card(org, role, None, "", "")
+    return Card(org, role, wallet, *guards.balance_state(wallet))
+
+
+def _form(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
+    return render.render("orgs/new.html", status=status, values=values, errors=errors)
