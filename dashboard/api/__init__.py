@@ -22,6 +22,7 @@ def register(app: Flask) -> None:
         docs,
         health,
         inputs,
+        keys,
         metrics,
         orgs,
         products,
@@ -34,7 +35,8 @@ def register(app: Flask) -> None:
     from dashboard.api.admin import transactions as adjustments
 
     nouns = [
-        each.api for each in (orgs, wallets, transactions, checkout, products, audit, adjustments, catalog, people)
+        each.api
+        for each in (orgs, wallets, transactions, checkout, products, keys, audit, adjustments, catalog, people)
     ]
     app.request_class = inputs.StrictRequest
     # What flask-openapi's routes look for on the application; its own class would bring pages of its own.

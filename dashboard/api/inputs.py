@@ -6,6 +6,7 @@ its field.
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,6 +24,9 @@ LONGEST_KEY = 255
 _DIGITS = 19
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _VISIBLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", re.ASCII)
 
@@ -113,6 +117,16 @@ def _id(value: Any) -> Any:
     raise PydanticCustomError("not_an_id", "This is not an id.")
 
 
+def _moment(value: Any) -> Any:
+    """RFC 3339 with an offset, such as 2027-03-31T00:00:00Z."""
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise PydanticCustomError("not_a_time", "This is not a time such as 2027-03-31T00:00:00Z.")
+
+
 def _credits(value: Any) -> Micros:
     if type(value) is int:
         value = str(value)
@@ -134,6 +148,7 @@ def _key(value: str) -> str:
 
 
 Id = Annotated[UUID, BeforeValidator(_id), WithJsonSchema({"type": "string", "format": "uuid"})]
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 AmountMicros = Annotated[int, Field(ge=1, le=LARGEST)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_writable)]
 Reason = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_writable)]

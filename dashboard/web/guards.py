@@ -218,7 +218,14 @@ def _platform_shell() -> Shell:
 def _account_shell() -> Shell:
     return Shell(
         groups=(
-            Group("Account", (_link("Profile", "account.profile"), _link("Security", "account_security.show"))),
+            Group(
+                "Account",
+                (
+                    _link("Profile", "account.profile"),
+                    _link("Security", "account_security.show"),
+                    _link("Access tokens", "account_tokens.listing"),
+                ),
+            ),
             Group("Work", (_link("Organizations", "orgs.listing"),)),
         ),
         home=url_for("auth.start"),

@@ -1,13 +1,27 @@
 """New keys until their first view: they wait in the maker's session, encrypted, as a redirect must not carry them."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from flask import request, session
 
-from dashboard.core import crypto
+from dashboard.core import clock, crypto, ids
 
+FORM_LIVES = timedelta(days=1)
+A_MOMENT = timedelta(seconds=2)
 UNSEEN = "new_keys"
 MOST = 5
+
+
+def chosen_id(text: str) -> UUID:
+    """The id that a form chose when it was shown, so that a second submit finds what the first one made.
+
+    What no form of ours can have chosen becomes a new id.
+    """
+    chosen, now = ids.parse(text), clock.now()
+    if chosen and chosen.version == 7 and ids.lowest(now - FORM_LIVES) <= chosen <= ids.lowest(now + A_MOMENT):
+        return chosen
+    return ids.new()
 
 
 def keep(row_id: UUID, key: str, *, org_id: UUID) -> None:

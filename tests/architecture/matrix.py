@@ -101,6 +101,13 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /o/<slug>/invites/<uuid:invite_id>/withdraw":   (303, 404, 403, 403, 303, 303, 403),
     "POST /invites/<uuid:org_id>/<uuid:invite_id>/accept":  (303, 404, 404, 404, 404, 404, 404),
     "POST /invites/<uuid:org_id>/<uuid:invite_id>/decline": (303, 404, 404, 404, 404, 404, 404),
+    "GET /account/tokens":                                (303, 200, 200, 200, 200, 200, 200),
+    "POST /account/tokens":                               (303, 422, 422, 422, 422, 422, 422),
+    "GET /account/tokens/new":                            (303, 200, 200, 200, 200, 200, 200),
+    # The owner's own.
+    "GET /account/tokens/<uuid:token_id>":                (303, 404, 404, 404, 404, 200, 404),
+    "GET /account/tokens/<uuid:token_id>/revoke":         (303, 404, 404, 404, 404, 200, 404),
+    "POST /account/tokens/<uuid:token_id>/revoke":        (303, 404, 404, 404, 404, 303, 404),
     "GET /admin/":                                        (303, 403, 403, 403, 403, 403, 200),
     "GET /admin/live":                                    (303, 403, 403, 403, 403, 403, 200),
     "POST /admin/verify":                                 (303, 403, 403, 403, 403, 403, 200),
@@ -189,6 +196,12 @@ CALLS: dict[str, tuple[int, ...]] = {
     "POST /api/v1/orgs/<uuid:org_id>/products":                 (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
     "PATCH /api/v1/orgs/<uuid:org_id>/products/<uuid:id>":      (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
     "DELETE /api/v1/orgs/<uuid:org_id>/products/<uuid:id>":     (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
+    "GET /api/v1/orgs/<uuid:org_id>/api-keys":                  (401, 404, 403, 403, 200, 200, 200, 200, 404, 200),
+    "POST /api/v1/orgs/<uuid:org_id>/api-keys":                 (401, 404, 403, 403, 201, 201, 201, 201, 404, 201),
+    "PATCH /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>":  (401, 404, 403, 403, 200, 200, 404, 404, 404, 403),
+    # The first one rotates it, the second finds it rotated.
+    "POST /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>/rotate": (401, 404, 403, 403, 201, 409, 404, 404, 404, 403),
+    "DELETE /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>": (401, 404, 403, 403, 204, 204, 404, 404, 404, 204),
     "POST /admin/api/v1/transactions":                          (401, 403, 403, 403, 403, 403, 403, 403, 403, 201),
     "GET /admin/api/v1/transactions":                           (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
     "GET /admin/api/v1/products":                               (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
@@ -218,6 +231,12 @@ def body_of(line: str, org_id: str, product_id: str) -> dict[str, object]:
         return {"product_id": product_id, **urls}
     if rule == "/admin/api/v1/transactions":
         return {"org_id": org_id, "transaction_type": "admin_grant", "amount": 1, "description": "Matrix"}
+    if rule.endswith("/api-keys"):
+        return {"name": "Matrix", "scopes": ["catalog:read"]}
+    if rule.endswith("/rotate"):
+        return {"grace": "7d"}
+    if rule.endswith("/api-keys/<uuid:key_id>"):
+        return {"cap": None}
     if rule.endswith("/products") and method == "POST":
         return PACK
     return {}

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from dashboard.core.db import db
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger
-from dashboard.domain.identity import memberships, organizations, users
+from dashboard.domain.identity import keys, memberships, organizations, users
 from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES
 from dashboard.domain.payments import checkout, fulfil, inbox, receipts
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, InboxEvent, Payment
@@ -51,6 +51,7 @@ class World:
                 body_hash=ledger.body_hash("/", {}),
             )  # fmt: skip
         make_key(org, "wallet:read")
+        token = keys.authenticate(make_token(users.by_id(next(_people_of(org.id))), "wallet:read"))
         raw = orjson.dumps(
             {"id": f"evt_{org.slug}", "type": "checkout.session.completed", "created": 1, "livemode": False,
              "data": {"object": {"id": "dummy_cs_gone"}}}
@@ -66,6 +67,7 @@ class World:
             "transaction_id": charge(wallet_of(org), 1_000_000).id,
             "key_id": db.session.query(ApiKey.id).filter_by(org_id=org.id).scalar(),
             "event_id": db.session.query(InboxEvent.id).filter_by(event_id=f"evt_{org.slug}").scalar(),
+            "token_id": token.id,
             "session_id": payment.session_id,
             "id": offer.product.id,
             "payment_id": bought.id,
@@ -133,6 +135,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
     values = {
         "<slug>": things["slug"], "<uuid:org_id>": things["org_id"], "<uuid:user_id>": things["user_id"],
         "<uuid:transaction_id>": things["transaction_id"], "<uuid:key_id>": things["key_id"],
+        "<uuid:token_id>": things["token_id"],
         "<uuid:event_id>": things["event_id"], "<session_id>": things["session_id"],
         "<any(grant, remove):act>": "grant",
         "<any(archive, restore):act>": "archive", "<uuid:product_id>": things["id"], "<path:filename>": "css/app.css",

@@ -107,14 +107,6 @@ def _entry(action: str) -> Callable[[Site], str]:
     return address
 
 
-def _key(name: str, more: str = "") -> Callable[[Site], str]:
-    def address(site: Site) -> str:
-        query = "SELECT id FROM api_keys WHERE org_id = %s AND name = %s"
-        return f"/o/demo/keys/{site.ask(query, site.org_id(), name)[0][0]}{more}"
-
-    return address
-
-
 def _event(state: str, more: str = "") -> Callable[[Site], str]:
     def address(site: Site) -> str:
         query = "SELECT id FROM inbox_events WHERE state = %s ORDER BY created_at LIMIT 1"
@@ -191,13 +183,6 @@ def _empty_sign_up(page: Page) -> None:
     page.locator("form").first.evaluate("form => form.noValidate = true")
     page.get_by_role("button", name="Create account").click()
     expect(page.locator("main .error").first).to_be_visible()
-
-
-def _new_key(page: Page) -> None:
-    page.get_by_label("Name").fill("Nightly report")
-    page.get_by_role("checkbox").first.check()
-    page.get_by_role("button", name="Create key").click()
-    expect(page.get_by_role("heading", name="Copy the key now")).to_be_visible()
 
 
 def _review(amount: str, button: str, *, negative: bool = False) -> Callable[[Page], None]:
@@ -328,17 +313,8 @@ ORGANIZATION = (
     Case("transaction-purchase", "owner", _transaction("purchase")),
     Case("transaction-grant", "owner", _transaction("admin_grant")),
     Case("transaction-removal", "admin", _transaction("admin_removal", "birch-studio")),
-    Case("keys", "owner", "/o/demo/keys"),
     Case("keys-none", "viewer", _personal("keys")),
-    Case("key-new", "owner", "/o/demo/keys/new"),
     Case("key-dialog", "owner", "/o/demo/keys", _dialog("Create key")),
-    Case("key-shown-once", "owner", "/o/demo/keys/new", _new_key),
-    Case("key", "owner", _key("Production")),
-    Case("key-rotate", "owner", _key("Production"), _dialog("Rotate key")),
-    Case("key-cap", "admin", _key("Production", "/cap")),
-    Case("key-operator", "manager", _key("Production", "/operator-scopes")),
-    Case("key-revoked", "owner", _key("Old server")),
-    Case("key-revoke", "owner", _key("Trial", "/revoke")),
     Case("audit", "viewer", "/o/demo/audit", _unfold_first),
     Case("audit-entry", "owner", _entry("credits.granted")),
     Case("forbidden", "viewer", "/o/demo/buy"),

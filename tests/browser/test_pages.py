@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import account_cases, audit, cases, invite_cases
+from tests.browser import account_cases, audit, cases, invite_cases, program_cases
 from tests.browser.cases import Case
 from tests.browser.conftest import WAIT_MS
 from tests.browser.site import Site
@@ -20,6 +20,12 @@ SHOTS = ROOT / "test-results" / "pages" if os.environ.get("COFFER_SCREENSHOTS") 
 README = ROOT / "docs" / "img"
 SHOWN_THERE = {"cost-management": "cost-management", "platform": "platform-overview"}
 MOST_BYTES = 200_000
+EVERY = (
+    *cases.ALL,
+    *account_cases.ALL,
+    *invite_cases.ALL,
+    *program_cases.ALL,
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +48,7 @@ def seats(browser: Browser, dummy_site: Site) -> Iterator[Callable[[str], tuple[
         page.context.close()
 
 
-@pytest.mark.parametrize("case", cases.ALL + account_cases.ALL + invite_cases.ALL, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", EVERY, ids=lambda case: case.name)
 def test_a_page_is_sound(case: Case, dummy_site: Site, seats: Callable[[str], tuple[Page, Watch]]) -> None:
     if SHOTS:
         SHOTS.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ A field that a thing does not have is left out.
 """
 
 from dashboard.api.shapes.audit import AuditActor, AuditEntryShape, AuditList, AuditObject, audit_entry
+from dashboard.api.shapes.keys import Key, KeyCap, KeyList, NewKey, key, new_key
 from dashboard.api.shapes.money import Mode, usd
 from dashboard.api.shapes.orgs import Org, OrgList, org
 from dashboard.api.shapes.payments import Checkout, checkout
@@ -34,8 +35,12 @@ __all__ = [
     "Checkout",
     "ExplainedRow",
     "ExplanationStep",
+    "Key",
+    "KeyCap",
+    "KeyList",
     "LedgerRow",
     "Mode",
+    "NewKey",
     "Org",
     "OrgList",
     "Person",
@@ -51,6 +56,8 @@ __all__ = [
     "audit_entry",
     "checkout",
     "explained",
+    "key",
+    "new_key",
     "org",
     "person",
     "product",

@@ -39,6 +39,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "key.cap_changed": ("keys", "{who} changed the cap of the key {what}"),
     "key.scopes_changed": ("keys", "{who} changed the operator scopes of the key {what}"),
     "token.made": ("keys", "{who} made the personal token {what}"),
+    "token.revoked": ("keys", "{who} revoked the personal token {what}"),
     "credits.granted": ("money", "{who} granted {after.amount:size} ({after.category})"),
     "credits.removed": ("money", "{who} removed {after.amount:size} ({after.category})"),
     "payment.created": ("money", "{who} began to buy {what}"),

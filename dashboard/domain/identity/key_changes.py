@@ -17,7 +17,7 @@ from dashboard.domain.funds import caps
 from dashboard.domain.funds.caps import Cap
 from dashboard.domain.identity import keys
 from dashboard.domain.identity.keys import MadeKey, ScopeTooWide
-from dashboard.domain.identity.permissions import OPERATOR_SCOPES
+from dashboard.domain.identity.permissions import OPERATOR_SCOPES, Caller
 from dashboard.models import ApiKey, Organization, SpendLimit
 
 GRACES = {
@@ -37,6 +37,11 @@ class KeyEnded(Conflict):
 
 class KeyRotated(Conflict):
     code = "key_rotated"
+
+
+def may_rotate(caller: Caller, key: ApiKey) -> bool:
+    """The organization's people, and of managers from outside whoever made it: who rotates a key gets to know it."""
+    return caller.role is not None or (key.created_by is not None and key.created_by == caller.actor.id)
 
 
 def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: frozenset[str]) -> MadeKey:

@@ -106,13 +106,16 @@ def make_personal(
     by: Actor,
     grantable: frozenset[str] = SCOPES,
     expires_at: datetime | None = None,
+    token_id: UUID | None = None,
 ) -> MadeToken:
     """Make a personal token: it never has more than its user at the moment it is used.
 
-    Needs the platform organization's transaction, where it is audited. Raises Invalid, ScopeTooWide.
+    `token_id` is for a form that may be sent twice. Needs the platform organization's transaction, where it is audited.
+    Raises Invalid, ScopeTooWide.
     """
     secret = crypto.token()
     row = PersonalToken(
+        id=token_id or ids.new(),
         user_id=user.id,
         name=_name(name),
         prefix=f"{PERSONAL_PREFIX}…{secret[-SHOWN:]}",
@@ -154,6 +157,13 @@ def of_org(org_id: UUID, *, made_by: UUID | None = None) -> list[ApiKey]:
     """The keys, or those that one person made: working ones first, then revoked ones, each newest first; up to 500."""
     query = select(ApiKey).filter_by(org_id=org_id).order_by(ApiKey.revoked_at.is_not(None), ApiKey.id.desc())
     return list(db.session.scalars((query.filter_by(created_by=made_by) if made_by else query).limit(LISTED)))
+
+
+def page(org_id: UUID, *, made_by: UUID | None, after: UUID | None, limit: int) -> list[ApiKey]:
+    """The same by age alone, newest first, older than `after`."""
+    query = select(ApiKey).filter_by(org_id=org_id).order_by(ApiKey.id.desc()).limit(limit)
+    query = query.filter_by(created_by=made_by) if made_by else query
+    return list(db.session.scalars(query.where(ApiKey.id < after) if after else query))
 
 
 def successors(org_id: UUID) -> dict[UUID, UUID]:

@@ -218,6 +218,11 @@ def assignable(caller: Caller) -> tuple[str, ...]:
     return ROLES[1:] if allowed(Verb.MANAGE_MEMBERS, caller) else ()
 
 
+def personal_scopes(user: User) -> frozenset[str]:
+    """The scopes that a person may give to a token of their own; what they do with it, their roles decide."""
+    return SCOPES if user.is_manager else SCOPES - OPERATOR_SCOPES
+
+
 def _refusal(verb: Verb, caller: Caller) -> str:
     rule = TABLE[verb]
     if caller.scopes is not None and rule.scope and rule.scope not in caller.scopes:

@@ -117,7 +117,7 @@ def _enter(slug: str, key_id: UUID, verb: Verb, *, act: Act = Act.READ) -> tuple
 
 def _enter_to_rotate(slug: str, key_id: UUID, *, act: Act = Act.READ) -> tuple[Visit, ApiKey]:
     visit, key = _enter(slug, key_id, Verb.MANAGE_OWN_KEYS, act=act)
-    if not desk.may_rotate(visit, key):
+    if not key_changes.may_rotate(visit.caller, key):
         raise Forbidden("Only the organization's people rotate its keys: who rotates a key gets to know it.")
     return visit, key
 

@@ -47,11 +47,6 @@ def find(visit: Visit, key_id: UUID) -> ApiKey:
     return key
 
 
-def may_rotate(visit: Visit, key: ApiKey) -> bool:
-    """The organization's people, and of managers from outside whoever made it: who rotates a key gets to know it."""
-    return visit.caller.role is not None or key.created_by == visit.by.id
-
-
 def rows(visit: Visit, found: list[ApiKey]) -> list[Row]:
     people = keys.makers(found)
     standings = caps.standings(visit.org.id, [key.limit_id for key in found])

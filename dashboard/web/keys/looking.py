@@ -6,7 +6,7 @@ from flask import Response, request
 
 from dashboard.config.urls import base_url
 from dashboard.core.errors import Invalid
-from dashboard.domain.identity import keys
+from dashboard.domain.identity import key_changes, keys
 from dashboard.domain.identity.permissions import Verb
 from dashboard.models import ApiKey
 from dashboard.web import guards, render, unseen
@@ -31,7 +31,7 @@ def show(slug: str, key_id: UUID) -> Response:
         "keys/show.html",
         visit=visit,
         row=row,
-        may_rotate=row.state == "Active" and desk.may_rotate(visit, key),
+        may_rotate=row.state == "Active" and key_changes.may_rotate(visit.caller, key),
         words=SCOPES,
         secret=secret,
         example=_example(key, secret or "your-key"),

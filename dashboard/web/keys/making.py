@@ -1,13 +1,12 @@
 """The form that makes a key. Sent twice, it makes one."""
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from flask import Response, request, url_for
 from sqlalchemy.exc import IntegrityError
 
-from dashboard.core import clock, ids
+from dashboard.core import ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain.funds import expiry
@@ -19,8 +18,6 @@ from dashboard.web import guards, render, scopes, unseen
 from dashboard.web.guards import Visit
 from dashboard.web.keys import desk, pages
 
-FORM_LIVES = timedelta(days=1)
-A_MOMENT = timedelta(seconds=2)
 TYPED = ("name", "expires_at", "cap", "cap_window", "idempotency_key")
 
 
@@ -68,10 +65,7 @@ def _make(visit: Visit, key_id: UUID, values: dict[str, Any]) -> None:
 
 
 def _id_of_form(visit: Visit, text: str) -> UUID:
-    """The id that the form chose when it was shown, so that a second submit finds the first one's key."""
-    chosen, now = ids.parse(text), clock.now()
-    if not chosen or chosen.version != 7 or not ids.lowest(now - FORM_LIVES) <= chosen <= ids.lowest(now + A_MOMENT):
-        return ids.new()
+    chosen = unseen.chosen_id(text)
     found = keys.find(visit.org.id, chosen)
     return chosen if found is None or found.created_by == visit.by.id else ids.new()
 

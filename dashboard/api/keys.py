@@ -1,0 +1,138 @@
+"""Keys of an organization's programs, for people's tokens with the scope `org:admin`: a key makes no keys."""
+
+from typing import Literal
+from uuid import UUID
+
+from flask import Response
+from pydantic import BaseModel, Field
+
+from dashboard.api import auth, inputs, paging, shapes
+from dashboard.api.auth import Access
+from dashboard.api.routes import answer, blueprint, refusal
+from dashboard.core.db import transaction
+from dashboard.core.errors import Forbidden, NotFound
+from dashboard.core.money import Micros
+from dashboard.domain.funds import caps
+from dashboard.domain.funds.caps import Cap
+from dashboard.domain.identity import key_changes, keys
+from dashboard.domain.identity.keys import MadeKey
+from dashboard.domain.identity.permissions import Act, Verb, allowed, grantable, require
+from dashboard.models import ApiKey
+
+ENDED = refusal("The key has ended (`key_ended`), or was rotated already (`key_rotated`).")
+
+api = blueprint("keys")
+
+
+class CapBody(inputs.Body):
+    """The most that may be charged in each UTC day or month. Above it a charge is 402 `key_cap_exceeded`."""
+
+    amount_micros: inputs.AmountMicros
+    window: Literal["day", "month"]
+
+    @property
+    def cap(self) -> Cap:
+        return Cap(Micros(self.amount_micros), self.window)
+
+
+class NewKeyBody(inputs.Body):
+    """`scopes` are among those of the token that makes the key. A repeated call makes another key."""
+
+    name: inputs.Text
+    scopes: list[inputs.Text] = Field(max_length=50)
+    expires_at: inputs.Moment | None = None
+    cap: CapBody | None = None
+
+
+class Rotation(inputs.Body):
+    """How long the old key goes on working."""
+
+    grace: Literal["now", "1h", "24h", "7d"]
+
+
+class KeyChange(inputs.Body):
+    """`null` takes the cap away. Another amount goes on with what is spent, another window counts from now on."""
+
+    cap: CapBody | None
+
+
+class KeyPath(BaseModel):
+    org_id: UUID
+    key_id: UUID
+
+
+@api.get("/orgs/<uuid:org_id>/api-keys", responses={200: shapes.KeyList})
+def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
+    """The organization's keys, revoked ones too; members and viewers get their own"""
+    access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS)
+    scope = ("keys", access.org.id, _own(access))
+    found = keys.page(access.org.id, made_by=_own(access), after=query.after(*scope), limit=query.size + 1)
+    rows, cursor = paging.cut(found, query.size, lambda row: row.id, *scope)
+    standings = caps.standings(access.org.id, [row.limit_id for row in rows])
+    data = [shapes.key(row, standings.get(row.limit_id)) for row in rows]
+    return answer(shapes.KeyList(data=data, next_cursor=cursor))
+
+
+@api.post("/orgs/<uuid:org_id>/api-keys", responses={201: shapes.NewKey})
+def create(path: inputs.OrgPath, body: NewKeyBody) -> Response:
+    """Make a key; its text stands in this answer alone"""
+    access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS, Act.MEMBERS)
+    with transaction(org=access.org.id):
+        made = keys.make(
+            access.org, name=body.name, scopes=body.scopes, mode=access.mode, by=access.actor,
+            grantable=grantable(access.caller), made_by=access.actor.id, expires_at=body.expires_at,
+            cap=body.cap.cap if body.cap else None,
+        )  # fmt: skip
+    return _made(access, made)
+
+
+@api.post("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>/rotate", responses={201: shapes.NewKey, 409: ENDED})
+def rotate(path: KeyPath, body: Rotation) -> Response:
+    """Put a new key in the place of this one; its text stands in this answer alone"""
+    access, key = _enter(path, Act.MEMBERS)
+    if not key_changes.may_rotate(access.caller, key):
+        raise Forbidden("Only the organization's people rotate its keys: who rotates a key gets to know it.")
+    assert access.actor.id is not None  # people have ids
+    with transaction(org=access.org.id):
+        made = key_changes.rotate(
+            key, grace=body.grace, by=access.actor, made_by=access.actor.id, grantable=grantable(access.caller)
+        )
+    return _made(access, made)
+
+
+@api.patch("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>", responses={200: shapes.Key, 409: ENDED})
+def change(path: KeyPath, body: KeyChange) -> Response:
+    """Set, change or take away the cap of a key"""
+    access, key = _enter(path, Act.MEMBERS)
+    require(Verb.CAP_KEYS, access.caller)
+    with transaction(org=access.org.id):
+        key_changes.set_cap(key, body.cap.cap if body.cap else None, by=access.actor)
+    return answer(shapes.key(key, caps.standings(access.org.id, [key.limit_id]).get(key.limit_id)))
+
+
+@api.delete("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>", responses={204: None})
+def revoke(path: KeyPath) -> Response:
+    """End a key at once"""
+    access, key = _enter(path, Act.READ)
+    auth.require_open(access)
+    with transaction(org=access.org.id):
+        keys.revoke(key, by=access.actor)
+    return Response(status=204)
+
+
+def _enter(path: KeyPath, act: Act) -> tuple[Access, ApiKey]:
+    access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS, act)
+    key, own = keys.find(access.org.id, path.key_id), _own(access)
+    if key is None or (own and key.created_by != own):
+        raise NotFound("There is no such key.")
+    return access, key
+
+
+def _own(access: Access) -> UUID | None:
+    """The person whose keys alone are shown; None for those who manage all."""
+    return None if allowed(Verb.MANAGE_KEYS, access.caller) else access.actor.id
+
+
+def _made(access: Access, made: MadeKey) -> Response:
+    standing = caps.standings(access.org.id, [made.row.limit_id]).get(made.row.limit_id)
+    return answer(shapes.new_key(made.row, standing, made.key), 201)

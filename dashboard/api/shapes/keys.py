@@ -1,0 +1,76 @@
+"""Keys of an organization's programs."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from dashboard.api.shapes.money import Mode, usd
+from dashboard.domain.funds.caps import Standing
+from dashboard.models import ApiKey
+
+
+class KeyCap(BaseModel):
+    """The most that the key may charge in each UTC day or month, and what it did in the present one."""
+
+    amount_micros: int
+    amount_usd: str
+    window: Literal["day", "month"]
+    spent_micros: int
+    spent_usd: str
+    resets_at: datetime
+
+
+class Key(BaseModel):
+    """`prefix` tells the key apart; its text cannot be read again. `replaces_id` is the key whose place it took."""
+
+    id: UUID
+    name: str
+    prefix: str
+    scopes: list[str]
+    mode: Mode
+    created_by: UUID | None
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    last_used_ip: str | None
+    revoked_at: datetime | None
+    replaces_id: UUID | None
+    cap: KeyCap | None
+
+
+class NewKey(Key):
+    """`key` stands in this answer alone."""
+
+    key: str
+
+
+class KeyList(BaseModel):
+    data: list[Key]
+    next_cursor: str | None
+
+
+def key(row: ApiKey, standing: Standing | None) -> Key:
+    cap = standing and KeyCap(
+        amount_micros=standing.amount, amount_usd=usd(standing.amount), window=_window(standing.window),
+        spent_micros=standing.spent, spent_usd=usd(standing.spent), resets_at=standing.resets_at,
+    )  # fmt: skip
+    return Key(
+        id=row.id, name=row.name, prefix=row.prefix, scopes=row.scopes, mode=_mode(row.mode),
+        created_by=row.created_by, created_at=row.created_at, expires_at=row.expires_at,
+        last_used_at=row.last_used_at, last_used_ip=row.last_used_ip, revoked_at=row.revoked_at,
+        replaces_id=row.replaces_id, cap=cap,
+    )  # fmt: skip
+
+
+def new_key(row: ApiKey, standing: Standing | None, text: str) -> NewKey:
+    return NewKey(**dict(key(row, standing)), key=text)
+
+
+def _mode(text: str) -> Mode:
+    return "live" if text == "live" else "test"
+
+
+def _window(text: str) -> Literal["day", "month"]:
+    return "day" if text == "day" else "month"

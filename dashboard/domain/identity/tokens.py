@@ -1,0 +1,35 @@
+"""Personal tokens as their owners see them: listed, found, ended. `keys` makes them and signs them in."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core import clock
+from dashboard.core.db import db
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.models import PLATFORM_ORG_ID, PersonalToken
+
+LISTED = 200
+
+
+def of_user(user_id: UUID) -> list[PersonalToken]:
+    """Working ones first, then revoked ones, each newest first; up to 200."""
+    query = select(PersonalToken).filter_by(user_id=user_id)
+    newest = query.order_by(PersonalToken.revoked_at.is_not(None), PersonalToken.id.desc())
+    return list(db.session.scalars(newest.limit(LISTED)))
+
+
+def find(user_id: UUID, token_id: UUID) -> PersonalToken | None:
+    return db.session.scalar(select(PersonalToken).filter_by(user_id=user_id, id=token_id))
+
+
+def revoke(row: PersonalToken, *, by: Actor) -> PersonalToken:
+    """End a token at once. Needs the platform organization's transaction, where it is audited."""
+    if row.revoked_at is None:
+        row.revoked_at = clock.now()
+        audit.record(
+            PLATFORM_ORG_ID, by=by, action="token.revoked", object_kind="personal_token", object_id=row.id,
+            before={"user": str(row.user_id), "name": row.name},
+        )  # fmt: skip
+    return row

@@ -1,0 +1,42 @@
+"""The pages of keys and tokens in every state that looks different."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.cases import Case
+from tests.browser.site import Site
+
+
+def _key(name: str, more: str = "") -> Callable[[Site], str]:
+    def address(site: Site) -> str:
+        query = "SELECT id FROM api_keys WHERE org_id = %s AND name = %s"
+        return f"/o/demo/keys/{site.ask(query, site.org_id(), name)[0][0]}{more}"
+
+    return address
+
+
+def _new(what: str) -> Callable[[Page], None]:
+    def then(page: Page) -> None:
+        page.get_by_label("Name").fill("Nightly report")
+        page.get_by_role("checkbox").first.check()
+        page.get_by_role("button", name=f"Create {what}").click()
+        expect(page.get_by_role("heading", name=f"Copy the {what} now")).to_be_visible()
+
+    return then
+
+
+ALL = (
+    Case("keys", "owner", "/o/demo/keys"),
+    Case("key-new", "owner", "/o/demo/keys/new"),
+    Case("key-shown-once", "owner", "/o/demo/keys/new", _new("key")),
+    Case("key", "owner", _key("Production")),
+    Case("key-rotate", "owner", _key("Production", "/rotate")),
+    Case("key-cap", "admin", _key("Production", "/cap")),
+    Case("key-operator", "manager", _key("Production", "/operator-scopes")),
+    Case("key-revoked", "owner", _key("Old server")),
+    Case("key-revoke", "owner", _key("Trial", "/revoke")),
+    Case("tokens-none", "owner", "/account/tokens"),
+    Case("token-shown-once", "manager", "/account/tokens/new", _new("token")),
+    Case("tokens", "manager", "/account/tokens"),
+)
