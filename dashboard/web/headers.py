@@ -6,6 +6,9 @@ from flask import Flask, Response, g, request
 
 from dashboard.config import Settings
 
+UNUSED = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+"""What a browser can do and no page of ours asks for."""
+
 PAYMENT_HOSTS = ("https://checkout.stripe.com", "https://billing.stripe.com")
 
 
@@ -55,8 +58,10 @@ def init_app(app: Flask, settings: Settings) -> None:
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["X-Frame-Options"] = "SAMEORIGIN" if "whole_policy" in g else "DENY"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        response.headers["Permissions-Policy"] = UNUSED
         if settings.production:
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+            response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
         if request.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
             response.vary.add("HX-Request")
