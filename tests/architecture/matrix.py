@@ -93,7 +93,7 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /o/<slug>/catalog/packs/<uuid:product_id>/move": (303, 404, 403, 403, 404, 404, 403),
     "POST /o/<slug>/catalog/packs/<uuid:product_id>/price": (303, 404, 403, 403, 404, 404, 403),
     "POST /o/<slug>/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": (303, 404, 403, 403, 404, 404, 403),
-    "GET /o/<slug>/invites":                              (303, 404, 200, 403, 200, 200, 200),
+    "GET /o/<slug>/invites":                              (303, 404, 303, 403, 303, 303, 303),
     "POST /o/<slug>/invites":                             (303, 404, 403, 403, 422, 422, 403),
     "GET /o/<slug>/invites/new":                          (303, 404, 403, 403, 200, 200, 403),
     "POST /o/<slug>/invites/<uuid:invite_id>/resend":     (303, 404, 403, 403, 303, 303, 403),

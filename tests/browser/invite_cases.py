@@ -38,7 +38,7 @@ def _in_vain(page: Page) -> None:
 
 
 ALL = (
-    Case("invites", "owner", "/o/demo/invites"),
+    Case("members", "owner", "/o/demo/members"),
     Case("invite-answers", "owner", "/o/demo/invites/new", _in_vain),
     Case("invite-link", "", link),
     Case("invite-for-another", "viewer", link),

@@ -189,7 +189,7 @@ def test_declining_needs_no_account(app: Flask, team: Team, link: str) -> None:
     assert page.status_code == 410
     assert "This invite was declined" in page.text
     assert "Declined. You do not join Acme." in page.text
-    assert "Declined" in team.owner.get(f"/o/{team.slug}/invites").text
+    assert "Declined" in team.owner.get(f"/o/{team.slug}/members").text
 
 
 def test_a_dead_link_says_why_and_who_can_help(app: Flask, team: Team, link: str, grace: Person) -> None:

@@ -38,13 +38,13 @@ def token(app: Flask) -> str:
 
 
 def test_an_invite_is_sent_and_listed(app: Flask, team: Team) -> None:
-    assert "Nobody is invited" in team.owner.get(f"/o/{team.slug}/invites").text
+    assert "Nobody is invited" in team.owner.get(f"/o/{team.slug}/members").text
     answer = send(team.owner, team)
     assert answer.status_code == 303
     page = team.owner.get(answer.headers["Location"]).text
     for words in (GRACE, "Member", "You", "Pending", "grace@example.test is invited."):
         assert words in page
-    assert "Olga Owner" in team.admin.get(f"/o/{team.slug}/invites").text
+    assert "Olga Owner" in team.admin.get(f"/o/{team.slug}/members").text
     assert token(app) not in page
     assert f"/o/{team.slug}/invites/new" in page
 
@@ -105,7 +105,9 @@ def test_strangers_and_wrong_roles_invite_nobody(app: Flask, team: Team) -> None
         for person, status in ((team.member, 403), (team.viewer, 403), (team.manager, 403), (team.stranger, 404)):
             assert person.post(path).status_code == status
     assert team.member.get(f"/o/{team.slug}/invites").status_code == 403
-    page = team.viewer.get(f"/o/{team.slug}/invites").text
+    assert GRACE not in team.member.get(f"/o/{team.slug}/members").text
+    assert team.viewer.get(f"/o/{team.slug}/invites").headers["Location"] == f"/o/{team.slug}/members#invites"
+    page = team.viewer.get(f"/o/{team.slug}/members").text
     assert GRACE in page
     assert "Resend" not in page
     assert "Invite people" not in page
@@ -136,7 +138,7 @@ def test_withdrawing_has_a_step_between(app: Flask, team: Team) -> None:
     assert rows(app)[0].state == "revoked"
     assert team.owner.post(f"/o/{team.slug}/invites/{row.id}/resend").status_code == 409
     assert app.test_client().get(f"/invite/{token(app)}").status_code == 410
-    assert "Nobody is invited" in team.owner.get(f"/o/{team.slug}/invites").text
+    assert "Nobody is invited" in team.owner.get(f"/o/{team.slug}/members").text
 
 
 def test_rights_are_given_after_a_recent_sign_in_only(app: Flask, team: Team) -> None:
@@ -179,7 +181,7 @@ def test_the_list_says_how_each_stands(app: Flask, team: Team) -> None:
     change(app, Invite, late.id, org=team.org_id, expires_at=clock.now() - timedelta(hours=1))
     change(app, Invite, no.id, org=team.org_id, state="declined", ended_at=clock.now())
     change(app, User, gone.invited_by, disabled_at=clock.now())
-    page = team.owner.get(f"/o/{team.slug}/invites").text
+    page = team.owner.get(f"/o/{team.slug}/members").text
     for words in ("Expired", "Stopped", "Declined", "Resend it to make it yours"):
         assert words in page
     assert page.count(">Resend</button>") == 2
@@ -189,7 +191,7 @@ def test_a_suspended_organization_invites_nobody(app: Flask, team: Team) -> None
     send(team.owner, team)
     change(app, Organization, team.org_id, org=team.org_id, suspended_at=clock.now())
     assert send(team.owner, team, "x@example.test").status_code == 403
-    page = team.owner.get(f"/o/{team.slug}/invites").text
+    page = team.owner.get(f"/o/{team.slug}/members").text
     assert GRACE in page
     assert "Resend" not in page
 
@@ -197,9 +199,7 @@ def test_a_suspended_organization_invites_nobody(app: Flask, team: Team) -> None
 def test_a_personal_organization_says_that_it_is_ones_own(app: Flask, team: Team) -> None:
     with app.app_context():
         slug = db.session.scalars(select(Organization.slug).filter_by(kind="personal", name="Olga Owner")).one()
-    page = team.owner.get(f"/o/{slug}/invites").text
-    assert "yours alone" in page
-    assert "Invite people" not in page
+    assert "Invite people" not in team.owner.get(f"/o/{slug}/members").text
     answer = team.owner.post(f"/o/{slug}/invites", {"emails": GRACE, "role": "member"})
     assert answer.status_code == 409
     assert "belongs to one person alone" in answer.text

@@ -37,8 +37,9 @@ OUTCOMES = {
 
 @pages.get("")
 def listing(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.READ_INVITES)
-    return render.render("invites/listing.html", visit=visit, **pending(visit))
+    """They stand on the page of the members."""
+    guards.enter(slug, Verb.READ_INVITES)
+    return render.redirect(_list(slug))
 
 
 @pages.get("/new")
@@ -61,7 +62,7 @@ def create(slug: str) -> Response:
     if left:  # what was not sent stays in the form
         return _form(visit, values=values | {"emails": "\n".join(left)}, errors={}, outcomes=outcomes, status=422)
     render.toast_next(f"{len(outcomes)} invites sent." if len(outcomes) > 1 else f"{outcomes[0].address} is invited.")
-    return render.redirect(url_for("invites.listing", slug=slug))
+    return render.redirect(_list(slug))
 
 
 @pages.post("/<uuid:invite_id>/resend")
@@ -72,7 +73,7 @@ def resend(slug: str, invite_id: UUID) -> Response:
     with transaction(org=visit.org.id):
         invites.resend(row, **_right(visit))
     render.toast_next(f"A new link is on its way to {row.email}. The old one is dead.")
-    return render.redirect(url_for("invites.listing", slug=slug))
+    return render.redirect(_list(slug))
 
 
 @pages.get("/<uuid:invite_id>/withdraw")
@@ -80,8 +81,9 @@ def ask(slug: str, invite_id: UUID) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_MEMBERS)
     row = invites.with_id(visit.org.id, invite_id)
     return render.render(
-        "invites/withdraw.html", fragment="invites/_withdraw.html", visit=visit, row=row, dialog=render.is_htmx()
-    )
+        "invites/withdraw.html", fragment="invites/_withdraw.html", visit=visit, row=row, list=_list(slug),
+        dialog=render.is_htmx(),
+    )  # fmt: skip
 
 
 @pages.post("/<uuid:invite_id>/withdraw")
@@ -91,16 +93,20 @@ def withdraw(slug: str, invite_id: UUID) -> Response:
     with transaction(org=visit.org.id):
         invites.revoke(row, by=visit.by, may_give=assignable(visit.caller))
     render.toast_next(f"The invite for {row.email} is withdrawn.")
-    return render.redirect(url_for("invites.listing", slug=slug))
+    return render.redirect(_list(slug))
 
 
 def pending(visit: Visit) -> dict[str, Any]:
-    """What `invites/_pending.html` shows: wherever an organization's people are listed."""
+    """What `invites/_pending.html` shows, on the page of the members."""
     rows = invites.listed(visit.org.id) if visit.may(Verb.READ_INVITES) else []
     changes = visit.may(Verb.MANAGE_MEMBERS) and not visit.org.suspended_at
     return {
         "invited": [(one, _from(visit, one), *STATES[one.state], _acts(visit, one.invite, changes)) for one in rows]
     }
+
+
+def _list(slug: str) -> str:
+    return url_for("members.listing", slug=slug, _anchor="invites")
 
 
 def _acts(visit: Visit, row: Invite, changes: bool) -> bool:
@@ -130,6 +136,7 @@ def _form(
         "invites/new.html",
         status=status,
         visit=visit,
+        list=_list(visit.org.slug),
         values=values,
         errors=errors,
         outcomes=[(one, *OUTCOMES.get(one.code, ("Not sent", "bad"))) for one in outcomes or []],
