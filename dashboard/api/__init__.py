@@ -23,6 +23,7 @@ def register(app: Flask) -> None:
         health,
         inputs,
         keys,
+        members,
         metrics,
         orgs,
         products,
@@ -34,10 +35,8 @@ def register(app: Flask) -> None:
     from dashboard.api.admin import products as catalog
     from dashboard.api.admin import transactions as adjustments
 
-    nouns = [
-        each.api
-        for each in (orgs, wallets, transactions, checkout, products, keys, audit, adjustments, catalog, people)
-    ]
+    customers = (orgs, members, wallets, transactions, checkout, products, keys, audit)
+    nouns = [each.api for each in (*customers, adjustments, catalog, people)]
     app.request_class = inputs.StrictRequest
     # What flask-openapi's routes look for on the application; its own class would bring pages of its own.
     vars(app).update(validation_error_callback=errors.refuse_fields, validate_response=False)

@@ -19,6 +19,8 @@ from dashboard.domain.identity import keys, memberships, permissions
 from dashboard.domain.identity.permissions import Act, Caller, Verb
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken
 
+ADMIN_SCOPE = "org:admin"
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -85,6 +87,31 @@ def enter(org_id: UUID, verb: Verb, act: Act = Act.READ) -> Access:
     """
     access = find(org_id)
     permissions.require(verb, access.caller)
+    return _admit(access, act)
+
+
+def look(org_id: UUID) -> Access:
+    """The organization, for whoever may know of it at all, with whatever key. Raises NotFound to strangers."""
+    return _admit(find(org_id), Act.READ)
+
+
+def require_admin_scope(access: Access) -> None:
+    """What a page asks the password for, a personal token needs `org:admin` for. Raises Forbidden."""
+    if access.person is not None and ADMIN_SCOPE not in access.person.scopes:
+        raise Forbidden(f"This key lacks the scope {ADMIN_SCOPE}.")
+
+
+def person() -> PersonalToken:
+    """The personal token of somebody who may act for themselves in earnest. Raises Forbidden."""
+    row = bearer()
+    if isinstance(row, ApiKey):
+        raise Forbidden("This takes a personal token: a key belongs to its organization.")
+    if ADMIN_SCOPE not in row.scopes:
+        raise Forbidden(f"This key lacks the scope {ADMIN_SCOPE}.")
+    return row
+
+
+def _admit(access: Access, act: Act) -> Access:
     operator = access.caller.operator and access.caller.role is None
     permissions.require_state(act, access.org, operator=operator)
     if operator:

@@ -111,6 +111,11 @@ def _writable(text: str) -> str:
     return text
 
 
+def _writable_lines(text: str) -> str:
+    _writable(text.replace("\r\n", "").replace("\n", ""))
+    return text
+
+
 def _id(value: Any) -> Any:
     if isinstance(value, str) and _ID.fullmatch(value):
         return UUID(value)
@@ -151,6 +156,7 @@ Id = Annotated[UUID, BeforeValidator(_id), WithJsonSchema({"type": "string", "fo
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 AmountMicros = Annotated[int, Field(ge=1, le=LARGEST)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_writable)]
+Lines = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_writable_lines)]
 Reason = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_writable)]
 App = Annotated[str, Field(min_length=1, max_length=LONGEST_APP), AfterValidator(_writable)]
 Url = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_writable)]

@@ -185,6 +185,14 @@ PROGRAMS = ("nobody", "foreign", "narrow", "full", "owner", "admin", "member", "
 CALLS: dict[str, tuple[int, ...]] = {
     # route and method                                            none forn narr full ownr admn memb view strg mngr
     "GET /api/v1/orgs":                                         (401, 200, 200, 200, 200, 200, 200, 200, 200, 200),
+    "POST /api/v1/orgs":                                        (401, 403, 403, 403, 201, 201, 201, 201, 201, 201),
+    "GET /api/v1/orgs/<uuid:org_id>":                           (401, 404, 200, 200, 200, 200, 200, 200, 404, 200),
+    "GET /api/v1/orgs/by-external-key/<key>":                   (401, 404, 200, 200, 200, 200, 200, 200, 404, 200),
+    "PATCH /api/v1/orgs/<uuid:org_id>":                         (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<uuid:org_id>":                        (401, 404, 403, 403, 409, 403, 403, 403, 404, 403),
+    "GET /api/v1/orgs/<uuid:org_id>/members":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
+    "PATCH /api/v1/orgs/<uuid:org_id>/members/<uuid:id>":       (401, 404, 403, 200, 200, 200, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<uuid:org_id>/members/<uuid:id>":      (401, 404, 403, 204, 204, 204, 403, 403, 404, 403),
     "GET /api/v1/orgs/<uuid:org_id>/wallet":                    (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
     "POST /api/v1/orgs/<uuid:org_id>/wallet":                   (401, 404, 403, 201, 403, 403, 403, 403, 404, 201),
     "GET /api/v1/orgs/<uuid:org_id>/wallets":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
@@ -210,6 +218,8 @@ CALLS: dict[str, tuple[int, ...]] = {
     "DELETE /admin/api/v1/products/<uuid:id>":                  (401, 403, 403, 403, 403, 403, 403, 403, 403, 204),
     "GET /admin/api/v1/orgs":                                   (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
     "GET /admin/api/v1/users":                                  (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
+    # After this the owner is an admin: nothing that needs one may follow.
+    "POST /api/v1/orgs/<uuid:org_id>/ownership-transfer":       (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
     # For everyone: documents, and webhooks, which are told apart by their signature alone.
     "GET /api/v1/docs":                                         (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /api/v1/openapi.json":                                 (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
@@ -221,11 +231,17 @@ CALLS: dict[str, tuple[int, ...]] = {
 PACK = {"name": "Matrix", "price_cents": 100, "currency": "usd", "amount_micros": 1_000_000, "active": True}
 
 
-def body_of(line: str, org_id: str, product_id: str) -> dict[str, object]:
+def body_of(line: str, org_id: str, product_id: str, member_id: str) -> dict[str, object]:
     """What a program sends there when it sends something good: rights are told after the body is read."""
     method, _, rule = line.partition(" ")
     if rule.endswith("/wallet"):
         return {"operation": "deposit", "amount_micros": 1_000_000, "description": "Matrix"}
+    if line == "POST /api/v1/orgs":
+        return {"name": "Matrix"}
+    if "/members" in rule:
+        return {"role": "member"}
+    if rule.endswith("/ownership-transfer"):
+        return {"member_id": member_id}
     if rule.endswith("/checkout"):
         urls = {"success_url": "http://localhost/ok", "cancel_url": "http://localhost/no"}
         return {"product_id": product_id, **urls}

@@ -6,7 +6,19 @@ A field that a thing does not have is left out.
 from dashboard.api.shapes.audit import AuditActor, AuditEntryShape, AuditList, AuditObject, audit_entry
 from dashboard.api.shapes.keys import Key, KeyCap, KeyList, NewKey, key, new_key
 from dashboard.api.shapes.money import Mode, usd
-from dashboard.api.shapes.orgs import Org, OrgList, org
+from dashboard.api.shapes.orgs import (
+    Member,
+    MemberList,
+    Org,
+    OrgDetails,
+    OrgList,
+    OrgTerms,
+    Role,
+    member,
+    org,
+    org_details,
+    org_terms,
+)
 from dashboard.api.shapes.payments import Checkout, checkout
 from dashboard.api.shapes.people import Person, PersonList, person
 from dashboard.api.shapes.products import Catalog, ProductList, ProductShape, product
@@ -39,15 +51,20 @@ __all__ = [
     "KeyCap",
     "KeyList",
     "LedgerRow",
+    "Member",
+    "MemberList",
     "Mode",
     "NewKey",
     "Org",
+    "OrgDetails",
     "OrgList",
+    "OrgTerms",
     "Person",
     "PersonList",
     "ProductList",
     "ProductShape",
     "Reasons",
+    "Role",
     "RowList",
     "Slice",
     "Wallet",
@@ -57,8 +74,11 @@ __all__ = [
     "checkout",
     "explained",
     "key",
+    "member",
     "new_key",
     "org",
+    "org_details",
+    "org_terms",
     "person",
     "product",
     "transaction",

@@ -1,12 +1,14 @@
-"""Organizations."""
+"""Organizations and who belongs to them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from dashboard.models import Organization
+from dashboard.models import Membership, Organization, Wallet
+
+Role = Literal["owner", "admin", "member", "viewer"]
 
 
 class Org(BaseModel):
@@ -22,15 +24,82 @@ class Org(BaseModel):
     created_at: datetime
 
 
+class OrgDetails(Org):
+    """`external_key` is the customer's own id for it. Where bills go is told to owners and admins."""
+
+    external_key: str | None
+    billing_email: str | None = None
+    billing_address: str | None = None
+    tax_id: str | None = None
+
+
+class OrgTerms(OrgDetails):
+    """With what operators alone set: `overdraft_limit_micros` of the dollar wallet in the platform's mode."""
+
+    overdraft_limit_micros: int
+    frozen_at: datetime | None
+
+
 class OrgList(BaseModel):
     data: list[Org]
     next_cursor: str | None
 
 
-def org(row: Organization, role: str | None = None) -> Org:
+class Member(BaseModel):
+    """`id` names the membership: somebody who leaves and comes back has another. `two_factor` is told to those who
+    manage members."""
+
+    id: UUID
+    org_id: UUID
+    user_id: UUID
+    name: str
+    email: str
+    role: Role
+    disabled: bool
+    two_factor: bool | None = None
+    last_seen_at: datetime | None
+    created_at: datetime
+
+
+class MemberList(BaseModel):
+    data: list[Member]
+    next_cursor: str | None
+
+
+def org_values(row: Organization, role: str | None = None) -> dict[str, Any]:
     values: dict[str, Any] = {
         "id": row.id, "name": row.name, "slug": row.slug, "kind": row.kind, "funding": row.funding,
         "timezone": row.timezone, "suspended_at": row.suspended_at, "closed_at": row.closed_at,
         "created_at": row.created_at,
     }  # fmt: skip
-    return Org(**values, role=role) if role else Org(**values)
+    return values | {"role": role} if role else values
+
+
+def org(row: Organization, role: str | None = None) -> Org:
+    return Org(**org_values(row, role))
+
+
+def org_details(
+    row: Organization, external_key: str | None, *, role: str | None = None, billing: bool = False
+) -> OrgDetails:
+    told = _billing(row) if billing else {}
+    return OrgDetails(**org_values(row, role), external_key=external_key, **told)
+
+
+def org_terms(row: Organization, external_key: str | None, wallet: Wallet) -> OrgTerms:
+    return OrgTerms(
+        **org_values(row), external_key=external_key, **_billing(row),
+        overdraft_limit_micros=wallet.overdraft_limit, frozen_at=wallet.frozen_at,
+    )  # fmt: skip
+
+
+def member(row: Membership, *, managing: bool = False) -> Member:
+    told = {"two_factor": row.user.totp_enabled_at is not None} if managing else {}
+    return Member(
+        id=row.id, org_id=row.org_id, user_id=row.user_id, name=row.user.name, email=row.user.email, role=row.role,
+        disabled=not row.user.is_active, last_seen_at=row.last_seen_at, created_at=row.created_at, **told,
+    )  # fmt: skip
+
+
+def _billing(row: Organization) -> dict[str, Any]:
+    return {"billing_email": row.billing_email, "billing_address": row.billing_address, "tax_id": row.tax_id}

@@ -91,6 +91,20 @@ def of_org(org_id: UUID) -> list[Membership]:
     return [membership for membership, _ in db.session.execute(query)]
 
 
+def page(org_id: UUID, *, after: UUID | None, limit: int) -> list[Membership]:
+    """Who belongs to it now, newest first; each with its `user` loaded."""
+    query = (
+        select(Membership, User)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.org_id == org_id, Membership.removed_at.is_(None))
+        .order_by(Membership.id.desc())
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(Membership.id < after)
+    return [membership for membership, _ in db.session.execute(query)]
+
+
 def find(org_id: UUID, member_id: UUID) -> Membership | None:
     return db.session.scalar(select(Membership).filter_by(org_id=org_id, id=member_id, removed_at=None))
 

@@ -1,0 +1,98 @@
+"""Who belongs to an organization, in which role, and handing it over."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from flask import Response
+
+from dashboard.api import auth, inputs, paging, shapes
+from dashboard.api.auth import Access
+from dashboard.api.routes import answer, blueprint, refusal
+from dashboard.core.db import retrying, transaction
+from dashboard.core.errors import NotFound
+from dashboard.domain.identity import memberships, ownership
+from dashboard.domain.identity.permissions import Act, Verb, allowed
+from dashboard.models import Membership
+
+api = blueprint("members")
+
+LAST_OWNER = refusal("It would leave no active owner.")
+
+
+class RoleChange(inputs.Body):
+    role: shapes.Role
+
+
+class Transfer(inputs.Body):
+    """`member_id` is the `id` of a member."""
+
+    member_id: inputs.Id
+
+
+@api.get("/orgs/<uuid:org_id>/members", responses={200: shapes.MemberList})
+def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
+    """The members, newest first"""
+    access = auth.enter(path.org_id, Verb.READ_MEMBERS)
+    scope = ("members", access.org.id)
+    found = memberships.page(access.org.id, after=query.after(*scope), limit=query.size + 1)
+    rows, cursor = paging.cut(found, query.size, lambda row: row.id, *scope)
+    managing = allowed(Verb.MANAGE_MEMBERS, access.caller)
+    return answer(shapes.MemberList(data=[shapes.member(row, managing=managing) for row in rows], next_cursor=cursor))
+
+
+@api.patch("/orgs/<uuid:org_id>/members/<uuid:id>", responses={200: shapes.Member, 409: LAST_OWNER})
+def change_role(path: inputs.OrgItemPath, body: RoleChange) -> Response:
+    """Give a member another role
+
+    Scope `members:write`, of a personal token `org:admin` too. Owners alone give and take the owner's role; a key of
+    the organization acts as an admin. Keys of theirs that may do more than the new role end.
+    """
+    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    auth.require_admin_scope(access)
+    member = _find(access, path.id)
+    _carry_out(access, lambda: memberships.change_role(member, role=body.role, by=access.actor))
+    return answer(shapes.member(_find(access, path.id), managing=True))
+
+
+@api.delete("/orgs/<uuid:org_id>/members/<uuid:id>", responses={204: None, 409: LAST_OWNER})
+def remove(path: inputs.OrgItemPath) -> Response:
+    """Remove a member, or leave
+
+    Scope `members:write`; to leave, one's own personal token with `org:admin`. The keys that they made end at once.
+    """
+    person = auth.find(path.org_id).person
+    found = memberships.find(path.org_id, path.id)
+    own = found is not None and person is not None and found.user_id == person.user_id
+    access = auth.enter(path.org_id, Verb.LEAVE if own else Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    member = _find(access, path.id)
+    _carry_out(access, lambda: memberships.remove(member, by=access.actor))
+    return Response(status=204)
+
+
+@api.post(
+    "/orgs/<uuid:org_id>/ownership-transfer",
+    responses={200: shapes.Member, 409: refusal("The member cannot own it, or it is personal.")},
+)
+def transfer(path: inputs.OrgPath, body: Transfer) -> Response:
+    """Hand the organization over
+
+    An owner's personal token with the scope `org:admin`. In one step the member becomes an owner and the caller an
+    admin; both get a mail.
+    """
+    access = auth.enter(path.org_id, Verb.MANAGE_ORG, Act.MEMBERS)
+    member = _find(access, body.member_id)
+    _carry_out(access, lambda: ownership.transfer(member, by=access.actor))
+    return answer(shapes.member(_find(access, member.id), managing=True))
+
+
+@retrying
+def _carry_out(access: Access, act: Callable[[], object]) -> None:
+    with transaction(org=access.org.id):
+        act()
+
+
+def _find(access: Access, member_id: UUID) -> Membership:
+    member = memberships.find(access.org.id, member_id)
+    if member is None:
+        raise NotFound
+    return member
