@@ -231,7 +231,7 @@ CALLS: dict[str, tuple[int, ...]] = {
 PACK = {"name": "Matrix", "price_cents": 100, "currency": "usd", "amount_micros": 1_000_000, "active": True}
 
 
-def body_of(line: str, org_id: str, product_id: str, member_id: str) -> dict[str, object]:
+def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dict[str, object]:
     """What a program sends there when it sends something good: rights are told after the body is read."""
     method, _, rule = line.partition(" ")
     if rule.endswith("/wallet"):
