@@ -118,3 +118,14 @@ def test_vendored_files_are_the_ones_written_down(folder: str) -> None:
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (ROOT / folder).glob("*.js")}
     assert files == written
     assert files
+
+
+def test_password_fields_are_masked_and_let_managers_in() -> None:
+    asked = 0
+    for name, text in sources():
+        assert "onpaste" not in text, name
+        for call in re.findall(r'field\("(?:new_|confirm_)?password".*', text):
+            assert 'type="password"' in call, name
+            assert re.search(r'"autocomplete": "(current|new)-password"', call), name
+            asked += 1
+    assert asked >= 5

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
@@ -133,3 +134,12 @@ def test_a_job_has_an_id_too(lines: Lines) -> None:
     [entry] = lines()
     assert (entry["job"], entry["org"], entry["request_id"]) == ("inbox.drain", "o1", logs.request_id())
     assert logs.client_ip() is None
+
+
+def test_times_are_utc(lines: Lines) -> None:
+    structlog.get_logger("t").info("a line of ours")
+    logging.getLogger("elsewhere").warning("a line of a library")
+    for line in lines():
+        at = datetime.fromisoformat(line["timestamp"])
+        assert at.utcoffset() == timedelta(0)
+        assert abs(datetime.now(UTC) - at) < timedelta(minutes=1)
