@@ -1,7 +1,7 @@
 """Deletes what has run out and proves nothing: old sessions, rate counters and links."""
 
 from dashboard.core.db import transaction
-from dashboard.domain.identity import limits, proofs, sessions
+from dashboard.domain.identity import devices, limits, proofs, sessions
 
 
 def purge(_: str) -> None:
@@ -9,3 +9,4 @@ def purge(_: str) -> None:
         sessions.purge()
         limits.purge()
         proofs.purge()
+        devices.purge()

@@ -1,6 +1,6 @@
 """The rows. Ids are set, not objects; relationships are for reading."""
 
-from dashboard.models.accounts import PROOF_PURPOSES, RecoveryCode, UserProof
+from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, UserProof
 from dashboard.models.base import PLATFORM_ORG_ID, Base
 from dashboard.models.funds import TRANSACTION_TYPES, CreditGrant, GrantBurn, LedgerSeal, Transaction, Wallet, WalletDay
 from dashboard.models.identity import (
@@ -53,6 +53,7 @@ __all__ = [
     "InboxEvent",
     "InboxTry",
     "Invite",
+    "KnownDevice",
     "Lease",
     "LedgerSeal",
     "LimitWindow",

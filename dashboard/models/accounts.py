@@ -33,6 +33,17 @@ class UserProof(Base):
     __table_args__ = (CheckConstraint(f"purpose IN {PROOF_PURPOSES}", name="purpose"),)
 
 
+class KnownDevice(Base):
+    """A browser in which the person signed in before. Only the digest of its cookie's token is kept."""
+
+    __tablename__ = "known_devices"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    last_seen_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
+
+
 class RecoveryCode(Base):
     """One of the codes that replace a second factor, each once."""
 

@@ -10,7 +10,7 @@ from dashboard.core.errors import Invalid, TooManyRequests
 from dashboard.domain.identity import entrance, invites, memberships, passwords, second_factor
 from dashboard.domain.identity.permissions import ROLE_WORDS
 from dashboard.models import User
-from dashboard.web import half_way, render
+from dashboard.web import device_cookie, half_way, render
 from dashboard.web.sessions import safe_next, sign_in, sign_out
 
 pages = Blueprint("auth", __name__)
@@ -32,9 +32,8 @@ def login() -> Response:
     if "password" not in request.form and "code" in request.form:
         return code()
     try:
-        user = entrance.sign_in(
-            request.form.get("email", ""), request.form.get("password", ""), ip=request.remote_addr or ""
-        )
+        email, password = request.form.get("email", ""), request.form.get("password", "")
+        user = entrance.sign_in(email, password, ip=request.remote_addr or "", device=device_cookie.given())
     except (Invalid, TooManyRequests) as refusal:
         return _again("auth/login.html", refusal, **_words(target))
     if second_factor.on(user):

@@ -6,7 +6,7 @@ from flask_login import current_user
 
 from dashboard.core.errors import Invalid
 from dashboard.domain.identity import accounts, proofs
-from dashboard.web import render
+from dashboard.web import device_cookie, render
 
 pages = Blueprint("links", __name__)
 
@@ -68,9 +68,11 @@ def new_password(proof: str) -> Response:
 @pages.post("/reset/<proof>")
 def reset(proof: str) -> Response:
     try:
-        accounts.reset(proof, request.form.get("password", ""))
+        user = accounts.reset(proof, request.form.get("password", ""))
     except Invalid as refusal:
         found = proofs.find(proof, proofs.RESET)
         return render.invalid("links/reset.html", email=found.email, errors={"password": refusal.detail})
     render.toast_next("Your new password is set. You are signed out everywhere; sign in with it.")
-    return render.redirect(url_for("auth.login"))
+    response = render.redirect(url_for("auth.login"))
+    device_cookie.remember(response, user.id)  # so that limits which strangers have filled do not stop them here
+    return response

@@ -20,7 +20,7 @@ from dashboard.core import ids
 from dashboard.core.db import AWAY, transaction
 from dashboard.domain.identity import sessions, users
 from dashboard.models import PLATFORM_ORG_ID, User, UserSession
-from dashboard.web import render
+from dashboard.web import device_cookie, render
 
 USER = "_user_id"
 CSRF = "csrf_token"
@@ -149,6 +149,8 @@ class RowSessions(SessionInterface):
                 **_columns(session),
             )
         session.row = started.row
+        if session.user_id:
+            device_cookie.remember(response, session.user_id)
         response.set_cookie(
             self.cookie,
             started.token,

@@ -262,6 +262,18 @@ CREATE TABLE public.invites (
 
 
 --
+-- Name: known_devices; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.known_devices (
+    user_id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL
+);
+
+
+--
 -- Name: leases; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -799,6 +811,14 @@ ALTER TABLE ONLY public.invites
 
 
 --
+-- Name: known_devices pk_known_devices; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.known_devices
+    ADD CONSTRAINT pk_known_devices PRIMARY KEY (user_id, token_hash);
+
+
+--
 -- Name: leases pk_leases; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1096,6 +1116,13 @@ CREATE INDEX ix_inbox_events_repeated ON public.inbox_events USING btree (org_id
 --
 
 CREATE INDEX ix_inbox_tries_org_id_inbox_event_id ON public.inbox_tries USING btree (org_id, inbox_event_id);
+
+
+--
+-- Name: ix_known_devices_last_seen_at; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_known_devices_last_seen_at ON public.known_devices USING btree (last_seen_at);
 
 
 --
@@ -1571,6 +1598,14 @@ ALTER TABLE ONLY public.invites
 
 
 --
+-- Name: known_devices fk_known_devices_user_id_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.known_devices
+    ADD CONSTRAINT fk_known_devices_user_id_users FOREIGN KEY (user_id) REFERENCES public.users(id);
+
+
+--
 -- Name: ledger_seals fk_ledger_seals_org_id_wallet_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1818,6 +1853,13 @@ GRANT SELECT,INSERT ON TABLE public.inbox_tries TO coffer_app;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.invites TO coffer_app;
+
+
+--
+-- Name: TABLE known_devices; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.known_devices TO coffer_app;
 
 
 --

@@ -10,11 +10,21 @@ from sqlalchemy import select
 
 from dashboard.config import settings
 from dashboard.core import clock, ids
-from dashboard.core.db import lock, transaction
+from dashboard.core.db import db, lock, transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import entrance, letters, limits, organizations, passwords, proofs, sessions, users
+from dashboard.domain.identity import (
+    devices,
+    entrance,
+    letters,
+    limits,
+    organizations,
+    passwords,
+    proofs,
+    sessions,
+    users,
+)
 from dashboard.models import PLATFORM_ORG_ID, User
 
 log = structlog.get_logger("coffer.identity")
@@ -99,14 +109,28 @@ def _ask(email: str, purpose: str, *, ip: str) -> None:
     wanted = user is not None and user.is_active and not (purpose == proofs.VERIFY and user.email_verified_at)
     with transaction(home):
         within = limits.exceeded(limits.LINK_ADDRESS, purpose, address) is None
+        # How long an answer takes must not tell who has an account: the same is done for nobody, and undone.
+        undone = db.session.begin_nested()
+        nobody = User(id=ids.new(), email=f"{ids.new()}@pretended.test", name="Nobody", password_hash="")
+        db.session.add(nobody)
+        db.session.flush()
         if user is not None and wanted and within:
-            letters.tell(user, purpose, home=home, token=proofs.issue(user, purpose, to=user.email))
+            undone.rollback()
+            _send(user, purpose, home=home)
+        else:
+            _send(nobody, purpose, home=home)
+            undone.rollback()
+
+
+def _send(user: User, purpose: str, *, home: UUID) -> None:
+    letters.tell(user, purpose, home=home, token=proofs.issue(user, purpose, to=user.email))
 
 
 def _set_password(user: User, password_hash: str, *, home: UUID, action: str, keep: UUID | None = None) -> None:
     user.password_hash, user.password_changed_at = password_hash, clock.now()
     sessions.end_all(user.id, but=keep)
     proofs.end(user.id)
+    devices.forget_all(user.id)
     audit.record(home, by=Actor("user", user.id), action=action, object_kind="user", object_id=user.id)
     letters.tell(user, "password_changed", home=home)
     log.info("password changed", user=str(user.id))

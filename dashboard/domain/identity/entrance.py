@@ -12,6 +12,7 @@ from dashboard.core.errors import Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.identity import (
+    devices,
     letters,
     limits,
     organizations,
@@ -24,6 +25,9 @@ from dashboard.domain.identity import (
 from dashboard.domain.identity.limits import Try
 from dashboard.models import PLATFORM_ORG_ID, User
 
+LIMITED = (
+    "Too many tries. Wait a little, sign in from a browser that you have used before, or set a new password by mail."
+)
 UNKNOWN = "unknown"
 """Whose sign-in was refused, where there is no such account."""
 
@@ -43,19 +47,23 @@ class _Pretended(Exception):
     pass
 
 
-def sign_in(email: str, password: str, *, ip: str) -> User:
+def sign_in(email: str, password: str, *, ip: str, device: str = "") -> User:
     """The person with these credentials. Raises BadCredentials, TooManyRequests.
 
-    Failures are counted per address and account and per address alone, so that nobody can lock someone else out.
+    Failures are counted for the account and the place, for the place, and for the account over all places. A `device`
+    that the person signed in from before has a count of its own instead: whoever fills the others locks nobody out.
     """
     account = email[: users.LONGEST_EMAIL].strip().lower()
+    user = users.by_email(email)
     tried: list[Try] = [
         (limits.SIGN_IN_ACCOUNT, (account, ip)),
+        (limits.SIGN_IN_STRANGERS, (account,)),
         (limits.SIGN_IN_IP, (ip,)),
     ]
+    if devices.known(user.id if user else ids.new(), device):
+        tried = [(limits.SIGN_IN_DEVICE, (account, device))]
     # Counted before the look, and given back when right: many guesses at once cannot slip through together.
-    limits.require(*tried)
-    user = users.by_email(email)
+    limits.require(*tried, refusal=LIMITED)
     right = passwords.matches(user.password_hash if user else None, password)
     if user is None or not right or not user.is_active or _unverified(user):
         log.warning("sign-in refused", user=str(user.id) if user else None)
@@ -128,14 +136,14 @@ def ask_to_join(*, name: str, email: str, password: str, ip: str) -> None:
     """
     name, email, password_hash = _judged(name, email, password, ip=ip)
     owner = users.by_email(email)
+    home = organizations.home_of(owner.id if owner else ids.new())
     try:
         _add_standard(name, email, password_hash, verified=False, grant=False, pretend=owner is not None)
     except users.EmailTaken:  # by somebody who was quicker
-        owner = users.by_email(email)
+        return
     except _Pretended:
         log.info("signed up with a taken address")
     if owner is not None:
-        home = organizations.home_of(owner.id)
         with transaction(home):
             if limits.exceeded(limits.LINK_ADDRESS, "taken", email) is None and owner.is_active:
                 letters.tell(owner, "address_taken", home=home)
@@ -192,5 +200,6 @@ def _add_standard(
         if pretend:
             raise _Pretended
         if not verified:
+            limits.exceeded(limits.LINK_ADDRESS, proofs.VERIFY, email)  # this link counts, and takes the same time
             letters.tell(user, "verify", home=org_id, token=proofs.issue(user, proofs.VERIFY, to=email))
     return user

@@ -26,6 +26,8 @@ Try = tuple[Limit, tuple[str, ...]]
 """A limit and whom it is counted for."""
 
 SIGN_IN_ACCOUNT = Limit("sign-in-account", 10, 15 * 60)
+SIGN_IN_STRANGERS = Limit("sign-in-strangers", 20, 24 * 60 * 60)
+SIGN_IN_DEVICE = Limit("sign-in-device", 10, 15 * 60)
 SIGN_IN_IP = Limit("sign-in-ip", 100, 15 * 60)
 CODE = Limit("code", 10, 15 * 60)
 CODE_DAY = Limit("code-day", 50, 24 * 60 * 60)
@@ -67,13 +69,13 @@ def spent(limit: Limit, *subject: str) -> int | None:
     return _wait(limit, subject, _LOOK, more=1)
 
 
-def require(*tries: Try) -> None:
+def require(*tries: Try, refusal: str = "Too many tries. Wait a little and try again.") -> None:
     """Count the tries and refuse where one is too many: before the look, so that many at once cannot slip through
     together. Opens its own transaction. Raises TooManyRequests."""
     with transaction():
         waits = [exceeded(limit, *subject) for limit, subject in tries]
     if wait := max((wait for wait in waits if wait is not None), default=None):
-        raise TooManyRequests("Too many tries. Wait a little and try again.", retry_after=wait)
+        raise TooManyRequests(refusal, retry_after=wait)
 
 
 def give_back(limit: Limit, *subject: str) -> None:

@@ -11,13 +11,18 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from dashboard.config import settings
 from dashboard.core.errors import Invalid, Unavailable
+from dashboard.domain.identity import breached
 
 SHORTEST = 8
 LONGEST = 200
 WAIT_SECONDS = 10
+WAITING = 4
+"""Of a process's 8 threads: the others serve pages, however many people want to sign in at once."""
 
 # Gunicorn runs two processes, so half of the cores each.
-_slots = threading.BoundedSemaphore(max(1, (os.cpu_count() or 2) // 2))
+_AT_ONCE = max(1, (os.cpu_count() or 2) // 2)
+_slots = threading.BoundedSemaphore(_AT_ONCE)
+_room = threading.BoundedSemaphore(_AT_ONCE + WAITING)
 
 
 class WeakPassword(Invalid):
@@ -32,6 +37,10 @@ def check(password: str, *, email: str, field: str = "password") -> None:
         raise WeakPassword(f"Use at most {LONGEST} characters.", field=field)
     if password.lower() in (email, email.partition("@")[0]) or len(set(password)) < 3:
         raise WeakPassword("This password is too easy to guess.", field=field)
+    if breached.listed(password):
+        raise WeakPassword(
+            "This password is in lists of leaked ones, which are tried first. Choose another.", field=field
+        )
 
 
 def hashed(password: str) -> str:
@@ -60,12 +69,21 @@ def outdated(password_hash: str) -> bool:
 
 @contextmanager
 def _slot() -> Iterator[None]:
-    if not _slots.acquire(timeout=WAIT_SECONDS):
-        raise Unavailable("Too many people sign in at once. Try again.", code="busy")
+    if not _room.acquire(blocking=False):
+        raise _busy()
     try:
-        yield
+        if not _slots.acquire(timeout=WAIT_SECONDS):
+            raise _busy()
+        try:
+            yield
+        finally:
+            _slots.release()
     finally:
-        _slots.release()
+        _room.release()
+
+
+def _busy() -> Unavailable:
+    return Unavailable("Too many people sign in at once. Try again.", code="busy", retry_after=2)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from flask_login import current_user
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound, TooManyRequests
 from dashboard.domain.identity import accounts, second_factor, sessions
-from dashboard.web import render
+from dashboard.web import device_cookie, render
 from dashboard.web.account import security_pages as pages
 from dashboard.web.sessions import current_id
 
@@ -26,7 +26,9 @@ def password() -> Response:
     except (Invalid, TooManyRequests) as refusal:
         return _page({getattr(refusal, "field", None) or "password": refusal.detail}, refusal)
     render.toast_next("Your password is changed. You are signed out everywhere else.")
-    return render.redirect(url_for(".show"))
+    response = render.redirect(url_for(".show"))
+    device_cookie.remember(response, current_user.id)
+    return response
 
 
 @pages.post("/sessions/<uuid:session_id>/end")
