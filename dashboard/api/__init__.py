@@ -22,6 +22,7 @@ def register(app: Flask) -> None:
         docs,
         health,
         inputs,
+        invites,
         keys,
         members,
         metrics,
@@ -35,8 +36,8 @@ def register(app: Flask) -> None:
     from dashboard.api.admin import products as catalog
     from dashboard.api.admin import transactions as adjustments
 
-    customers = (orgs, members, wallets, transactions, checkout, products, keys, audit)
-    nouns = [each.api for each in (*customers, adjustments, catalog, people)]
+    customers = (orgs, members, invites, wallets, transactions, checkout, products, keys, audit)
+    nouns = [*(each.api for each in (*customers, adjustments, catalog, people)), invites.public]
     app.request_class = inputs.StrictRequest
     # What flask-openapi's routes look for on the application; its own class would bring pages of its own.
     vars(app).update(validation_error_callback=errors.refuse_fields, validate_response=False)

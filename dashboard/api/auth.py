@@ -57,6 +57,11 @@ def authenticate() -> None:
         with transaction(org=row.org_id if isinstance(row, ApiKey) else None):
             keys.used(row, ip=logs.client_ip())
     g.bearer = row
+    refuse_repeated_names()
+
+
+def refuse_repeated_names() -> None:
+    """Raises Invalid for a query that repeats a name."""
     for name, values in request.args.lists():
         if len(values) > 1:
             raise Invalid("A name stands twice in the query.", field=name[:100], code="repeated_field")

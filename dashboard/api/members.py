@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import Response
 
-from dashboard.api import auth, inputs, paging, shapes
+from dashboard.api import auth, inputs, invites, paging, shapes
 from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core.db import retrying, transaction
@@ -38,6 +38,13 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     rows, cursor = paging.cut(found, query.size, lambda row: row.id, *scope)
     managing = allowed(Verb.MANAGE_MEMBERS, access.caller)
     return answer(shapes.MemberList(data=[shapes.member(row, managing=managing) for row in rows], next_cursor=cursor))
+
+
+@api.post("/orgs/<uuid:org_id>/members", responses={201: shapes.Invite, 409: invites.TAKEN})
+def add(path: inputs.OrgPath, body: invites.NewMember) -> Response:
+    """Invite somebody: they become a member when they accept"""
+    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    return invites.send(access, body.email, body.role)
 
 
 @api.patch("/orgs/<uuid:org_id>/members/<uuid:id>", responses={200: shapes.Member, 409: LAST_OWNER})

@@ -40,6 +40,20 @@ def blueprint(name: str, *, prefix: str = PUBLIC) -> APIBlueprint:
     return made
 
 
+def open_blueprint(name: str) -> APIBlueprint:
+    """A blueprint for callers who show no key. What they ask for says whom it is for."""
+    made = APIBlueprint(
+        f"api_{name}",
+        __name__,
+        url_prefix=PUBLIC,
+        abp_tags=[{"name": name}],
+        abp_security=[],
+        abp_responses={status: refusal(sentence) for status, sentence in _REFUSALS.items() if status != 401},
+    )
+    made.after_request(throttle.tell)
+    return made
+
+
 def refusal(sentence: str) -> dict[str, Any]:
     """How a refusal stands in the OpenAPI document."""
     schema = {"$ref": "#/components/schemas/Problem"}

@@ -3,6 +3,8 @@
 A route of the application without a line fails the build, and so does a line without a route.
 """
 
+import secrets
+
 PEOPLE = ("anonymous", "stranger", "viewer", "member", "admin", "owner", "manager")
 
 # fmt: off
@@ -210,6 +212,15 @@ CALLS: dict[str, tuple[int, ...]] = {
     # The first one rotates it, the second finds it rotated.
     "POST /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>/rotate": (401, 404, 403, 403, 201, 409, 404, 404, 404, 403),
     "DELETE /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>": (401, 404, 403, 403, 204, 204, 404, 404, 404, 204),
+    "GET /api/v1/orgs/<uuid:org_id>/invites":                  (401, 404, 403, 200, 200, 200, 403, 200, 404, 200),
+    "POST /api/v1/orgs/<uuid:org_id>/invites":                 (401, 404, 403, 201, 201, 201, 403, 403, 404, 403),
+    "POST /api/v1/orgs/<uuid:org_id>/members":                 (401, 404, 403, 201, 201, 201, 403, 403, 404, 403),
+    "POST /api/v1/orgs/<uuid:org_id>/invites/<uuid:id>/resend": (401, 404, 403, 200, 200, 200, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<uuid:org_id>/invites/<uuid:id>":     (401, 404, 403, 204, 204, 204, 403, 403, 404, 403),
+    # Whose address it is decides, once the token leads somewhere.
+    "GET /api/v1/invites/peek":                                (404, 404, 404, 404, 404, 404, 404, 404, 404, 404),
+    "POST /api/v1/invites/accept":                             (401, 403, 403, 403, 404, 404, 404, 404, 404, 404),
+    "POST /api/v1/invites/decline":                            (401, 403, 403, 403, 404, 404, 404, 404, 404, 404),
     "POST /admin/api/v1/transactions":                          (401, 403, 403, 403, 403, 403, 403, 403, 403, 201),
     "GET /admin/api/v1/transactions":                           (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
     "GET /admin/api/v1/products":                               (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
@@ -238,6 +249,10 @@ def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dic
         return {"operation": "deposit", "amount_micros": 1_000_000, "description": "Matrix"}
     if line == "POST /api/v1/orgs":
         return {"name": "Matrix"}
+    if rule.endswith(("/orgs/<uuid:org_id>/invites", "/orgs/<uuid:org_id>/members")):
+        return {"email": f"{secrets.token_hex(4)}@example.test", "role": "member"}
+    if rule.endswith(("/invites/accept", "/invites/decline")):
+        return {"token": "never was"}
     if "/members" in rule:
         return {"role": "member"}
     if rule.endswith("/ownership-transfer"):

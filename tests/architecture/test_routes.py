@@ -24,7 +24,7 @@ from tests.factories import add_member, charge, make_key, make_org, make_pack, m
 from tests.web.people import Person, Team, make_team, token_in
 
 UNTOLD = {"HEAD", "OPTIONS"}
-ITEMS = {"/transactions/": "transaction_id", "/members/": "member_id"}
+ITEMS = {"/transactions/": "transaction_id", "/members/": "member_id", "/invites/": "invite_id"}
 USED_UP = ("POST /o/<slug>/keys/<uuid:key_id>", "POST /o/<slug>/members/")
 """What a good call ends, so that the next caller needs another."""
 
@@ -265,6 +265,8 @@ def test_foreign_and_absent_are_the_same_to_programs(world: World) -> None:
 
 def call(world: World, line: str, things: dict[str, Any], caller: str) -> tuple[int, dict[str, Any]]:
     method = line.partition(" ")[0]
+    if "/invites/<uuid:id>" in line and things is world.own:
+        things = world.own | world.invite(world.org)
     token = world.tokens[caller]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     sends = method in ("POST", "PATCH")

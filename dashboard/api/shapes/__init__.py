@@ -4,6 +4,16 @@ A field that a thing does not have is left out.
 """
 
 from dashboard.api.shapes.audit import AuditActor, AuditEntryShape, AuditList, AuditObject, audit_entry
+from dashboard.api.shapes.invites import (
+    Invite,
+    InviteList,
+    InvitePeek,
+    InviteResult,
+    InviteResults,
+    invite,
+    invite_peek,
+    invite_result,
+)
 from dashboard.api.shapes.keys import Key, KeyCap, KeyList, NewKey, key, new_key
 from dashboard.api.shapes.money import Mode, usd
 from dashboard.api.shapes.orgs import (
@@ -47,6 +57,11 @@ __all__ = [
     "Checkout",
     "ExplainedRow",
     "ExplanationStep",
+    "Invite",
+    "InviteList",
+    "InvitePeek",
+    "InviteResult",
+    "InviteResults",
     "Key",
     "KeyCap",
     "KeyList",
@@ -73,6 +88,9 @@ __all__ = [
     "audit_entry",
     "checkout",
     "explained",
+    "invite",
+    "invite_peek",
+    "invite_result",
     "key",
     "member",
     "new_key",

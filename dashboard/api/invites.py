@@ -1,0 +1,169 @@
+"""Inviting people to an organization, and answering: by the token in the mail and the person's own token."""
+
+from typing import Annotated
+from uuid import UUID
+
+from flask import Response, request
+from pydantic import Field
+
+from dashboard.api import auth, inputs, paging, shapes, throttle
+from dashboard.api.auth import Access
+from dashboard.api.routes import answer, blueprint, open_blueprint, refusal
+from dashboard.core.db import transaction
+from dashboard.core.errors import Forbidden, Invalid
+from dashboard.domain.identity import accounts, invites
+from dashboard.domain.identity.invites import Shown
+from dashboard.domain.identity.permissions import Act, Verb, assignable
+from dashboard.models import ApiKey, User
+
+api = blueprint("invites")
+public = open_blueprint("invite links")
+
+TAKEN = refusal("A member or invited already (`already_member`, `already_invited`), or no more fit.")
+ENDED = refusal("Answered or withdrawn already (`invite_ended`).")
+DEAD = refusal("It opens nothing any more: `invite_expired`, `invite_used`, `invite_withdrawn` and others.")
+
+Address = Annotated[inputs.Text, Field(min_length=1)]
+
+
+class NewMember(inputs.Body):
+    """Owners alone invite an owner, with a personal token that has `org:admin` too."""
+
+    email: Address
+    role: shapes.Role
+
+
+class NewInvites(inputs.Body):
+    """Either one `email` or many `emails`. Owners alone invite an owner, with a personal token that has `org:admin`."""
+
+    role: shapes.Role
+    email: Address | None = None
+    emails: list[Address] | None = Field(default=None, min_length=1, max_length=invites.MOST_AT_ONCE)
+
+
+class Token(inputs.Body):
+    """The part of the mailed link after `/invite/`."""
+
+    token: inputs.Text
+
+
+class PeekQuery(paging.Query):
+    token: str | None = Field(default=None, description="The part of the mailed link after `/invite/`.")
+
+
+@api.get("/orgs/<uuid:org_id>/invites", responses={200: shapes.InviteList})
+def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
+    """The organization's invites, whatever became of them, newest first"""
+    access = auth.enter(path.org_id, Verb.READ_INVITES)
+    scope = ("invites", access.org.id)
+    found = invites.page(access.org.id, after=query.after(*scope), limit=query.size + 1)
+    rows, cursor = paging.cut(found, query.size, lambda row: row.invite.id, *scope)
+    return answer(shapes.InviteList(data=[shapes.invite(row) for row in rows], next_cursor=cursor))
+
+
+@api.post(
+    "/orgs/<uuid:org_id>/invites",
+    responses={201: shapes.Invite, 207: shapes.InviteResults, 409: TAKEN},
+)
+def create(path: inputs.OrgPath, body: NewInvites) -> Response:
+    """Invite one address, or many at once
+
+    Each gets a mail with a link, good for 7 days. With `emails` the answer is 207 with a result for each address, in
+    order; what one is refused for stops no other.
+    """
+    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    if (body.email is None) == (body.emails is None):
+        raise Invalid("Send either email or emails.", field="email")
+    if body.email is not None:
+        return send(access, body.email, body.role)
+    outcomes = invites.invite_each(
+        access.org, body.emails or [], role=body.role, by=access.actor, may_give=assignable(access.caller),
+        inviter=_inviter(access),
+    )  # fmt: skip
+    return answer(shapes.InviteResults(data=[shapes.invite_result(one) for one in outcomes]), 207)
+
+
+@api.post("/orgs/<uuid:org_id>/invites/<uuid:id>/resend", responses={200: shapes.Invite, 409: ENDED})
+def resend(path: inputs.OrgItemPath) -> Response:
+    """Mail a new link, good for 7 days; the old one is dead"""
+    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    row = invites.with_id(access.org.id, path.id)
+    with transaction(org=access.org.id):
+        invites.resend(row, by=access.actor, may_give=assignable(access.caller), inviter=_inviter(access))
+    return answer(shapes.invite(invites.shown(row)))
+
+
+@api.delete("/orgs/<uuid:org_id>/invites/<uuid:id>", responses={204: None, 409: ENDED})
+def withdraw(path: inputs.OrgItemPath) -> Response:
+    """Withdraw an invite: its link is dead at once"""
+    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    row = invites.with_id(access.org.id, path.id)
+    with transaction(org=access.org.id):
+        invites.revoke(row, by=access.actor, may_give=assignable(access.caller))
+    return Response(status=204)
+
+
+@public.get("/invites/peek", responses={200: shapes.InvitePeek, 410: DEAD})
+def peek(query: PeekQuery) -> Response:
+    """What an invite is: who invites, where, and as what"""
+    throttle.require_room(f"peek:{request.remote_addr or ''}")
+    auth.refuse_repeated_names()
+    return answer(shapes.invite_peek(_opening(query.token or "")))
+
+
+@api.post(
+    "/invites/accept", responses={200: shapes.Org, 409: refusal("A member already (`already_member`)."), 410: DEAD}
+)
+def accept(body: Token) -> Response:
+    """Join the organization of an invite
+
+    With a personal token, whatever its scopes, of the person whose address was invited.
+    """
+    user = _person()
+    found = _opening(body.token)
+    with transaction(org=found.org.id):
+        membership = invites.accept(found.invite, by=user, proven=True)
+    accounts.prove(user)
+    return answer(shapes.org(found.org, membership.role))
+
+
+@api.post("/invites/decline", responses={200: shapes.Invite, 410: DEAD})
+def decline(body: Token) -> Response:
+    """Turn an invite down
+
+    With a personal token, whatever its scopes, of the person whose address was invited. Without an account it is
+    declined on the page of the link.
+    """
+    user = _person()
+    found = _opening(body.token)
+    with transaction(org=found.org.id):
+        row = invites.decline(found.invite, by=user, proven=True)
+    return answer(shapes.invite(invites.shown(row)))
+
+
+def send(access: Access, email: str, role: str) -> Response:
+    """Invite one address."""
+    with transaction(org=access.org.id):
+        row = invites.invite(
+            access.org, email, role=role, by=access.actor, may_give=assignable(access.caller), inviter=_inviter(access)
+        )
+    return answer(shapes.invite(invites.shown(row)), 201)
+
+
+def _opening(token: str) -> Shown:
+    found = invites.shown(invites.find(token, ip=request.remote_addr or ""))
+    invites.require_open(found)
+    return found
+
+
+def _person() -> User:
+    row = auth.bearer()
+    if isinstance(row, ApiKey):
+        raise Forbidden("A person's own token answers an invite.")
+    return row.user
+
+
+def _inviter(access: Access) -> UUID | None:
+    """Whose right the invite stands on."""
+    row = auth.bearer()
+    return invites.inviter_behind(row) if isinstance(row, ApiKey) else row.user_id

@@ -1,0 +1,82 @@
+"""Invites. Their tokens stand in mails alone."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from dashboard.api.shapes.orgs import Role
+from dashboard.domain.identity.invites import Outcome, Shown, shown
+from dashboard.domain.identity.permissions import ROLE_WORDS
+
+InviteState = Literal["pending", "expired", "stopped", "accepted", "declined", "revoked"]
+
+
+class Invite(BaseModel):
+    """`pending` opens until `expires_at`; `stopped`: whoever sent it may no longer invite. `invited_by` is a person."""
+
+    id: UUID
+    email: str
+    role: Role
+    state: InviteState
+    invited_by: UUID | None
+    sent_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    created_at: datetime
+
+
+class InviteList(BaseModel):
+    data: list[Invite]
+    next_cursor: str | None
+
+
+class InviteResult(BaseModel):
+    """What became of one address: `sent` with its invite, or the code and the sentence of a refusal."""
+
+    email: str
+    code: str
+    detail: str | None = None
+    invite: Invite | None = None
+
+
+class InviteResults(BaseModel):
+    """In the order of the addresses."""
+
+    data: list[InviteResult]
+
+
+class InvitePeek(BaseModel):
+    """What the invited person is told. `role_may` is what the role may do, in words."""
+
+    org_id: UUID
+    org_name: str
+    email: str
+    role: Role
+    role_may: str
+    invited_by: str | None
+    expires_at: datetime
+
+
+def invite(found: Shown) -> Invite:
+    row = found.invite
+    return Invite(
+        id=row.id, email=row.email, role=row.role, state=found.state, invited_by=row.invited_by,
+        sent_at=row.sent_at, expires_at=row.expires_at, ended_at=row.ended_at, created_at=row.created_at,
+    )  # fmt: skip
+
+
+def invite_result(outcome: Outcome) -> InviteResult:
+    if outcome.invite is None:
+        return InviteResult(email=outcome.address, code=outcome.code, detail=outcome.detail)
+    return InviteResult(email=outcome.address, code=outcome.code, invite=invite(shown(outcome.invite)))
+
+
+def invite_peek(found: Shown) -> InvitePeek:
+    row = found.invite
+    return InvitePeek(
+        org_id=found.org.id, org_name=found.org.name, email=row.email, role=row.role,
+        role_may=ROLE_WORDS[row.role], invited_by=found.inviter.name if found.inviter else None,
+        expires_at=row.expires_at,
+    )  # fmt: skip
