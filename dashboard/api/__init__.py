@@ -21,9 +21,11 @@ def register(app: Flask) -> None:
         checkout,
         docs,
         health,
+        identity_provider,
         inputs,
         invites,
         keys,
+        me,
         members,
         metrics,
         orgs,
@@ -36,7 +38,8 @@ def register(app: Flask) -> None:
     from dashboard.api.admin import products as catalog
     from dashboard.api.admin import transactions as adjustments
 
-    customers = (orgs, members, invites, wallets, transactions, checkout, products, keys, audit)
+    identity = (me, orgs, members, invites, keys, identity_provider, audit)
+    customers = (*identity, wallets, transactions, checkout, products)
     nouns = [*(each.api for each in (*customers, adjustments, catalog, people)), invites.public]
     app.request_class = inputs.StrictRequest
     # What flask-openapi's routes look for on the application; its own class would bring pages of its own.

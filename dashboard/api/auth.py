@@ -15,11 +15,14 @@ from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import keys, memberships, permissions
+from dashboard.domain.identity import end_users, keys, memberships, permissions
+from dashboard.domain.identity.end_users import SignedIn
 from dashboard.domain.identity.permissions import Act, Caller, Verb
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken
 
 ADMIN_SCOPE = "org:admin"
+FOR_END_USERS = frozenset({"api_me.show"})
+"""The routes that end users may call; they get a refusal from all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,14 @@ def authenticate() -> None:
     except Unauthenticated:
         throttle.failed()
         raise
-    throttle.require_room(f"{'key' if isinstance(row, ApiKey) else 'token'}:{row.id}")
-    if keys.due(row):
-        with transaction(org=row.org_id if isinstance(row, ApiKey) else None):
-            keys.used(row, ip=logs.client_ip())
+    if isinstance(row, SignedIn):
+        throttle.require_room(f"end_user:{row.row.id}")
+        _require_open_to_end_users(row)
+    else:
+        throttle.require_room(f"{'key' if isinstance(row, ApiKey) else 'token'}:{row.id}")
+        if keys.due(row):
+            with transaction(org=row.org_id if isinstance(row, ApiKey) else None):
+                keys.used(row, ip=logs.client_ip())
     g.bearer = row
     refuse_repeated_names()
 
@@ -67,11 +74,26 @@ def refuse_repeated_names() -> None:
             raise Invalid("A name stands twice in the query.", field=name[:100], code="repeated_field")
 
 
-def _row() -> ApiKey | PersonalToken:
+def _row() -> ApiKey | PersonalToken | SignedIn:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("Send a key: `Authorization: Bearer <key>`.")
-    return keys.authenticate(token.strip())
+    return end_users.authenticate(token) if end_users.looks_signed(token) else keys.authenticate(token)
+
+
+def _require_open_to_end_users(row: SignedIn) -> None:
+    """Raises NotFound for what belongs to another organization, and Forbidden for what is its people's alone."""
+    if request.endpoint not in FOR_END_USERS:
+        if (request.view_args or {}).get("org_id", row.org.id) != row.org.id:
+            raise NotFound
+        raise Forbidden("This is for the organization's people and programs, not for its end users.")
+
+
+def caller() -> ApiKey | PersonalToken | SignedIn:
+    """Who calls one of the routes that end users may call as well."""
+    found: ApiKey | PersonalToken | SignedIn = g.bearer
+    return found
 
 
 def bearer() -> ApiKey | PersonalToken:

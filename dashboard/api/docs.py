@@ -18,7 +18,7 @@ api = Blueprint("api_docs", __name__, url_prefix="/api/v1")
 _BEARER = {
     "type": "http",
     "scheme": "bearer",
-    "description": "A key of an organization (`cof_...`) or a personal token (`cofp_...`).",
+    "description": "A key of an organization (`cof_...`), a personal token (`cofp_...`), or an end user's JWT.",
 }
 _ABOUT = (
     "Prepaid credits: 1 credit = 1 USD = 1,000,000 micros. Amounts are integers; every POST that moves money counts "

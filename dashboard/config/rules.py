@@ -95,6 +95,8 @@ def _production(settings: Settings) -> Problems:
         yield "payment.provider", "the dummy provider is refused in production; choose stripe"
     if settings.payment.stripe.api_base:
         yield "payment.stripe.api_base", "another address for Stripe's API is refused in production"
+    if settings.outgoing.private:
+        yield "outgoing.private", "requests into private networks are refused in production"
     if settings.secret_key.get_secret_value() == DEVELOPMENT_SECRET_KEY:
         yield "secret_key", "missing: production needs its own secret of at least 32 random characters"
     if DEVELOPMENT_ENCRYPTION_KEY in [key.get_secret_value() for key in settings.encryption_keys]:

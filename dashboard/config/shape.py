@@ -53,6 +53,13 @@ def _listed(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _ports(value: Any) -> Any:
+    ports = tuple(int(port) if str(port).isdecimal() else 0 for port in _listed(value))
+    if not ports or any(not 1 <= port <= 65_535 for port in ports):
+        raise ValueError("must be port numbers such as 443 or 443,8443")
+    return ports
+
+
 def _hosts(value: Any) -> Any:
     hosts = tuple(str(host).lower() for host in _listed(value))
     if any(not _HOST.fullmatch(host) for host in hosts):
@@ -153,6 +160,14 @@ class Api(Section):
     """Calls without a valid key that an address may make in a minute."""
 
 
+class Outgoing(Section):
+    """Where requests to addresses that customers name may go."""
+
+    ports: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ports)] = (443,)
+    private: bool = False
+    ca_file: str | None = None
+
+
 class Settings(BaseSettings):
     """Everything that differs between installations. URLs with passwords stay out of its text form."""
 
@@ -181,6 +196,7 @@ class Settings(BaseSettings):
     smtp: Smtp = Smtp()
     jobs: Jobs = Jobs()
     api: Api = Api()
+    outgoing: Outgoing = Outgoing()
     metrics_token: SecretStr | None = None
     proxy_hops: int = Field(default=0, ge=0, le=8)
     password_hashing: Literal["standard", "cheap"] = "standard"  # noqa: S105

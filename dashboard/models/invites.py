@@ -50,7 +50,7 @@ class Invite(OrgOwned, Base):
 
 class IdentityProvider(OrgOwned, Base):
     """Who signs the tokens of the organization's end users in one mode. `secret` is encrypted; `jwks` given or fetched
-    from `jwks_url` at `fetched_at`."""
+    from `jwks_url` at `fetched_at`; `fetch_error` is why nothing came at `tried_at`."""
 
     __tablename__ = "identity_providers"
 
@@ -61,6 +61,8 @@ class IdentityProvider(OrgOwned, Base):
     jwks: Mapped[dict[str, Any] | None]
     secret: Mapped[str | None]
     fetched_at: Mapped[datetime | None]
+    tried_at: Mapped[datetime | None]
+    fetch_error: Mapped[str | None]
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
     __table_args__ = (

@@ -206,6 +206,10 @@ CALLS: dict[str, tuple[int, ...]] = {
     "POST /api/v1/orgs/<uuid:org_id>/products":                 (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
     "PATCH /api/v1/orgs/<uuid:org_id>/products/<uuid:id>":      (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
     "DELETE /api/v1/orgs/<uuid:org_id>/products/<uuid:id>":     (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
+    "GET /api/v1/me":                                           (401, 200, 200, 200, 200, 200, 200, 200, 200, 200),
+    "PUT /api/v1/orgs/<uuid:org_id>/identity-provider":         (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
+    "GET /api/v1/orgs/<uuid:org_id>/identity-provider":         (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<uuid:org_id>/identity-provider":      (401, 404, 403, 403, 204, 403, 403, 403, 404, 403),
     "GET /api/v1/orgs/<uuid:org_id>/api-keys":                  (401, 404, 403, 403, 200, 200, 200, 200, 404, 200),
     "POST /api/v1/orgs/<uuid:org_id>/api-keys":                 (401, 404, 403, 403, 201, 201, 201, 201, 404, 201),
     "PATCH /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>":  (401, 404, 403, 403, 200, 200, 404, 404, 404, 403),
@@ -264,6 +268,8 @@ def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dic
         return {"org_id": org_id, "transaction_type": "admin_grant", "amount": 1, "description": "Matrix"}
     if rule.endswith("/api-keys"):
         return {"name": "Matrix", "scopes": ["catalog:read"]}
+    if rule.endswith("/identity-provider"):
+        return {"issuer": "https://login.example.test", "algorithm": "HS256", "secret": "x" * 40}
     if rule.endswith("/rotate"):
         return {"grace": "7d"}
     if rule.endswith("/api-keys/<uuid:key_id>"):

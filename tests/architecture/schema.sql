@@ -189,6 +189,8 @@ CREATE TABLE public.identity_providers (
     secret text,
     fetched_at timestamp with time zone,
     updated_at timestamp with time zone NOT NULL,
+    tried_at timestamp with time zone,
+    fetch_error text,
     CONSTRAINT ck_identity_providers_algorithm CHECK ((algorithm = ANY (ARRAY['RS256'::text, 'ES256'::text, 'EdDSA'::text, 'HS256'::text]))),
     CONSTRAINT ck_identity_providers_key CHECK ((((algorithm = 'HS256'::text) = (secret IS NOT NULL)) AND ((algorithm = 'HS256'::text) OR (jwks_url IS NOT NULL) OR (jwks IS NOT NULL)))),
     CONSTRAINT ck_identity_providers_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))

@@ -269,7 +269,7 @@ def call(world: World, line: str, things: dict[str, Any], caller: str) -> tuple[
         things = world.own | world.invite(world.org)
     token = world.tokens[caller]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    sends = method in ("POST", "PATCH")
+    sends = method in ("POST", "PATCH", "PUT")
     named = {name: str(things[name]) for name in ("org_id", "member_id")}
     body = body_of(line, product_id=str(things["id"]), **named) if sends else None
     answer = world.app.test_client().open(path_of(line, things), method=method, headers=headers, json=body)

@@ -34,6 +34,8 @@ FLOWS = {
     },
     "identity/limits.py": {"require"},
     "identity/second_factor.py": {"enable", "_judge"},
+    "identity/identity_providers.py": {"fetch"},
+    "identity/end_users.py": {"_row"},
     "platform/verify.py": {"broken"},
 }
 """The functions of the domain that open a transaction themselves, with the reason above; nothing else there may."""

@@ -4,6 +4,7 @@ A field that a thing does not have is left out.
 """
 
 from dashboard.api.shapes.audit import AuditActor, AuditEntryShape, AuditList, AuditObject, audit_entry
+from dashboard.api.shapes.callers import IdentityProviderShape, Me, identity_provider
 from dashboard.api.shapes.invites import (
     Invite,
     InviteList,
@@ -15,7 +16,7 @@ from dashboard.api.shapes.invites import (
     invite_result,
 )
 from dashboard.api.shapes.keys import Key, KeyCap, KeyList, NewKey, key, new_key
-from dashboard.api.shapes.money import Mode, usd
+from dashboard.api.shapes.money import Mode, mode, usd
 from dashboard.api.shapes.orgs import (
     Member,
     MemberList,
@@ -57,6 +58,7 @@ __all__ = [
     "Checkout",
     "ExplainedRow",
     "ExplanationStep",
+    "IdentityProviderShape",
     "Invite",
     "InviteList",
     "InvitePeek",
@@ -66,6 +68,7 @@ __all__ = [
     "KeyCap",
     "KeyList",
     "LedgerRow",
+    "Me",
     "Member",
     "MemberList",
     "Mode",
@@ -88,11 +91,13 @@ __all__ = [
     "audit_entry",
     "checkout",
     "explained",
+    "identity_provider",
     "invite",
     "invite_peek",
     "invite_result",
     "key",
     "member",
+    "mode",
     "new_key",
     "org",
     "org_details",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from dashboard.api.shapes.money import Mode, usd
+from dashboard.api.shapes.money import Mode, mode, usd
 from dashboard.domain.funds.caps import Standing
 from dashboard.models import ApiKey
 
@@ -57,7 +57,7 @@ def key(row: ApiKey, standing: Standing | None) -> Key:
         spent_micros=standing.spent, spent_usd=usd(standing.spent), resets_at=standing.resets_at,
     )  # fmt: skip
     return Key(
-        id=row.id, name=row.name, prefix=row.prefix, scopes=row.scopes, mode=_mode(row.mode),
+        id=row.id, name=row.name, prefix=row.prefix, scopes=row.scopes, mode=mode(row.mode),
         created_by=row.created_by, created_at=row.created_at, expires_at=row.expires_at,
         last_used_at=row.last_used_at, last_used_ip=row.last_used_ip, revoked_at=row.revoked_at,
         replaces_id=row.replaces_id, cap=cap,
@@ -66,10 +66,6 @@ def key(row: ApiKey, standing: Standing | None) -> Key:
 
 def new_key(row: ApiKey, standing: Standing | None, text: str) -> NewKey:
     return NewKey(**dict(key(row, standing)), key=text)
-
-
-def _mode(text: str) -> Mode:
-    return "live" if text == "live" else "test"
 
 
 def _window(text: str) -> Literal["day", "month"]:

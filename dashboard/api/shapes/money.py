@@ -11,3 +11,7 @@ def usd(micros: int) -> str:
     """`$10.00`, `-$3.11`, `$0.0006`: whole cents, else as many of the six decimals as it takes."""
     text = exact(micros).replace(MINUS, "-")
     return text[:-4] if micros % MICROS_PER_CENT == 0 else text.rstrip("0")
+
+
+def mode(text: str) -> Mode:
+    return "live" if text == "live" else "test"

@@ -1,0 +1,79 @@
+"""Who vouches for an organization's end users, set by its owners."""
+
+from typing import Annotated, Any, Literal
+
+from flask import Response
+from pydantic import Field
+
+from dashboard.api import auth, inputs, paging, shapes
+from dashboard.api.auth import Access
+from dashboard.api.routes import answer, blueprint
+from dashboard.api.shapes.money import Mode
+from dashboard.core.db import transaction
+from dashboard.core.errors import Invalid, NotFound
+from dashboard.domain.identity import identity_providers
+from dashboard.domain.identity.identity_providers import Wanted
+from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.models import IdentityProvider
+
+api = blueprint("identity provider")
+
+
+class ModeQuery(paging.Query):
+    mode: str | None = Field(default=None, description="`test` or `live`; the platform's own where it is left out.")
+
+
+class ProviderBody(inputs.Body):
+    """With HS256 a `secret` of 32 characters or more; else the address of the key set, or the key set itself.
+
+    Where `secret` is left out, the one that is there stays.
+    """
+
+    mode: Mode | None = None
+    issuer: Annotated[inputs.Text, Field(min_length=1)]
+    algorithm: Literal["RS256", "ES256", "EdDSA", "HS256"]
+    jwks_url: inputs.Url | None = None
+    jwks: dict[str, Any] | None = None
+    secret: inputs.Text | None = None
+
+
+@api.get("/orgs/<uuid:org_id>/identity-provider", responses={200: shapes.IdentityProviderShape})
+def show(path: inputs.OrgPath, query: ModeQuery) -> Response:
+    """The identity provider of one mode"""
+    access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER)
+    return answer(shapes.identity_provider(_find(access, query)))
+
+
+@api.put("/orgs/<uuid:org_id>/identity-provider", responses={200: shapes.IdentityProviderShape})
+def put(path: inputs.OrgPath, body: ProviderBody) -> Response:
+    """Set the identity provider of one mode
+
+    Its keys are fetched at once; `fetch_error` says why that did not work, and the setting stands all the same.
+    """
+    access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER, Act.MEMBERS)
+    wanted = Wanted(body.issuer, body.algorithm, body.jwks_url, body.jwks, body.secret)
+    with transaction(org=access.org.id):
+        row = identity_providers.put(access.org.id, body.mode or access.mode, wanted, by=access.actor)
+    if row.jwks_url:
+        row = identity_providers.fetch(row) or row
+    return answer(shapes.identity_provider(row))
+
+
+@api.delete("/orgs/<uuid:org_id>/identity-provider", responses={204: None})
+def remove(path: inputs.OrgPath, query: ModeQuery) -> Response:
+    """Take no more tokens of end users in one mode"""
+    access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER, Act.MEMBERS)
+    row = _find(access, query)
+    with transaction(org=access.org.id):
+        identity_providers.remove(row, by=access.actor)
+    return Response(status=204)
+
+
+def _find(access: Access, query: ModeQuery) -> IdentityProvider:
+    mode = query.mode or access.mode
+    if mode not in identity_providers.MODES:
+        raise Invalid("A mode is test or live.", field="mode")
+    row = identity_providers.find(access.org.id, mode)
+    if row is None:
+        raise NotFound("No identity provider is set for this mode.")
+    return row

@@ -1,0 +1,40 @@
+"""Who a token is: for programs that hold one, and the first thing that an end user may ask."""
+
+from flask import Response
+
+from dashboard.api import auth, shapes
+from dashboard.api.routes import answer, blueprint
+from dashboard.config import settings
+from dashboard.domain.identity import permissions
+from dashboard.domain.identity.end_users import SignedIn
+from dashboard.domain.identity.permissions import Act
+from dashboard.models import ApiKey
+
+api = blueprint("me")
+
+
+@api.get("/me", responses={200: shapes.Me})
+def show() -> Response:
+    """Whose token this is; end users of an organization may ask as well"""
+    row = auth.caller()
+    if isinstance(row, SignedIn):
+        return answer(
+            shapes.Me(
+                kind="end_user", id=row.row.id, mode=shapes.mode(row.row.mode), scopes=[], org_id=row.org.id,
+                subject=row.row.subject, expires_at=row.expires_at,
+            )
+        )  # fmt: skip
+    if isinstance(row, ApiKey):
+        permissions.require_state(Act.READ, row.organization)
+        return answer(
+            shapes.Me(
+                kind="key", id=row.id, mode=shapes.mode(row.mode), scopes=row.scopes, name=row.name,
+                org_id=row.org_id, expires_at=row.expires_at,
+            )
+        )  # fmt: skip
+    return answer(
+        shapes.Me(
+            kind="user", id=row.user_id, mode=settings().mode, scopes=row.scopes, name=row.user.name,
+            email=row.user.email, expires_at=row.expires_at,
+        )
+    )  # fmt: skip

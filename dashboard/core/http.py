@@ -1,0 +1,169 @@
+"""The one client for addresses that customers name: it goes nowhere but to public servers, and waits for none.
+
+https alone, to known ports. The name is resolved here, every address it leads to is checked, and the connection goes to
+an address that was checked: a name that means something else a moment later changes nothing. No redirect is followed,
+no proxy of the environment is used, and answer and time are bounded.
+"""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from dashboard.core.errors import Invalid
+
+SECONDS = 5.0
+MOST_BYTES = 64 * 1024
+LONGEST_URL = 2_000
+_PIECE = 8 * 1024
+_PUBLIC_V6 = ipaddress.ip_network("2000::/3")
+_CARRIES_V4 = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16")))
+"""Addresses of IPv6 that stand for one of IPv4, by Teredo and 6to4."""
+
+
+class FetchFailed(Exception):
+    """Nothing usable came. The text is for the person who gave the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Where one may go. `private` is for the loopback servers of development and tests."""
+
+    ports: tuple[int, ...] = (443,)
+    private: bool = False
+    ca_file: str | None = None
+
+
+def checked_url(text: str, policy: Policy) -> str:
+    """`text` as an address that `get` may be asked for. Raises Invalid."""
+    text = text.strip()
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme == "https" and parts.hostname and _port(parts) in policy.ports
+    except ValueError:
+        usable = False
+    if not usable or not text.isascii() or not text.isprintable() or " " in text or len(text) > LONGEST_URL:
+        ports = " or ".join(map(str, policy.ports))
+        raise Invalid(f"Enter an address that begins with https://, on port {ports}.")
+    if "@" in parts.netloc or parts.fragment or "\\" in text:
+        raise Invalid("Enter an address without a name, a password or a #.")
+    if (address := _literal(parts)) and not _allowed(address, policy):
+        raise Invalid("This address lies in a private network.")
+    return text
+
+
+def get(url: str, policy: Policy, *, accept: str = "application/json") -> bytes:
+    """What stands at `url`, if it is answered with 200. Raises FetchFailed. Never call it in a transaction."""
+    deadline = time.monotonic() + SECONDS
+    try:
+        parts = urlsplit(checked_url(url, policy))
+    except Invalid as error:
+        raise FetchFailed(error.detail) from None
+    host, port = parts.hostname or "", _port(parts)
+    address = _resolved(host, port, policy, deadline)
+    connection = _Connection(host, port, address, deadline, policy)
+    try:
+        headers = {"Accept": accept, "User-Agent": "Coffer", "Connection": "close"}
+        connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else "") or "/", headers=headers)
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise FetchFailed(f"It answered with status {answer.status}. Redirects are not followed.")
+        return _read(answer, connection, deadline)
+    except ssl.SSLError as error:
+        raise FetchFailed(f"Its certificate or TLS is not usable ({error.reason or 'unknown reason'}).") from None
+    except TimeoutError:
+        raise FetchFailed(f"No whole answer came within {SECONDS:.0f} seconds.") from None
+    except (OSError, http.client.HTTPException, ValueError):
+        raise FetchFailed("The server could not be reached, or its answer is not HTTP.") from None
+    finally:
+        connection.close()
+
+
+class _Connection(http.client.HTTPSConnection):
+    """Connects to an address that was checked, and asks the certificate for the name."""
+
+    def __init__(self, host: str, port: int, address: str, deadline: float, policy: Policy) -> None:
+        self._tls = ssl.create_default_context(cafile=policy.ca_file)
+        super().__init__(host, port, context=self._tls)
+        self._address = address
+        self._deadline = deadline
+
+    def connect(self) -> None:
+        plain = socket.create_connection((self._address, self.port), timeout=_left(self._deadline))
+        try:
+            plain.settimeout(_left(self._deadline))
+            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
+
+    def wait_at_most(self, seconds: float) -> None:
+        if self.sock:
+            self.sock.settimeout(seconds)
+
+
+def _read(answer: http.client.HTTPResponse, connection: _Connection, deadline: float) -> bytes:
+    found = b""
+    while len(found) <= MOST_BYTES:
+        connection.wait_at_most(_left(deadline))
+        piece = answer.read1(_PIECE)
+        if not piece:
+            return found
+        found += piece
+    raise FetchFailed(f"The answer is larger than {MOST_BYTES // 1024} KB.")
+
+
+def _resolved(host: str, port: int, policy: Policy, deadline: float) -> str:
+    """An address of `host`; all that it leads to must be allowed."""
+    found: list[Any] = []
+
+    def ask() -> None:
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError):
+            return
+
+    # The system's resolver has time-outs of its own, which may be longer than ours.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_left(deadline))
+    addresses = [str(one[4][0]) for one in found]
+    if not addresses:
+        raise FetchFailed("Its name leads to no address.")
+    for address in addresses:
+        if not _allowed(ipaddress.ip_address(address.partition("%")[0]), policy):
+            raise FetchFailed("Its name leads into a private network.")
+    return addresses[0]
+
+
+def _port(parts: SplitResult) -> int:
+    return 443 if parts.port is None else parts.port
+
+
+def _literal(parts: SplitResult) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address((parts.hostname or "").partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _allowed(address: ipaddress.IPv4Address | ipaddress.IPv6Address, policy: Policy) -> bool:
+    if policy.private:
+        return True
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    return address in _PUBLIC_V6 and not any(address in net for net in _CARRIES_V4)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

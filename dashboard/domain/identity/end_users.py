@@ -1,0 +1,181 @@
+"""End users of an organization: whoever its own identity provider vouches for, by a signed token (JWT).
+
+Which organization is asked stands in the token's audience; that organization's configuration then decides about issuer,
+algorithm and key. Nothing in the token's header is trusted but the name of the key.
+"""
+
+import base64
+import binascii
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from joserfc import jws
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import KeySet, OctKey
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from dashboard.core import clock, crypto, ids
+from dashboard.core.db import db, transaction
+from dashboard.domain.identity import identity_providers, key_sets
+from dashboard.domain.identity.keys import InvalidKey
+from dashboard.models import EndUser, IdentityProvider, Organization
+
+LONGEST = 8 * 1024
+LEEWAY_SECONDS = 60
+LATEST = 250_000_000_000
+"""In the year 9892: no moment of ours lies later."""
+
+LONGEST_SUBJECT = 255
+SEEN_EVERY = timedelta(minutes=1)
+_REFUSED = ("crit", "b64", "jwk", "jku", "x5u", "zip", "enc")
+"""Headers that would change how the token is read or bring a key of its own."""
+
+# joserfc would have EdDSA called Ed25519, as of RFC 9864; identity providers write EdDSA.
+warnings.filterwarnings("ignore", category=SecurityWarning, message="EdDSA is deprecated")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """An end user with the organization, for as long as the token lasts."""
+
+    row: EndUser
+    org: Organization
+    expires_at: datetime
+
+
+def looks_signed(token: str) -> bool:
+    """Whether this is a JWT rather than a key of ours."""
+    return token.count(".") == 2
+
+
+def authenticate(token: str) -> SignedIn:
+    """The end user of a token, made at the first sight. Raises InvalidKey, the same for every reason.
+
+    May fetch the provider's keys, and opens transactions of its own around that: call it where none is open.
+    """
+    if len(token) > LONGEST or not token.isascii():
+        raise _invalid()
+    header, claims = _part(token, 0), _part(token, 1)
+    provider, org = _provider(claims.get("aud"))
+    if header.get("alg") != provider.algorithm or any(name in header for name in _REFUSED):
+        raise _invalid()
+    kid = header.get("kid")
+    if not _signed(token, provider, kid if isinstance(kid, str) else None):
+        raise _invalid()
+    expires_at = _in_time(claims)
+    if claims.get("iss") != provider.issuer:
+        raise _invalid()
+    return SignedIn(_row(provider, _subject(claims)), org, expires_at)
+
+
+def _part(token: str, number: int) -> dict[str, Any]:
+    """Header or claims, read strictly: a name that stands twice could mean one thing here and another elsewhere."""
+    text = token.split(".")[number]
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+        found = json.loads(raw.decode(), object_pairs_hook=_no_name_twice, parse_constant=_no_constant)
+    except (binascii.Error, ValueError, RecursionError):
+        raise _invalid() from None
+    if not isinstance(found, dict):
+        raise _invalid()
+    return found
+
+
+def _provider(audience: Any) -> tuple[IdentityProvider, Organization]:
+    """Who decides about the token: found by the audience that it names, and by nothing else."""
+    if isinstance(audience, list) and len(audience) == 1:
+        audience = audience[0]
+    name, org, mode = [*str(audience).split(":", 2), "", "", ""][:3]
+    org_id = ids.parse(org)
+    if org_id is None or mode not in identity_providers.MODES or f"{name}:{org_id}:{mode}" != audience:
+        raise _invalid()
+    row = identity_providers.find(org_id, mode) if name == "coffer" else None
+    found = db.session.get(Organization, org_id) if row else None
+    if row is None or found is None or found.closed_at is not None:
+        raise _invalid()
+    return row, found
+
+
+def _signed(token: str, provider: IdentityProvider, kid: str | None) -> bool:
+    if provider.algorithm == identity_providers.SHARED:
+        try:
+            return _checks(token, OctKey.import_key(identity_providers.secret_of(provider)), provider.algorithm)
+        except crypto.CannotDecrypt:
+            return False
+    if identity_providers.stale(provider) or (provider.jwks_url and not _keys(provider, kid).keys):
+        provider = identity_providers.fetch(provider) or provider
+    # A key that the token does not name may be any of them; each is tried by itself.
+    return any(_checks(token, key, provider.algorithm) for key in _keys(provider, kid).keys)
+
+
+def _keys(provider: IdentityProvider, kid: str | None) -> KeySet:
+    return key_sets.load(provider.jwks or {"keys": []}, kid)
+
+
+def _checks(token: str, key: Any, algorithm: str) -> bool:
+    try:
+        jws.deserialize_compact(token, key, algorithms=[algorithm])
+    except (JoseError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _in_time(claims: Mapping[str, Any]) -> datetime:
+    """The token's end. Raises InvalidKey where it has none, is over, or begins later."""
+    now = clock.now().timestamp()
+    moments = {name: claims[name] for name in ("exp", "nbf", "iat") if claims.get(name) is not None}
+    if "exp" not in moments or not all(type(one) in (int, float) and 0 <= one < LATEST for one in moments.values()):
+        raise _invalid()
+    if (
+        moments["exp"] + LEEWAY_SECONDS <= now
+        or max(moments.get("nbf", 0), moments.get("iat", 0)) > now + LEEWAY_SECONDS
+    ):
+        raise _invalid()
+    return datetime.fromtimestamp(moments["exp"], UTC)
+
+
+def _subject(claims: Mapping[str, Any]) -> str:
+    found = claims.get("sub")
+    if not isinstance(found, str) or not 1 <= len(found) <= LONGEST_SUBJECT or not found.isprintable():
+        raise _invalid()
+    return found
+
+
+def _row(provider: IdentityProvider, subject: str) -> EndUser:
+    """The end user's row, noted as seen at most once a minute."""
+    now, who = clock.now(), {"org_id": provider.org_id, "mode": provider.mode, "subject": subject}
+    row = _find(**who)
+    if row is None or row.last_seen_at is None or row.last_seen_at < now - SEEN_EVERY:
+        with transaction(org=provider.org_id) as session:
+            session.execute(
+                insert(EndUser)
+                .values(id=ids.new(), created_at=now, last_seen_at=now, **who)
+                .on_conflict_do_update(index_elements=["org_id", "mode", "subject"], set_={"last_seen_at": now})
+            )
+        row = _find(**who)
+    assert row is not None  # rows of end users are never deleted
+    return row
+
+
+def _find(**who: Any) -> EndUser | None:
+    return db.session.scalar(select(EndUser).filter_by(**who), execution_options={"populate_existing": True})
+
+
+def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a name stands twice")
+    return made
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _invalid() -> InvalidKey:
+    return InvalidKey("This token is not valid. It may have expired, or name another audience, issuer or key.")

@@ -1,0 +1,66 @@
+"""The public keys of an identity provider: what of them is kept, and how they are fetched."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import JWKRegistry, KeySet
+
+from dashboard.core.errors import Invalid
+
+MOST_KEYS = 50
+SHORTEST_RSA_BITS = 2048
+_KINDS = {"RS256": ("RSA", None), "ES256": ("EC", "P-256"), "EdDSA": ("OKP", "Ed25519")}
+_KEPT = ("kty", "kid", "use", "alg", "n", "e", "crv", "x", "y")
+_SECRET = ("d", "p", "q", "dp", "dq", "qi", "k")
+
+
+class NoKeys(Invalid):
+    code = "no_usable_keys"
+
+
+def parse(raw: bytes | str) -> Any:
+    """JSON that may be a key set. Raises NoKeys."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        raise NoKeys("This is not JSON.", field="jwks") from None
+
+
+def usable(found: Any, algorithm: str) -> dict[str, Any]:
+    """What of a JWKS can check signatures of `algorithm`: public keys of its kind, with nothing else in them.
+
+    Raises NoKeys where there is none, or where a private key stands among them.
+    """
+    keys = found.get("keys") if isinstance(found, Mapping) else None
+    if not isinstance(keys, list):
+        raise NoKeys('This is no key set: {"keys": [...]} is expected.', field="jwks")
+    kept = [_kept(key) for key in keys[:MOST_KEYS] if isinstance(key, Mapping) and _fits(key, algorithm)]
+    if not kept:
+        raise NoKeys(f"There is no usable key for {algorithm} in it.", field="jwks")
+    return {"keys": kept}
+
+
+def load(kept: Mapping[str, Any], kid: str | None) -> KeySet:
+    """The keys that a token which names `kid` may be signed with."""
+    return KeySet([JWKRegistry.import_key(key) for key in kept["keys"] if kid is None or key.get("kid") == kid])
+
+
+def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
+    kind, curve = _KINDS[algorithm]
+    if key.get("kty") != kind or (curve and key.get("crv") != curve):
+        return False
+    if any(name in key for name in _SECRET):
+        raise NoKeys("A private key stands among these. Give public keys only, and make a new pair.", field="jwks")
+    if key.get("use", "sig") != "sig" or key.get("alg", algorithm) not in (algorithm, "Ed25519"):
+        return False
+    try:
+        bits = getattr(JWKRegistry.import_key(_kept(key)).raw_value, "key_size", SHORTEST_RSA_BITS)
+    except (JoseError, ValueError, TypeError):
+        return False
+    return kind != "RSA" or bits >= SHORTEST_RSA_BITS
+
+
+def _kept(key: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: key[name] for name in _KEPT if isinstance(key.get(name), str)}
