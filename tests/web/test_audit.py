@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from dashboard.domain.identity import entrance
 from dashboard.domain.identity.entrance import BadCredentials
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry
 from tests.factories import PASSWORD, make_user
-from tests.web.people import Team, make_team
+from tests.web.people import Person, Team, make_team
 
 
 @pytest.fixture
@@ -118,6 +119,18 @@ def test_signing_in_and_out_are_entries(app: Flask) -> None:
     with app.app_context():
         entrance.sign_in(user.email, PASSWORD, ip="192.0.2.1")
     assert entries(app, "session.opened")[-1].actor_id == user.id
+
+
+def test_ending_one_session_and_all_others_are_entries(app: Flask) -> None:
+    with app.app_context():
+        email = make_user().email
+    here, there = Person(app, email), Person(app, email)
+    there_id = re.findall(r"/account/security/sessions/([0-9a-f-]{36})/end", here.get("/account/security").text)[0]
+    assert here.post(f"/account/security/sessions/{there_id}/end").status_code == 303
+    assert [entry.object_id for entry in entries(app, "session.revoked")] == [there_id]
+    assert there.get("/account").status_code == 303
+    assert here.post("/account/security/sessions/end-others").status_code == 303
+    assert len(entries(app, "user.signed_out")) == 1
 
 
 def test_refused_sign_ins_write_within_their_limit_only(app: Flask) -> None:

@@ -80,6 +80,8 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "user.recovery_code_used": ("accounts", "{who} used a recovery code"),
     "session.opened": ("accounts", "{who} signed in"),
     "session.refused": ("accounts", "A sign-in as {what} was refused"),
+    "session.revoked": ("accounts", "{who} ended one of their sessions"),
+    "user.signed_out": ("accounts", "{who} ended all other sessions of {what}"),
     "session.ended": ("accounts", "{who} signed out"),
     "email.tested": ("platform", "{who} sent a test mail"),
     "email.retried": ("platform", "{who} sent {what} again"),

@@ -11,8 +11,9 @@ from sqlalchemy.orm import joinedload
 from dashboard.core import clock, crypto
 from dashboard.core.db import db
 from dashboard.domain import audit
+from dashboard.domain.audit import Actor
 from dashboard.domain.identity import permissions, users
-from dashboard.models import PLATFORM_ORG_ID, UserSession
+from dashboard.models import PLATFORM_ORG_ID, User, UserSession
 
 IDLE = timedelta(hours=12)
 ABSOLUTE = timedelta(days=7)
@@ -124,12 +125,22 @@ def living(user_id: UUID, *, limit: int = 50) -> list[UserSession]:
     return list(db.session.scalars(query.order_by(UserSession.last_seen_at.desc(), UserSession.id).limit(limit)))
 
 
-def end_one(user_id: UUID, session_id: UUID) -> bool:
-    """End one session of the person; False where they have no such one. Needs a transaction."""
+def end_one(user_id: UUID, session_id: UUID, *, by: Actor) -> bool:
+    """End one session of the person; False where they have no such one. Needs the platform's transaction."""
     theirs = update(UserSession).where(
         UserSession.id == session_id, UserSession.user_id == user_id, UserSession.revoked_at.is_(None)
     )
-    return db.session.execute(theirs.values(revoked_at=clock.now()).returning(UserSession.id)).first() is not None
+    if db.session.execute(theirs.values(revoked_at=clock.now()).returning(UserSession.id)).first() is None:
+        return False
+    audit.record(PLATFORM_ORG_ID, by=by, action="session.revoked", object_kind="session", object_id=session_id)
+    return True
+
+
+def end_others(user: User, *, but: UUID, by: Actor) -> None:
+    """End the person's sessions, except the one with the id `but`, as an act of its own. Needs the platform's
+    transaction."""
+    end_all(user.id, but=but)
+    audit.record(PLATFORM_ORG_ID, by=by, action="user.signed_out", object_kind="user", object_id=user.id)
 
 
 def end_all(user_id: UUID, *, but: UUID | None = None) -> None:

@@ -8,6 +8,8 @@ from flask_login import current_user
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound, TooManyRequests
 from dashboard.domain.identity import accounts, second_factor, sessions
+from dashboard.domain.identity.permissions import actor_of
+from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import device_cookie, render
 from dashboard.web.account import security_pages as pages
 from dashboard.web.sessions import current_id
@@ -33,8 +35,8 @@ def password() -> Response:
 
 @pages.post("/sessions/<uuid:session_id>/end")
 def end(session_id: UUID) -> Response:
-    with transaction():
-        if not sessions.end_one(current_user.id, session_id):
+    with transaction(PLATFORM_ORG_ID):
+        if not sessions.end_one(current_user.id, session_id, by=actor_of(current_user)):
             raise NotFound
     render.toast_next("The session is ended.")
     return render.redirect(url_for(".show"))
@@ -42,8 +44,8 @@ def end(session_id: UUID) -> Response:
 
 @pages.post("/sessions/end-others")
 def end_others() -> Response:
-    with transaction():
-        sessions.end_all(current_user.id, but=current_id())
+    with transaction(PLATFORM_ORG_ID):
+        sessions.end_others(current_user, but=current_id(), by=actor_of(current_user))
     render.toast_next("You are signed out everywhere else.")
     return render.redirect(url_for(".show"))
 

@@ -1,0 +1,191 @@
+"""Each write of money, rights and configuration leaves an entry: every route that writes says which, or why none."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from dashboard.core.db import db
+from dashboard.domain.audit import words
+from dashboard.models import AuditEntry
+from tests.architecture.matrix import CALLS, PAGES, body_of
+from tests.architecture.test_routes import World, _fresh, path_of
+from tests.factories import PASSWORD
+
+PACK = {
+    "name": "Audited", "price": "10", "credits": "10", "bonus": "", "grant_kind": "paid", "min_quantity": "1",
+    "max_quantity": "5", "expires_days": "", "description": "", "active": "1",
+}  # fmt: skip
+MONEY = {"amount": "1", "category": "goodwill", "reason": "Because", "confirm": "1"}
+
+FORMS: dict[str, tuple[str, dict[str, str], str]] = {
+    # route and method: who sends what, and the entry that it leaves
+    "POST /orgs": ("stranger", {"name": "Fresh"}, "organization.made"),
+    "POST /o/<slug>/members/<uuid:member_id>/role": ("owner", {"role": "member"}, "member.role_changed"),
+    "POST /o/<slug>/members/<uuid:member_id>/remove": ("owner", {}, "member.removed"),
+    "POST /o/<slug>/leave": ("viewer", {}, "member.left"),
+    "POST /o/<slug>/settings": ("owner", {"name": "Renamed"}, "organization.changed"),
+    "POST /o/<slug>/keys": ("owner", {"name": "New", "scopes": "wallet:read", "mode": "test"}, "key.made"),
+    "POST /o/<slug>/keys/<uuid:key_id>/rotate": ("owner", {"grace": "7d"}, "key.rotated"),
+    "POST /o/<slug>/keys/<uuid:key_id>/cap": ("owner", {"cap": "5", "cap_window": "day"}, "key.cap_changed"),
+    "POST /o/<slug>/keys/<uuid:key_id>/operator-scopes": (
+        "manager", {"scopes": "wallet:deposit", "reason": "Asked for"}, "key.scopes_changed",
+    ),
+    "POST /o/<slug>/keys/<uuid:key_id>/revoke": ("owner", {}, "key.revoked"),
+    "POST /o/<slug>/invites": ("owner", {"emails": "new@example.test", "role": "viewer"}, "invite.sent"),
+    "POST /o/<slug>/invites/<uuid:invite_id>/resend": ("owner", {}, "invite.resent"),
+    "POST /o/<slug>/invites/<uuid:invite_id>/withdraw": ("owner", {}, "invite.revoked"),
+    "POST /account/tokens": ("admin", {"name": "Mine", "scopes": "wallet:read"}, "token.made"),
+    "POST /account/tokens/<uuid:token_id>/revoke": ("owner", {}, "token.revoked"),
+    "POST /account/security/sessions/end-others": ("admin", {}, "user.signed_out"),
+    "POST /account/security/password": (
+        "admin", {"password": PASSWORD, "new_password": "quite another phrase 42"}, "user.password_changed",
+    ),
+    "POST /admin/mail/<uuid:org_id>/<uuid:mail_id>/retry": ("manager", {}, "email.retried"),
+    "POST /admin/mail/<uuid:org_id>/<uuid:mail_id>/dismiss": ("manager", {}, "email.dismissed"),
+    "POST /admin/orgs/<uuid:org_id>/grant": ("manager", MONEY, "credits.granted"),
+    "POST /admin/orgs/<uuid:org_id>/remove": ("manager", MONEY | {"category": "correction"}, "credits.removed"),
+    "POST /admin/webhooks/<uuid:event_id>/retry": ("manager", {}, "inbox_event.retried"),
+    "POST /admin/webhooks/<uuid:event_id>/ignore": ("manager", {"reason": "Not ours"}, "inbox_event.ignored"),
+    "POST /admin/system/test-mail": ("manager", {}, "email.tested"),
+    "POST /admin/catalog/packs": ("manager", PACK, "product.created"),
+    "POST /admin/catalog/packs/<uuid:product_id>/edit": ("manager", PACK | {"revision": "1"}, "product.changed"),
+    "POST /admin/catalog/packs/<uuid:product_id>/move": ("manager", {"to": "down"}, "product.moved"),
+    "POST /admin/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": ("manager", {}, "product.changed"),
+    "POST /logout": ("member", {}, "session.ended"),
+    "POST /o/<slug>/members/<uuid:member_id>/transfer": ("owner", {}, "ownership.transferred"),
+}  # fmt: skip
+
+PROGRAMS: dict[str, tuple[dict[str, Any] | None, str]] = {
+    # route and method: what is sent instead of the matrix's body, and the entry that it leaves
+    "POST /api/v1/orgs": (None, "organization.made"),
+    "PATCH /api/v1/orgs/<uuid:org_id>": ({"name": "Renamed again"}, "organization.changed"),
+    "PATCH /api/v1/orgs/<uuid:org_id>/members/<uuid:id>": ({"role": "member"}, "member.role_changed"),
+    "DELETE /api/v1/orgs/<uuid:org_id>/members/<uuid:id>": (None, "member.removed"),
+    "POST /api/v1/orgs/<uuid:org_id>/members": (None, "invite.sent"),
+    "POST /api/v1/orgs/<uuid:org_id>/invites": (None, "invite.sent"),
+    "POST /api/v1/orgs/<uuid:org_id>/invites/<uuid:id>/resend": (None, "invite.resent"),
+    "DELETE /api/v1/orgs/<uuid:org_id>/invites/<uuid:id>": (None, "invite.revoked"),
+    "POST /api/v1/orgs/<uuid:org_id>/checkout": (None, "payment.created"),
+    "POST /api/v1/orgs/<uuid:org_id>/api-keys": (None, "key.made"),
+    "PATCH /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>": (
+        {"cap": {"amount_micros": 5_000_000, "window": "day"}}, "key.cap_changed",
+    ),
+    "POST /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>/rotate": (None, "key.rotated"),
+    "DELETE /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>": (None, "key.revoked"),
+    "POST /admin/api/v1/transactions": (None, "credits.granted"),
+    "POST /admin/api/v1/products": (None, "product.created"),
+    "PATCH /admin/api/v1/products/<uuid:id>": ({"name": "Renamed"}, "product.changed"),
+    "DELETE /admin/api/v1/products/<uuid:id>": (None, "product.changed"),
+    "POST /api/v1/orgs/<uuid:org_id>/ownership-transfer": (None, "ownership.transferred"),
+}  # fmt: skip
+
+ELSEWHERE = {
+    # what it takes does not stand in this world: the entry it leaves, shown by a test of its own
+    "POST /login": "session.opened", "POST /login/code": "session.opened", "POST /signup": "organization.made",
+    "POST /verify/<proof>": "user.verified", "POST /reset/<proof>": "user.password_reset",
+    "POST /account/security/sessions/<uuid:session_id>/end": "session.revoked",
+    "POST /account/security/two-factor": "user.second_factor_on",
+    "POST /account/security/two-factor/off": "user.second_factor_off",
+    "POST /account/security/codes": "user.recovery_codes_made", "POST /o/<slug>/buy": "payment.created",
+    "POST /o/<slug>/buy/return/check": "payment.credited", "POST /o/<slug>/settings/delete": "organization.closed",
+    "POST /invite/<invite>/accept": "invite.accepted", "POST /invite/<invite>/decline": "invite.declined",
+    "POST /invite/<invite>/signup": "invite.accepted", "POST /invite/<invite>/switch": "session.ended",
+    "POST /invites/<uuid:org_id>/<uuid:invite_id>/accept": "invite.accepted",
+    "POST /invites/<uuid:org_id>/<uuid:invite_id>/decline": "invite.declined",
+    "POST /api/v1/invites/accept": "invite.accepted", "POST /api/v1/invites/decline": "invite.declined",
+    "POST /admin/payments/<uuid:payment_id>/accept": "payment.accepted",
+    "POST /admin/payments/<uuid:payment_id>/reject": "payment.rejected",
+    "POST /admin/catalog/packs/<uuid:product_id>/price": "price.replaced",
+    "DELETE /api/v1/orgs/<uuid:org_id>": "organization.closed",
+    **{
+        line: line_of
+        for end, line_of in {
+            "packs": "product.created", "edit": "product.changed", "move": "product.moved", "price": "price.replaced",
+            "<any(archive, restore):act>": "product.changed",
+        }.items()
+        for line in PAGES
+        if line.startswith("POST /o/<slug>/catalog/packs") and line.endswith(end)
+    },
+    "POST /api/v1/orgs/<uuid:org_id>/products": "product.created",
+    "PATCH /api/v1/orgs/<uuid:org_id>/products/<uuid:id>": "product.changed",
+    "DELETE /api/v1/orgs/<uuid:org_id>/products/<uuid:id>": "product.changed",
+}  # fmt: skip
+
+NONE = {
+    "POST /verify": "mails a link",
+    "POST /forgot": "mails a link",
+    "POST /account": "one's own name and looks",
+    "POST /account/security/two-factor/start": "changes nothing until the first code",
+    "POST /admin/verify": "reads the books",
+    "POST /styleguide/form": "keeps nothing",
+    "POST /dummy/checkout/<session_id>": "plays the payment provider",
+    "POST /admin/users/<uuid:user_id>/<any(grant, remove):act>": "leads to the organization's form",
+    "POST /api/v1/orgs/<uuid:org_id>/wallet": "the ledger's row is the record",
+    "POST /admin/api/v1/webhooks/payments": "the inbox is the record",
+    "POST /api/v1/payments/stripe/webhooks/<project_id>/<mode>": "the inbox is the record",
+}
+
+
+@pytest.fixture
+def world(app: Flask) -> World:
+    return World(app)
+
+
+def writes() -> Iterator[str]:
+    yield from (line for line in [*PAGES, *CALLS] if not line.startswith("GET "))
+
+
+def test_every_write_says_which_entry_it_leaves_or_why_none() -> None:
+    told = [*FORMS, *PROGRAMS, *ELSEWHERE, *NONE]
+    assert len(told) == len(set(told))
+    assert set(writes()) - set(told) == set(), "say in tests/architecture/test_audited.py which entry it leaves"
+    assert set(told) - set(writes()) == set()
+    said = {action for _, _, action in FORMS.values()} | {action for _, action in PROGRAMS.values()}
+    assert said | set(ELSEWHERE.values()) <= words.ACTIONS.keys()
+
+
+def newest(world: World) -> list[AuditEntry]:
+    with world.app.app_context():
+        return list(db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(6)))
+
+
+def test_forms_leave_the_entry_that_they_say(world: World) -> None:
+    wrong = []
+    for line, (who, fields, action) in FORMS.items():
+        things = _fresh(world)
+        if "invite_id" in line:
+            things |= world.invite(world.org)
+        before = {entry.id for entry in newest(world)}
+        form = {"idempotency_key": str(uuid4()), "key": str(uuid4()), **fields}
+        answer = getattr(world.team, who).post(path_of(line, things), form)
+        left = [entry.action for entry in newest(world) if entry.id not in before]
+        if action not in left:
+            wrong.append(f"{line}: {answer.status_code}, left {left}, not {action}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_calls_leave_the_entry_that_they_say(world: World) -> None:
+    wrong = []
+    for line, (body, action) in PROGRAMS.items():
+        things, method = _fresh(world), line.partition(" ")[0]
+        if "/invites/" in line:
+            things |= world.invite(world.org)
+        good = body_of(line, str(things["org_id"]), str(things["id"]), str(things["member_id"]))
+        token = world.tokens["manager" if "/admin/" in line else "owner"]
+        before = {entry.id for entry in newest(world)}
+        answer = world.app.test_client().open(
+            path_of(line, things), method=method, headers={"Authorization": f"Bearer {token}"},
+            json=None if method == "DELETE" else good if body is None else body,
+        )  # fmt: skip
+        left = [entry for entry in newest(world) if entry.id not in before]
+        if action not in [entry.action for entry in left]:
+            wrong.append(
+                f"{line}: {answer.status_code} {answer.get_data(as_text=True)[:200]}, left {left}, not {action}"
+            )
+        if left and not all(entry.request_id and entry.ip for entry in left):
+            wrong.append(f"{line}: left without its request or address")
+    assert not wrong, "\n".join(wrong)
