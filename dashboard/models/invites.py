@@ -43,6 +43,7 @@ class Invite(OrgOwned, Base):
             unique=True,
             postgresql_where=text("state = 'pending'"),
         ),
+        Index("ix_invites_email", func.lower(email), postgresql_where=text("state = 'pending'")),
         CheckConstraint("role IN ('owner', 'admin', 'member', 'viewer')", name="role"),
         CheckConstraint(f"state IN {INVITE_STATES}", name="state"),
     )

@@ -1121,6 +1121,13 @@ CREATE INDEX ix_inbox_tries_org_id_inbox_event_id ON public.inbox_tries USING bt
 
 
 --
+-- Name: ix_invites_email; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_invites_email ON public.invites USING btree (lower(email)) WHERE (state = 'pending'::text);
+
+
+--
 -- Name: ix_known_devices_last_seen_at; Type: INDEX; Schema: public; Owner: -
 --
 

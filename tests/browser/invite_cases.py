@@ -27,7 +27,7 @@ def expired(site: Site) -> str:
 def mail(site: Site) -> str:
     query = "SELECT org_id, id FROM outbox_emails WHERE to_address = %s ORDER BY id DESC LIMIT 1"
     org_id, mail_id = site.ask(query, INVITED)[0]
-    return f"/dev/mail/{org_id}/{mail_id}/html"
+    return f"/dev/mail/{org_id}/{mail_id}"
 
 
 def _in_vain(page: Page) -> None:
@@ -42,5 +42,6 @@ ALL = (
     Case("invite-answers", "owner", "/o/demo/invites/new", _in_vain),
     Case("invite-link", "", link),
     Case("invite-for-another", "viewer", link),
+    Case("invite-mail", "", mail),
     Case("invite-expired", "", expired),
 )

@@ -48,7 +48,7 @@ class Front:
     def __init__(self, program: str, folder: Path, upstream: str) -> None:
         self.program, self.folder = program, folder
         self.plain, self.port = free_port(), free_port()
-        self.certificate = folder / "certificate.pem"
+        self.certificate, self.log = folder / "certificate.pem", folder / "access.log"
         self.url = f"https://localhost:{self.port}"
         _certify(self.certificate, folder / "key.pem")
         text = SHIPPED.read_text()
@@ -56,7 +56,7 @@ class Front:
             "server 127.0.0.1:8000;": f"server {upstream};", "listen 80;": f"listen 127.0.0.1:{self.plain};",
             "listen 443 ssl": f"listen 127.0.0.1:{self.port} ssl", "coffer.example.com;": "localhost;",
             "/etc/ssl/coffer/fullchain.pem": str(self.certificate), "/opt/coffer/static/": f"{ROOT}/static/",
-            "/etc/ssl/coffer/privkey.pem": str(folder / "key.pem"),
+            "/etc/ssl/coffer/privkey.pem": str(folder / "key.pem"), "/var/log/nginx/coffer.log": str(self.log),
         }.items():  # fmt: skip
             assert old in text, f"the shipped file has no {old}"
             text = text.replace(old, new)

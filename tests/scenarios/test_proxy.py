@@ -62,6 +62,24 @@ def test_nginx_accepts_the_shipped_file(made: tuple[Stack, Front]) -> None:
     assert "[warn]" not in done.stderr or "http2" in done.stderr
 
 
+def test_the_log_holds_nothing_that_opens_something(front: Front, web: requests.Session) -> None:
+    link = "/invite/0192aa00000070008000000000000000_Canary"
+    for path in (link, "/reset/Canary", "/api/v1/invites/peek?token=Canary", f"/login?next={link}", "/nothing"):
+        web.get(front.url + path, timeout=10, headers={"Referer": front.url + link})
+    requests.get(f"http://localhost:{front.plain}{link}", timeout=10, allow_redirects=False)
+    log = processes.wait_until(
+        lambda: "/nothing" in front.log.read_text() and front.log.read_text(), "the line of a request"
+    )
+    assert "Canary" not in log
+    for line in (
+        '"GET /invite/***" 404',
+        '"GET /reset/***"',
+        '"GET /api/v1/invites/peek" 404',
+        '"GET /invite/***" 308',
+    ):
+        assert line in log, log
+
+
 def test_pages_and_static_files_come_through(front: Front, web: requests.Session) -> None:
     page = web.get(f"{front.url}/login", timeout=10)
     assert page.status_code == 200

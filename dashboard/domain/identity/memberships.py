@@ -182,7 +182,12 @@ def remove(member: Membership, *, by: Actor) -> None:
     _end(keys_of(row), by=by)
     email = db.session.scalar(select(User.email).filter_by(id=row.user_id)) or ""
     theirs = and_(Invite.org_id == row.org_id, Invite.state == "pending", func.lower(Invite.email) == email.lower())
-    db.session.execute(update(Invite).where(theirs).values(state="revoked", ended_at=clock.now()))
+    ended = update(Invite).where(theirs).values(state="revoked", ended_at=clock.now()).returning(Invite.id, Invite.role)
+    for invite_id, role in db.session.execute(ended).all():
+        before = {"role": role}
+        audit.record(
+            row.org_id, by=by, action="invite.revoked", object_kind="invite", object_id=invite_id, before=before
+        )
 
 
 def require_other_owners(user: User) -> None:

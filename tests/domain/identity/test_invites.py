@@ -323,3 +323,4 @@ def test_removing_a_person_ends_what_waits_for_their_address(org: Organization, 
     with transaction(org=org.id):
         memberships.remove(entry_of(org, grace), by=Actor("user", owner.id))
     assert invites.with_id(org.id, row.id).state == "revoked"
+    assert actions(org) == ["invite.sent", "invite.revoked"]
