@@ -76,6 +76,8 @@ PROGRAMS: dict[str, tuple[dict[str, Any] | None, str]] = {
     ),
     "POST /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>/rotate": (None, "key.rotated"),
     "DELETE /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>": (None, "key.revoked"),
+    "PUT /api/v1/orgs/<uuid:org_id>/identity-provider": (None, "identity_provider.set"),
+    "DELETE /api/v1/orgs/<uuid:org_id>/identity-provider": (None, "identity_provider.removed"),
     "POST /admin/api/v1/transactions": (None, "credits.granted"),
     "POST /admin/api/v1/products": (None, "product.created"),
     "PATCH /admin/api/v1/products/<uuid:id>": ({"name": "Renamed"}, "product.changed"),
