@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0024_invites_by_address"
-down_revision = "0023_known_devices"
+revision = "0025_invites_by_address"
+down_revision = "0024_key_fetches"
 
 
 def upgrade() -> None:
