@@ -20,6 +20,7 @@ def register(app: Flask, settings: Settings) -> None:
         dev_mail,
         dummy,
         headers,
+        identity_provider,  # noqa: F401  its views belong to the settings
         invites,
         keys,
         links,

@@ -31,7 +31,7 @@ PROGRAMS_WAIT = "Calls of your programs get the same answer meanwhile; sent agai
 CONFIRMATION = "This needs a sign-in of the last 30 minutes. Your entries are kept."
 FOREIGN_FORM = "The form did not come from one of our pages, or its token is missing. Nothing was changed."
 
-SECRETS = {"password": "Password", "code": "Code", "new_password": "New password"}
+SECRETS = {"password": "Password", "code": "Code", "new_password": "New password", "secret": "Shared secret"}
 """Fields whose values never go back into a page; they are asked for again."""
 
 CONFIRMING = {"confirm_password": "Your password", "confirm_code": "Code of your authenticator app"}
@@ -150,7 +150,7 @@ def _send_again(
         action=request.full_path.rstrip("?"),
         hidden=hidden,
         shown=shown,
-        secrets=[(name, SECRETS[name]) for name in SECRETS if name in request.form] + list(asked.items()),
+        secrets=[(name, SECRETS[name]) for name in SECRETS if request.form.get(name)] + list(asked.items()),
         wrong=wrong,
         back_href=request.path,
     )

@@ -101,3 +101,6 @@ def _delete_page(visit: Visit, errors: dict[str, str], *, status: int = 200) -> 
         raise NotFound
     obstacles = standing.obstacles(visit.org)
     return render.render("settings/delete.html", status=status, visit=visit, errors=errors, obstacles=obstacles)
+
+
+from dashboard.web import identity_provider  # noqa: E402, F401  its views register themselves above

@@ -68,6 +68,12 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /o/<slug>/members/<uuid:member_id>/remove":     (303, 404, 403, 403, 303, 303, 403),
     "GET /o/<slug>/members/<uuid:member_id>/transfer":    (303, 404, 403, 403, 403, 200, 403),
     "GET /o/<slug>/leave":                                (303, 404, 200, 200, 200, 200, 403),
+    "GET /o/<slug>/settings/identity":                     (303, 404, 403, 403, 403, 200, 403),
+    "POST /o/<slug>/settings/identity":                    (303, 404, 403, 403, 403, 422, 403),
+    # None is set.
+    "POST /o/<slug>/settings/identity/fetch":              (303, 404, 403, 403, 403, 404, 403),
+    "GET /o/<slug>/settings/identity/remove":              (303, 404, 403, 403, 403, 404, 403),
+    "POST /o/<slug>/settings/identity/remove":             (303, 404, 403, 403, 403, 404, 403),
     "GET /o/<slug>/settings":                             (303, 404, 403, 403, 403, 200, 403),
     "POST /o/<slug>/settings":                            (303, 404, 403, 403, 403, 303, 403),
     "GET /o/<slug>/settings/transfer":                    (303, 404, 403, 403, 403, 200, 403),

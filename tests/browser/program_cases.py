@@ -26,6 +26,14 @@ def _new(what: str) -> Callable[[Page], None]:
     return then
 
 
+def _provider(page: Page) -> None:
+    page.get_by_label("Issuer").fill("https://login.northwind.example/")
+    page.get_by_label("Address of the key set").fill("https://login.invalid/.well-known/jwks.json")
+    page.get_by_role("button", name="Save identity provider").click()
+    expect(page.get_by_text("Its name leads to no address").first).to_be_visible()
+    page.get_by_role("status").get_by_role("button").click()
+
+
 ALL = (
     Case("keys", "owner", "/o/demo/keys"),
     Case("key-new", "owner", "/o/demo/keys/new"),
@@ -39,4 +47,6 @@ ALL = (
     Case("tokens-none", "owner", "/account/tokens"),
     Case("token-shown-once", "manager", "/account/tokens/new", _new("token")),
     Case("tokens", "manager", "/account/tokens"),
+    Case("identity-none", "owner", "/o/demo/settings/identity"),
+    Case("identity", "owner", "/o/demo/settings/identity", _provider),
 )

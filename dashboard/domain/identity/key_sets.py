@@ -20,6 +20,12 @@ class NoKeys(Invalid):
     code = "no_usable_keys"
 
 
+class PrivateKey(NoKeys):
+    """Whoever sees what was given could sign."""
+
+    code = "private_key"
+
+
 def parse(raw: bytes | str) -> Any:
     """JSON that may be a key set. Raises NoKeys."""
     try:
@@ -52,7 +58,7 @@ def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
     if key.get("kty") != kind or (curve and key.get("crv") != curve):
         return False
     if any(name in key for name in _SECRET):
-        raise NoKeys("A private key stands among these. Give public keys only, and make a new pair.", field="jwks")
+        raise PrivateKey("A private key stands among these. Give public keys only, and make a new pair.", field="jwks")
     if key.get("use", "sig") != "sig" or key.get("alg", algorithm) not in (algorithm, "Ed25519"):
         return False
     try:
