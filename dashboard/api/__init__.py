@@ -34,13 +34,14 @@ def register(app: Flask) -> None:
         wallets,
         webhooks,
     )
+    from dashboard.api.admin import orgs as standing
     from dashboard.api.admin import people
     from dashboard.api.admin import products as catalog
     from dashboard.api.admin import transactions as adjustments
 
     identity = (me, orgs, members, invites, keys, identity_provider, audit)
     customers = (*identity, wallets, transactions, checkout, products)
-    nouns = [*(each.api for each in (*customers, adjustments, catalog, people)), invites.public]
+    nouns = [*(each.api for each in (*customers, adjustments, catalog, people, standing)), invites.public]
     app.request_class = inputs.StrictRequest
     # What flask-openapi's routes look for on the application; its own class would bring pages of its own.
     vars(app).update(validation_error_callback=errors.refuse_fields, validate_response=False)

@@ -142,7 +142,7 @@ def _admit(access: Access, act: Act) -> Access:
     operator = access.caller.operator and access.caller.role is None
     permissions.require_state(act, access.org, operator=operator)
     if operator:
-        _record_visit(access)
+        record_visit(access.org, by=access.actor)
     return access
 
 
@@ -162,17 +162,11 @@ def find(org_id: UUID) -> Access:
     return Access(entry.org, caller, settings().mode, row)
 
 
-def _record_visit(access: Access) -> None:
+def record_visit(org: Organization, *, by: Actor) -> None:
     """A platform manager's look into an organization is visible to its people."""
     if request.method == "GET":
-        with transaction(org=access.org.id):
-            audit.record(
-                access.org.id,
-                by=access.actor,
-                action="organization.visited",
-                object_kind="page",
-                object_id=request.path,
-            )
+        with transaction(org=org.id):
+            audit.record(org.id, by=by, action="organization.visited", object_kind="page", object_id=request.path)
 
 
 def require_open(access: Access) -> None:

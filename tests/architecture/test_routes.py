@@ -24,7 +24,10 @@ from tests.factories import add_member, charge, make_key, make_org, make_pack, m
 from tests.web.people import Person, Team, make_team, token_in
 
 UNTOLD = {"HEAD", "OPTIONS"}
-ITEMS = {"/transactions/": "transaction_id", "/members/": "member_id", "/invites/": "invite_id"}
+ITEMS = {
+    "/transactions/": "transaction_id", "/members/": "member_id", "/invites/": "invite_id",
+    "/admin/api/v1/orgs/": "org_id",
+}  # fmt: skip
 USED_UP = ("POST /o/<slug>/keys/<uuid:key_id>", "POST /o/<slug>/members/")
 """What a good call ends, so that the next caller needs another."""
 
@@ -139,7 +142,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<uuid:transaction_id>": things["transaction_id"], "<uuid:key_id>": things["key_id"],
         "<uuid:token_id>": things["token_id"],
         "<uuid:event_id>": things["event_id"], "<session_id>": things["session_id"],
-        "<any(grant, remove):act>": "grant",
+        "<any(grant, remove):act>": "grant", "<any(suspend, unsuspend, close, reopen):act>": "suspend",
         "<any(archive, restore):act>": "archive", "<uuid:product_id>": things["id"], "<path:filename>": "css/app.css",
         "<uuid:id>": things[next((name for part, name in ITEMS.items() if part in rule), "id")],
         "<key>": things["external_key"],

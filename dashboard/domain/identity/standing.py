@@ -31,7 +31,7 @@ def suspend(org: Organization, *, reason: str, by: Actor) -> Organization:
     row = _locked(org)
     if row.suspended_at is None:
         row.suspended_at = clock.now()
-        _record(row, "organization.suspended", by=by, reason=_checked(reason))
+        _record(row, "organization.suspended", by=by, reason=checked_reason(reason))
     return row
 
 
@@ -39,7 +39,7 @@ def unsuspend(org: Organization, *, reason: str, by: Actor) -> Organization:
     row = _locked(org)
     if row.suspended_at is not None:
         row.suspended_at = None
-        _record(row, "organization.unsuspended", by=by, reason=_checked(reason))
+        _record(row, "organization.unsuspended", by=by, reason=checked_reason(reason))
     return row
 
 
@@ -59,7 +59,7 @@ def delete(org: Organization, *, by: Actor) -> None:
 
 def close(org: Organization, *, reason: str, by: Actor) -> None:
     """Close it as an operator, whatever its balance. Locks the organization. Raises NotEmpty for open payments."""
-    row, reason = _locked(org), _checked(reason)
+    row, reason = _locked(org), checked_reason(reason)
     if found := [*_held(row), *_open_payments(row)]:
         raise NotEmpty(" ".join(found))
     if row.closed_at is None:
@@ -71,7 +71,7 @@ def reopen(org: Organization, *, reason: str, by: Actor) -> Organization:
     row = _locked(org)
     if row.closed_at is not None:
         row.closed_at = None
-        _record(row, "organization.reopened", by=by, reason=_checked(reason))
+        _record(row, "organization.reopened", by=by, reason=checked_reason(reason))
     return row
 
 
@@ -86,7 +86,7 @@ def fund_itself(org: Organization, *, itself: bool, reason: str, by: Actor) -> O
     before, row.funding = row.funding, funding
     audit.record(
         row.id, by=by, action="organization.funding_changed", object_kind="organization", object_id=row.id,
-        before={"funding": before}, after={"funding": funding}, reason=_checked(reason),
+        before={"funding": before}, after={"funding": funding}, reason=checked_reason(reason),
     )  # fmt: skip
     return row
 
@@ -141,7 +141,8 @@ def _locked(org: Organization) -> Organization:
     return row
 
 
-def _checked(reason: str) -> str:
+def checked_reason(reason: str) -> str:
+    """The reason as it is kept. Raises Invalid."""
     reason = reason.strip()
     if not reason or len(reason) > REASON_LIMIT or "\x00" in reason:
         raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")

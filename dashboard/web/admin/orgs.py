@@ -16,11 +16,12 @@ from dashboard.domain.platform import organizations, people
 from dashboard.domain.platform.organizations import Filters
 from dashboard.models import Organization, Wallet
 from dashboard.web import charts, guards, payment_list, render, transaction_list
-from dashboard.web.admin import grants, words
+from dashboard.web.admin import grants, standing, words
 
 pages = Blueprint("admin_orgs", __name__, url_prefix="/admin/orgs")
 guards.signed_in_only(pages)
 pages.register_blueprint(grants.pages)
+pages.register_blueprint(standing.pages)
 
 STATES = (
     ("", "All states"),

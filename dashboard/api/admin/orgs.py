@@ -1,0 +1,82 @@
+"""What operators set of an organization: who funds it, whether it is stopped, how far below zero it may go."""
+
+from typing import Annotated, Literal
+
+from flask import Response
+from pydantic import Field
+
+from dashboard.api import auth, inputs, shapes
+from dashboard.api.routes import PLATFORM, answer, blueprint, refusal
+from dashboard.config import settings
+from dashboard.core.db import transaction
+from dashboard.core.errors import Invalid, NotFound
+from dashboard.core.money import LARGEST
+from dashboard.domain.audit import Actor
+from dashboard.domain.funds import wallets
+from dashboard.domain.identity import org_settings, organizations, standing
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.platform import organizations as overview
+from dashboard.models import Organization
+
+api = blueprint("platform organizations", prefix=PLATFORM)
+
+BY_PROGRAM = "Set by API"
+
+
+class TermsChange(inputs.Body):
+    """What stays out stays as it is. `reason` stands in the organization's audit log."""
+
+    funding: Literal["platform", "own"] | None = None
+    suspended: bool | None = None
+    overdraft_limit_micros: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
+    reason: inputs.Reason = BY_PROGRAM
+
+
+@api.get("/orgs/<uuid:id>", responses={200: shapes.OrgTerms})
+def show(path: inputs.ItemPath) -> Response:
+    """One organization, also a closed one"""
+    caller = auth.platform(Verb.PLATFORM_READ)
+    org = _find(path)
+    auth.record_visit(org, by=caller.actor)
+    return _terms(org)
+
+
+@api.patch(
+    "/orgs/<uuid:id>", responses={200: shapes.OrgTerms, 409: refusal("Money has moved: its funding stays as it is.")}
+)
+def change(path: inputs.ItemPath, body: TermsChange) -> Response:
+    """Set an organization's funding, suspension or overdraft
+
+    `funding` changes only before anything moved.
+    """
+    caller = auth.platform(Verb.MANAGE_PLATFORM)
+    org = _find(path)
+    if None in (getattr(body, name) for name in body.model_fields_set):
+        raise Invalid("Leave out what should stay as it is.")
+    with transaction(org=org.id):
+        _change(org, body, by=caller.actor)
+    return _terms(org)
+
+
+def _change(org: Organization, body: TermsChange, *, by: Actor) -> None:
+    """In one transaction, the organization's lock first."""
+    if body.funding is not None:
+        standing.fund_itself(org, itself=body.funding == "own", reason=body.reason, by=by)
+    if body.suspended is not None:
+        (standing.suspend if body.suspended else standing.unsuspend)(org, reason=body.reason, by=by)
+    if body.overdraft_limit_micros is not None:
+        organizations.hold_open(org.id)
+        wallet = overview.wallet_of(org.id, settings().mode)
+        wallets.set_overdraft(wallet, limit_micros=body.overdraft_limit_micros, reason=body.reason, by=by)
+
+
+def _find(path: inputs.ItemPath) -> Organization:
+    org = organizations.by_id(path.id)
+    if org is None or org.kind == "platform":
+        raise NotFound
+    return org
+
+
+def _terms(org: Organization) -> Response:
+    wallet = overview.wallet_of(org.id, settings().mode)
+    return answer(shapes.org_terms(org, org_settings.external_key(org), wallet))

@@ -1,0 +1,125 @@
+"""What a platform manager may do to an organization as a whole: stop it, close it, give it back, let it overdraw."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+
+from dashboard.config import settings
+from dashboard.core.db import retrying, transaction
+from dashboard.core.errors import Conflict, Invalid
+from dashboard.core.money import parse_credits
+from dashboard.domain.audit import Actor
+from dashboard.domain.funds import wallets
+from dashboard.domain.identity import standing
+from dashboard.domain.identity.organizations import hold_open
+from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.platform import organizations
+from dashboard.models import Organization
+from dashboard.web import guards, render
+
+pages = Blueprint("standing", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A step between and what it does. `applies` says whether the organization is in the state for it."""
+
+    title: str
+    effect: str
+    done: str
+    tone: str
+    verb: Callable[..., Any]
+    applies: Callable[[Organization], bool]
+
+
+ACTS = {
+    "suspend": Act(
+        "Suspend organization",
+        "Charges, purchases and changes of members, keys and settings are refused at once. Everything can be read, "
+        "programs get 403 org_suspended, and a bar on its pages says so.",
+        "is suspended.", "danger", standing.suspend, lambda org: not org.suspended_at and not org.closed_at,
+    ),
+    "unsuspend": Act(
+        "Lift suspension", "Everything works again from the next request on.", "is active again.", "primary",
+        standing.unsuspend, lambda org: bool(org.suspended_at) and not org.closed_at,
+    ),
+    "close": Act(
+        "Close organization",
+        "It is gone for everyone but platform managers. Its API keys end, open invites are withdrawn, its external key "
+        "becomes free. A balance stays in the books. Ledger and audit log stay.",
+        "is closed.", "danger", standing.close, lambda org: not org.closed_at,
+    ),
+    "reopen": Act(
+        "Reopen organization",
+        "Its members can enter it again, at the same address. API keys and invites that ended stay ended; an overdraft "
+        "is set anew.",
+        "is open again.", "primary", standing.reopen, lambda org: bool(org.closed_at),
+    ),
+}  # fmt: skip
+
+
+@pages.get("/<uuid:org_id>/<any(suspend, unsuspend, close, reopen):act>")
+def ask(org_id: UUID, act: str) -> Response:
+    org, _ = guards.look_into(org_id, Verb.MANAGE_PLATFORM)
+    return _form(org, act, {})
+
+
+@pages.post("/<uuid:org_id>/<any(suspend, unsuspend, close, reopen):act>")
+def carry_out(org_id: UUID, act: str) -> Response:
+    org, caller = guards.look_into(org_id, Verb.MANAGE_PLATFORM)
+    try:
+        _carry_out(org, act, request.form.get("reason", ""), by=caller.actor)
+    except Invalid as refusal:
+        return _form(org, act, {"reason": refusal.detail}, status=422)
+    except Conflict as refusal:
+        return _form(org, act, {"": refusal.detail}, status=refusal.status)
+    render.toast_next(f"{org.name} {ACTS[act].done}")
+    return render.redirect(url_for("admin_orgs.show", org_id=org.id))
+
+
+@pages.get("/<uuid:org_id>/overdraft")
+def ask_overdraft(org_id: UUID) -> Response:
+    org, _ = guards.look_into(org_id, Verb.MANAGE_PLATFORM)
+    return _overdraft_form(org, {})
+
+
+@pages.post("/<uuid:org_id>/overdraft")
+def set_overdraft(org_id: UUID) -> Response:
+    org, caller = guards.look_into(org_id, Verb.MANAGE_PLATFORM)
+    guards.require_recent()
+    typed = request.form.get("amount", "").strip()
+    try:
+        micros = 0 if typed == "0" else parse_credits(typed, field="amount")
+        reason = standing.checked_reason(request.form.get("reason", ""))
+    except Invalid as refusal:
+        return _overdraft_form(org, {refusal.field or "": refusal.detail}, status=422)
+    with transaction(org=org.id):
+        hold_open(org.id)
+        wallet = organizations.wallet_of(org.id, settings().mode)
+        wallets.set_overdraft(wallet, limit_micros=micros, reason=reason, by=caller.actor)
+    render.toast_next(f"The overdraft of {org.name} is set.")
+    return render.redirect(url_for("admin_orgs.show", org_id=org.id))
+
+
+@retrying
+def _carry_out(org: Organization, act: str, reason: str, *, by: Actor) -> None:
+    with transaction(org=org.id):
+        ACTS[act].verb(org, reason=reason, by=by)
+
+
+def _form(org: Organization, name: str, errors: dict[str, str], *, status: int = 200) -> Response:
+    return render.render(
+        "admin/orgs/standing.html", fragment="admin/orgs/_standing.html", status=status, org=org, name=name,
+        act=ACTS[name], errors=errors, reason=request.form.get("reason", ""), reason_limit=standing.REASON_LIMIT,
+        balance=organizations.wallet_of(org.id, settings().mode).balance, dialog=render.is_htmx(),
+    )  # fmt: skip
+
+
+def _overdraft_form(org: Organization, errors: dict[str, str], *, status: int = 200) -> Response:
+    return render.render(
+        "admin/orgs/overdraft.html", status=status, org=org, errors=errors, typed=request.form,
+        wallet=organizations.wallet_of(org.id, settings().mode), reason_limit=standing.REASON_LIMIT,
+    )  # fmt: skip
