@@ -1,4 +1,5 @@
-"""Goal 9, of the way in: the lists of payments and webhooks, the overview and the system page must not grow.
+"""Goal 9, of the way in: the lists of payments, webhooks and the audit log, the overview and the system page must
+not grow.
 
 They list over all organizations, so that few rows and many stand in a database and a server each.
 """
@@ -19,6 +20,9 @@ OF_ORG = {
     "payments": "/o/bench-1/payments",
     "payments_by_state": "/o/bench-1/payments?state=failed",
     "payments_by_word": "/o/bench-1/payments?q=nothing-like-this",
+    "audit": "/o/bench-1/audit",
+    "audit_by_group": "/o/bench-1/audit?group=keys",
+    "audit_by_object": "/o/bench-1/audit?object=nothing-like-this",
 }
 OF_PLATFORM = {
     "admin_overview": "/admin/",
@@ -32,6 +36,9 @@ OF_PLATFORM = {
     "admin_webhooks_of_org": f"/admin/webhooks?org={books.org_id(NUMBER)}",
     "admin_webhook_by_id": "/admin/webhooks?event=evt_77",
     "admin_mail": "/admin/mail",
+    "admin_audit": "/admin/audit",
+    "admin_audit_by_group": "/admin/audit?group=keys",
+    "admin_audit_of_org": f"/admin/audit?org={books.org_id(NUMBER)}",
 }
 
 

@@ -1,4 +1,4 @@
-"""Rows of the way in (payments, webhooks, mails), made by set-based SQL for the bench of their lists."""
+"""Rows of the way in (payments, webhooks, mails) and of the audit log, made by set-based SQL for their lists' bench."""
 
 from typing import Any
 
@@ -44,11 +44,20 @@ FROM generate_series(1, CAST(%(rows)s AS bigint)) AS n,
     n > %(rows)s - 10 AS parked) AS t
 """
 
+_ENTRIES = """
+INSERT INTO audit_entries (org_id, id, created_at, actor_kind, actor_id, action, object_kind, object_id, after)
+SELECT %(org)s, uuidv7(at - clock_timestamp()), at, 'user', %(org)s,
+  CASE WHEN n %% 1000 = 0 THEN 'key.revoked' ELSE 'payment.created' END, 'payment', 'bench-' || n,
+  '{"state": "created"}'
+FROM generate_series(1, CAST(%(rows)s AS bigint)) AS n,
+  LATERAL (SELECT now() - make_interval(days => %(days)s) * (1 - CAST(n AS float8) / %(rows)s) AS at) AS t
+"""
+
 
 def add(database: Database, number: int, rows: int, *, platform: Any) -> None:
-    """`rows` payments and mails of this organization and as many webhooks, over the last 90 days."""
+    """`rows` payments, mails and audit entries of this organization and as many webhooks, over the last 90 days."""
     values = {"rows": rows, "days": DAYS, "org": books.org_id(number), "platform": platform}
     with database.owner() as owner:
-        for statement in (_PAYMENTS, _EVENTS, _MAILS):
+        for statement in (_PAYMENTS, _EVENTS, _MAILS, _ENTRIES):
             owner.execute(statement, values)
         owner.execute("VACUUM ANALYZE")

@@ -97,6 +97,10 @@ def test_pages_and_static_files_come_through(front: Front, web: requests.Session
     assert web.get(f"{front.url}/static/../wsgi.py", timeout=10).status_code == 404
     moved = requests.get(f"http://localhost:{front.plain}/login?next=/x", timeout=10, allow_redirects=False)
     assert (moved.status_code, moved.headers["Location"]) == (308, "https://localhost/login?next=/x")
+    for path in ("/api/v1/orgs", "/admin/api/v1/orgs"):
+        assert (
+            requests.get(f"http://localhost:{front.plain}{path}", timeout=10, allow_redirects=False).status_code == 403
+        )
     assert [web.get(front.url + path, timeout=10).status_code for path in ("/metrics", "/readyz", "/healthz")] == [
         404, 404, 200,
     ]  # fmt: skip
