@@ -3,7 +3,9 @@
 The HTML of a mail is shown in a frame that may do nothing, under a policy of its own.
 """
 
+import re
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import Blueprint, Flask, Response, url_for
@@ -16,10 +18,12 @@ from dashboard.domain.payments import receipts
 from dashboard.models import OutboxEmail
 from dashboard.web import headers, render
 from dashboard.web.admin import words
+from dashboard.web.sessions import safe_next
 
 pages = Blueprint("dev_mail", __name__, url_prefix="/dev/mail")
 
 SHOWN = 50
+LINK = re.compile(r"https?://[^\s<>]+")
 
 
 @pages.get("")
@@ -31,12 +35,14 @@ def listing() -> Response:
 @pages.get("/<uuid:org_id>/<uuid:mail_id>")
 def show(org_id: UUID, mail_id: UUID) -> Response:
     row = outbox.find(org_id, mail_id)
+    letter = outbox.letter(row)
     here: dict[str, Any] = {"org_id": org_id, "mail_id": mail_id}
     headers.allow_own_frame()
     return render.render(
         "dev_mail/show.html",
         row=row,
-        letter=outbox.letter(row),
+        letter=letter,
+        links=_links(letter.text),
         frame=url_for(".html", **here),
         files=[(one.name, url_for(".attached", number=number, **here)) for number, one in enumerate(_files(row))],
         **_around(),
@@ -61,6 +67,14 @@ def attached(org_id: UUID, mail_id: UUID, number: int) -> Response:
 def init_app(app: Flask, settings: Settings) -> None:
     if not settings.production:
         app.register_blueprint(pages)
+
+
+def _links(text: str) -> list[str]:
+    """Where the mail leads on this installation, to be followed from here: a frame that may do nothing follows none."""
+    found = (urlsplit(link) for link in LINK.findall(text))
+    return list(
+        dict.fromkeys(parts._replace(scheme="", netloc="").geturl() for parts in found if safe_next(parts.path))
+    )
 
 
 def _files(row: OutboxEmail) -> list[mail.Attachment]:

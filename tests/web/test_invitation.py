@@ -15,7 +15,7 @@ from sqlalchemy import select
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.identity import limits, memberships, organizations, users
-from dashboard.models import AuditEntry, Invite, Membership, Organization, Transaction, User, UserSession
+from dashboard.models import AuditEntry, Invite, Membership, Organization, OutboxEmail, Transaction, User, UserSession
 from tests import invites as invitations
 from tests.factories import PASSWORD, add_member, make_user
 from tests.invites import GRACE, token_of
@@ -327,3 +327,10 @@ def test_it_can_be_declined_without_the_link(app: Flask, team: Team, link: str, 
 def invite_id(app: Flask) -> UUID:
     with app.app_context():
         return db.session.scalars(select(Invite.id)).one()
+
+
+def test_in_development_the_mail_leads_to_the_invite(app: Flask, team: Team, link: str) -> None:
+    with app.app_context():
+        mail_id = db.session.scalars(select(OutboxEmail.id).filter_by(org_id=team.org_id, event="invite")).one()
+    page = app.test_client().get(f"/dev/mail/{team.org_id}/{mail_id}").text
+    assert f'<a href="{link}">' in page
