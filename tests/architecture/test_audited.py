@@ -57,6 +57,10 @@ FORMS: dict[str, tuple[str, dict[str, str], str]] = {
     "POST /admin/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": ("manager", {}, "product.changed"),
     "POST /logout": ("member", {}, "session.ended"),
     "POST /o/<slug>/members/<uuid:member_id>/transfer": ("owner", {}, "ownership.transferred"),
+    "POST /admin/orgs/<uuid:org_id>/overdraft": ("manager", MONEY, "overdraft.changed"),
+    "POST /admin/orgs/<uuid:org_id>/<any(suspend, unsuspend, close, reopen):act>": (
+        "manager", {"reason": "Because"}, "organization.suspended",
+    ),
 }  # fmt: skip
 
 PROGRAMS: dict[str, tuple[dict[str, Any] | None, str]] = {
@@ -79,6 +83,7 @@ PROGRAMS: dict[str, tuple[dict[str, Any] | None, str]] = {
     "PUT /api/v1/orgs/<uuid:org_id>/identity-provider": (None, "identity_provider.set"),
     "DELETE /api/v1/orgs/<uuid:org_id>/identity-provider": (None, "identity_provider.removed"),
     "POST /admin/api/v1/transactions": (None, "credits.granted"),
+    "PATCH /admin/api/v1/orgs/<uuid:id>": ({"overdraft_limit_micros": 5}, "overdraft.changed"),
     "POST /admin/api/v1/products": (None, "product.created"),
     "PATCH /admin/api/v1/products/<uuid:id>": ({"name": "Renamed"}, "product.changed"),
     "DELETE /admin/api/v1/products/<uuid:id>": (None, "product.changed"),
