@@ -53,7 +53,7 @@ def show(slug: str, entry_id: UUID) -> Response:
     told = trail.told([entry], for_manager=visit.caller.operator)[0]
     here = partial(url_for, ".listing", slug=slug)
     return render.render(
-        "audit/show.html", slug=slug, told=told, back=here(), object_href=audit_links.of_org(entry, slug),
+        "audit/show.html", slug=slug, told=told, back=here(), object_href=audit_links.of_org(entry, visit),
         about_href=here(object=entry.object_id), request_href=here(object=entry.request_id),
     )  # fmt: skip
 

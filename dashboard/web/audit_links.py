@@ -5,9 +5,13 @@ from typing import Any
 from flask import current_app, url_for
 
 from dashboard.core import ids
+from dashboard.domain.identity.permissions import Verb
 from dashboard.models import AuditEntry
+from dashboard.web.guards import Visit
 
 _OF_ORG = {
+    "membership": ("members.listing", ""),
+    "invite": ("members.listing", ""),
     "api_key": ("keys.show", "key_id"),
     "payment": ("payments.show", "payment_id"),
     "transaction": ("transactions.show", "transaction_id"),
@@ -22,8 +26,11 @@ _OF_PLATFORM = {
 }
 
 
-def of_org(entry: AuditEntry, slug: str) -> str:
-    """The object's page in its organization; empty where it has none."""
+def of_org(entry: AuditEntry, visit: Visit) -> str:
+    """The object's page in its organization; empty where it has none, or none for this visitor."""
+    slug = visit.org.slug
+    if entry.object_kind == "api_key" and not visit.may(Verb.MANAGE_KEYS):
+        return ""
     if entry.object_kind == "page":
         return entry.object_id if entry.object_id.startswith(f"/o/{slug}/") else ""
     return _address(_OF_ORG, entry, slug=slug)
@@ -38,5 +45,5 @@ def _address(places: dict[str, tuple[str, str]], entry: AuditEntry, **values: st
     endpoint, name = places.get(entry.object_kind, ("", ""))
     if endpoint not in current_app.view_functions or ids.parse(entry.object_id) is None:
         return ""
-    address: dict[str, Any] = {name: entry.object_id, **values}
+    address: dict[str, Any] = {name: entry.object_id, **values} if name else dict(values)
     return url_for(endpoint, **address)

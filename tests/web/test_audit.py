@@ -63,6 +63,14 @@ def test_an_entry_has_an_address_of_its_own(app: Flask, team: Team) -> None:
     assert team.stranger.get(f"/o/{team.slug}/audit/{made}").status_code == 404
 
 
+def test_an_entry_leads_to_its_object_where_the_reader_may_look(app: Flask, team: Team) -> None:
+    made = add(app, team, object_kind="api_key", object_id=str(team.org_id))
+    assert f'href="/o/{team.slug}/keys/' in team.admin.get(f"/o/{team.slug}/audit/{made}").text
+    assert f'href="/o/{team.slug}/keys/' not in team.viewer.get(f"/o/{team.slug}/audit/{made}").text
+    joined = entries(app, "member.added")[0].id
+    assert f'<a href="/o/{team.slug}/members">' in team.viewer.get(f"/o/{team.slug}/audit/{joined}").text
+
+
 def test_filters_change_the_list_and_the_file(app: Flask, team: Team) -> None:
     answer = team.owner.get(f"/o/{team.slug}/audit?group=keys", htmx=True).text
     assert answer.lstrip().startswith('<div id="audit">')
