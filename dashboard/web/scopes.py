@@ -8,6 +8,8 @@ SCOPES = {
     "catalog:read": "See the credit packs",
     "catalog:write": "Change the organization's own credit packs",
     "checkout:create": "Open a payment page to buy credits",
+    "members:write": "See and manage members and invites",
+    "audit:read": "Read the audit log",
     "wallet:deposit": "Add credits without a payment (given by platform managers)",
     "platform:read": "Read every organization of the platform (given by platform managers)",
     "platform:grant": "Grant and remove credits of any organization (given by platform managers)",

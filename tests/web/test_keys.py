@@ -12,7 +12,10 @@ from sqlalchemy import select
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.identity import keys
+from dashboard.domain.identity.permissions import TABLE, Verb
 from dashboard.models import ApiKey, AuditEntry, Organization, UserSession
+from dashboard.web.scopes import SCOPES
+from tests.servers import ROOT
 from tests.web.people import HTMX, Person, Team, make_team
 
 KEY = re.compile(r"cof_test_[0-9a-f]{32}_[\w-]{43}")
@@ -118,10 +121,17 @@ def test_the_form_offers_only_what_its_maker_may_give(team: Team) -> None:
         name: set(re.findall(r'name="scopes" value="([^"]+)"', getattr(team, name).get(here).text))
         for name in ("owner", "admin", "member", "viewer", "manager")
     }
-    assert offered["owner"] == offered["admin"] == {"wallet:read", "wallet:charge", "catalog:read", "checkout:create"}
+    leading = {"checkout:create", "members:write", "audit:read"}
+    assert offered["owner"] == offered["admin"] == {"wallet:read", "wallet:charge", "catalog:read"} | leading
     assert offered["member"] == {"wallet:charge", "catalog:read"}
-    assert offered["viewer"] == {"wallet:read", "catalog:read"}
+    assert offered["viewer"] == {"wallet:read", "catalog:read", "audit:read"}
     assert offered["manager"] >= set(OPERATOR)
+
+
+def test_every_scope_that_a_route_asks_for_is_offered_and_no_other() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "dashboard" / "api").rglob("*.py"))
+    asked = {TABLE[Verb[name]].scope for name in re.findall(r"\bVerb\.([A-Z_]+)", sources)}
+    assert asked == set(SCOPES)
 
 
 @pytest.mark.parametrize("scope", OPERATOR)
