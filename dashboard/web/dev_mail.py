@@ -5,7 +5,6 @@ The HTML of a mail is shown in a frame that may do nothing, under a policy of it
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import Blueprint, Flask, Response, url_for
@@ -23,7 +22,7 @@ from dashboard.web.sessions import safe_next
 pages = Blueprint("dev_mail", __name__, url_prefix="/dev/mail")
 
 SHOWN = 50
-LINK = re.compile(r"https?://[^\s<>]+")
+LINK = re.compile(r"https?://[^\s<>/]+(/[^\s<>]+)")
 
 
 @pages.get("")
@@ -71,10 +70,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def _links(text: str) -> list[str]:
     """Where the mail leads on this installation, to be followed from here: a frame that may do nothing follows none."""
-    found = (urlsplit(link) for link in LINK.findall(text))
-    return list(
-        dict.fromkeys(parts._replace(scheme="", netloc="").geturl() for parts in found if safe_next(parts.path))
-    )
+    return [path for path in dict.fromkeys(LINK.findall(text)) if safe_next(path)]
 
 
 def _files(row: OutboxEmail) -> list[mail.Attachment]:
