@@ -35,6 +35,8 @@ MARK = (
 LINE_HEIGHT = 0.5
 """Of one line of text: millimetres for each point of its size."""
 
+ADDRESS_LINES = 6
+
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 
 
@@ -45,7 +47,7 @@ def draw(said: dict[str, Any], *, fonts: Path = FONTS) -> bytes:
     sheet.write(said["paid"], LEFT, 46, size=28, style="B")
     sheet.write(f"Paid on {said['paid_at']}", LEFT, 60, size=10.5, colour=MUTED)
     below = max(
-        sheet.fact("For", [said["org"]], LEFT, 74, 78),
+        sheet.fact("For", _customer(said), LEFT, 74, 78),
         sheet.fact("Paid by", [said["payer"], said["payer_email"]], 108, 74, 80) if said["payer"] else 0,
     )
     below = sheet.fact("Payment", [said["payment_id"]], LEFT, below + 5, 166)
@@ -56,6 +58,12 @@ def draw(said: dict[str, Any], *, fonts: Path = FONTS) -> bytes:
         sheet.write(said["note"], LEFT, below + 5, size=10.5, colour=MUTED, width=RIGHT - LEFT)
     sheet.foot("1 credit is 1 US dollar. Name the payment's id when you have a question about it.")
     return bytes(sheet.pdf.output())
+
+
+def _customer(said: dict[str, Any]) -> list[str]:
+    """Who bought, with what owners set for their bills; a receipt from before knows the name alone."""
+    tax_id = said.get("tax_id")
+    return [said["org"], *said.get("address", [])[:ADDRESS_LINES], *([f"Tax id {tax_id}"] if tax_id else [])]
 
 
 class _Sheet:

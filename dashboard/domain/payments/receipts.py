@@ -23,21 +23,19 @@ log = logging.getLogger(__name__)
 
 
 def owe(payment: Payment) -> UUID | None:
-    """Mail the receipt to the person who paid, once per payment. Needs the organization's open transaction.
+    """Mail the receipt to the person who paid, and where bills go, once per payment. Needs the organization's open
+    transaction. The first one's row.
 
     None for a program's payment, for a person who is gone, for an address no mail can reach, and where the provider
     did not tell what it took: a receipt that cannot be sent never stands in the way of the credit.
     """
-    payer = _payer(payment)
-    if payer is None or not payer.is_active or not exists(payment):
+    if not exists(payment):
         return None
-    try:
-        return outbox.send(
-            payment.org_id, key=_key(payment.id), event=EVENT, to=payer.email, context=facts(payment)
-        )  # fmt: skip
-    except Invalid as refusal:
-        log.warning("no receipt", extra={"payment": str(payment.id), "reason": refusal.detail})
-        return None
+    payer, bills = _payer(payment), _bills_to(payment.org_id)
+    first = _send(payment, _key(payment.id), payer.email) if payer and payer.is_active else None
+    if bills and (payer is None or bills != payer.email):
+        _send(payment, f"{_key(payment.id)}:billing", bills)
+    return first
 
 
 def mailed(payment: Payment) -> OutboxEmail | None:
@@ -66,6 +64,8 @@ def facts(payment: Payment) -> dict[str, Any]:
     return {
         "payment_id": str(payment.id),
         "org": one_line(org.name),
+        "address": [one_line(line) for line in (org.billing_address or "").splitlines()],
+        "tax_id": one_line(org.tax_id or ""),
         "payer": one_line(payer.name) if payer else "",
         "payer_email": one_line(payer.email) if payer else "",
         "pack": one_line(payment.name),
@@ -95,6 +95,18 @@ def pdf(said: dict[str, Any]) -> Attachment:
 
 ATTACH: outbox.Attach = {EVENT: lambda said: [pdf(said)]}
 """What goes with which mail."""
+
+
+def _send(payment: Payment, key: str, to: str) -> UUID | None:
+    try:
+        return outbox.send(payment.org_id, key=key, event=EVENT, to=to, context=facts(payment))
+    except Invalid as refusal:
+        log.warning("no receipt", extra={"payment": str(payment.id), "reason": refusal.detail})
+        return None
+
+
+def _bills_to(org_id: UUID) -> str | None:
+    return db.session.scalar(select(Organization.billing_email).filter_by(id=org_id))
 
 
 def _key(payment_id: UUID) -> str:

@@ -8,11 +8,12 @@ import pytest
 from flask import Flask
 from pypdf import PdfReader
 
-from dashboard.core import clock, mail
+from dashboard.core import clock, ids, mail
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import NotFound
 from dashboard.core.money import from_minor, money
 from dashboard.domain.audit import Actor
+from dashboard.domain.identity import org_settings
 from dashboard.domain.payments import checkout, fulfil, receipt_pdf, receipts, review
 from dashboard.models import OutboxEmail, Payment, User
 from tests.domain.messages.test_outbox import FACTS
@@ -63,6 +64,33 @@ def test_the_payer_is_mailed_once_with_the_credit(shop: Shop, ada: User) -> None
     assert (row.key, row.event, row.to_address) == (f"receipt:{payment.id}", "receipt", "ada@example.test")
     assert (row.org_id, row.state) == (shop.org.id, "waiting")
     assert receipts.mailed(payment) is row
+
+
+BILLS = {"billing_email": "bills@acme.test", "billing_address": "Street 1\nTown", "tax_id": "SE1"}
+
+
+@pytest.mark.parametrize("program", [False, True])
+def test_it_goes_where_bills_go_too_and_names_the_customer(shop: Shop, ada: User, program: bool) -> None:
+    with transaction(org=shop.org.id):
+        org_settings.change(shop.org, BILLS, by=person(ada))
+    payment = credited(shop, Actor("key", ids.new()) if program else person(ada))
+    rows = db.session.query(OutboxEmail).order_by(OutboxEmail.id).all()
+    assert [row.to_address for row in rows] == ([] if program else ["ada@example.test"]) + ["bills@acme.test"]
+    said = receipts.facts(payment)
+    letter = mail.render("receipt", said)
+    for place in (letter.text, letter.html, words_of(receipts.pdf(said).content)):
+        for words in ("Street 1", "Town", "SE1"):
+            assert words in place
+    before = {name: value for name, value in said.items() if name not in ("address", "tax_id")}
+    assert "Tax id" not in mail.render("receipt", before).text  # a mail that was owed before there were any
+    assert receipts.pdf(before).content
+
+
+def test_who_pays_and_takes_the_bills_gets_one_mail(shop: Shop, ada: User) -> None:
+    with transaction(org=shop.org.id):
+        org_settings.change(shop.org, {"billing_email": ada.email}, by=person(ada))
+    credited(shop, person(ada))
+    assert db.session.query(OutboxEmail).count() == 1
 
 
 def test_mail_text_html_and_file_say_the_same(shop: Shop, ada: User) -> None:
