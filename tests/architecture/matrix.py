@@ -7,6 +7,8 @@ import secrets
 
 PEOPLE = ("anonymous", "stranger", "viewer", "member", "admin", "owner", "manager")
 
+PERSON_ACT = "/admin/users/<uuid:user_id>/<any(sessions, factor, disable, enable, promote, demote, erase):act>"
+
 # fmt: off
 PAGES: dict[str, tuple[int, ...]] = {
     # route and method                                    anon strg view memb admn ownr mngr
@@ -27,6 +29,8 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /reset/<proof>":                                (410, 410, 410, 410, 410, 410, 410),
     "GET /account":                                       (303, 200, 200, 200, 200, 200, 200),
     "POST /account":                                      (303, 422, 422, 422, 422, 422, 422),
+    "GET /account/erase":                                 (303, 200, 200, 200, 200, 200, 200),
+    "POST /account/erase":                                (303, 422, 422, 422, 422, 422, 422),
     "GET /account/security":                              (303, 200, 200, 200, 200, 200, 200),
     "POST /account/security/password":                    (303, 422, 422, 422, 422, 422, 422),
     "POST /account/security/sessions/<uuid:session_id>/end": (303, 404, 404, 404, 404, 404, 404),
@@ -136,6 +140,8 @@ PAGES: dict[str, tuple[int, ...]] = {
     "GET /admin/users/<uuid:user_id>":                    (303, 403, 403, 403, 403, 403, 200),
     "GET /admin/users/<uuid:user_id>/<any(grant, remove):act>":  (303, 403, 403, 403, 403, 403, 303),
     "POST /admin/users/<uuid:user_id>/<any(grant, remove):act>": (303, 403, 403, 403, 403, 403, 307),
+    f"GET {PERSON_ACT}":                                  (303, 403, 403, 403, 403, 403, 200),
+    f"POST {PERSON_ACT}":                                 (303, 403, 403, 403, 403, 403, 422),
     "GET /admin/payments":                                (303, 403, 403, 403, 403, 403, 200),
     "GET /admin/payments/<uuid:payment_id>":              (303, 403, 403, 403, 403, 403, 200),
     "GET /admin/payments/<uuid:payment_id>/accept":       (303, 403, 403, 403, 403, 403, 409),

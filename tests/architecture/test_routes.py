@@ -143,6 +143,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<uuid:token_id>": things["token_id"],
         "<uuid:event_id>": things["event_id"], "<session_id>": things["session_id"],
         "<any(grant, remove):act>": "grant", "<any(suspend, unsuspend, close, reopen):act>": "suspend",
+        '<any(sessions, factor, disable, enable, promote, demote, erase):act>': "disable",
         "<any(archive, restore):act>": "archive", "<uuid:product_id>": things["id"], "<path:filename>": "css/app.css",
         "<uuid:id>": things[next((name for part, name in ITEMS.items() if part in rule), "id")],
         "<key>": things["external_key"],

@@ -105,6 +105,14 @@ def page(org_id: UUID, *, after: UUID | None, limit: int) -> list[Membership]:
     return [membership for membership, _ in db.session.execute(query)]
 
 
+def all_of(user_id: UUID, *, teams: bool = False) -> list[Membership]:
+    """Where the person belongs now, in order of the organizations' ids; `teams` leaves their own one out."""
+    theirs = and_(Membership.user_id == user_id, Membership.removed_at.is_(None), Organization.closed_at.is_(None))
+    query = select(Membership).join(Organization, Organization.id == Membership.org_id).where(theirs)
+    query = query.where(Organization.kind == "team") if teams else query
+    return list(db.session.scalars(query.order_by(Membership.org_id)))
+
+
 def find(org_id: UUID, member_id: UUID) -> Membership | None:
     return db.session.scalar(select(Membership).filter_by(org_id=org_id, id=member_id, removed_at=None))
 

@@ -86,12 +86,12 @@ def check(user: User, code: str) -> None:
     _judge(user, code, recovery=True)
 
 
-def disable(user: User, *, by: Actor, home: UUID, keep: UUID | None = None) -> None:
+def disable(user: User, *, by: Actor, home: UUID, keep: UUID | None = None, reason: str | None = None) -> None:
     """Switch it off, end every session but `keep`, and tell the person. Needs the transaction of `home`."""
     user.totp_secret = user.totp_enabled_at = user.totp_last_step = None
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     sessions.end_all(user.id, but=keep)
-    _tell(user, home=home, action="user.second_factor_off", event="second_factor_off", by=by)
+    _tell(user, home=home, action="user.second_factor_off", event="second_factor_off", by=by, reason=reason)
 
 
 def renew_codes(user: User, *, home: UUID) -> list[str]:
@@ -160,9 +160,13 @@ def _renewed(user: User) -> list[str]:
     return ["-".join(code[start : start + 4] for start in range(0, len(code), 4)) for code in made]
 
 
-def _tell(user: User, *, home: UUID, action: str, event: str, by: Actor | None = None, **more: Any) -> None:
-    actor = by or Actor("user", user.id)
-    audit.record(home, by=actor, action=action, object_kind="user", object_id=user.id, after=dict(more) or None)
+def _tell(
+    user: User, *, home: UUID, action: str, event: str, by: Actor | None = None, reason: str | None = None, **more: Any
+) -> None:
+    audit.record(
+        home, by=by or Actor("user", user.id), action=action, object_kind="user", object_id=user.id,
+        after=dict(more) or None, reason=reason,
+    )  # fmt: skip
     letters.tell(user, event, home=home, **more)
 
 

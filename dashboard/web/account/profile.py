@@ -7,11 +7,13 @@ from zoneinfo import available_timezones
 from flask import Response, request, url_for
 from flask_login import current_user
 
+from dashboard.config import settings
 from dashboard.core.db import transaction
-from dashboard.core.errors import Invalid
-from dashboard.domain.identity import users
-from dashboard.web import render
+from dashboard.core.errors import Conflict, Invalid
+from dashboard.domain.identity import erasure, organizations, permissions, users
+from dashboard.web import guards, render
 from dashboard.web.account import profile_pages as pages
+from dashboard.web.sessions import sign_out
 
 THEMES = (("system", "As the device"), ("light", "Light"), ("dark", "Dark"))
 NOT_PLACES = ("Etc/", "SystemV/", "posix/", "right/")
@@ -34,6 +36,32 @@ def save() -> Response:
         return _page(typed, {refusal.field or "": refusal.detail}, status=422)
     render.toast_next("Your profile is saved.")
     return render.redirect(url_for(".profile"))
+
+
+@pages.get("/erase")
+def ask_erase() -> Response:
+    return _erase_form({})
+
+
+@pages.post("/erase")
+def erase() -> Response:
+    guards.require_recent()
+    if request.form.get("email", "").strip().lower() != current_user.email.lower():
+        return _erase_form({"email": "Type your address."}, status=422)
+    try:
+        erasure.erase(current_user, reason="They asked for it", by=permissions.actor_of(current_user))
+    except Conflict as refusal:
+        return _erase_form({"": refusal.detail}, status=refusal.status)
+    sign_out()
+    render.toast_next("Your account is erased.")
+    return render.redirect(url_for("auth.login"))
+
+
+def _erase_form(errors: dict[str, str], *, status: int = 200) -> Response:
+    own = organizations.personal_of(current_user.id)
+    balance = organizations.wallet(own.id, settings().mode).balance if own else 0
+    typed = request.form.get("email", "")
+    return render.render("account/erase.html", status=status, errors=errors, typed=typed, balance=max(balance, 0))
 
 
 def _page(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:

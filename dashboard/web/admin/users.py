@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
+from flask_login import current_user
 
 from dashboard.config import settings
 from dashboard.core.errors import Invalid, NotFound
@@ -13,9 +14,11 @@ from dashboard.domain.platform import people
 from dashboard.domain.platform.people import Filters
 from dashboard.models import User
 from dashboard.web import guards, render
+from dashboard.web.admin import user_acts
 
 pages = Blueprint("admin_users", __name__, url_prefix="/admin/users")
 guards.signed_in_only(pages)
+pages.register_blueprint(user_acts.pages)
 
 ROLES = (
     ("", "Everyone"),
@@ -54,6 +57,7 @@ def show(user_id: UUID) -> Response:
         guards.record_visit(own, by=caller.actor)
     return render.render(
         "admin/users/show.html", user=user, own=own, sessions=sessions.living(user.id),
+        acts=user_acts.offered(user, by=current_user.id),
         entries=people.entries_of([user.id], mode=settings().mode).get(user.id, []),
     )  # fmt: skip
 

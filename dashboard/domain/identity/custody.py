@@ -1,0 +1,132 @@
+"""What platform managers may do to people: end their sessions, disable them, make them managers.
+
+Each verb needs the platform organization's transaction and locks its row first: of two managers who disable each
+other at the same instant, one stays.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+
+from dashboard.core import clock
+from dashboard.core.db import db, lock
+from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import memberships, proofs, sessions, users
+from dashboard.models import PLATFORM_ORG_ID, Organization, PersonalToken, User
+
+REASON_LIMIT = 500
+
+
+class OwnAccount(Conflict):
+    """Whoever holds a stolen session must not lock its person out, or make friends."""
+
+    code = "own_account"
+
+
+class LastManager(Conflict):
+    code = "last_manager"
+
+
+def end_sessions(user: User, *, reason: str, by: Actor) -> None:
+    """Sign the person out everywhere. Raises Invalid."""
+    row = locked(user.id, by=by)
+    sessions.end_all(row.id)
+    _record(row, "user.sessions_ended", reason=reason, by=by)
+
+
+def disable(user: User, *, reason: str, by: Actor) -> None:
+    """Nobody signs in as this person any more: sessions, tokens and links end at once. Locks their teams.
+
+    Raises OwnAccount, LastManager, LastOwner where a team would be without an owner, Invalid.
+    """
+    row = locked(user.id, by=by)
+    _not_own(row, by)
+    if row.disabled_at is not None:
+        return
+    require_other_manager(row)
+    memberships.require_other_owners(row)
+    row.disabled_at = clock.now()
+    end_access(row)
+    _record(row, "user.disabled", reason=reason, by=by)
+
+
+def enable(user: User, *, reason: str, by: Actor) -> None:
+    """They may sign in again; what ended stays ended. Raises NotFound for an erased person, Invalid."""
+    row = locked(user.id, by=by)
+    if row.disabled_at is not None:
+        row.disabled_at = None
+        _record(row, "user.enabled", reason=reason, by=by)
+
+
+def give_role(user: User, *, reason: str, by: Actor) -> None:
+    """Make them a platform manager; they sign in anew. Raises OwnAccount, Conflict for who is disabled, Invalid."""
+    row = locked(user.id, by=by)
+    _not_own(row, by)
+    if row.disabled_at is not None:
+        raise Conflict("This account is disabled: a platform manager must be able to sign in.")
+    if not row.is_manager:
+        _set_role(row, users.MANAGER, "user.made_manager", reason=reason, by=by)
+
+
+def take_role(user: User, *, reason: str, by: Actor) -> None:
+    """They are no platform manager any more; they sign in anew. Raises OwnAccount, LastManager, Invalid."""
+    row = locked(user.id, by=by)
+    _not_own(row, by)
+    require_other_manager(row)
+    if row.is_manager:
+        _set_role(row, users.STANDARD, "user.manager_removed", reason=reason, by=by)
+
+
+def locked(user_id: UUID, *, by: Actor) -> User:
+    """The person as they are now, the platform's row locked before. Raises NotFound for an erased one, Forbidden for a
+    manager who is none any more."""
+    lock(select(Organization).filter_by(id=PLATFORM_ORG_ID))
+    if by.kind == "manager":
+        actor: User | None = lock(select(User).filter_by(id=by.id))
+        if actor is None or not actor.is_manager or not actor.is_active:
+            raise Forbidden("You are no platform manager any more.")
+    row: User | None = lock(select(User).filter_by(id=user_id))
+    if row is None or row.erased_at is not None:
+        raise NotFound
+    return row
+
+
+def require_other_manager(row: User) -> None:
+    """Raises LastManager. The platform's row is locked."""
+    others = select(func.count()).select_from(User)
+    others = others.where(User.platform_role == users.MANAGER, User.disabled_at.is_(None), User.id != row.id)
+    if row.is_manager and row.is_active and not db.session.scalar(others):
+        raise LastManager("This is the last active platform manager. Make somebody else one first.")
+
+
+def end_access(row: User) -> None:
+    """Sessions, tokens and links work no more. Needs a transaction."""
+    sessions.end_all(row.id)
+    proofs.end(row.id)
+    theirs = update(PersonalToken).where(PersonalToken.user_id == row.id, PersonalToken.revoked_at.is_(None))
+    db.session.execute(theirs.values(revoked_at=clock.now()))
+
+
+def checked(reason: str) -> str:
+    """Raises Invalid."""
+    reason = reason.strip()
+    if not reason or len(reason) > REASON_LIMIT or "\x00" in reason:
+        raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
+    return reason
+
+
+def _set_role(row: User, role: str, action: str, *, reason: str, by: Actor) -> None:
+    row.platform_role = role
+    sessions.end_all(row.id)
+    _record(row, action, reason=reason, by=by)
+
+
+def _not_own(row: User, by: Actor) -> None:
+    if by.id == row.id:
+        raise OwnAccount("This is your own account: another platform manager has to do this.")
+
+
+def _record(row: User, action: str, *, reason: str, by: Actor) -> None:
+    audit.record(PLATFORM_ORG_ID, by=by, action=action, object_kind="user", object_id=row.id, reason=checked(reason))

@@ -1,0 +1,146 @@
+"""Erasing a person: name, address, sessions, tokens and links go; the books and the trail keep their ids alone.
+
+The flow opens a transaction for each organization it touches: call it where none is open. What was done before a
+failure stays done, and asking again goes on from there.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, or_, select, update
+
+from dashboard.core import clock
+from dashboard.core.db import db, transaction
+from dashboard.core.errors import NotFound
+from dashboard.domain import audit
+from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.domain.identity import custody, devices, memberships, organizations, standing, users
+from dashboard.domain.identity.permissions import OrgSuspended
+from dashboard.models import (
+    PLATFORM_ORG_ID,
+    Invite,
+    Membership,
+    Organization,
+    OrgDirectory,
+    OutboxEmail,
+    PersonalToken,
+    RecoveryCode,
+    User,
+    UserProof,
+    UserSession,
+)
+
+NAME = "Erased person"
+REASON = "The person was erased"
+
+
+def erase(user: User, *, reason: str, by: Actor) -> None:
+    """Raises LastOwner and LastManager where somebody must take over first, NotEmpty for payments under way in the
+    personal organization, which closes, NotFound for who is erased already, Invalid."""
+    reason, user_id, email, name = custody.checked(reason), user.id, user.email, user.name
+    with transaction(PLATFORM_ORG_ID):
+        _require_free(user_id, by=by)
+    _close_own(user_id, by=by)
+    for membership in memberships.all_of(user_id, teams=True):
+        _leave(membership)
+    for org_id in _mentioning(user_id, email):
+        with transaction(org_id):
+            _forget_in(org_id, email=email, name=name, user_id=user_id)
+    with transaction(PLATFORM_ORG_ID):
+        row = _require_free(user_id, by=by)
+        _blank(row)
+        audit.record(PLATFORM_ORG_ID, by=by, action="user.erased", object_kind="user", object_id=user_id, reason=reason)
+
+
+def _require_free(user_id: UUID, *, by: Actor) -> User:
+    row = custody.locked(user_id, by=by)
+    custody.require_other_manager(row)
+    memberships.require_other_owners(row)
+    return row
+
+
+def _close_own(user_id: UUID, *, by: Actor) -> None:
+    """The personal organization ends with its person, and is called after nobody."""
+    own = organizations.personal_of(user_id)
+    if own is None:
+        return
+    with transaction(own.id):
+        standing.close(own, reason=REASON, by=by)
+        org = db.session.get_one(Organization, own.id, populate_existing=True)
+        org.name, org.slug = NAME, f"erased-{own.id.hex}"
+        org.billing_email = org.billing_address = org.tax_id = None
+        db.session.get_one(OrgDirectory, own.id, populate_existing=True).slug = org.slug
+
+
+def _leave(membership: Membership) -> None:
+    try:
+        with transaction(membership.org_id):
+            memberships.remove(membership, by=SYSTEM)
+    except (OrgSuspended, NotFound):  # nothing changes there now; the name goes all the same
+        return
+
+
+def _mentioning(user_id: UUID, email: str) -> list[UUID]:
+    """Where they ever were, and the organizations with an invite or a mail to this address. Reads all of both: this is
+    rare."""
+    queries = (
+        select(Membership.org_id).where(Membership.user_id == user_id),
+        select(Invite.org_id).where(func.lower(Invite.email) == email.lower()),
+        select(OutboxEmail.org_id).where(func.lower(OutboxEmail.to_address) == email.lower()),
+    )
+    return sorted({org_id for query in queries for org_id in db.session.scalars(query)})
+
+
+def _forget_in(org_id: UUID, *, email: str, name: str, user_id: UUID) -> None:
+    """Mails not yet sent never will be."""
+    nobody = _address(user_id)
+    theirs = or_(func.lower(Invite.email) == email.lower(), Invite.accepted_by == user_id)
+    invites = select(Invite).where(Invite.org_id == org_id, theirs)
+    for invite in db.session.scalars(invites):
+        invite.email = nobody
+        if invite.state == "pending":
+            invite.state, invite.ended_at = "revoked", clock.now()
+    for mail in db.session.scalars(select(OutboxEmail).where(OutboxEmail.org_id == org_id).with_for_update()):
+        own = mail.to_address.lower() == email.lower()
+        said = {key: _scrubbed(key, value, email, name, own=own) for key, value in mail.context.items()}
+        if said != mail.context:
+            mail.context = said
+        if own:
+            mail.to_address, mail.secret = nobody, None
+        if own and mail.state not in ("sent", "dismissed"):
+            mail.state = "dismissed"
+
+
+def _scrubbed(key: str, value: Any, email: str, name: str, *, own: bool) -> Any:
+    if own and key == "ip":
+        return ""
+    if not isinstance(value, str):
+        return value
+    return NAME if value == name else value.replace(email, "").replace(name, NAME) if own else value.replace(email, "")
+
+
+def _blank(row: User) -> None:
+    custody.end_access(row)
+    for table in (UserProof, RecoveryCode):
+        db.session.execute(delete(table).where(table.user_id == row.id))
+    seen = update(UserSession).where(UserSession.user_id == row.id)
+    db.session.execute(seen.values(ip=None, user_agent=None, state={}))
+    devices.forget_all(row.id)
+    tokens = update(PersonalToken).where(PersonalToken.user_id == row.id)
+    db.session.execute(tokens.values(name="Erased", last_used_ip=None))
+    row.email, row.name, row.password_hash, row.platform_role = _address(row.id), NAME, "", users.STANDARD
+    row.totp_secret = row.totp_enabled_at = row.totp_last_step = row.password_changed_at = None
+    row.timezone, row.theme, row.last_org_id, row.last_seen_at, row.email_verified_at = (
+        "UTC",
+        "system",
+        None,
+        None,
+        None,
+    )
+    row.disabled_at = row.disabled_at or clock.now()
+    row.erased_at = clock.now()
+
+
+def _address(user_id: UUID) -> str:
+    """An address that nobody can have: addresses are unique."""
+    return f"erased-{user_id.hex}@erased.invalid"

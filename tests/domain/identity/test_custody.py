@@ -1,0 +1,203 @@
+"""What platform managers do to people, and erasing them: who stays, what ends, what is kept."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from dashboard.core.db import db, transaction
+from dashboard.core.errors import CofferError, Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import (
+    accounts,
+    custody,
+    entrance,
+    erasure,
+    keys,
+    memberships,
+    organizations,
+    sessions,
+    users,
+)
+from dashboard.domain.messages import outbox
+from dashboard.domain.platform import verify
+from dashboard.models import (
+    PLATFORM_ORG_ID,
+    AuditEntry,
+    Invite,
+    Organization,
+    OrgDirectory,
+    OutboxEmail,
+    Transaction,
+    User,
+    UserSession,
+)
+from tests.factories import PASSWORD, add_member, make_org, make_token, make_user, wallet_of
+
+IP = "192.0.2.1"
+WHY = "Ticket 4821"
+pytestmark = pytest.mark.usefixtures("app_context")
+
+
+def act(verb, user: User, by: User | Actor) -> None:  # type: ignore[no-untyped-def]
+    actor = by if isinstance(by, Actor) else Actor("manager", by.id)
+    with transaction(PLATFORM_ORG_ID):
+        verb(user, reason=WHY, by=actor)
+
+
+def cookie_of(user: User) -> str:
+    with transaction():
+        return sessions.start(
+            user_id=user.id, csrf_token=None, state={"x": 1}, ip="203.0.113.7", user_agent="Firefox/1"
+        ).token
+
+
+def test_a_disabled_person_is_out_at_once_and_may_come_back() -> None:
+    boss, ada = make_user(manager=True), make_user("ada@demo.test")
+    cookie, token = cookie_of(ada), make_token(ada, "wallet:read")
+    act(custody.disable, ada, boss)
+    assert sessions.find(cookie) is None
+    with pytest.raises(Unauthenticated):
+        keys.authenticate(token)
+    with pytest.raises(entrance.BadCredentials):
+        entrance.sign_in("ada@demo.test", PASSWORD, ip=IP)
+    act(custody.enable, ada, boss)
+    entrance.sign_in("ada@demo.test", PASSWORD, ip=IP)
+    with pytest.raises(Unauthenticated):
+        keys.authenticate(token)
+    entries = db.session.scalars(select(AuditEntry).filter(AuditEntry.action.like("user.%abled"))).all()
+    assert {(one.action, one.org_id, one.actor_id, one.reason) for one in entries} == {
+        ("user.disabled", PLATFORM_ORG_ID, boss.id, WHY),
+        ("user.enabled", PLATFORM_ORG_ID, boss.id, WHY),
+    }
+    assert verify.broken() == []
+
+
+def test_nobody_acts_on_the_own_account_or_the_last_manager() -> None:
+    boss = make_user(manager=True)
+    for verb in (custody.disable, custody.take_role, custody.give_role):
+        with pytest.raises(custody.OwnAccount):
+            act(verb, boss, boss)
+    for verb in (custody.disable, custody.take_role):
+        with pytest.raises(custody.LastManager):
+            act(verb, boss, Actor("system"))
+    with pytest.raises(custody.LastManager):
+        erasure.erase(boss, reason=WHY, by=Actor("user", boss.id))
+    second = make_user(manager=True)
+    act(custody.take_role, second, boss)
+    assert not users.by_id(second.id).is_manager  # type: ignore[union-attr]
+    with pytest.raises(Forbidden):
+        act(custody.disable, boss, second)
+
+
+def test_the_platform_role_is_given_to_active_people_and_signs_them_out() -> None:
+    boss, ada = make_user(manager=True), make_user()
+    cookie = cookie_of(ada)
+    act(custody.give_role, ada, boss)
+    assert ada.is_manager
+    assert sessions.find(cookie) is None
+    bob = make_user()
+    act(custody.disable, bob, boss)
+    with pytest.raises(Conflict):
+        act(custody.give_role, bob, boss)
+    with pytest.raises(Invalid), transaction(PLATFORM_ORG_ID):
+        custody.end_sessions(ada, reason=" ", by=Actor("manager", boss.id))
+
+
+def test_of_two_managers_who_disable_each_other_at_once_one_stays(app: Flask) -> None:
+    for round_ in range(5):
+        pair = [make_user(f"boss{round_}-{n}@demo.test", manager=True) for n in range(2)]
+        for other in db.session.scalars(select(User).where(User.platform_role == users.MANAGER)).all():
+            if other.id not in {one.id for one in pair} and other.disabled_at is None:
+                act(custody.disable, other, pair[0])
+        together = Barrier(2)
+
+        def strike(n: int, pair: list[User] = pair, together: Barrier = together) -> bool:
+            with app.app_context():
+                victim = users.by_id(pair[1 - n].id)
+                assert victim is not None
+                together.wait()
+                try:
+                    act(custody.disable, victim, Actor("manager", pair[n].id))
+                except CofferError:
+                    return False
+                return True
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sum(pool.map(strike, range(2))) == 1
+        db.session.expire_all()
+        left = select(func.count()).select_from(User)
+        assert db.session.scalar(left.where(User.platform_role == users.MANAGER, User.disabled_at.is_(None))) == 1
+
+
+def test_the_last_owner_of_a_team_is_neither_disabled_nor_erased() -> None:
+    boss, ada = make_user(manager=True), make_user()
+    org = make_org(owner=ada)
+    with pytest.raises(memberships.LastOwner):
+        act(custody.disable, ada, boss)
+    with pytest.raises(memberships.LastOwner):
+        erasure.erase(ada, reason=WHY, by=Actor("user", ada.id))
+    assert ada.disabled_at is None
+    add_member(org, "owner")
+    act(custody.disable, ada, boss)
+    assert verify.broken() == []
+
+
+def test_an_erased_person_leaves_no_name_and_the_books_stay() -> None:
+    boss, ada = make_user(manager=True), make_user("ada@demo.test", name="Ada Lovelace")
+    org = make_org("Acme", owner=boss, funds=5_000_000)
+    add_member(org, "admin", user=ada)
+    own = organizations.personal_of(ada.id)
+    assert own is not None
+    cookie, token = cookie_of(ada), make_token(ada, "wallet:read")
+    accounts.ask_reset("ada@demo.test", ip=IP)
+    with transaction(org.id):
+        outbox.send(org.id, key="i", event="invite", to="later@demo.test", context={"inviter": "Ada Lovelace"})
+    rows = db.session.scalar(select(func.count()).select_from(Transaction))
+    balance = wallet_of(own).balance
+    erasure.erase(ada, reason=WHY, by=Actor("manager", boss.id))
+    with db.engine.connect() as fresh:
+        for table in ("users", "user_sessions", "user_proofs", "outbox_emails", "invites", "organizations",
+                      "org_directory", "personal_tokens", "recovery_codes", "known_devices"):  # fmt: skip
+            held = repr(fresh.execute(db.text(f"SELECT * FROM {table}")).fetchall()).lower()
+            for trace in ("ada@demo", "lovelace", "203.0.113.7"):
+                assert trace not in held, (table, trace)
+    db.session.expire_all()
+    gone = users.by_id(ada.id)
+    assert gone is not None
+    assert (gone.name, gone.is_active, gone.erased_at is not None) == ("Erased person", False, True)
+    assert sessions.find(cookie) is None
+    with pytest.raises(Unauthenticated):
+        keys.authenticate(token)
+    assert memberships.role_of(ada.id, org.id) is None
+    closed = db.session.get_one(Organization, own.id)
+    assert closed.closed_at is not None
+    assert wallet_of(own).balance == balance
+    assert db.session.scalar(select(func.count()).select_from(Transaction)) == rows
+    assert db.session.scalar(select(AuditEntry.actor_id).filter_by(action="user.erased")) == boss.id
+    assert verify.broken() == []
+
+
+def test_who_is_erased_is_not_found_and_the_address_is_free_again() -> None:
+    boss, ada = make_user(manager=True), make_user("ada@demo.test")
+    erasure.erase(ada, reason=WHY, by=Actor("user", ada.id))
+    with pytest.raises(NotFound):
+        act(custody.enable, ada, boss)
+    with pytest.raises(NotFound):
+        erasure.erase(ada, reason=WHY, by=Actor("manager", boss.id))
+    with pytest.raises(entrance.BadCredentials):
+        entrance.sign_in(ada.email, "", ip=IP)
+    assert entrance.sign_up(name="Ada", email="ada@demo.test", password=PASSWORD, ip=IP).id != ada.id
+
+
+def test_mails_that_wait_for_an_erased_person_are_not_sent() -> None:
+    ada = make_user("ada@demo.test")
+    accounts.ask_reset("ada@demo.test", ip=IP)
+    erasure.erase(ada, reason=WHY, by=Actor("user", ada.id))
+    db.session.expire_all()
+    assert {(mail.state, mail.secret) for mail in db.session.scalars(select(OutboxEmail))} == {("dismissed", None)}
+    assert db.session.scalar(select(func.count()).select_from(UserSession).where(UserSession.revoked_at.is_(None))) == 0
+    assert db.session.scalar(select(func.count()).select_from(OrgDirectory).filter(OrgDirectory.slug.like("ada%"))) == 0
+    assert db.session.scalar(select(func.count()).select_from(Invite)) == 0
