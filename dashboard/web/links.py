@@ -5,7 +5,7 @@ from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 
 from dashboard.core.errors import Invalid
-from dashboard.domain.identity import accounts, proofs
+from dashboard.domain.identity import accounts, email_change, proofs
 from dashboard.web import device_cookie, render
 
 pages = Blueprint("links", __name__)
@@ -76,3 +76,23 @@ def reset(proof: str) -> Response:
     response = render.redirect(url_for("auth.login"))
     device_cookie.remember(response, user.id)  # so that limits which strangers have filled do not stop them here
     return response
+
+
+@pages.get("/email-change/<proof>")
+def email_change_link(proof: str) -> Response:
+    found = proofs.find(proof, *email_change.BOTH)
+    return render.render("links/email_change.html", user=found.user, change=email_change.pending(found.user))
+
+
+@pages.post("/email-change/<proof>")
+def answer_email_change(proof: str) -> Response:
+    found = proofs.find(proof, *email_change.BOTH)
+    if request.form.get("answer") == "call-off":
+        email_change.call_off(found.user)
+        words = "The change is called off. The address stays as it was."
+    elif email_change.agree(found):
+        words = "The address is changed. Sign in with the new one from now on."
+    else:
+        words = "Confirmed. The address changes when the link in the other mail is confirmed too."
+    render.toast_next(words)
+    return render.redirect(url_for("account.profile" if current_user.is_authenticated else "auth.login"))

@@ -33,6 +33,7 @@ FLOWS = {
         "_add_standard",
     },
     "identity/limits.py": {"require"},
+    "identity/email_change.py": {"ask", "agree", "call_off"},
     "identity/erasure.py": {"erase", "_close_own", "_leave"},
     "identity/second_factor.py": {"enable", "_judge"},
     "identity/identity_providers.py": {"fetch"},

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from tests.factories import PASSWORD, make_user
 from tests.letters import link_in, mails
-from tests.web.people import token_in
+from tests.web.people import Person, token_in
 
 NEW = "another long password"
 HTTPS = "https://localhost"
@@ -105,3 +105,32 @@ def test_what_is_no_address_is_said_at_its_field(client: FlaskClient, path: str)
     answer = post(client, path, {"email": "ada"})
     assert answer.status_code == 422
     assert 'id="f-email-error"' in answer.text
+
+
+def test_another_address_is_agreed_to_by_both_links(app: Flask) -> None:
+    with app.app_context():
+        make_user("ada@demo.test")
+    ada = Person(app, "ada@demo.test")
+    assert ada.post("/account/email", {"email": "odd"}).status_code == 422
+    assert ada.post("/account/email", {"email": "ada@new.test"}).status_code == 303
+    assert "ada@new.test" in ada.get("/account").text
+    old, new = link(app, "email_change_from"), link(app, "email_change_to")
+    stranger = app.test_client()
+    assert "Both addresses must agree" in stranger.get(new).text
+    assert post(stranger, new, {"answer": "confirm"}).location == "/login"
+    assert ada.post(old, {"answer": "confirm"}).location == "/account"
+    assert "ada@new.test" in ada.get("/account").text
+    assert "ada@demo.test" not in ada.get("/account").text
+    assert stranger.get(new).status_code == 410
+
+
+def test_a_change_is_called_off_by_a_link_or_on_the_page(app: Flask) -> None:
+    with app.app_context():
+        make_user("ada@demo.test")
+    ada = Person(app, "ada@demo.test")
+    for call_off in (lambda: post(app.test_client(), link(app, "email_change_to"), {"answer": "call-off"}),
+                     lambda: ada.post("/account/email/call-off")):  # fmt: skip
+        ada.post("/account/email", {"email": "ada@new.test"})
+        assert call_off().status_code == 303
+        assert "ada@new.test" not in ada.get("/account").text
+        assert ada.get(link(app, "email_change_from")).status_code == 410

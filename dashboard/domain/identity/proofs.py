@@ -1,6 +1,6 @@
 """Links sent by mail: whoever opens one can read what is sent to that address. Only a token's digest is kept."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, delete, func, select, update
@@ -46,14 +46,13 @@ def issue(user: User, purpose: str, *, to: str, change_id: UUID | None = None) -
 def find(token: str, *purposes: str) -> UserProof:
     """The living link of a token, with its person. Changes nothing: programs that scan mails follow links. Raises
     DeadLink."""
-    now = clock.now()
     found: UserProof | None = db.session.scalar(
         select(UserProof)
         .join(User, User.id == UserProof.user_id)
         .where(
             UserProof.token_hash == crypto.digest(token[:LONGEST_TOKEN]),
             UserProof.purpose.in_(purposes),
-            _living(now),
+            living(),
             User.disabled_at.is_(None),
             (UserProof.purpose == CHANGE_TO) | (func.lower(User.email) == func.lower(UserProof.email)),
         )
@@ -67,7 +66,7 @@ def find(token: str, *purposes: str) -> UserProof:
 
 def take(proof: UserProof) -> None:
     """Use the link up. Needs a transaction; of two at once one gets it. Raises DeadLink."""
-    mine = update(UserProof).where(UserProof.id == proof.id, _living(clock.now()))
+    mine = update(UserProof).where(UserProof.id == proof.id, living())
     if db.session.execute(mine.values(used_at=clock.now()).returning(UserProof.id)).first() is None:
         raise DeadLink
 
@@ -85,5 +84,5 @@ def purge() -> None:
     db.session.execute(delete(UserProof).where(UserProof.expires_at < clock.now() - KEPT))
 
 
-def _living(now: datetime) -> ColumnElement[bool]:
-    return and_(UserProof.used_at.is_(None), UserProof.expires_at > now)
+def living() -> ColumnElement[bool]:
+    return and_(UserProof.used_at.is_(None), UserProof.expires_at > clock.now())

@@ -71,6 +71,15 @@ def checked_name(name: str) -> str:
     return name
 
 
+def change_email(user: User, email: str) -> None:
+    """Another address, which the person has shown to be theirs. Needs a transaction. Raises EmailTaken."""
+    user.email, user.email_verified_at = email, clock.now()
+    try:
+        db.session.flush()
+    except IntegrityError:
+        raise _taken() from None
+
+
 def change_profile(user: User, *, name: str, timezone: str, theme: str, keyboard: bool) -> None:
     """What a person decides about their own pages. Needs a transaction. Raises Invalid with its field."""
     if timezone not in available_timezones():

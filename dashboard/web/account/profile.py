@@ -9,8 +9,8 @@ from flask_login import current_user
 
 from dashboard.config import settings
 from dashboard.core.db import transaction
-from dashboard.core.errors import Conflict, Invalid
-from dashboard.domain.identity import erasure, organizations, permissions, users
+from dashboard.core.errors import Conflict, Invalid, TooManyRequests
+from dashboard.domain.identity import email_change, erasure, organizations, permissions, users
 from dashboard.web import guards, render
 from dashboard.web.account import profile_pages as pages
 from dashboard.web.sessions import sign_out
@@ -21,8 +21,7 @@ NOT_PLACES = ("Etc/", "SystemV/", "posix/", "right/")
 
 @pages.get("")
 def profile() -> Response:
-    kept = {name: getattr(current_user, name) for name in ("name", "timezone", "theme", "keyboard")}
-    return _page(kept, {})
+    return _page(_kept(), {})
 
 
 @pages.post("")
@@ -35,6 +34,25 @@ def save() -> Response:
     except Invalid as refusal:
         return _page(typed, {refusal.field or "": refusal.detail}, status=422)
     render.toast_next("Your profile is saved.")
+    return render.redirect(url_for(".profile"))
+
+
+@pages.post("/email")
+def change_email() -> Response:
+    guards.require_recent()
+    typed = request.form.get("email", "")
+    try:
+        email_change.ask(current_user, typed)
+    except (Invalid, TooManyRequests) as refusal:
+        return _page(_kept() | {"email": typed}, {"email": refusal.detail}, status=refusal.status)
+    render.toast_next("We have sent a mail to both addresses. The change needs both links.")
+    return render.redirect(url_for(".profile"))
+
+
+@pages.post("/email/call-off")
+def call_off_email() -> Response:
+    email_change.call_off(current_user)
+    render.toast_next("The change is called off.")
     return render.redirect(url_for(".profile"))
 
 
@@ -57,6 +75,10 @@ def erase() -> Response:
     return render.redirect(url_for("auth.login"))
 
 
+def _kept() -> dict[str, Any]:
+    return {name: getattr(current_user, name) for name in ("name", "timezone", "theme", "keyboard")}
+
+
 def _erase_form(errors: dict[str, str], *, status: int = 200) -> Response:
     own = organizations.personal_of(current_user.id)
     balance = organizations.wallet(own.id, settings().mode).balance if own else 0
@@ -67,7 +89,7 @@ def _erase_form(errors: dict[str, str], *, status: int = 200) -> Response:
 def _page(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "account/profile.html", status=status, user=current_user,
-        values=values, errors=errors, zones=_zones(), themes=THEMES,
+        change=email_change.pending(current_user), values=values, errors=errors, zones=_zones(), themes=THEMES,
     )  # fmt: skip
 
 

@@ -1,0 +1,90 @@
+"""Another address: both must agree. Two links of one change, one to each; when both were opened the address changes.
+
+Either address can call it off. These flows open their own transactions: call them where none is open.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core import ids
+from dashboard.core.db import db, lock, transaction
+from dashboard.core.errors import Invalid
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import letters, limits, organizations, proofs, users
+from dashboard.models import User, UserProof
+
+BOTH = (proofs.CHANGE_FROM, proofs.CHANGE_TO)
+
+
+def ask(user: User, email: str) -> None:
+    """Send both links; those of an earlier change die. Raises Invalid with its field, TooManyRequests.
+
+    That the new address has an account already is told in the mail to it alone, and the change never comes about.
+    """
+    address = users.checked_email(email)
+    if address == user.email.lower():
+        raise Invalid("This is your address now.", field="email")
+    limits.require((limits.EMAIL_CHANGE, (str(user.id),)))
+    owner = users.by_email(address)
+    home, change = organizations.home_of(user.id), ids.new()
+    with transaction(home):
+        from_old = proofs.issue(user, proofs.CHANGE_FROM, to=user.email, change_id=change)
+        from_new = proofs.issue(user, proofs.CHANGE_TO, to=address, change_id=change)
+        letters.tell(user, "email_change_from", home=home, token=from_old, new=address)
+        if owner is None:
+            letters.tell(user, "email_change_to", home=home, to=address, token=from_new, old=user.email)
+        elif limits.exceeded(limits.LINK_ADDRESS, "taken", address) is None:
+            letters.tell(owner, "address_taken", home=home)
+        _record(user, home, "user.email_change_asked")
+
+
+def pending(user: User) -> UserProof | None:
+    """The change under way: its link to the new address, opened or not."""
+    living = select(UserProof.change_id).where(
+        UserProof.user_id == user.id, UserProof.purpose.in_(BOTH), proofs.living()
+    )
+    query = select(UserProof).where(UserProof.change_id.in_(living), UserProof.purpose == proofs.CHANGE_TO)
+    return db.session.scalar(query.order_by(UserProof.id.desc()).limit(1))
+
+
+def agree(proof: UserProof) -> bool:
+    """One of the two addresses agrees; True when the other had before and the address is changed. The old one is told.
+
+    Raises DeadLink, EmailTaken where somebody took the address meanwhile.
+    """
+    home = organizations.home_of(proof.user_id)
+    with transaction(home):
+        user: User | None = lock(select(User).filter_by(id=proof.user_id))
+        if user is None or not user.is_active:
+            raise proofs.DeadLink
+        proofs.take(proof)
+        other = _other(proof)
+        if other.used_at is None:
+            return False
+        old, new = user.email, next(one.email for one in (proof, other) if one.purpose == proofs.CHANGE_TO)
+        users.change_email(user, new)
+        proofs.end(user.id)
+        _record(user, home, "user.email_changed")
+        letters.tell(user, "email_changed", home=home, to=old, new=new)
+    return True
+
+
+def call_off(user: User) -> None:
+    """By the person, or by whoever reads the mail of either address."""
+    home = organizations.home_of(user.id)
+    with transaction(home):
+        proofs.end(user.id, *BOTH)
+        _record(user, home, "user.email_change_called_off")
+
+
+def _other(proof: UserProof) -> UserProof:
+    """A living half of a change whose other half is used: that one agreed, since they end together."""
+    query = select(UserProof).where(UserProof.change_id == proof.change_id, UserProof.id != proof.id)
+    return db.session.scalars(query, execution_options={"populate_existing": True}).one()
+
+
+def _record(user: User, home: UUID, action: str) -> None:
+    """Without the addresses: entries cannot be erased."""
+    audit.record(home, by=Actor("user", user.id), action=action, object_kind="user", object_id=user.id)
