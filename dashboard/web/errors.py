@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from dashboard.core.errors import CofferError, Forbidden
 from dashboard.web import render
+from dashboard.web.sessions import safe_next
 from dashboard.web.viewer import look_as_stranger, viewer
 
 HOME = ("Go to the start page", "/")
@@ -127,6 +128,15 @@ def _from_here() -> bool:
     return bool(source.netloc) and f"{source.scheme}://{source.netloc}" == request.host_url.rstrip("/")
 
 
+def _back() -> str:
+    """Where the form is; for an act without a page of its own, where it was asked for."""
+    adapter = current_app.create_url_adapter(request)
+    if adapter is not None and adapter.test(request.path, method="GET"):
+        return request.path
+    before = urlsplit(request.referrer or "").path if _from_here() else ""
+    return (safe_next(before) if before != request.path else None) or "/"
+
+
 def _send_again(
     title: str,
     text: str,
@@ -152,5 +162,5 @@ def _send_again(
         shown=shown,
         secrets=[(name, SECRETS[name]) for name in SECRETS if request.form.get(name)] + list(asked.items()),
         wrong=wrong,
-        back_href=request.path,
+        back_href=_back(),
     )

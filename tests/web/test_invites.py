@@ -15,7 +15,7 @@ from dashboard.domain.identity import limits, sessions
 from dashboard.models import AuditEntry, Invite, Organization, User
 from tests.factories import PASSWORD
 from tests.invites import GRACE, token_of
-from tests.web.people import HTMX, Person, Team, make_team
+from tests.web.people import HTMX, Person, Team, make_team, token_in
 
 
 @pytest.fixture
@@ -150,6 +150,17 @@ def test_rights_are_given_after_a_recent_sign_in_only(app: Flask, team: Team) ->
         assert rows(app) == []
         assert send(team.owner, team, confirm_password=PASSWORD).status_code == 303
     assert len(rows(app)) == 1
+
+
+def test_who_does_not_confirm_goes_back_to_the_list(app: Flask, team: Team) -> None:
+    send(team.owner, team)
+    path, here = f"/o/{team.slug}/invites/{rows(app)[0].id}/resend", f"/o/{team.slug}/members"
+    with clock.at(clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)):
+        token = token_in(team.owner.get(here).text)
+        for referrer, back in ((f"http://localhost{here}", here), (f"http://localhost{path}", "/"), ("http://x[", "/")):
+            answer = team.owner.client.post(path, data={"csrf_token": token}, headers={"Referer": referrer})
+            assert answer.status_code == 403
+            assert f'<a class="btn" href="{back}"' in answer.text
 
 
 def test_too_many_mails_are_refused_with_the_time_to_wait(app: Flask, team: Team) -> None:
