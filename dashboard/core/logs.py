@@ -25,6 +25,7 @@ _SECRET_NAMES = re.compile(
 )
 _SECRET_TEXTS = re.compile(
     r"(?P<key>\b(?:cofp_|cof_|sk_|rk_|whsec_))[A-Za-z0-9_\-]+"
+    r"|(?P<signed>\beyJ)[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*"
     r"|(?P<bearer>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=\-]{6,}"
     r"|(?P<cookie>\b(?:__Host-)?coffer=)[^;\s\"']+"
     r"|(?P<link>/(?:invite|verify|reset|email-change)/|[?&]token=|\b[0-9a-f]{32}_(?=[\w-]{43}(?![\w-])))[\w\-]+"

@@ -1,9 +1,11 @@
 """Keys by API: for people's tokens with `org:admin`; members reach their own; the text stands in one answer."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from dashboard.core import clock
 from dashboard.core.db import db
@@ -139,3 +141,30 @@ def test_the_list_has_pages(program: Program, org: Organization) -> None:
     rest = program.get(path(org), token, query_string={"limit": "3", "cursor": first["next_cursor"]}).get_json()
     assert [one["id"] for one in first["data"] + rest["data"]] == ids
     assert rest["next_cursor"] is None
+
+
+def test_another_process_refuses_an_ended_key_at_its_next_call(make_app: Callable[..., Flask]) -> None:
+    here, elsewhere = Program(make_app()), Program(make_app())
+    org = here.org()
+    token = token_of(here, org, "owner")
+    revoked, rotated = made(here, org, token), made(here, org, token)
+    for key in (revoked, rotated):
+        assert elsewhere.get("/api/v1/me", key["key"]).status_code == 200
+    here.call("DELETE", path(org, revoked["id"]), token)
+    new = here.post(path(org, rotated["id"], "rotate"), token, json={"grace": "now"}).get_json()
+    for key in (revoked, rotated):
+        problem(elsewhere.get("/api/v1/me", key["key"]), 401, "invalid_key")
+    assert elsewhere.get("/api/v1/me", new["key"]).status_code == 200
+
+
+def test_a_token_says_who_it_is(program: Program, org: Organization) -> None:
+    user = program.make(factories.add_member, org, "member")
+    told = program.get("/api/v1/me", program.token(user, "wallet:read")).get_json()
+    assert (told["kind"], told["id"], told["email"], told["scopes"]) == (
+        "user", str(user.id), user.email, ["wallet:read"],
+    )  # fmt: skip
+    key = program.key(org, "wallet:read", mode="live")
+    told = program.get("/api/v1/me", key).get_json()
+    assert (told["kind"], told["org_id"], told["mode"], told["scopes"]) == ("key", str(org.id), "live", ["wallet:read"])
+    program.change(org, closed_at=clock.now())
+    problem(program.get("/api/v1/me", key), 404, "not_found")

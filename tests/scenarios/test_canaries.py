@@ -6,11 +6,13 @@ from urllib.parse import urljoin, urlsplit
 
 import psycopg
 import requests
+from joserfc.jwk import OctKey
 from psycopg import sql
 from redis import Redis
 
 from dashboard.core import ids
 from tests.factories import PASSWORD, make_user
+from tests.identity_provider import ISSUER, Signer
 from tests.scenarios.processes import WEBHOOK, Stack, wait_until
 from tests.scenarios.programs import csrf_of
 from tests.scenarios.till import Till
@@ -67,9 +69,11 @@ def test_no_secret_comes_out(stack: Stack, till: Till, servers: Servers) -> None
     person = sign_up(stack, password, wrong)
     made = make_key(person, servers)
     secrets = dict(stack.secrets) | {"password": password, "wrong password": wrong, "key": made}
+    secrets |= vouch(person)
     secrets["session"] = str(person.http.cookies.get("coffer"))
     assert len(secrets["session"]) > 20
     refusals = use_wrongly(stack, made, person.http.cookies.get("coffer") or "")
+    refusals += send_signed(stack, secrets["end user's token"])
     buy(stack, till, person)
     seen = person.crawl("/")
     assert any(path.endswith("/transactions") for path in seen), seen
@@ -118,6 +122,35 @@ def make_key(person: Witness, servers: Servers) -> str:
     assert found, "the new key is shown once"
     require_absent("the database before the key was seen", {"key": found[0]}, before)
     return found[0]
+
+
+def vouch(person: Witness) -> dict[str, str]:
+    """The organization's identity provider shares a secret with us, by the form; what it signs is a secret as well."""
+    home = person.get("/").url.rstrip("/")
+    secret = f"shared-{ids.new().hex}"
+    form = {"issuer": ISSUER, "algorithm": "HS256", "jwks_url": "", "jwks": ""}
+    refused = person.post(f"{home}/settings/identity", **form | {"issuer": " "}, secret=secret)
+    assert refused.status_code == 422
+    page = person.post(f"{home}/settings/identity", **form, secret=secret)
+    audience = re.search(r"coffer:[0-9a-f-]{36}:test", page.text)
+    assert audience, page.text[:1_000]
+    signer = Signer("HS256")
+    signer.key = OctKey.import_key(secret)
+    return {"shared secret": secret, "end user's token": signer.token(audience[0])}
+
+
+def send_signed(stack: Stack, token: str) -> list[requests.Response]:
+    """The token lets its end user in, and is refused everywhere else."""
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert requests.get(f"{stack.url}/api/v1/me", headers=bearer, timeout=10).json()["subject"] == "user-7"
+    calls = [
+        requests.get(f"{stack.url}/api/v1/orgs", headers=bearer, timeout=10),
+        requests.get(f"{stack.url}/api/v1/{token}", headers=bearer, timeout=10),
+        requests.get(f"{stack.url}/api/v1/me?token={token}", timeout=10),
+        requests.get(f"{stack.url}/api/v1/me", headers={"Authorization": f"Bearer {token}x"}, timeout=10),
+    ]
+    assert [call.status_code for call in calls] == [403, 404, 401, 401]
+    return calls
 
 
 def use_wrongly(stack: Stack, key: str, cookie: str) -> list[requests.Response]:
