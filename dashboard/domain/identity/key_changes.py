@@ -49,13 +49,14 @@ def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: froz
 
     The new one is that of `made_by`, who gets to know it. It may hold what they may give (`grantable`); of a key that
     is theirs already, also the scopes that an operator gave. Needs the organization's transaction; locks the
-    organization. Raises KeyEnded, KeyRotated where another one took its place already, ScopeTooWide, Invalid.
+    organization. Raises KeyEnded, KeyRotated where another one took its place already, and what `keys.make` does.
     """
     if grace not in GRACES:
         raise Invalid("Choose when the old key ends.", field="grace")
     row = _living(key)
     if db.session.scalar(select(ApiKey.id).filter_by(org_id=row.org_id, replaces_id=row.id, revoked_at=None)):
         raise KeyRotated("This key was rotated already. Rotate the key that took its place.")
+    grantable = keys.held_now(row.org_id, grantable, by=by)
     may = grantable | OPERATOR_SCOPES if row.created_by == made_by else grantable
     if wider := sorted(set(row.scopes) - may):
         raise ScopeTooWide(f"You may not rotate this key: only who may give the scope {wider[0]} can.")
@@ -121,15 +122,22 @@ def _living(key: ApiKey) -> ApiKey:
 
 
 def _chain(row: ApiKey) -> list[ApiKey]:
-    """The key with all that it came from and that came from it."""
+    """The key with all that it came from and that came from it, as far as they work."""
     links = db.session.execute(
         select(ApiKey.id, ApiKey.replaces_id).where(ApiKey.org_id == row.org_id, ApiKey.replaces_id.is_not(None))
     )
-    pairs = [(one, other) for one, other in links]
-    found: set[UUID] = {row.id}
-    while more := {end for pair in pairs if found & set(pair) for end in pair if end} - found:
-        found |= more
-    return list(db.session.scalars(select(ApiKey).where(ApiKey.org_id == row.org_id, ApiKey.id.in_(found))))
+    beside: dict[UUID, list[UUID]] = {}
+    for new, old in links:
+        if old:
+            beside.setdefault(new, []).append(old)
+            beside.setdefault(old, []).append(new)
+    found, left = {row.id}, [row.id]
+    while left:
+        more = [one for one in beside.get(left.pop(), ()) if one not in found]
+        found.update(more)
+        left += more
+    alive = db.session.scalars(select(ApiKey).where(ApiKey.org_id == row.org_id, keys.living()))
+    return [key for key in alive if key.id in found]
 
 
 def _of(limit: SpendLimit | None) -> Cap | None:

@@ -3,24 +3,25 @@
 The organization's part leads to the tenant without a global look-up. Only the secret's digest is kept.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from dashboard.core import clock, crypto, ids
 from dashboard.core.db import db
-from dashboard.core.errors import Forbidden, Invalid, Unauthenticated
+from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import caps
 from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity.permissions import PERSONAL_SCOPES, SCOPES
-from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken, User
+from dashboard.domain.identity import limits, organizations
+from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES, given_by
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, Membership, Organization, PersonalToken, User
 
 ORG_PREFIX = "cof_"
 PERSONAL_PREFIX = "cofp_"
@@ -29,6 +30,8 @@ LONGEST_NAME = 100
 LONGEST_TOKEN = 200
 SHOWN = 4
 LISTED = 500
+MOST_LIVING = 200
+"""Of one person in one organization: whoever removes them ends these in one step."""
 
 
 class InvalidKey(Unauthenticated):
@@ -37,6 +40,10 @@ class InvalidKey(Unauthenticated):
 
 class ScopeTooWide(Forbidden):
     code = "scope_too_wide"
+
+
+class TooManyKeys(Conflict):
+    code = "too_many_keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,10 @@ def make(
     """Make a key of the organization. Needs its transaction. `made_by` is the person behind it, None for a command.
 
     `grantable` holds what its maker may give (`permissions.grantable`); all is for commands. `key_id` is for a form
-    that may be sent twice. Raises Invalid for odd values, ScopeTooWide above what may be given.
+    that may be sent twice. For people it locks the organization. Raises Invalid for odd values, ScopeTooWide above what
+    may be given, NotFound for whoever belongs to it no more, OrgSuspended, TooManyKeys, TooManyRequests.
     """
+    grantable = held_now(org.id, grantable, by=by)
     made = _put(
         id=key_id or ids.new(),
         org_id=org.id,
@@ -88,6 +97,20 @@ def make(
         after |= {"cap_micros": cap.amount, "window": cap.window}
     _record(made.row, by=by, action="key.made", after=after)
     return made
+
+
+def held_now(org_id: UUID, grantable: frozenset[str], *, by: Actor) -> frozenset[str]:
+    """What the actor may still give of `grantable`, the organization locked: their role may have changed since they
+    came in. A command may give all. Raises NotFound for whoever belongs to it no more, OrgSuspended."""
+    if by.kind == "system":
+        return grantable
+    organizations.locked(org_id)
+    if by.kind != "user":
+        return grantable
+    role = db.session.scalar(select(Membership.role).filter_by(org_id=org_id, user_id=by.id, removed_at=None))
+    if role is None:
+        raise NotFound
+    return grantable & (given_by(role) | OPERATOR_SCOPES)
 
 
 def put_in_place_of(old: ApiKey, *, created_by: UUID) -> MadeKey:
@@ -166,10 +189,15 @@ def page(org_id: UUID, *, made_by: UUID | None, after: UUID | None, limit: int) 
     return list(db.session.scalars(query.where(ApiKey.id < after) if after else query))
 
 
-def successors(org_id: UUID) -> dict[UUID, UUID]:
-    """The key that took the place of each rotated one."""
-    query = select(ApiKey.replaces_id, ApiKey.id).where(ApiKey.org_id == org_id, ApiKey.replaces_id.is_not(None))
+def successors(org_id: UUID, of: Collection[UUID]) -> dict[UUID, UUID]:
+    """The key that took the place of each rotated one of these."""
+    query = select(ApiKey.replaces_id, ApiKey.id).where(ApiKey.org_id == org_id, ApiKey.replaces_id.in_(of))
     return {old: new for old, new in db.session.execute(query.filter_by(revoked_at=None)) if old}
+
+
+def living() -> ColumnElement[bool]:
+    """That a key works: neither revoked nor expired."""
+    return and_(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > clock.now()))
 
 
 def makers(rows: Iterable[ApiKey]) -> dict[UUID, User]:
@@ -192,11 +220,21 @@ def revoke(row: ApiKey, *, by: Actor) -> ApiKey:
 
 
 def _put(**values: Any) -> MadeKey:
+    if values["created_by"]:
+        _require_room(values["org_id"], values["created_by"])
     secret, start = crypto.token(), f"{ORG_PREFIX}{values['mode']}_"
     row = ApiKey(prefix=f"{start}…{secret[-SHOWN:]}", secret_hash=crypto.digest(secret), **values)
     db.session.add(row)
     db.session.flush()
     return MadeKey(row, f"{start}{row.org_id.hex}_{secret}")
+
+
+def _require_room(org_id: UUID, person_id: UUID) -> None:
+    theirs = select(func.count()).select_from(ApiKey).where(ApiKey.org_id == org_id, ApiKey.created_by == person_id)
+    if (db.session.scalar(theirs.where(living())) or 0) >= MOST_LIVING:
+        raise TooManyKeys(f"You have {MOST_LIVING} working keys here. Revoke some first.")
+    if wait := limits.exceeded(limits.NEW_KEY, str(org_id), str(person_id)):
+        raise TooManyRequests("You made many keys today. Try again later.", retry_after=wait)
 
 
 def _find(key: str) -> ApiKey | PersonalToken | None:

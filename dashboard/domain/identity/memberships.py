@@ -218,8 +218,8 @@ def require_other_owners(user: User) -> None:
 
 def keys_of(member: Membership) -> list[ApiKey]:
     """The living keys of the organization that this person made."""
-    query = select(ApiKey).filter_by(org_id=member.org_id, created_by=member.user_id, revoked_at=None)
-    return list(db.session.scalars(query.order_by(ApiKey.id)))
+    query = select(ApiKey).filter_by(org_id=member.org_id, created_by=member.user_id)
+    return list(db.session.scalars(query.where(keys.living()).order_by(ApiKey.id)))
 
 
 def keys_beyond(member: Membership, role: str) -> list[ApiKey]:

@@ -124,7 +124,7 @@ def _close(row: Organization, *, by: Actor, reason: str | None) -> None:
     now = clock.now()
     row.closed_at = now
     wallets.end_overdraft(row.id)  # a charge on its way finds nothing to spend
-    for key in db.session.scalars(select(ApiKey).filter_by(org_id=row.id, revoked_at=None)):
+    for key in db.session.scalars(select(ApiKey).filter_by(org_id=row.id).where(keys.living())):
         keys.revoke(key, by=by)
     pending = update(Invite).filter_by(org_id=row.id, state="pending")
     db.session.execute(pending.values(state="revoked", ended_at=now))

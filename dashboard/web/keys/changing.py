@@ -42,7 +42,7 @@ def rotate(slug: str, key_id: UUID) -> Response:
             made = key_changes.rotate(
                 key, grace=grace, by=visit.by, made_by=_person(visit), grantable=grantable(visit.caller)
             )
-    except (Invalid, ScopeTooWide, key_changes.KeyEnded, key_changes.KeyRotated) as refusal:
+    except (Invalid, ScopeTooWide, keys.TooManyKeys, key_changes.KeyEnded, key_changes.KeyRotated) as refusal:
         return _rotate_form(visit, key, values={"grace": grace}, errors=desk.errors(refusal), status=refusal.status)
     unseen.keep(made.row.id, made.key, org_id=visit.org.id)
     return render.redirect(url_for("keys.show", slug=slug, key_id=made.row.id))

@@ -50,7 +50,7 @@ def find(visit: Visit, key_id: UUID) -> ApiKey:
 def rows(visit: Visit, found: list[ApiKey]) -> list[Row]:
     people = keys.makers(found)
     standings = caps.standings(visit.org.id, [key.limit_id for key in found])
-    successors = keys.successors(visit.org.id)
+    successors = keys.successors(visit.org.id, [key.id for key in found])
     return [
         Row(
             key,

@@ -37,7 +37,7 @@ def create(slug: str) -> Response:
     try:
         if not keys.find(visit.org.id, key_id):
             _make(visit, key_id, values)
-    except (Invalid, ScopeTooWide) as refusal:
+    except (Invalid, ScopeTooWide, keys.TooManyKeys) as refusal:
         return _form(visit, values=values, errors=desk.errors(refusal, at="scopes"), status=refusal.status)
     return render.redirect(url_for("keys.show", slug=slug, key_id=key_id))
 
