@@ -54,11 +54,12 @@ class Signer:
 
 
 class KeyServer:
-    """Serves `answer` at /keys. `asked` counts how often; `delay` in seconds."""
+    """Serves `answer` at /keys. `asked` counts how often; `delay` in seconds. `drips`: a header without end."""
 
     def __init__(self, folder: Path, answer: Any) -> None:
         self.answer: Any = answer
         self.status, self.delay, self.asked = 200, 0.0, 0
+        self.drips = False
         self.headers: dict[str, str] = {}
         self.ca_file = str(folder / "ca.pem")
         _certify(folder)
@@ -88,6 +89,9 @@ class KeyServer:
             def do_GET(self) -> None:
                 server.asked += 1
                 body = server.answer if isinstance(server.answer, bytes) else json.dumps(server.answer).encode()
+                if server.drips:
+                    self._drip()
+                    return
                 self.send_response(server.status)
                 for name, value in server.headers.items():
                     self.send_header(name, value)
@@ -95,6 +99,15 @@ class KeyServer:
                 self.end_headers()
                 time.sleep(server.delay)
                 self.wfile.write(body)
+
+            def _drip(self) -> None:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                try:
+                    for _ in range(60):
+                        self.wfile.write(b"x")
+                        time.sleep(0.2)
+                except OSError:
+                    return
 
             def log_message(self, *_: Any) -> None:
                 return

@@ -5,6 +5,7 @@ an address that was checked: a name that means something else a moment later cha
 no proxy of the environment is used, and answer and time are bounded.
 """
 
+import contextlib
 import http.client
 import ipaddress
 import socket
@@ -20,6 +21,9 @@ from dashboard.core.errors import Invalid
 SECONDS = 5.0
 MOST_BYTES = 64 * 1024
 LONGEST_URL = 2_000
+AT_ONCE = 2
+"""Of a process's 8 threads: the others go on, however slow the servers are that somebody names."""
+_slots = threading.BoundedSemaphore(AT_ONCE)
 _PIECE = 8 * 1024
 _PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 _CARRIES_V4 = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16")))
@@ -59,14 +63,26 @@ def checked_url(text: str, policy: Policy) -> str:
 
 def get(url: str, policy: Policy, *, accept: str = "application/json") -> bytes:
     """What stands at `url`, if it is answered with 200. Raises FetchFailed. Never call it in a transaction."""
-    deadline = time.monotonic() + SECONDS
     try:
         parts = urlsplit(checked_url(url, policy))
     except Invalid as error:
         raise FetchFailed(error.detail) from None
+    if not _slots.acquire(blocking=False):
+        raise FetchFailed("Too many servers are being asked at this moment. Try again.")
+    try:
+        return _get(parts, policy, accept, time.monotonic() + SECONDS)
+    finally:
+        _slots.release()
+
+
+def _get(parts: SplitResult, policy: Policy, accept: str, deadline: float) -> bytes:
     host, port = parts.hostname or "", _port(parts)
     address = _resolved(host, port, policy, deadline)
     connection = _Connection(host, port, address, deadline, policy)
+    # Each read has a time-out of its own: without this, whoever sends a byte now and then holds us for ever.
+    cut = threading.Timer(max(0.0, deadline - time.monotonic()), connection.cut)
+    cut.daemon = True
+    cut.start()
     try:
         headers = {"Accept": accept, "User-Agent": "Coffer", "Connection": "close"}
         connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else "") or "/", headers=headers)
@@ -76,11 +92,12 @@ def get(url: str, policy: Policy, *, accept: str = "application/json") -> bytes:
         return _read(answer, connection, deadline)
     except ssl.SSLError as error:
         raise FetchFailed(f"Its certificate or TLS is not usable ({error.reason or 'unknown reason'}).") from None
-    except TimeoutError:
-        raise FetchFailed(f"No whole answer came within {SECONDS:.0f} seconds.") from None
-    except (OSError, http.client.HTTPException, ValueError):
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
+            raise FetchFailed(f"No whole answer came within {SECONDS:.0f} seconds.") from None
         raise FetchFailed("The server could not be reached, or its answer is not HTTP.") from None
     finally:
+        cut.cancel()
         connection.close()
 
 
@@ -101,6 +118,12 @@ class _Connection(http.client.HTTPSConnection):
         except BaseException:
             plain.close()
             raise
+
+    def cut(self) -> None:
+        """From another thread: whoever reads finds the end."""
+        if self.sock:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # TLS's own would pull the rug from under a read
 
     def wait_at_most(self, seconds: float) -> None:
         if self.sock:

@@ -3,7 +3,9 @@
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,31 @@ def test_a_server_that_drips_is_no_faster(tmp_path: Path) -> None:
         with pytest.raises(FetchFailed):
             http.get(f"https://127.0.0.1:{port}/", Policy(ports=(port,), private=True))
         assert time.monotonic() - begun < 12
+
+
+def test_a_header_that_never_ends_is_waited_for_no_longer(server: KeyServer) -> None:
+    """Read byte by byte, each in time: this held a thread for as long as the other side wanted."""
+    server.drips = True
+    begun = time.monotonic()
+    with pytest.raises(FetchFailed, match="within 5 seconds"):
+        http.get(server.url, allowing(server))
+    assert 4 < time.monotonic() - begun < 7
+
+
+def test_slow_servers_hold_two_threads_and_no_more(server: KeyServer) -> None:
+    server.delay = 2.0
+
+    def ask(_: int) -> str:
+        try:
+            return http.get(server.url, allowing(server)).decode()[:1]
+        except FetchFailed as failure:
+            return str(failure).partition(".")[0]
+
+    with ThreadPoolExecutor(6) as pool:
+        said = Counter(pool.map(ask, range(6)))
+    assert said == {"{": 2, "Too many servers are being asked at this moment": 4}
+    server.delay = 0
+    assert http.get(server.url, allowing(server))
 
 
 def test_a_proxy_of_the_environment_is_not_used(server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
