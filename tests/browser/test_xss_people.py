@@ -132,6 +132,47 @@ def test_names_of_people_and_organizations_stay_names(stripe_site: Site, visit: 
         harmless(manager, address)
 
 
+def test_reasons_of_operators_are_words(stripe_site: Site, visit: Visit, stored: Stored) -> None:
+    page, manager, sender = visit(stripe_site), visit(stripe_site, "manager"), Sender(stripe_site, "manager@demo.test")
+    enter(page, stored)
+    org = f"/admin/orgs/{stored.org_id}"
+    texts = packed(450)
+    for number, reason in enumerate(texts):
+        for act in ("suspend", "unsuspend"):
+            answer = sender.post(f"{org}/{act}", {"reason": reason}, at=f"{org}/{act}")
+            assert answer.status_code == 303, answer.text
+        overdraft = {"amount": str(number + 1), "reason": reason}
+        assert sender.post(f"{org}/overdraft", overdraft, at=f"{org}/overdraft").status_code == 303
+    harmless(manager, org)
+    harmless(manager, f"/admin/audit?org={stored.org_id}&group=organization")
+    harmless(page, f"/o/{stored.slug}/audit?group=organization")
+    harmless(page, f"/o/{stored.slug}/audit?group=money")
+    page.locator("#audit .cell-main a").first.click()
+    expect(page.locator("main")).to_contain_text(texts[-1][:40])
+    assert page.evaluate(PLANTED) == []
+
+
+FORMS = ("account", "account/tokens/new", "orgs/new", "o/{}/settings", "o/{}/settings/identity", "o/{}/keys/new")
+
+
+def test_forms_give_back_as_text_what_was_typed(stripe_site: Site, visit: Visit, stored: Stored) -> None:
+    page = visit(stripe_site)
+    enter(page, stored)
+    for form in FORMS:
+        address = f"/{form.format(stored.slug)}"
+        for payload in (PAYLOADS[12] + PAYLOADS[1], PAYLOADS[15] + PAYLOADS[13]):
+            page.goto(address)
+            for field in page.locator("main form[method=post] :is(input[type=text], textarea)").all():
+                field.evaluate("(el, text) => { el.removeAttribute('maxlength'); el.value = text }", payload * 4)
+            with page.expect_response(lambda answer: answer.request.method == "POST"):
+                page.locator("main form[method=post] [type=submit]").first.evaluate(
+                    "button => { button.form.noValidate = true; button.click() }"
+                )
+            page.wait_for_load_state()
+            expect(page.locator("main")).to_be_visible()
+            assert page.evaluate(PLANTED) == [], address
+
+
 def test_mails_show_names_as_text(stripe_site: Site, visit: Visit, stored: Stored) -> None:
     page = visit(stripe_site)
     home = f"/o/{stored.slug}"
