@@ -67,7 +67,7 @@ def signup() -> Response:
         if current_user.is_authenticated:
             return render.redirect(_landing(current_user))
         return render.render("auth/signup.html", values={}, errors={}, **words)
-    typed: dict[str, Any] = {name: request.form.get(name, "") for name in ("name", "email", "password")}
+    typed: dict[str, Any] = {name: request.form.get(name, "") for name in ("name", "email", "password", "timezone")}
     try:
         if settings().verifies_addresses:
             entrance.ask_to_join(**typed, ip=request.remote_addr or "")

@@ -173,7 +173,7 @@ def _unfold_first(page: Page) -> None:
 
 
 def _wrong_password(page: Page) -> None:
-    page.get_by_label("Email").fill("nobody@demo.test")
+    page.get_by_label("E-mail").fill("nobody@demo.test")
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("main [role=alert], main .error").first).to_be_visible()
@@ -208,7 +208,7 @@ def _wrong_grant(page: Page) -> None:
 def _stale(page: Page) -> None:
     """A form that was left open until its token was no longer good."""
     page.locator("main form [name=csrf_token]").evaluate("field => field.value = 'old'")
-    page.get_by_label("Email").fill("owner@demo.test")
+    page.get_by_label("E-mail").fill("owner@demo.test")
     page.get_by_label("Password").fill("anything")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="This page was open too long")).to_be_visible()

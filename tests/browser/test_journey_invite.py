@@ -110,7 +110,7 @@ def test_the_wrong_account_switches_without_a_script(post_site: Site, box: Mailb
     expect(guest.locator("main")).to_contain_text("You are signed in as member@demo.test")
     guest.get_by_role("button", name="Switch account").click()
     titled(guest, "Sign in")
-    guest.get_by_label("Email").fill(email)
+    guest.get_by_label("E-mail").fill(email)
     guest.get_by_label("Password").fill(PASSWORD)
     guest.get_by_role("button", name="Sign in").click()
     titled(guest, "Join Northwind Labs")

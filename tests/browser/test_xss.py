@@ -60,7 +60,7 @@ def test_customers_pages(stripe_site: Site, visit: Visit, marked: tuple[str, str
     slug, email = marked
     page = visit(stripe_site)
     page.goto(f"/login{ODD}&next=javascript:alert(6)")
-    page.get_by_label("Email").fill(email)
+    page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     titled(page, "Cost management")

@@ -162,3 +162,11 @@ def test_the_platforms_entries_are_under_the_platform(org: Organization) -> None
     with transaction(org=PLATFORM_ORG_ID):
         made = audit.record(PLATFORM_ORG_ID, by=SYSTEM, action="email.tested", object_kind="user", object_id=uuid4())
     assert made.id in [entry.id for entry in read(parse(org=str(PLATFORM_ORG_ID)))]
+
+
+def test_a_transfer_names_who_owns_it_now(org: Organization) -> None:
+    new = make_user()
+    entry = add(org, "ownership.transferred", after={"owner": str(new.id)})
+    assert told(entry).sentence.endswith(f"over to {new.name}")
+    gone = add(org, "ownership.transferred", after={"owner": str(uuid4())})
+    assert told(gone).sentence.endswith("over to somebody else")

@@ -105,20 +105,22 @@ def test_an_account_accepts_after_signing_in(app: Flask, team: Team, link: str, 
 
 def test_a_new_person_signs_up_in_the_same_flow(app: Flask, team: Team) -> None:
     link, client = invited(app, team, "admin"), app.test_client()
-    answer = post(client, f"{link}/signup", name="Grace Hopper", password=PASSWORD, email="mallory@example.test")
+    typed = {"name": "Grace Hopper", "password": PASSWORD, "timezone": "Europe/Stockholm"}
+    answer = post(client, f"{link}/signup", **typed, email="mallory@example.test")
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/o/{team.slug}/")
     assert "You belong to Acme now" in client.get(answer.headers["Location"]).text
     with app.app_context():
         user = users.by_email(GRACE)
         assert user
         assert user.email_verified_at
+        assert user.timezone == "Europe/Stockholm"
         assert users.by_email("mallory@example.test") is None
         assert memberships.role_of(user.id, team.org_id) == "admin"
         own = organizations.personal_of(user.id)
         assert own
         assert organizations.wallet(own.id, "test").balance == 10_000_000
         actions = db.session.scalars(select(AuditEntry.action).filter_by(org_id=team.org_id, actor_id=user.id)).all()
-        assert {"invite.accepted", "member.added"} <= set(actions)
+        assert {"invite.accepted", "member.joined"} <= set(actions)
 
 
 def test_in_production_the_link_brings_the_initial_credits(

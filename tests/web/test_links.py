@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from dashboard.domain.identity import users
 from tests.factories import PASSWORD, make_user
 from tests.letters import link_in, mails
 from tests.web.people import Person, token_in
@@ -40,6 +41,17 @@ def test_the_address_is_confirmed_by_the_form_not_by_opening_the_link(app: Flask
     assert "is not confirmed yet" not in client.get("/account").text
     assert client.get(path).status_code == 410
     assert post(client, path, {}).status_code == 410
+
+
+@pytest.mark.parametrize(("said", "zone"), [("Asia/Kathmandu", "Asia/Kathmandu"), ("Mars/Olympus", "UTC"), ("", "UTC")])
+def test_pages_are_in_the_browsers_zone_from_the_sign_up_on(
+    app: Flask, client: FlaskClient, said: str, zone: str
+) -> None:
+    post(client, "/signup", ADA | {"timezone": said})
+    with app.app_context():
+        user = users.by_email("ada@demo.test")
+        assert user
+        assert user.timezone == zone
 
 
 def test_whoever_is_signed_in_asks_for_the_link_again(app: Flask, client: FlaskClient) -> None:

@@ -66,7 +66,7 @@ def test_codes_are_shown_once(ada: Person) -> None:
     _, codes = enrol(ada)
     assert ada.get(f"{SECURITY}/codes").location == SECURITY
     page = ada.get(SECURITY).text
-    assert "10 left" in page
+    assert "10 recovery codes are left" in page
     assert not [code for code in codes if code in page]
     assert ada.get(f"{SECURITY}/two-factor").location == SECURITY, "the secret is not shown again"
 

@@ -147,7 +147,7 @@ def _told(entry: AuditEntry, actor: str, what: str, people: dict[str, str], *, f
         actor_id=None if hidden else entry.actor_id,
         actor=actor,
         object=what,
-        sentence=words.sentence(entry.action, who=actor, what=what, before=before, after=after),
+        sentence=words.sentence(entry.action, who=actor, what=what, before=before, after=after, people=people),
         before=before,
         after=after,
         ip=None if hidden else entry.ip,

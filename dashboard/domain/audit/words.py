@@ -24,12 +24,13 @@ GROUPS = {
 
 ACTIONS: dict[str, tuple[str, str]] = {
     "member.added": ("people", "{who} added {what} as {after.role}"),
+    "member.joined": ("people", "{what} joined as {after.role}"),
     "member.role_changed": ("people", "{who} changed {what}'s role from {before.role} to {after.role}"),
     "member.removed": ("people", "{who} removed {what} ({before.role})"),
     "member.left": ("people", "{what} left ({before.role})"),
     "member.disabled": ("people", "{who} disabled the account of {what}"),
     "member.enabled": ("people", "{who} enabled the account of {what} again"),
-    "ownership.transferred": ("people", "{who} handed the ownership of {what} over"),
+    "ownership.transferred": ("people", "{who} handed the ownership of {what} over to {after.owner:person}"),
     "invite.sent": ("people", "{who} invited {what} as {after.role}"),
     "invite.resent": ("people", "{who} invited {what} again, with a new link"),
     "invite.revoked": ("people", "{who} withdrew the invite of {what}"),
@@ -73,7 +74,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "audit.exported": ("exports", "{who} exported the audit log"),
     "organization.visited": ("visits", "{who} looked at {what}"),
     "user.made": ("accounts", "{who} made the account of {what}"),
-    "user.verified": ("accounts", "{what} proved the e-mail address"),
+    "user.verified": ("accounts", "{what} confirmed the e-mail address"),
     "user.password_changed": ("accounts", "{who} changed their password"),
     "user.password_reset": ("accounts", "{who} set a new password by the link in a mail"),
     "user.email_change_asked": ("accounts", "{who} asked for another e-mail address"),
@@ -102,7 +103,8 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "ledger.head_recorded": ("platform", "The head of the ledger's seals was recorded"),
     "demo.seeded": ("platform", "The demo was made"),
 }
-"""Its group and its sentence. `{who}` is the actor, `{what}` the object, `{after.x}` a value; `:size` an amount."""
+"""Its group and its sentence. `{who}` is the actor, `{what}` the object, `{after.x}` a value; `:size` an amount,
+`:person` whoever has that id."""
 
 NOUNS = {
     "membership": "a former member",
@@ -143,9 +145,10 @@ def actions_of(group: str) -> list[str]:
 
 
 def sentence(
-    action: str, *, who: str, what: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-) -> str:
-    """What happened, as plain text. An action that is not known is named as it stands."""
+    action: str, *, who: str, what: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None,
+    people: Mapping[str, str] | None = None,
+) -> str:  # fmt: skip
+    """What happened, as plain text. An action that is not known is named as it stands. `people`: names by their ids."""
     if action not in ACTIONS:
         return f"{who}: {action.replace('_', ' ').replace('.', ' ')} ({what})"
     values: dict[str, Any] = {"who": who, "what": what, "before": before or {}, "after": after or {}}
@@ -155,6 +158,8 @@ def sentence(
         value = values[name].get(inside) if inside else values[name]
         if kind == "size" and isinstance(value, int):
             return money(abs(value))
+        if kind == "person":
+            value = (people or {}).get(value, "somebody else")
         return short("not told" if value is None else text_of(value))
 
     return _HOLE.sub(fill, ACTIONS[action][1])

@@ -114,7 +114,7 @@ def confirm(user: User, password: str, *, code: str | None = None) -> None:
         limits.give_back(tried[0], *tried[1])
 
 
-def sign_up(*, name: str, email: str, password: str, ip: str, proven: bool = False) -> User:
+def sign_up(*, name: str, email: str, password: str, ip: str, timezone: str = "", proven: bool = False) -> User:
     """A new standard user with a personal organization, and a mail that asks to confirm the address. Raises Invalid
     (with its field), EmailTaken, TooManyRequests.
 
@@ -123,12 +123,12 @@ def sign_up(*, name: str, email: str, password: str, ip: str, proven: bool = Fal
     """
     name, email, password_hash = _judged(name, email, password, ip=ip)
     grant = proven or not settings().verifies_addresses
-    user = _add_standard(name, email, password_hash, verified=proven, grant=grant)
+    user = _add_standard(name, email, password_hash, verified=proven, grant=grant, timezone=timezone)
     log.info("signed up", user=str(user.id))
     return user
 
 
-def ask_to_join(*, name: str, email: str, password: str, ip: str) -> None:
+def ask_to_join(*, name: str, email: str, password: str, ip: str, timezone: str = "") -> None:
     """Sign up without telling whether the address is taken: the same work and no answer; the rest is in the mail.
 
     A new person gets the link that confirms the address, whoever has the account already a hint to sign in. Raises
@@ -138,7 +138,9 @@ def ask_to_join(*, name: str, email: str, password: str, ip: str) -> None:
     owner = users.by_email(email)
     home = organizations.home_of(owner.id if owner else ids.new())
     try:
-        _add_standard(name, email, password_hash, verified=False, grant=False, pretend=owner is not None)
+        _add_standard(
+            name, email, password_hash, verified=False, grant=False, timezone=timezone, pretend=owner is not None
+        )
     except users.EmailTaken:  # by somebody who was quicker
         return
     except _Pretended:
@@ -185,14 +187,15 @@ def _judged(name: str, email: str, password: str, *, ip: str) -> tuple[str, str,
 
 
 def _add_standard(
-    name: str, email: str, password_hash: str, *, verified: bool, grant: bool, pretend: bool = False
-) -> User:
+    name: str, email: str, password_hash: str, *, verified: bool, grant: bool, timezone: str = "",
+    pretend: bool = False,
+) -> User:  # fmt: skip
     """`pretend` does the work for an address that nobody has, and undoes it: raises _Pretended."""
     org_id = ids.new()
     with transaction(org_id):
         user = users.add(
             email=f"{org_id}@pretended.test" if pretend else email,
-            name=name, password_hash=password_hash, verified=verified,
+            name=name, password_hash=password_hash, verified=verified, timezone=timezone,
         )  # fmt: skip
         org = organizations.make_personal(user, org_id=org_id, by=permissions.actor_of(user))
         if grant:

@@ -147,7 +147,7 @@ def add(org: Organization, user: User, *, role: str, by: Actor) -> Membership:
     audit.record(
         org.id,
         by=by,
-        action="member.added",
+        action="member.joined" if by == Actor("user", user.id) else "member.added",
         object_kind="membership",
         object_id=membership.id,
         after={"user": str(user.id), "role": role},

@@ -35,13 +35,16 @@ def by_id(user_id: UUID) -> User | None:
     return db.session.get(User, user_id)
 
 
-def add(*, email: str, name: str, password_hash: str, verified: bool, manager: bool = False) -> User:
-    """Make a person. Needs a transaction. Raises EmailTaken, Invalid."""
+def add(
+    *, email: str, name: str, password_hash: str, verified: bool, manager: bool = False, timezone: str = ""
+) -> User:
+    """Make a person. A time zone that is not known becomes UTC. Needs a transaction. Raises EmailTaken, Invalid."""
     user = User(
         email=checked_email(email),
         name=checked_name(name),
         password_hash=password_hash,
         platform_role=MANAGER if manager else STANDARD,
+        timezone=timezone if timezone in available_timezones() else "UTC",
         email_verified_at=clock.now() if verified else None,
     )
     if by_email(user.email) is not None:

@@ -31,7 +31,7 @@ TITLES = {
     "not_found": "This invite link leads nowhere",
     "wrong_address": "This invite is for another address",
     "already_member": "You belong to it already",
-    "address_not_verified": "Your address is not verified yet",
+    "address_not_verified": "Your address is not confirmed yet",
 }
 
 
@@ -63,7 +63,7 @@ def signup(invite: str) -> Response:
     try:
         user = entrance.sign_up(
             name=request.form.get("name", ""), email=found.invite.email, password=request.form.get("password", ""),
-            ip=request.remote_addr or "", proven=True,
+            timezone=request.form.get("timezone", ""), ip=request.remote_addr or "", proven=True,
         )  # fmt: skip
     except (Invalid, TooManyRequests) as refusal:
         return _again(found, refusal)

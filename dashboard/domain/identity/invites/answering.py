@@ -158,7 +158,7 @@ def _require_theirs(found: Shown, user: User, *, proven: bool) -> None:
             f"ask {found.from_whom} to invite {user.email}."
         )
     if not proven and user.email_verified_at is None:
-        raise NotInvited("Your address is not verified yet. Open the link in the mail that invited you.")
+        raise NotInvited("Your address is not confirmed yet. Open the link in the mail that invited you.")
 
 
 def _is_for(row: Invite, user: User) -> bool:
