@@ -68,7 +68,7 @@ def test_an_admin_is_offered_nothing_that_would_be_refused(app: Flask, team: Tea
     page = team.admin.get(f"/o/{team.slug}/members").text
     owner = member(app, team, "owner")
     assert path(team, owner, "role") not in page
-    assert "The only owner stays" in page
+    assert "The only owner cannot go" in page
     for act in ("role", "remove"):
         assert team.admin.get(path(team, owner, act)).status_code == 403
         assert team.admin.post(path(team, owner, act), {"role": "member"}).status_code == 403
@@ -202,7 +202,7 @@ def test_ownership_moves_after_a_review(app: Flask, team: Team) -> None:
     choices = team.owner.get(f"/o/{team.slug}/settings/transfer").text
     assert path(team, row, "transfer") in choices
     page = team.owner.get(path(team, row, "transfer")).text
-    assert "becomes" in page
+    assert "you keep everything but ownership" in page
     answer = team.owner.post(path(team, row, "transfer"))
     assert answer.status_code == 303
     assert role_of(app, team, row.user_id) == "owner"
