@@ -105,6 +105,10 @@ ELSEWHERE = {
     "POST /invites/<uuid:org_id>/<uuid:invite_id>/decline": "invite.declined",
     "POST /o/<slug>/settings/identity": "identity_provider.set",
     "POST /o/<slug>/settings/identity/remove": "identity_provider.removed",
+    "POST /admin/users/<uuid:user_id>/<any(sessions, factor, disable, enable, promote, demote, erase):act>":
+        "user.disabled",
+    "POST /account/email": "user.email_change_asked", "POST /account/email/call-off": "user.email_change_called_off",
+    "POST /email-change/<proof>": "user.email_changed", "POST /account/erase": "user.erased",
     "POST /api/v1/invites/accept": "invite.accepted", "POST /api/v1/invites/decline": "invite.declined",
     "POST /admin/payments/<uuid:payment_id>/accept": "payment.accepted",
     "POST /admin/payments/<uuid:payment_id>/reject": "payment.rejected",
