@@ -192,7 +192,8 @@ def _today(demo: Organization, birch: Organization, people: dict[str, User], pro
         stray = {"org_id": str(UUID(int=0)), "order_id": str(UUID(int=0)), "kind": checkout.KIND}
         _receive(provider, "checkout.session.completed", {"id": "dummy_cs_elsewhere", "metadata": stray})
     demo_mail.tell_ends(demo.id)
-    demo_invites.make(demo, people["owner"])
+    demo_invites.make(demo, people["owner"], demo_invites.DEMO)
+    demo_invites.make(birch, people["admin"], demo_invites.BIRCH)
     wallet = organizations.wallet(birch.id, settings().mode)
     if wallet.balance > 0:
         with transaction(org=birch.id):

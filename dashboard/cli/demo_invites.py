@@ -11,7 +11,7 @@ from dashboard.domain.identity import invites
 from dashboard.domain.identity.permissions import ROLES
 from dashboard.models import Organization, User
 
-SENT = (
+DEMO = (
     ("lena.fischer@demo.test", "viewer", 12),
     ("amir@demo.test", "admin", 5),
     ("sofia.marin@demo.test", "member", 1),
@@ -21,9 +21,13 @@ SENT = (
 DECLINED = "amir@demo.test"
 
 
-def make(org: Organization, by: User) -> None:
+BIRCH = (("viewer@demo.test", "member", 0),)
+"""Somebody who belongs to the demo already: their list of organizations tells them."""
+
+
+def make(org: Organization, by: User, sent: tuple[tuple[str, str, int], ...]) -> None:
     actor = Actor("user", by.id)
-    for email, role, days in SENT:
+    for email, role, days in sent:
         with clock.at(clock.now() - timedelta(days=days)), suppress(Conflict), transaction(org=org.id):
             row = invites.invite(org, email, role=role, by=actor, may_give=ROLES, inviter=by.id)
             if email == DECLINED:

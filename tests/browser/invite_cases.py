@@ -42,6 +42,7 @@ ALL = (
     Case("invite-answers", "owner", "/o/demo/invites/new", _in_vain),
     Case("invite-link", "", link),
     Case("invite-for-another", "viewer", link),
+    Case("organizations-invited", "viewer", "/orgs"),
     Case("invite-mail", "", mail),
     Case("invite-expired", "", expired),
 )
