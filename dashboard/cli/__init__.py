@@ -15,9 +15,9 @@ from dashboard.core.db import AWAY, autocommit, transaction
 from dashboard.core.errors import CofferError
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds.seals import heads
-from dashboard.domain.identity import entrance, keys, organizations, users
+from dashboard.domain.identity import custody, entrance, keys, organizations, second_factor, users
 from dashboard.domain.platform import verify
-from dashboard.models import PLATFORM_ORG_ID
+from dashboard.models import PLATFORM_ORG_ID, User
 
 user_commands = AppGroup("users", help="People.")
 key_commands = AppGroup("api-keys", help="Keys for programs.")
@@ -49,6 +49,29 @@ def create_user(email: str, password: str, name: str, platform_manager: bool) ->
     with _refusals():
         user = entrance.create_user(email=email, password=password, name=name, manager=platform_manager)
     click.echo(f"{user.email} {user.platform_role}")
+
+
+@user_commands.command("reset-2fa")
+@click.option("--email", required=True)
+@click.option("--reason", required=True)
+def reset_second_factor(email: str, reason: str) -> None:
+    """Switch a person's second factor off, for who lost phone and recovery codes; they are told by mail."""
+    user = _person(email)
+    home = organizations.home_of(user.id)
+    with _refusals(), transaction(org=home):
+        second_factor.disable(user, by=SYSTEM, home=home, reason=custody.checked(reason))
+    click.echo(f"{user.email} signs in with the password alone.")
+
+
+@user_commands.command("disable")
+@click.option("--email", required=True)
+@click.option("--reason", required=True)
+def disable_user(email: str, reason: str) -> None:
+    """End a person's sessions and tokens, and let them in no more."""
+    user = _person(email)
+    with _refusals(), transaction(org=PLATFORM_ORG_ID):
+        custody.disable(user, reason=reason, by=SYSTEM)
+    click.echo(f"{user.email} is disabled.")
 
 
 @key_commands.command("create")
@@ -91,6 +114,13 @@ def ledger_head(at: datetime | None) -> None:
         click.echo(str(heads.head(autocommit(), moment)))
 
 
+def _person(email: str) -> User:
+    user = users.by_email(email)
+    if user is None:
+        raise click.ClickException(f"There is no user with the address {email}.")
+    return user
+
+
 def _org_key(slug: str, scopes: list[str], name: str, mode: str | None) -> str:
     org = organizations.by_slug(slug)
     if org is None:
@@ -100,9 +130,7 @@ def _org_key(slug: str, scopes: list[str], name: str, mode: str | None) -> str:
 
 
 def _personal_key(email: str, scopes: list[str], name: str) -> str:
-    user = users.by_email(email)
-    if user is None:
-        raise click.ClickException(f"There is no user with the address {email}.")
+    user = _person(email)
     with transaction(org=PLATFORM_ORG_ID):
         return keys.make_personal(user, name=name, scopes=scopes, by=SYSTEM).key
 

@@ -43,12 +43,12 @@ ACTS = {
         "has no second factor now",
     ),
     "disable": Act(
-        "Disable",
+        "Disable account",
         "They are signed out everywhere, and cannot sign in. Their tokens end for good. Their organizations stay.",
         "is disabled",
     ),
     "enable": Act(
-        "Enable",
+        "Enable account",
         "They may sign in again. Tokens that ended stay ended.",
         "is enabled",
         danger=False,
@@ -64,7 +64,7 @@ ACTS = {
         "is a standard user",
     ),
     "erase": Act(
-        "Erase",
+        "Erase person",
         "Name, address, sessions, tokens and memberships go, and their own organization closes with whatever is on its "
         "balance. Ledger and audit log keep an id that leads to nobody. This cannot be undone.",
         "is erased",

@@ -201,3 +201,18 @@ def test_mails_that_wait_for_an_erased_person_are_not_sent() -> None:
     assert db.session.scalar(select(func.count()).select_from(UserSession).where(UserSession.revoked_at.is_(None))) == 0
     assert db.session.scalar(select(func.count()).select_from(OrgDirectory).filter(OrgDirectory.slug.like("ada%"))) == 0
     assert db.session.scalar(select(func.count()).select_from(Invite)) == 0
+
+
+def test_commands_do_it_where_nobody_can_sign_in(app: Flask) -> None:
+    ada = make_user("ada@demo.test")
+    run = app.test_cli_runner().invoke
+    for name in ("reset-2fa", "disable"):
+        assert run(args=["users", name, "--email", "none@demo.test", "--reason", WHY]).exit_code == 1
+        assert run(args=["users", name, "--email", "ada@demo.test", "--reason", " "]).exit_code == 1
+        assert run(args=["users", name, "--email", "ada@demo.test", "--reason", WHY]).exit_code == 0
+    db.session.expire_all()
+    found = users.by_id(ada.id)
+    assert found is not None
+    assert not found.is_active
+    reasons = set(db.session.scalars(select(AuditEntry.reason).where(AuditEntry.reason.is_not(None))))
+    assert reasons == {WHY}
