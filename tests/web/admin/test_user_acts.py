@@ -51,6 +51,14 @@ def test_disabling_works_at_once_and_the_team_can_see_it(world: World) -> None:
     assert Person(world.app, "ada@demo.test").get("/account").status_code == 200
 
 
+def test_a_manager_signs_a_person_out_everywhere(world: World) -> None:
+    assert world.boss.post(world.path("sessions"), WHY).status_code == 303
+    assert world.ada.get("/account").status_code == 303
+    assert world.boss.get("/account").status_code == 200
+    assert ("user.sessions_ended", False) in world.actions()
+    assert Person(world.app, "ada@demo.test").get("/account").status_code == 200
+
+
 def test_each_act_needs_a_reason_and_a_recent_sign_in(world: World) -> None:
     for act in ("sessions", "factor", "disable", "enable", "promote", "demote", "erase"):
         assert world.boss.post(world.path(act), {"reason": " ", "email": "ada@demo.test"}).status_code == 422, act
