@@ -170,3 +170,12 @@ def test_a_transfer_names_who_owns_it_now(org: Organization) -> None:
     assert told(entry).sentence.endswith(f"over to {new.name}")
     gone = add(org, "ownership.transferred", after={"owner": str(uuid4())})
     assert told(gone).sentence.endswith("over to somebody else")
+
+
+def test_moments_among_the_values_are_words(org: Organization) -> None:
+    entry = add(
+        org, after={"expires_at": "2026-12-19T00:00:00+00:00", "note": "2026-12-19", "odd": "2026-02-30T00:00:00Z"}
+    )
+    assert [one.after for one in told(entry).differences] == [
+        "19 December 2026, 00:00 UTC", "2026-12-19", "2026-02-30T00:00:00Z",
+    ]  # fmt: skip

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
 
+from dashboard.core.clock import in_words
 from dashboard.core.money import exact, money, of_currency
 
 GROUPS = {
@@ -202,4 +204,13 @@ def _shown(name: str, values: Mapping[str, Any], people: Mapping[str, str]) -> s
         return exact(value)
     if type(value) is int and _MINOR.fullmatch(name):
         return of_currency(value, str(values.get("currency") or "usd"))
-    return people.get(value, value) if isinstance(value, str) else text_of(value)
+    return people.get(value, _moment(value)) if isinstance(value, str) else text_of(value)
+
+
+def _moment(text: str) -> str:
+    """A moment in words; any other text as it stands."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return in_words(at) if at.tzinfo else text
