@@ -202,6 +202,7 @@ def test_a_suspended_organization_invites_nobody(app: Flask, team: Team) -> None
     send(team.owner, team)
     change(app, Organization, team.org_id, org=team.org_id, suspended_at=clock.now())
     assert send(team.owner, team, "x@example.test").status_code == 403
+    assert team.owner.get(f"/o/{team.slug}/invites/new").status_code == 403
     page = team.owner.get(f"/o/{team.slug}/members").text
     assert GRACE in page
     assert "Resend" not in page

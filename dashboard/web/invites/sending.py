@@ -44,7 +44,7 @@ def listing(slug: str) -> Response:
 
 @pages.get("/new")
 def new(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
     return _form(visit, values={"role": USUAL_ROLE}, errors={})
 
 
@@ -78,7 +78,7 @@ def resend(slug: str, invite_id: UUID) -> Response:
 
 @pages.get("/<uuid:invite_id>/withdraw")
 def ask(slug: str, invite_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
     row = invites.with_id(visit.org.id, invite_id)
     return render.render(
         "invites/withdraw.html", fragment="invites/_withdraw.html", visit=visit, row=row, list=_list(slug),

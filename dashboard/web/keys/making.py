@@ -23,7 +23,7 @@ TYPED = ("name", "expires_at", "cap", "cap_window", "idempotency_key")
 
 @pages.get("/new")
 def new(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS)
+    visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=Act.MEMBERS)
     return _form(visit, values={"scopes": [], "idempotency_key": str(ids.new())}, errors={})
 
 
