@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from dashboard.core import clock
 from dashboard.core.db import db, lock
@@ -85,8 +85,8 @@ def set_cap(key: ApiKey, cap: Cap | None, *, by: Actor) -> None:
             old.ended_at = clock.now()
             db.session.flush()
         new = caps.begin(row.org_id, row.id, cap).id if cap else None
-        for one in _chain(row):
-            one.limit_id = new
+        same = update(ApiKey).where(ApiKey.org_id == row.org_id, ApiKey.id.in_(_chain(row)))
+        db.session.execute(same.values(limit_id=new))
     _record(row, by, "key.cap_changed", before=_told(was), after=_told(cap))
 
 
@@ -121,7 +121,7 @@ def _living(key: ApiKey) -> ApiKey:
     return row
 
 
-def _chain(row: ApiKey) -> list[ApiKey]:
+def _chain(row: ApiKey) -> list[UUID]:
     """The key with all that it came from and that came from it, as far as they work."""
     links = db.session.execute(
         select(ApiKey.id, ApiKey.replaces_id).where(ApiKey.org_id == row.org_id, ApiKey.replaces_id.is_not(None))
@@ -136,8 +136,8 @@ def _chain(row: ApiKey) -> list[ApiKey]:
         more = [one for one in beside.get(left.pop(), ()) if one not in found]
         found.update(more)
         left += more
-    alive = db.session.scalars(select(ApiKey).where(ApiKey.org_id == row.org_id, keys.living()))
-    return [key for key in alive if key.id in found]
+    alive = db.session.scalars(select(ApiKey.id).where(ApiKey.org_id == row.org_id, keys.living()))
+    return [key_id for key_id in alive if key_id in found]
 
 
 def _of(limit: SpendLimit | None) -> Cap | None:

@@ -1,5 +1,6 @@
 """Keys of those who lose their role: none outlives it, and nobody makes so many that ending them stops everything."""
 
+import time
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -174,9 +175,9 @@ def test_a_cap_of_a_key_that_was_rotated_thousands_of_times_is_set_at_once() -> 
     person = add_member(org, "member")
     made = old_keys(org, person, 3_000, ends_in=timedelta(hours=1), chained=True)
     row = db.session.get_one(ApiKey, (org.id, made[1_500]))
-    began = clock.now()
+    began = time.process_time()
     with transaction(org.id):
         key_changes.set_cap(row, Cap(Micros(100), "day"), by=SYSTEM)
-    assert clock.now() - began < timedelta(seconds=5)
+    assert time.process_time() - began < 4
     limited = db.session.scalars(select(ApiKey.limit_id).filter_by(org_id=org.id)).all()
     assert set(limited) == {row.limit_id}
