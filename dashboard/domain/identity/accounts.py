@@ -23,6 +23,7 @@ from dashboard.domain.identity import (
     passwords,
     proofs,
     sessions,
+    tokens,
     users,
 )
 from dashboard.models import PLATFORM_ORG_ID, User
@@ -55,8 +56,8 @@ def verify(token: str) -> User:
 
 
 def reset(token: str, password: str) -> User:
-    """A new password by the link of a mail: every session and every other link ends, and the person is told. Raises
-    DeadLink, WeakPassword, Unavailable."""
+    """A new password by the link of a mail: every session, personal token and other link ends, since somebody else may
+    have made them, and the person is told. Raises DeadLink, WeakPassword, Unavailable."""
     proof = proofs.find(token, proofs.RESET)
     passwords.check(password, email=proof.email)
     password_hash = passwords.hashed(password)
@@ -65,6 +66,7 @@ def reset(token: str, password: str) -> User:
         proofs.take(proof)
         user = _locked(proof.user_id)
         _set_password(user, password_hash, home=home, action="user.password_reset")
+        tokens.end_all(user.id)
         mark_verified(user, home=home)  # whoever reads the mail has the address
     return user
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from dashboard.core import clock
 from dashboard.core.db import db
@@ -22,6 +22,12 @@ def of_user(user_id: UUID) -> list[PersonalToken]:
 
 def find(user_id: UUID, token_id: UUID) -> PersonalToken | None:
     return db.session.scalar(select(PersonalToken).filter_by(user_id=user_id, id=token_id))
+
+
+def end_all(user_id: UUID) -> None:
+    """End the person's tokens, within an act that has an entry of its own. Needs a transaction."""
+    theirs = update(PersonalToken).where(PersonalToken.user_id == user_id, PersonalToken.revoked_at.is_(None))
+    db.session.execute(theirs.values(revoked_at=clock.now()))
 
 
 def revoke(row: PersonalToken, *, by: Actor) -> PersonalToken:

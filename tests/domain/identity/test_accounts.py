@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 from dashboard.core import clock, crypto
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Gone, Invalid, TooManyRequests
-from dashboard.domain.identity import accounts, entrance, limits, organizations, proofs, sessions, users
+from dashboard.domain.identity import accounts, entrance, keys, limits, organizations, proofs, sessions, users
 from dashboard.domain.messages import outbox
 from dashboard.models import AuditEntry, OutboxEmail, Transaction, User, UserProof
-from tests.factories import PASSWORD, make_user
+from tests.factories import PASSWORD, make_token, make_user
 from tests.letters import link_in, mails
 
 IP = "192.0.2.1"
@@ -130,6 +130,21 @@ def test_in_production_a_taken_address_is_told_to_its_owner_alone(make_app: Call
         assert len(told) == limits.LINK_ADDRESS.most
         assert "nothing was changed" in outbox.letter(told[0]).text
         assert "Eve" not in outbox.letter(told[0]).text
+
+
+def test_a_reset_ends_tokens_and_changing_the_password_keeps_them() -> None:
+    """Who resets may have lost the account to somebody, who made a token to come back with."""
+    user = make_user("ada@demo.test")
+    here = session_of(user)
+    stolen = make_token(user, "org:admin")
+    row = sessions.find(here)
+    assert row
+    accounts.change_password(user, old=PASSWORD, new=f"{NEW} 1", keep=row.id)
+    assert keys.authenticate(stolen)
+    accounts.ask_reset("ada@demo.test", ip=IP)
+    accounts.reset(token("reset"), NEW)
+    with pytest.raises(keys.InvalidKey):
+        keys.authenticate(stolen)
 
 
 @pytest.mark.parametrize("ask", [accounts.ask_reset, accounts.ask_verification])
