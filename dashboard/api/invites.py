@@ -9,6 +9,7 @@ from pydantic import Field
 from dashboard.api import auth, inputs, paging, shapes, throttle
 from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint, open_blueprint, refusal
+from dashboard.core import logs
 from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden, Invalid
 from dashboard.domain.identity import accounts, invites
@@ -106,7 +107,7 @@ def withdraw(path: inputs.OrgItemPath) -> Response:
 @public.get("/invites/peek", responses={200: shapes.InvitePeek, 410: DEAD})
 def peek(query: PeekQuery) -> Response:
     """What an invite is: who invites, where, and as what"""
-    throttle.require_room(f"peek:{request.remote_addr or ''}")
+    throttle.require_room(f"peek:{logs.network_of(request.remote_addr or '')}")
     auth.refuse_repeated_names()
     return answer(shapes.invite_peek(_opening(query.token or "")))
 

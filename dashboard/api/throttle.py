@@ -22,7 +22,7 @@ def require_room(name: str) -> None:
 def failed() -> None:
     """Count a call that could not sign in, by its address: valid keys from the same address go on. TooManyRequests."""
     rate = Rate(settings().api.throttle_failures, FAILURES_SECONDS)
-    taken = throttle.take(f"failures:{logs.client_ip() or ''}", rate)
+    taken = throttle.take(f"failures:{logs.network_of(logs.client_ip() or '')}", rate)
     if not taken.allowed:
         raise _too_many("Too many calls from this address had no valid key.", taken)
 

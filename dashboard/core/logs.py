@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 import orjson
@@ -125,6 +126,20 @@ def client_ip() -> str | None:
     """Where the request at hand came from; None in jobs and commands."""
     found = get_contextvars().get("ip")
     return str(found) if found else None
+
+
+def network_of(ip: str) -> str:
+    """Whom to count for an address: of IPv6 the first 64 bits, since everybody has at least as many as the others hold.
+    Any other text stays as it is."""
+    if ":" not in ip:
+        return ip
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ip
+    if not isinstance(address, IPv6Address):
+        return ip
+    return str(address.ipv4_mapped or ip_network((address.packed, 64), strict=False))
 
 
 def bind_job(job: str, **values: str) -> None:

@@ -28,6 +28,21 @@ def lines(capsys: pytest.CaptureFixture[str]) -> "Lines":
     return Lines(capsys)
 
 
+@pytest.mark.parametrize(
+    ("ip", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("a:b@demo.test", "a:b@demo.test"),
+        ("", ""),
+    ],
+)
+def test_whom_to_count_for_an_address(ip: str, network: str) -> None:
+    assert logs.network_of(ip) == network
+
+
 class Lines:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.capsys = capsys

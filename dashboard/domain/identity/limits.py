@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import TextClause, delete, text
 
-from dashboard.core import clock, crypto
+from dashboard.core import clock, crypto, logs
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import TooManyRequests
 from dashboard.models import RateBucket
@@ -103,7 +103,7 @@ def purge() -> None:
 
 
 def _key(limit: Limit, subject: tuple[str, ...]) -> str:
-    return f"{limit.name}:{crypto.digest(chr(0).join(subject)).hex()[:32]}"
+    return f"{limit.name}:{crypto.digest(chr(0).join(map(logs.network_of, subject))).hex()[:32]}"
 
 
 def _moment(seconds: float) -> datetime:

@@ -180,6 +180,17 @@ def test_one_place_may_not_try_many_accounts() -> None:
         entrance.sign_in("another@demo.test", "wrong-guess", ip="192.0.2.66")
 
 
+def test_one_network_of_ipv6_is_one_place() -> None:
+    """Whoever has an address of it has 2 to the 64 of them."""
+    for number in range(limits.SIGN_IN_IP.most):
+        with pytest.raises(entrance.BadCredentials):
+            entrance.sign_in(f"person{number}@demo.test", "a wrong guess", ip=f"2001:db8:0:7::{number:x}")
+    with pytest.raises(TooManyRequests):
+        entrance.sign_in("another@demo.test", "a wrong guess", ip="2001:db8:0:7:ffff::1")
+    with pytest.raises(entrance.BadCredentials):
+        entrance.sign_in("ada@demo.test", "a wrong guess", ip="2001:db8:0:8::1")
+
+
 def test_guesses_from_everywhere_are_limited_without_locking_the_person_out() -> None:
     user = sign_up()
     with transaction():
