@@ -65,13 +65,16 @@ def change_role(path: inputs.OrgItemPath, body: RoleChange) -> Response:
 def remove(path: inputs.OrgItemPath) -> Response:
     """Remove a member, or leave
 
-    Scope `members:write`; to leave, one's own personal token with `org:admin`. The keys that they made end at once.
+    Scope `members:write`, for an owner `org:admin` too; to leave, one's own personal token with `org:admin`. The keys
+    that they made end at once.
     """
     person = auth.find(path.org_id).person
     found = memberships.find(path.org_id, path.id)
     own = found is not None and person is not None and found.user_id == person.user_id
     access = auth.enter(path.org_id, Verb.LEAVE if own else Verb.MANAGE_MEMBERS, Act.MEMBERS)
     member = _find(access, path.id)
+    if member.role == "owner":
+        auth.require_admin_scope(access)
     _carry_out(access, lambda: memberships.remove(member, by=access.actor))
     return Response(status=204)
 

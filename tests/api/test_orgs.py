@@ -183,6 +183,18 @@ def test_a_personal_token_changes_roles_with_the_scope_for_it(program: Program, 
     assert program.call("DELETE", path, weak).status_code == 204
 
 
+def test_an_owner_is_removed_with_the_scope_for_owners_alone(program: Program, team: Team) -> None:
+    """As giving and taking the owner's role is: a weaker token would do the same by another route."""
+    with program.app.app_context():
+        other = factories.add_member(team.org, "owner")
+        row = memberships.of_person(team.org.id, other.id)
+        assert row
+        path = f"{team.path}/members/{row.id}"
+    for weak in (program.token(team.owner, "members:write"), program.key(team.org, "members:write")):
+        assert program.call("DELETE", path, weak).status_code == 403
+    assert program.call("DELETE", path, team.tokens["owner"]).status_code == 204
+
+
 def test_members_are_removed_and_leave(program: Program, team: Team) -> None:
     assert (
         program.call("DELETE", f"{team.path}/members/{team.member_id('viewer')}", team.tokens["viewer"]).status_code
