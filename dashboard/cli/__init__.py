@@ -71,6 +71,7 @@ def disable_user(email: str, reason: str) -> None:
     user = _person(email)
     with _refusals(), transaction(org=PLATFORM_ORG_ID):
         custody.disable(user, reason=reason, by=SYSTEM)
+    custody.end_operator_keys(user.id, by=SYSTEM)
     click.echo(f"{user.email} is disabled.")
 
 

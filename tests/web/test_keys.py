@@ -125,7 +125,15 @@ def test_the_form_offers_only_what_its_maker_may_give(team: Team) -> None:
     assert offered["owner"] == offered["admin"] == {"wallet:read", "wallet:charge", "catalog:read"} | leading
     assert offered["member"] == {"wallet:charge", "catalog:read"}
     assert offered["viewer"] == {"wallet:read", "catalog:read", "audit:read"}
-    assert offered["manager"] >= set(OPERATOR)
+    assert offered["manager"] == set(OPERATOR) | offered["viewer"]
+
+
+@pytest.mark.parametrize("scope", ["wallet:charge", "members:write", "checkout:create"])
+def test_a_manager_gets_into_an_organization_by_no_key(app: Flask, team: Team, scope: str) -> None:
+    """With such a key they would spend its credits, or make a friend its admin."""
+    assert create(team.manager, team, scopes=[scope]).status_code == 403
+    with app.app_context():
+        assert db.session.scalars(db.select(ApiKey).filter_by(org_id=team.org_id)).all() == []
 
 
 def test_every_scope_that_a_route_asks_for_is_offered_and_no_other() -> None:

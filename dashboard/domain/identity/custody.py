@@ -1,20 +1,21 @@
 """What platform managers may do to people: end their sessions, disable them, make them managers.
 
-Each verb needs the platform organization's transaction and locks its row first: of two managers who disable each
-other at the same instant, one stays.
+Each verb but `end_operator_keys` needs the platform organization's transaction and locks its row first: of two managers
+who disable each other at the same instant, one stays.
 """
 
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from dashboard.core import clock
-from dashboard.core.db import db, lock
+from dashboard.core.db import db, lock, transaction
 from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import memberships, proofs, sessions, users
-from dashboard.models import PLATFORM_ORG_ID, Organization, PersonalToken, User
+from dashboard.domain.identity import keys, memberships, proofs, sessions, tokens, users
+from dashboard.domain.identity.permissions import OPERATOR_SCOPES
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, User
 
 REASON_LIMIT = 500
 
@@ -105,8 +106,19 @@ def end_access(row: User) -> None:
     """Sessions, tokens and links work no more. Needs a transaction."""
     sessions.end_all(row.id)
     proofs.end(row.id)
-    theirs = update(PersonalToken).where(PersonalToken.user_id == row.id, PersonalToken.revoked_at.is_(None))
-    db.session.execute(theirs.values(revoked_at=clock.now()))
+    tokens.end_all(row.id)
+
+
+def end_operator_keys(user_id: UUID, *, by: Actor) -> None:
+    """Keys whose text the person knows and that may do what an operator may, or that stand in organizations of others.
+
+    For who is no manager any more, or disabled. Opens a transaction for each organization.
+    """
+    theirs = select(ApiKey).where(ApiKey.created_by == user_id, keys.living()).order_by(ApiKey.org_id, ApiKey.id)
+    for key in db.session.scalars(theirs).all():
+        if set(key.scopes) & OPERATOR_SCOPES or memberships.role_of(user_id, key.org_id) is None:
+            with transaction(key.org_id):
+                keys.revoke(db.session.get_one(ApiKey, (key.org_id, key.id), populate_existing=True), by=by)
 
 
 def checked(reason: str) -> str:

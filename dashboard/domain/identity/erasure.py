@@ -50,6 +50,7 @@ def erase(user: User, *, reason: str, by: Actor) -> None:
         row = _require_free(user_id, by=by)
         _blank(row)
         audit.record(PLATFORM_ORG_ID, by=by, action="user.erased", object_kind="user", object_id=user_id, reason=reason)
+    custody.end_operator_keys(user_id, by=SYSTEM)
 
 
 def _require_free(user_id: UUID, *, by: Actor) -> User:

@@ -105,7 +105,11 @@ def held_now(org_id: UUID, grantable: frozenset[str], *, by: Actor) -> frozenset
     if by.kind == "system":
         return grantable
     organizations.locked(org_id)
-    if by.kind != "user":
+    if by.kind == "manager":
+        # Shared with nobody who takes the platform role away: either waits for the other.
+        user = db.session.get_one(User, by.id, populate_existing=True, with_for_update={"read": True})
+        if not (user.is_manager and user.is_active):
+            raise NotFound
         return grantable
     role = db.session.scalar(select(Membership.role).filter_by(org_id=org_id, user_id=by.id, removed_at=None))
     if role is None:

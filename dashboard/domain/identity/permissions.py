@@ -199,10 +199,11 @@ def require_state(act: Act, org: Organization, *, operator: bool = False) -> Non
 
 
 def grantable(caller: Caller) -> frozenset[str]:
-    """The scopes `caller` may give to a key of the organization: never more than their own."""
+    """The scopes `caller` may give to a key of the organization: never more than their own. A manager who looks in from
+    outside neither spends nor leads there, and no key of theirs does."""
     own = _GIVEN_BY_ROLE.get(caller.role or "", _NOBODY)
     if caller.operator:
-        own |= SCOPES - PERSONAL_SCOPES
+        own |= OPERATOR_SCOPES | _GIVEN_BY_ROLE["viewer"]
     return own if caller.scopes is None else own & caller.scopes
 
 

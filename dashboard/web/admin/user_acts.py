@@ -44,7 +44,8 @@ ACTS = {
     ),
     "disable": Act(
         "Disable account",
-        "They are signed out everywhere, and cannot sign in. Their tokens end for good. Their organizations stay.",
+        "They are signed out everywhere, and cannot sign in. Their tokens end for good, and so do their API keys with "
+        "operator scopes. Their organizations stay.",
         "is disabled",
     ),
     "enable": Act(
@@ -60,7 +61,7 @@ ACTS = {
     ),
     "demote": Act(
         "Take platform role",
-        "They become a standard user, and sign in anew.",
+        "They become a standard user, and sign in anew. API keys that they made as a manager end.",
         "is a standard user",
     ),
     "erase": Act(
@@ -121,6 +122,8 @@ def _do(user: User, act: str, *, reason: str, by: Actor) -> None:
             second_factor.disable(user, by=by, home=home, reason=reason)
     else:
         _judged(VERBS[act], user, reason, by)
+        if act in ("disable", "demote"):
+            custody.end_operator_keys(user.id, by=by)
         if act in ("disable", "enable"):
             _tell_teams(user, act, by=by)
 

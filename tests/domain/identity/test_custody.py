@@ -54,6 +54,41 @@ def cookie_of(user: User) -> str:
         ).token
 
 
+def made_key(org: Organization, person: User, *scopes: str) -> str:
+    kind = "user" if memberships.role_of(person.id, org.id) else "manager"
+    with transaction(org.id):
+        return keys.make(
+            org, name="Server", scopes=scopes, mode="test", by=Actor(kind, person.id), made_by=person.id
+        ).key  # fmt: skip
+
+
+def works(key: str) -> bool:
+    try:
+        keys.authenticate(key)
+    except keys.InvalidKey:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("act_of", [custody.take_role, custody.disable])
+def test_a_manager_who_is_none_any_more_is_left_with_no_operators_key(act_of) -> None:  # type: ignore[no-untyped-def]
+    boss, other, owner = make_user(manager=True), make_user(manager=True), make_user()
+    org, own = make_org(owner=owner), make_org(owner=other)
+    gone = [made_key(org, other, "platform:grant"), made_key(org, other, "wallet:read")]
+    kept = [
+        made_key(own, other, "wallet:charge"),
+        made_key(org, boss, "platform:grant"),
+        made_key(org, owner, "wallet:read"),
+    ]
+    if act_of is custody.disable:
+        add_member(own, "owner")
+    act(act_of, other, boss)
+    custody.end_operator_keys(other.id, by=Actor("manager", boss.id))
+    assert [works(key) for key in gone + kept] == [False, False, True, True, True]
+    with pytest.raises(NotFound):
+        made_key(org, other, "platform:grant")
+
+
 def test_a_disabled_person_is_out_at_once_and_may_come_back() -> None:
     boss, ada = make_user(manager=True), make_user("ada@demo.test")
     cookie, token = cookie_of(ada), make_token(ada, "wallet:read")
