@@ -1,6 +1,6 @@
 """The rows. Ids are set, not objects; relationships are for reading."""
 
-from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, UserProof
+from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, UserProof, WelcomedAddress
 from dashboard.models.base import PLATFORM_ORG_ID, Base
 from dashboard.models.funds import TRANSACTION_TYPES, CreditGrant, GrantBurn, LedgerSeal, Transaction, Wallet, WalletDay
 from dashboard.models.identity import (
@@ -75,4 +75,5 @@ __all__ = [
     "UserSession",
     "Wallet",
     "WalletDay",
+    "WelcomedAddress",
 ]  # fmt: skip

@@ -44,6 +44,15 @@ class KnownDevice(Base):
     last_seen_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
 
 
+class WelcomedAddress(Base):
+    """An address that initial credits were given for: only its SHA-256, which tells whether, and not whose it was."""
+
+    __tablename__ = "welcomed_addresses"
+
+    address_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
 class RecoveryCode(Base):
     """One of the codes that replace a second factor, each once."""
 

@@ -717,6 +717,16 @@ WITH (fillfactor='50');
 
 
 --
+-- Name: welcomed_addresses; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.welcomed_addresses (
+    address_hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
+
+
+--
 -- Name: alembic_version alembic_version_pkc; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -986,6 +996,14 @@ ALTER TABLE ONLY public.wallet_days
 
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT pk_wallets PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: welcomed_addresses pk_welcomed_addresses; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.welcomed_addresses
+    ADD CONSTRAINT pk_welcomed_addresses PRIMARY KEY (address_hash);
 
 
 --
@@ -2016,6 +2034,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.wallet_days TO coffer_app;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.wallets TO coffer_app;
+
+
+--
+-- Name: TABLE welcomed_addresses; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.welcomed_addresses TO coffer_app;
 
 
 --

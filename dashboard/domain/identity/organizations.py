@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from dashboard.core import clock, crypto
 from dashboard.core.db import db, lock
 from dashboard.core.errors import Conflict, NotFound
 from dashboard.core.money import Micros
@@ -15,7 +16,7 @@ from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger
 from dashboard.domain.identity.permissions import Act, require_state
-from dashboard.models import PLATFORM_ORG_ID, Membership, Organization, OrgDirectory, User, Wallet
+from dashboard.models import PLATFORM_ORG_ID, Membership, Organization, OrgDirectory, User, Wallet, WelcomedAddress
 
 MODES = ("test", "live")
 LONGEST_SLUG = 40
@@ -44,8 +45,11 @@ def make_team(name: str, *, org_id: UUID, owner: User, by: Actor, slug: str | No
 
 
 def welcome(org: Organization, user: User, *, mode: str, micros: Micros) -> None:
-    """Grant the initial credits, once per person for ever. Needs the organization's transaction. 0 grants nothing."""
-    if micros:
+    """Grant the initial credits, once per person and once per address for ever, whoever has it now.
+
+    Needs the organization's transaction. 0 grants nothing.
+    """
+    if micros and _first_welcome(user.email):
         ledger.post(
             wallet(org.id, mode),
             type="admin_grant",
@@ -56,6 +60,13 @@ def welcome(org: Organization, user: User, *, mode: str, micros: Micros) -> None
             description="Welcome credits",
             slices=[ledger.Slice("promotional", WELCOME_ORIGIN, micros)],
         )
+
+
+def _first_welcome(email: str) -> bool:
+    """Whether nobody was welcomed at this address before; of two at once one is the first."""
+    row = insert(WelcomedAddress).values(address_hash=crypto.digest(email.lower()), created_at=clock.now())
+    first = row.on_conflict_do_nothing(index_elements=["address_hash"]).returning(WelcomedAddress.address_hash)
+    return db.session.scalar(first) is not None
 
 
 def by_slug(slug: str) -> Organization | None:

@@ -61,6 +61,16 @@ def test_initial_credits_are_a_setting_and_are_given_once(make_app: Callable[...
         assert db.session.scalar(select(func.count()).select_from(Transaction)) == 1
 
 
+def test_an_address_is_welcomed_once_whoever_has_it_later() -> None:
+    first = sign_up("ada@demo.test")
+    with transaction():
+        first.email = "ada.new@demo.test"
+    org = organizations.personal_of(sign_up("ADA@demo.test").id)
+    assert org is not None
+    assert organizations.wallet(org.id, "test").balance == 0
+    assert db.session.scalar(select(func.count()).select_from(Transaction)) == 1
+
+
 def test_in_production_the_credits_wait_for_the_verification(make_app: Callable[..., Flask]) -> None:
     with make_app(environment="production").app_context():
         sign_up()
