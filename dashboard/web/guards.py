@@ -9,11 +9,12 @@ from flask import Blueprint, Response, g, request, url_for
 from flask_login import current_user
 
 from dashboard.config import settings
+from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound
 from dashboard.core.money import MICROS_PER_USD
 from dashboard.domain import audit
-from dashboard.domain.audit import Actor
+from dashboard.domain.audit import Actor, trail
 from dashboard.domain.identity import entrance, memberships, organizations, second_factor, sessions, users
 from dashboard.domain.identity.permissions import Act, Caller, Verb, allowed, of_person, require, require_state
 from dashboard.models import Organization, Wallet
@@ -125,8 +126,10 @@ def find_org(org_id: UUID) -> Organization:
 
 
 def record_visit(org: Organization, *, by: Actor) -> None:
-    """A platform manager's look into an organization is visible to its people; a page that polls is one look."""
-    if request.method == "GET" and not is_poll():
+    """A platform manager's look into an organization is visible to its people. A page that polls is one look, and
+    asking for what it polls is one too."""
+    since = clock.now() - sessions.IDLE
+    if request.method == "GET" and not (is_poll() and trail.was_here(org.id, by.id, since=since)):
         with transaction(org=org.id):
             audit.record(org.id, by=by, action="organization.visited", object_kind="page", object_id=request.path)
 

@@ -148,3 +148,12 @@ def test_refused_sign_ins_write_within_their_limit_only(app: Flask) -> None:
             with pytest.raises(Exception, match=r"wrong|many"):
                 entrance.sign_in(user.email, "not it", ip="192.0.2.1")
     assert 5 <= len(entries(app, "session.refused")) <= 10
+
+
+def test_a_manager_who_asks_for_what_a_page_polls_is_seen_as_well(app: Flask) -> None:
+    team = make_team(app)
+    for _ in range(3):
+        assert team.manager.get(f"/o/{team.slug}/payments/live").status_code in (200, 204)
+    with app.app_context():
+        visits = db.session.scalars(select(AuditEntry).filter_by(org_id=team.org_id, action="organization.visited"))
+        assert [one.object_id for one in visits] == [f"/o/{team.slug}/payments/live"]

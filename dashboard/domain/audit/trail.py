@@ -122,6 +122,13 @@ def every(filters: Filters, *, most: int) -> Iterator[list[AuditEntry]]:
             return
 
 
+def was_here(org_id: UUID, actor_id: UUID | None, *, since: datetime) -> bool:
+    """Whether the trail holds a look of this platform manager into the organization."""
+    theirs = select(AuditEntry.id).filter_by(org_id=org_id, actor_id=actor_id, action="organization.visited")
+    found = theirs.where(*keysets.made_between(AuditEntry.id, since, None)).order_by(AuditEntry.id.desc()).limit(1)
+    return db.session.scalar(found) is not None
+
+
 def find(org_id: UUID | None, entry_id: UUID) -> AuditEntry:
     """An entry of the organization, for the platform (None) of any. Raises NotFound."""
     whose = [] if org_id is None else [AuditEntry.org_id == org_id]
