@@ -71,7 +71,8 @@ def disable_user(email: str, reason: str) -> None:
     user = _person(email)
     with _refusals(), transaction(org=PLATFORM_ORG_ID):
         custody.disable(user, reason=reason, by=SYSTEM)
-    custody.end_operator_keys(user.id, by=SYSTEM)
+    custody.end_keys(user.id, by=SYSTEM)
+    custody.tell_teams(user, "member.disabled", by=SYSTEM)
     click.echo(f"{user.email} is disabled.")
 
 

@@ -16,7 +16,7 @@ from flask_login import LoginManager, login_user, logout_user
 from flask_wtf import CSRFProtect
 
 from dashboard.config import Settings
-from dashboard.core import ids
+from dashboard.core import crypto, ids
 from dashboard.core.db import AWAY, transaction
 from dashboard.domain.identity import sessions, users
 from dashboard.models import PLATFORM_ORG_ID, User, UserSession
@@ -141,6 +141,8 @@ class RowSessions(SessionInterface):
             response.delete_cookie(self.cookie, path="/", secure=self.secure, httponly=True, samesite="Lax")
 
     def _start(self, session: BrowserSession, response: Response) -> None:
+        if session.user_id:  # made by the first page instead, two tabs opened at once would each make one
+            session.values_.setdefault(CSRF, crypto.token())
         with transaction():
             started = sessions.start(
                 user_id=session.user_id,

@@ -32,7 +32,7 @@ FLOWS = {
         "ask_to_join",
         "_add_standard",
     },
-    "identity/custody.py": {"end_operator_keys"},
+    "identity/custody.py": {"end_keys", "tell_teams"},
     "identity/limits.py": {"require"},
     "identity/email_change.py": {"ask", "agree", "call_off"},
     "identity/erasure.py": {"erase", "_close_own", "_leave"},

@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import keys, sessions
+from dashboard.domain.identity import key_changes, keys, sessions
 from dashboard.models import ApiKey, AuditEntry, Organization, User
+from dashboard.web.keys import changing
 from tests.factories import make_key
 from tests.web.people import Person, Team, hidden, make_team
 from tests.web.test_keys import KEY, all_keys, create, made
@@ -212,3 +213,7 @@ def test_who_revoked_a_key_is_told(app: Flask, team: Team) -> None:
         row = keys.authenticate(made_key)
         assert isinstance(row, ApiKey)
         assert row.revoked_by is None
+
+
+def test_the_form_offers_every_grace_there_is() -> None:
+    assert set(changing.GRACES) == set(key_changes.GRACES)

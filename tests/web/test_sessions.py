@@ -179,6 +179,14 @@ def test_signing_in_gives_a_new_token_and_a_new_csrf_secret(site: Flask, client:
     assert thief.get("/t/who").text == "nobody"
 
 
+def test_tabs_opened_right_after_the_sign_in_share_the_token_of_forms(site: Flask, client: FlaskClient) -> None:
+    enter(client)
+    [row] = rows(site)
+    assert row.csrf_token
+    client.get("/t/form")
+    assert [one.csrf_token for one in rows(site)] == [row.csrf_token]
+
+
 def test_signing_in_again_gives_a_new_token_too(site: Flask, client: FlaskClient) -> None:
     first, second = enter(client), enter(client)
     assert first != second

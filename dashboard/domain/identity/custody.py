@@ -1,7 +1,7 @@
 """What platform managers may do to people: end their sessions, disable them, make them managers.
 
-Each verb but `end_operator_keys` needs the platform organization's transaction and locks its row first: of two managers
-who disable each other at the same instant, one stays.
+Each verb but `end_keys` and `tell_teams` needs the platform organization's transaction and locks its row first: of two
+managers who disable each other at the same instant, one stays.
 """
 
 from uuid import UUID
@@ -14,7 +14,7 @@ from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.identity import keys, memberships, proofs, sessions, tokens, users
-from dashboard.domain.identity.permissions import OPERATOR_SCOPES
+from dashboard.domain.identity.permissions import OPERATOR_SCOPES, RIGHTS_SCOPES
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, User
 
 REASON_LIMIT = 500
@@ -43,7 +43,7 @@ def disable(user: User, *, reason: str, by: Actor) -> None:
     Raises OwnAccount, LastManager, LastOwner where a team would be without an owner, Invalid.
     """
     row = locked(user.id, by=by)
-    _not_own(row, by)
+    require_other(row, by)
     if row.disabled_at is not None:
         return
     require_other_manager(row)
@@ -64,7 +64,7 @@ def enable(user: User, *, reason: str, by: Actor) -> None:
 def give_role(user: User, *, reason: str, by: Actor) -> None:
     """Make them a platform manager; they sign in anew. Raises OwnAccount, Conflict for who is disabled, Invalid."""
     row = locked(user.id, by=by)
-    _not_own(row, by)
+    require_other(row, by)
     if row.disabled_at is not None:
         raise Conflict("This account is disabled: a platform manager must be able to sign in.")
     if not row.is_manager:
@@ -74,7 +74,7 @@ def give_role(user: User, *, reason: str, by: Actor) -> None:
 def take_role(user: User, *, reason: str, by: Actor) -> None:
     """They are no platform manager any more; they sign in anew. Raises OwnAccount, LastManager, Invalid."""
     row = locked(user.id, by=by)
-    _not_own(row, by)
+    require_other(row, by)
     require_other_manager(row)
     if row.is_manager:
         _set_role(row, users.STANDARD, "user.manager_removed", reason=reason, by=by)
@@ -102,6 +102,12 @@ def require_other_manager(row: User) -> None:
         raise LastManager("This is the last active platform manager. Make somebody else one first.")
 
 
+def require_other(row: User, by: Actor) -> None:
+    """Raises OwnAccount."""
+    if by.id == row.id:
+        raise OwnAccount("This is your own account: another platform manager has to do this.")
+
+
 def end_access(row: User) -> None:
     """Sessions, tokens and links work no more. Needs a transaction."""
     sessions.end_all(row.id)
@@ -109,16 +115,27 @@ def end_access(row: User) -> None:
     tokens.end_all(row.id)
 
 
-def end_operator_keys(user_id: UUID, *, by: Actor) -> None:
-    """Keys whose text the person knows and that may do what an operator may, or that stand in organizations of others.
+def end_keys(user_id: UUID, *, by: Actor) -> None:
+    """Keys whose text the person knows and that may do what an operator may, or that stand in organizations of others;
+    of who is disabled, also those that let others in.
 
     For who is no manager any more, or disabled. Opens a transaction for each organization.
     """
+    user = users.by_id(user_id)
+    ending = OPERATOR_SCOPES if user and user.is_active else OPERATOR_SCOPES | RIGHTS_SCOPES
     theirs = select(ApiKey).where(ApiKey.created_by == user_id, keys.living()).order_by(ApiKey.org_id, ApiKey.id)
     for key in db.session.scalars(theirs).all():
-        if set(key.scopes) & OPERATOR_SCOPES or memberships.role_of(user_id, key.org_id) is None:
+        if set(key.scopes) & ending or memberships.role_of(user_id, key.org_id) is None:
             with transaction(key.org_id):
                 keys.revoke(db.session.get_one(ApiKey, (key.org_id, key.id), populate_existing=True), by=by)
+
+
+def tell_teams(user: User, action: str, *, by: Actor) -> None:
+    """`member.disabled` or `member.enabled` in the trail of every organization they belong to; the reason is between
+    the platform and the person. Opens a transaction for each organization."""
+    for member in memberships.all_of(user.id):
+        with transaction(member.org_id):
+            audit.record(member.org_id, by=by, action=action, object_kind="membership", object_id=member.id)
 
 
 def checked(reason: str) -> str:
@@ -133,11 +150,6 @@ def _set_role(row: User, role: str, action: str, *, reason: str, by: Actor) -> N
     row.platform_role = role
     sessions.end_all(row.id)
     _record(row, action, reason=reason, by=by)
-
-
-def _not_own(row: User, by: Actor) -> None:
-    if by.id == row.id:
-        raise OwnAccount("This is your own account: another platform manager has to do this.")
 
 
 def _record(row: User, action: str, *, reason: str, by: Actor) -> None:

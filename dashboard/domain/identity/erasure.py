@@ -15,7 +15,6 @@ from dashboard.core.errors import NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.identity import custody, devices, memberships, organizations, standing, users
-from dashboard.domain.identity.permissions import OrgSuspended
 from dashboard.models import (
     PLATFORM_ORG_ID,
     Invite,
@@ -50,7 +49,7 @@ def erase(user: User, *, reason: str, by: Actor) -> None:
         row = _require_free(user_id, by=by)
         _blank(row)
         audit.record(PLATFORM_ORG_ID, by=by, action="user.erased", object_kind="user", object_id=user_id, reason=reason)
-    custody.end_operator_keys(user_id, by=SYSTEM)
+    custody.end_keys(user_id, by=SYSTEM)
 
 
 def _require_free(user_id: UUID, *, by: Actor) -> User:
@@ -77,7 +76,7 @@ def _leave(membership: Membership) -> None:
     try:
         with transaction(membership.org_id):
             memberships.remove(membership, by=SYSTEM)
-    except (OrgSuspended, NotFound):  # nothing changes there now; the name goes all the same
+    except NotFound:  # it ended meanwhile
         return
 
 

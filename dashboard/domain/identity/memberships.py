@@ -11,9 +11,9 @@ from dashboard.core import clock
 from dashboard.core.db import db, lock
 from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.domain import audit
-from dashboard.domain.audit import Actor
+from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.identity import keys, organizations
-from dashboard.domain.identity.permissions import LEADS, OPERATOR_SCOPES, ROLES, given_by
+from dashboard.domain.identity.permissions import LEADS, OPERATOR_SCOPES, ROLES, Act, given_by
 from dashboard.models import ApiKey, Invite, Membership, Organization, OrgDirectory, User
 
 SEEN_EVERY = timedelta(minutes=1)
@@ -177,9 +177,10 @@ def change_role(member: Membership, *, role: str, by: Actor) -> Membership:
 def remove(member: Membership, *, by: Actor) -> None:
     """End a membership at once; one's own is left. Locks the organization. Their keys and their open invite end too.
 
-    Raises RoleTooHigh above the actor's own role, LastOwner.
+    In a suspended organization the product alone does that, for a person who is erased. Raises RoleTooHigh above the
+    actor's own role, LastOwner, OrgSuspended.
     """
-    row = locked(member)
+    row = locked(member, Act.READ if by == SYSTEM else Act.MEMBERS)
     own = by.kind == "user" and by.id == row.user_id
     if not own:
         _require_reach(row, row.role, by=by)
@@ -227,9 +228,9 @@ def keys_beyond(member: Membership, role: str) -> list[ApiKey]:
     return [key for key in keys_of(member) if set(key.scopes) - OPERATOR_SCOPES - given_by(role)]
 
 
-def locked(member: Membership) -> Membership:
+def locked(member: Membership, act: Act = Act.MEMBERS) -> Membership:
     """The membership as it is now, its organization locked. Raises NotFound for one that ended, OrgSuspended."""
-    organizations.locked(member.org_id)
+    organizations.locked(member.org_id, act)
     row = lock(select(Membership).filter_by(org_id=member.org_id, id=member.id, removed_at=None))
     if row is None:
         raise NotFound

@@ -114,6 +114,9 @@ _READING = frozenset({"wallet:read", "usage:read", "payments:read", "catalog:rea
 _SPENDING = frozenset({"wallet:charge", "holds:write", "usage:write"})
 _LEADING = frozenset({"checkout:create", "catalog:write", "rules:write", "members:write", "audit:read"})
 
+RIGHTS_SCOPES = frozenset({"members:write"})
+"""They let others in: a key keeps them no longer than its maker can be asked about it."""
+
 PERSONAL_SCOPES = frozenset({"org:admin"})
 SCOPES = _READING | _SPENDING | _LEADING | OPERATOR_SCOPES | PERSONAL_SCOPES
 """Every scope there is."""

@@ -70,6 +70,7 @@ def ask(org_id: UUID, act: str) -> Response:
 @pages.post("/<uuid:org_id>/<any(suspend, unsuspend, close, reopen):act>")
 def carry_out(org_id: UUID, act: str) -> Response:
     org, caller = guards.look_into(org_id, Verb.MANAGE_PLATFORM)
+    guards.require_recent()
     try:
         _carry_out(org, act, request.form.get("reason", ""), by=caller.actor)
     except Invalid as refusal:

@@ -9,9 +9,8 @@ from flask import Blueprint, Response, request, url_for
 
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, Invalid, NotFound
-from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import custody, erasure, memberships, organizations, second_factor, users
+from dashboard.domain.identity import custody, erasure, organizations, second_factor, users
 from dashboard.domain.identity.permissions import Verb
 from dashboard.models import PLATFORM_ORG_ID, User
 from dashboard.web import guards, render
@@ -45,7 +44,7 @@ ACTS = {
     "disable": Act(
         "Disable account",
         "They are signed out everywhere, and cannot sign in. Their tokens end for good, and so do their API keys with "
-        "operator scopes. Their organizations stay.",
+        "operator scopes or members:write. Their organizations stay.",
         "is disabled",
     ),
     "enable": Act(
@@ -117,15 +116,16 @@ def _do(user: User, act: str, *, reason: str, by: Actor) -> None:
     if act == "erase":
         erasure.erase(user, reason=reason, by=by)
     elif act == "factor":
+        custody.require_other(user, by)
         home = organizations.home_of(user.id)
         with transaction(home):
             second_factor.disable(user, by=by, home=home, reason=reason)
     else:
         _judged(VERBS[act], user, reason, by)
         if act in ("disable", "demote"):
-            custody.end_operator_keys(user.id, by=by)
+            custody.end_keys(user.id, by=by)
         if act in ("disable", "enable"):
-            _tell_teams(user, act, by=by)
+            custody.tell_teams(user, "member.disabled" if act == "disable" else "member.enabled", by=by)
 
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -141,16 +141,6 @@ VERBS: dict[str, Callable[..., None]] = {
 def _judged(verb: Callable[..., None], user: User, reason: str, by: Actor) -> None:
     with transaction(PLATFORM_ORG_ID):
         verb(user, reason=reason, by=by)
-
-
-def _tell_teams(user: User, act: str, *, by: Actor) -> None:
-    """In the trail of every organization they belong to; the reason is between the platform and the person."""
-    for member in memberships.all_of(user.id):
-        with transaction(member.org_id):
-            audit.record(
-                member.org_id, by=by, action="member.disabled" if act == "disable" else "member.enabled",
-                object_kind="membership", object_id=member.id,
-            )  # fmt: skip
 
 
 def _require_typed(user: User, act: Act) -> None:

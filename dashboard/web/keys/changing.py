@@ -17,7 +17,7 @@ from dashboard.web import guards, render, scopes, unseen
 from dashboard.web.guards import Visit
 from dashboard.web.keys import desk, pages
 
-GRACES = {
+GRACES = {  # in the words of `key_changes.GRACES`
     "24h": "In 24 hours",
     "1h": "In 1 hour",
     "7d": "In 7 days",

@@ -19,6 +19,7 @@ from dashboard.domain.identity import (
     memberships,
     organizations,
     sessions,
+    standing,
     users,
 )
 from dashboard.domain.messages import outbox
@@ -83,10 +84,34 @@ def test_a_manager_who_is_none_any_more_is_left_with_no_operators_key(act_of) ->
     if act_of is custody.disable:
         add_member(own, "owner")
     act(act_of, other, boss)
-    custody.end_operator_keys(other.id, by=Actor("manager", boss.id))
+    custody.end_keys(other.id, by=Actor("manager", boss.id))
     assert [works(key) for key in gone + kept] == [False, False, True, True, True]
     with pytest.raises(NotFound):
         made_key(org, other, "platform:grant")
+
+
+def test_a_disabled_person_s_keys_let_nobody_in_any_more() -> None:
+    boss, ada = make_user(manager=True), make_user()
+    org = make_org()
+    add_member(org, "admin", user=ada)
+    letting_in, charging = made_key(org, ada, "members:write"), made_key(org, ada, "wallet:charge")
+    act(custody.disable, ada, boss)
+    custody.end_keys(ada.id, by=Actor("manager", boss.id))
+    assert (works(letting_in), works(charging)) == (False, True)
+
+
+def test_an_erased_person_is_gone_from_suspended_organizations_too() -> None:
+    boss, ada = make_user(manager=True), make_user("ada@demo.test")
+    org = make_org()
+    add_member(org, "admin", user=ada)
+    key = made_key(org, ada, "members:write")
+    with transaction(org.id):
+        standing.suspend(org, reason=WHY, by=Actor("manager", boss.id))
+    erasure.erase(ada, reason=WHY, by=Actor("manager", boss.id))
+    assert memberships.role_of(ada.id, org.id) is None
+    with transaction(org.id):
+        standing.unsuspend(org, reason=WHY, by=Actor("manager", boss.id))
+    assert not works(key)
 
 
 def test_a_disabled_person_is_out_at_once_and_may_come_back() -> None:

@@ -48,6 +48,13 @@ def test_a_token_that_never_was_is_the_same_however_it_looks(org: Organization, 
     assert told.pop()[:2] == (404, "not_found")
 
 
+def test_one_address_is_bothered_by_so_many_organizations_a_day(owner: User) -> None:
+    for _ in range(limits.INVITE_ANYWHERE.most):
+        send(make_org(owner=owner), owner)
+    error = refused(send, make_org(owner=owner), owner)
+    assert isinstance(error, TooManyRequests)
+
+
 def test_guesses_are_limited_by_address(org: Organization, owner: User) -> None:
     token = token_of(send(org, owner))
     for _ in range(limits.INVITE_GUESS.most):

@@ -1,13 +1,15 @@
 """Suspending, closing, reopening and overdrafts by platform managers, on the page and by program."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from dashboard.core import ids
+from dashboard.core import clock, ids
 from dashboard.core.db import db
+from dashboard.domain.identity import sessions
 from dashboard.models import AuditEntry, Organization
 from tests import factories
 from tests.web.people import Team, make_team
@@ -31,6 +33,8 @@ def test_a_suspension_is_told_where_its_people_are(app: Flask, team: Team) -> No
     dialog = team.manager.get(f"/admin/orgs/{team.org_id}/suspend", htmx=True).text
     assert "403 org_suspended" in dialog
     assert "<html" not in dialog
+    with clock.at(clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)):
+        assert act(team, "suspend").status_code == 403
     answer = act(team, "suspend")
     assert answer.location == f"/admin/orgs/{team.org_id}"
     assert "Acme is suspended." in team.manager.get(answer.location).text

@@ -67,6 +67,10 @@ def test_each_act_needs_a_reason_and_a_recent_sign_in(world: World) -> None:
     assert world.ada.get("/account").status_code == 200
 
 
+def test_a_manager_switches_no_second_factor_of_their_own_off_here(world: World) -> None:
+    assert world.boss.post(f"/admin/users/{world.boss_id}/factor", WHY).status_code == 409
+
+
 def test_others_cannot(world: World) -> None:
     for act in ("sessions", "disable", "promote", "erase"):
         assert world.ada.post(f"/admin/users/{world.boss_id}/{act}", WHY).status_code == 403

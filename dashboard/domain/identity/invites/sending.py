@@ -212,6 +212,7 @@ def _require_pace(org_id: UUID, row: Invite) -> None:
         (limits.INVITE_INVITER, str(row.invited_by or org_id)),
         (limits.INVITE_ORG, str(org_id)),
         (limits.INVITE_ADDRESS, f"{org_id} {row.email}"),
+        (limits.INVITE_ANYWHERE, row.email),
     ]
     waits = [limits.exceeded(limit, subject) for limit, subject in tries]
     if wait := max((wait for wait in waits if wait is not None), default=None):
