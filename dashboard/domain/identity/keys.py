@@ -138,8 +138,9 @@ def make_personal(
     """Make a personal token: it never has more than its user at the moment it is used.
 
     `token_id` is for a form that may be sent twice. Needs the platform organization's transaction, where it is audited.
-    Raises Invalid, ScopeTooWide.
+    Raises Invalid, ScopeTooWide, TooManyKeys.
     """
+    _require_room_of_person(user)
     secret = crypto.token()
     row = PersonalToken(
         id=token_id or ids.new(),
@@ -231,6 +232,13 @@ def _put(**values: Any) -> MadeKey:
     db.session.add(row)
     db.session.flush()
     return MadeKey(row, f"{start}{row.org_id.hex}_{secret}")
+
+
+def _require_room_of_person(user: User) -> None:
+    living = or_(PersonalToken.expires_at.is_(None), PersonalToken.expires_at > clock.now())
+    theirs = select(func.count()).select_from(PersonalToken).filter_by(user_id=user.id, revoked_at=None).where(living)
+    if (db.session.scalar(theirs) or 0) >= MOST_LIVING:
+        raise TooManyKeys(f"You have {MOST_LIVING} working tokens. Revoke some first.")
 
 
 def _require_room(org_id: UUID, person_id: UUID) -> None:

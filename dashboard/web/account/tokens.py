@@ -12,7 +12,7 @@ from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.funds import expiry
 from dashboard.domain.identity import keys, tokens
-from dashboard.domain.identity.keys import ScopeTooWide
+from dashboard.domain.identity.keys import ScopeTooWide, TooManyKeys
 from dashboard.domain.identity.permissions import actor_of, personal_scopes
 from dashboard.models import PLATFORM_ORG_ID, PersonalToken
 from dashboard.web import guards, render, scopes, unseen
@@ -41,8 +41,8 @@ def create() -> Response:
     try:
         if not tokens.find(current_user.id, token_id):
             _make(token_id, values)
-    except (Invalid, ScopeTooWide) as refusal:
-        at = getattr(refusal, "field", None) or "scopes"
+    except (Invalid, ScopeTooWide, TooManyKeys) as refusal:
+        at = getattr(refusal, "field", None) or ("name" if isinstance(refusal, TooManyKeys) else "scopes")
         return _form(values=values, errors={at: refusal.detail}, status=refusal.status)
     return render.redirect(url_for(".show", token_id=token_id))
 

@@ -9,9 +9,10 @@ from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import entrance, keys, organizations
+from dashboard.domain.identity import entrance, keys, organizations, tokens
 from dashboard.domain.identity.permissions import OPERATOR_SCOPES, SCOPES
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, Organization, PersonalToken, User
+from tests.factories import make_user
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -162,3 +163,16 @@ def test_making_and_revoking_stand_in_the_audit_trail_without_the_secret(org: Or
     assert keys.of_org(org.id) == [made.row]
     assert keys.find(org.id, made.row.id) is made.row
     assert keys.find(ids.new(), made.row.id) is None
+
+
+def test_one_person_has_a_bounded_number_of_working_tokens() -> None:
+    user, other = make_user(), make_user()
+    first = make_personal(user)
+    for _ in range(keys.MOST_LIVING - 1):
+        make_personal(user)
+    with pytest.raises(keys.TooManyKeys):
+        make_personal(user)
+    make_personal(other)
+    with transaction(PLATFORM_ORG_ID):
+        tokens.revoke(first.row, by=SYSTEM)
+    make_personal(user)
