@@ -72,7 +72,7 @@ def disable_user(email: str, reason: str) -> None:
     with _refusals(), transaction(org=PLATFORM_ORG_ID):
         custody.disable(user, reason=reason, by=SYSTEM)
     custody.end_keys(user.id, by=SYSTEM)
-    custody.tell_teams(user, "member.disabled", by=SYSTEM)
+    custody.tell_teams(user, disabled=True, by=SYSTEM)
     click.echo(f"{user.email} is disabled.")
 
 

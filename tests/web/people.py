@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 from uuid import UUID
 
 from flask import Flask
@@ -15,13 +16,26 @@ HTMX = {"HX-Request": "true"}
 
 
 class Person:
-    """One browser. `user_id` is the person's."""
+    """One browser, signed in at once, or when it is `later` used for the first time."""
 
-    def __init__(self, app: Flask, email: str) -> None:
-        self.client: FlaskClient = app.test_client()
-        page = self.client.get("/login").text
-        form = {"email": email, "password": PASSWORD, "csrf_token": token_in(page), "next": "/no-organization"}
-        assert self.client.post("/login", data=form).status_code == 303
+    def __init__(self, app: Flask, email: str, *, later: bool = False) -> None:
+        self._app = app
+        self._email = email
+        if not later:
+            self.sign_in()
+
+    @cached_property
+    def client(self) -> FlaskClient:
+        client = self._app.test_client()
+        page = client.get("/login").text
+        form = {"email": self._email, "password": PASSWORD, "csrf_token": token_in(page), "next": "/no-organization"}
+        assert client.post("/login", data=form).status_code == 303
+        return client
+
+    def sign_in(self) -> Self:
+        """Now, for a test to whom the moment matters."""
+        assert self.client
+        return self
 
     def get(self, path: str, *, htmx: bool = False) -> TestResponse:
         return self.client.get(path, headers=HTMX if htmx else {})
@@ -35,7 +49,10 @@ class Person:
 
 @dataclass(frozen=True)
 class Team:
-    """An organization with one browser for each role, one for a stranger to it and one for a platform manager."""
+    """An organization with one browser for each role, one for a stranger to it and one for a platform manager.
+
+    Each is signed in when it is first used: most tests use one or two.
+    """
 
     org_id: UUID
     slug: str
@@ -57,7 +74,7 @@ def make_team(app: Flask, *, funds: int = 0) -> Team:
         emails["stranger"] = make_user().email
         emails["manager"] = make_user(manager=True).email
         org_id, slug = org.id, org.slug
-    return Team(org_id, slug, **{name: Person(app, email) for name, email in emails.items()})
+    return Team(org_id, slug, **{name: Person(app, email, later=True) for name, email in emails.items()})
 
 
 def token_in(page: str) -> str:

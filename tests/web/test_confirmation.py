@@ -25,6 +25,7 @@ def names(app: Flask, team: Team) -> list[str]:
 
 
 def post_later(person: Person, path: str, fields: dict[str, str]) -> tuple[int, str]:
+    person.sign_in()
     with clock.at(clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)):
         answer = person.post(path, fields)
     return answer.status_code, answer.text

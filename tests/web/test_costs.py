@@ -262,6 +262,7 @@ def test_the_page_keeps_its_budgets(app: Flask, team: Team, statements: list[str
             with clock.at(noon - timedelta(days=back)):
                 for name in APPS:
                     charge(wallet, 12_345 * (back % 7 + 1), app=name)
+    team.owner.sign_in()
     for query in ("", "?range=90", "?range=90&table=1", "?range=last-month&group=type"):
         statements.clear()
         answer = team.owner.get(f"/o/{team.slug}/{query}")

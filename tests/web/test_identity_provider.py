@@ -112,6 +112,7 @@ def test_what_came_of_fetching_is_shown(make_app: Callable[..., Flask], tmp_path
 
 def test_saving_and_removing_ask_for_a_recent_sign_in_and_hide_the_secret(app: Flask, team: Team) -> None:
     signer = Signer("HS256")
+    team.owner.sign_in()
     with clock.at(clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)):
         answer = team.owner.post(page(team), form(signer))
         assert (answer.status_code, "Confirm that it is you" in answer.text) == (403, True)

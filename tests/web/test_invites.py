@@ -142,6 +142,7 @@ def test_withdrawing_has_a_step_between(app: Flask, team: Team) -> None:
 
 
 def test_rights_are_given_after_a_recent_sign_in_only(app: Flask, team: Team) -> None:
+    team.owner.sign_in()
     with clock.at(clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)):
         answer = send(team.owner, team, f"{GRACE}\nada@example.test")
         assert answer.status_code == 403

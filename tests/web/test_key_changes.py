@@ -76,7 +76,7 @@ def test_rotating_is_for_those_who_may_know_the_key(app: Flask, team: Team) -> N
 @pytest.mark.parametrize("act", ["rotate", "cap", "operator-scopes"])
 def test_what_changes_a_key_asks_for_a_recent_sign_in(app: Flask, team: Team, act: str) -> None:
     where, _ = made(team.owner, team)
-    person = team.manager if act == "operator-scopes" else team.owner
+    person = (team.manager if act == "operator-scopes" else team.owner).sign_in()
     form = {"grace": "now", "cap": "5", "cap_window": "day", "reason": "x", "scopes": "wallet:deposit"}
     with clock.at(clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)):
         answer = person.post(f"{where}/{act}", form)

@@ -151,6 +151,7 @@ def test_a_lower_role_names_the_keys_that_end(app: Flask, team: Team) -> None:
 @pytest.mark.parametrize("act", ["role", "transfer"])
 def test_rights_are_changed_after_a_recent_sign_in_only(app: Flask, team: Team, act: str) -> None:
     row = member(app, team, "member")
+    team.owner.sign_in()
     make_stale(app)
     answer = team.owner.post(path(team, row, act), {"role": "viewer"})
     assert answer.status_code == 403

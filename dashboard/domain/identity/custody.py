@@ -130,12 +130,17 @@ def end_keys(user_id: UUID, *, by: Actor) -> None:
                 keys.revoke(db.session.get_one(ApiKey, (key.org_id, key.id), populate_existing=True), by=by)
 
 
-def tell_teams(user: User, action: str, *, by: Actor) -> None:
-    """`member.disabled` or `member.enabled` in the trail of every organization they belong to; the reason is between
-    the platform and the person. Opens a transaction for each organization."""
+def tell_teams(user: User, *, disabled: bool, by: Actor) -> None:
+    """An entry in the trail of every organization they belong to; the reason is between the platform and the person.
+
+    Opens a transaction for each organization.
+    """
     for member in memberships.all_of(user.id):
         with transaction(member.org_id):
-            audit.record(member.org_id, by=by, action=action, object_kind="membership", object_id=member.id)
+            audit.record(
+                member.org_id, by=by, action="member.disabled" if disabled else "member.enabled",
+                object_kind="membership", object_id=member.id,
+            )  # fmt: skip
 
 
 def checked(reason: str) -> str:

@@ -125,7 +125,7 @@ def _do(user: User, act: str, *, reason: str, by: Actor) -> None:
         if act in ("disable", "demote"):
             custody.end_keys(user.id, by=by)
         if act in ("disable", "enable"):
-            custody.tell_teams(user, "member.disabled" if act == "disable" else "member.enabled", by=by)
+            custody.tell_teams(user, disabled=act == "disable", by=by)
 
 
 VERBS: dict[str, Callable[..., None]] = {
