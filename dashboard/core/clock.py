@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
+from functools import cache
+from zoneinfo import available_timezones
 
 _moved: ContextVar[datetime | None] = ContextVar("moved_clock", default=None)
 
@@ -16,6 +18,12 @@ def now() -> datetime:
 def today() -> date:
     """The UTC day: days, months and billing periods are UTC everywhere."""
     return now().date()
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The name of every time zone. Finding them reads a thousand files, so it is done once."""
+    return frozenset(available_timezones())
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """An organization's settings: its name and addresses, handing it over, and deleting it."""
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from flask import Blueprint, Response, request, url_for
 
+from dashboard.core import clock
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, NotFound
 from dashboard.domain.identity import memberships, org_settings, standing
@@ -92,7 +92,7 @@ def _taken(refusal: SlugTaken | ExternalKeyTaken, values: dict[str, str]) -> dic
 def _page(visit: Visit, values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "settings/show.html", status=status, visit=visit, values=values, errors=errors, labels=LABELS,
-        zones=sorted(available_timezones()), now=_values(visit.org),
+        zones=sorted(clock.time_zones()), now=_values(visit.org),
     )  # fmt: skip
 
 

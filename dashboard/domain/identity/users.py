@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func, select, update
@@ -44,7 +43,7 @@ def add(
         name=checked_name(name),
         password_hash=password_hash,
         platform_role=MANAGER if manager else STANDARD,
-        timezone=timezone if timezone in available_timezones() else "UTC",
+        timezone=timezone if timezone in clock.time_zones() else "UTC",
         email_verified_at=clock.now() if verified else None,
     )
     if by_email(user.email) is not None:
@@ -85,7 +84,7 @@ def change_email(user: User, email: str) -> None:
 
 def change_profile(user: User, *, name: str, timezone: str, theme: str, keyboard: bool) -> None:
     """What a person decides about their own pages. Needs a transaction. Raises Invalid with its field."""
-    if timezone not in available_timezones():
+    if timezone not in clock.time_zones():
         raise Invalid("Choose a time zone from the list.", field="timezone")
     if theme not in THEMES:
         raise Invalid(f"Choose one of: {', '.join(THEMES)}.", field="theme")

@@ -2,12 +2,12 @@
 
 from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from flask import Response, request, url_for
 from flask_login import current_user
 
 from dashboard.config import settings
+from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import Conflict, Invalid, TooManyRequests
 from dashboard.domain.identity import email_change, erasure, organizations, permissions, users
@@ -96,5 +96,5 @@ def _page(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) 
 @cache
 def _zones() -> list[tuple[str, str]]:
     """Every zone named after a place, and UTC."""
-    named = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(NOT_PLACES))
+    named = sorted(zone for zone in clock.time_zones() if "/" in zone and not zone.startswith(NOT_PLACES))
     return [("UTC", "UTC"), *((zone, zone.replace("_", " ")) for zone in named)]
