@@ -2,6 +2,12 @@
 
 The parent only starts, watches and restarts. Each child ends with it, also when it is killed.
 """
+# ruff: noqa: E402
+
+import gc
+
+# As in wsgi.py.
+gc.disable()
 
 import argparse
 import ctypes
@@ -78,6 +84,8 @@ def main() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
     app = create_app()
+    gc.freeze()
+    gc.enable()
     if role is None:
         watch(app)
     else:
