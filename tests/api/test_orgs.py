@@ -10,6 +10,7 @@ from dashboard.domain.identity import memberships, organizations
 from dashboard.models import Organization, User
 from tests import factories
 from tests.api.conftest import Program, problem
+from tests.servers import Servers
 
 
 class Team:
@@ -41,8 +42,10 @@ class Team:
 
 
 @pytest.fixture
-def team(program: Program) -> Team:
-    return Team(program)
+def team(program: Program, servers: Servers) -> Team:
+    made = servers.once("a team of programs", lambda: Team(program))
+    made.program = program
+    return made
 
 
 def test_a_person_makes_a_team_and_owns_it(program: Program, team: Team) -> None:

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
-import pytest
-from flask import Flask
 from sqlalchemy import select
 
 from dashboard.core.db import db
 from dashboard.domain.audit import words
 from dashboard.models import AuditEntry
 from tests.architecture.matrix import CALLS, PAGES, body_of
-from tests.architecture.test_routes import World, _fresh, path_of
+from tests.architecture.world import World, fresh, path_of
 from tests.factories import PASSWORD
 
 PACK = {
@@ -144,11 +142,6 @@ NONE = {
 }
 
 
-@pytest.fixture
-def world(app: Flask) -> World:
-    return World(app)
-
-
 def writes() -> Iterator[str]:
     yield from (line for line in [*PAGES, *CALLS] if not line.startswith("GET "))
 
@@ -170,7 +163,7 @@ def newest(world: World) -> list[AuditEntry]:
 def test_forms_leave_the_entry_that_they_say(world: World) -> None:
     wrong = []
     for line, (who, fields, action) in FORMS.items():
-        things = _fresh(world)
+        things = fresh(world)
         if "invite_id" in line:
             things |= world.invite(world.org)
         before = {entry.id for entry in newest(world)}
@@ -185,7 +178,7 @@ def test_forms_leave_the_entry_that_they_say(world: World) -> None:
 def test_calls_leave_the_entry_that_they_say(world: World) -> None:
     wrong = []
     for line, (body, action) in PROGRAMS.items():
-        things, method = _fresh(world), line.partition(" ")[0]
+        things, method = fresh(world), line.partition(" ")[0]
         if "/invites/" in line:
             things |= world.invite(world.org)
         good = body_of(line, str(things["org_id"]), str(things["id"]), str(things["member_id"]))

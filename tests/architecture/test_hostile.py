@@ -4,28 +4,17 @@ import re
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 from dashboard.core.db import db
 from dashboard.domain.identity import organizations, users
 from dashboard.models import Membership, User, Wallet
 from tests.architecture.matrix import CALLS, PAGES, body_of
-from tests.architecture.test_routes import World, call, path_of
+from tests.architecture.world import World, call, path_of
 from tests.factories import PASSWORD
 from tests.web.people import HTMX, make_team, token_in
 
 FORMS = [line for line in PAGES if line.startswith("POST ")]
-
-
-@pytest.fixture
-def world(app: Flask) -> World:
-    return World(app)
-
-
-def csrf_of(client: FlaskClient) -> str:
-    return token_in(client.get("/styleguide").text)
 
 
 def state(world: World) -> list[tuple[Any, ...]]:
@@ -41,9 +30,9 @@ def state(world: World) -> list[tuple[Any, ...]]:
 
 def test_a_forms_token_counts_in_its_form_and_its_session_alone(world: World) -> None:
     world.app.config["WTF_CSRF_ENABLED"] = True
-    mine, theirs = world.team.owner.client, csrf_of(world.team.manager.client)
+    mine, own, theirs = world.team.owner.client, world.team.owner.token, world.team.manager.token
     for line in FORMS:
-        path, own = path_of(line, world.own), csrf_of(mine)
+        path = path_of(line, world.own)
         tries: list[dict[str, Any]] = [
             {"data": {"csrf_token": theirs}},
             {"query_string": {"csrf_token": own}},
@@ -132,14 +121,18 @@ def test_a_form_gives_no_power_that_it_does_not_show(world: World) -> None:
     before = state(world)
     for line in FORMS:
         if line not in THEIR_OWN:
-            path, client = path_of(line, world.own), world.team.member.client
-            client.post(path, data=POWERS | {"csrf_token": csrf_of(client), "name": "Member Person"})
+            world.team.member.post(path_of(line, world.own), POWERS | {"name": "Member Person"})
     assert state(world) == before
 
 
 def test_signing_up_makes_a_standard_person(app: Flask) -> None:
     client = app.test_client()
-    form = {"name": "Eve", "email": "eve@example.test", "password": PASSWORD, "csrf_token": csrf_of(client)}
+    form = {
+        "name": "Eve",
+        "email": "eve@example.test",
+        "password": PASSWORD,
+        "csrf_token": token_in(client.get("/signup").text),
+    }
     client.post("/signup", data=POWERS | form)
     with app.app_context():
         user = users.by_email("eve@example.test")

@@ -1,7 +1,7 @@
 """People at a browser: signed in through the form, with the token that the forms carry."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Self
 from uuid import UUID
@@ -11,39 +11,65 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.factories import PASSWORD, add_member, make_org, make_user
+from tests.servers import Servers
 
 HTMX = {"HX-Request": "true"}
 
 
-class Person:
-    """One browser, signed in at once, or when it is `later` used for the first time."""
+COOKIES = ("coffer", "coffer-device")
 
-    def __init__(self, app: Flask, email: str, *, later: bool = False) -> None:
+
+@dataclass(frozen=True)
+class SignedIn:
+    """What a browser holds after a sign-in."""
+
+    cookies: dict[str, str]
+    token: str
+
+
+class Person:
+    """One browser, signed in at once, or when it is `later` used for the first time, or `already`."""
+
+    def __init__(self, app: Flask, email: str, *, later: bool = False, already: SignedIn | None = None) -> None:
         self._app = app
-        self._email = email
-        if not later:
+        self.email = email
+        self._already = already
+        if not later and not already:
             self.sign_in()
 
     @cached_property
     def client(self) -> FlaskClient:
         client = self._app.test_client()
+        if self._already:
+            for name, value in self._already.cookies.items():
+                client.set_cookie(name, value)
+            return client
         page = client.get("/login").text
-        form = {"email": self._email, "password": PASSWORD, "csrf_token": token_in(page), "next": "/no-organization"}
+        form = {"email": self.email, "password": PASSWORD, "csrf_token": token_in(page), "next": "/no-organization"}
         assert client.post("/login", data=form).status_code == 303
         return client
 
+    @cached_property
+    def token(self) -> str:
+        """What the forms of this browser's session carry."""
+        return self._already.token if self._already else token_in(self.client.get("/no-organization").text)
+
     def sign_in(self) -> Self:
         """Now, for a test to whom the moment matters."""
+        self._already = None
         assert self.client
         return self
+
+    def signed_in(self) -> SignedIn:
+        found = {name: self.client.get_cookie(name) for name in COOKIES}
+        return SignedIn({name: cookie.value for name, cookie in found.items() if cookie}, self.token)
 
     def get(self, path: str, *, htmx: bool = False) -> TestResponse:
         return self.client.get(path, headers=HTMX if htmx else {})
 
     def post(self, path: str, fields: dict[str, Any] | None = None, *, htmx: bool = False) -> TestResponse:
-        """Sends a form of ours: its token is taken from a page of this browser."""
-        token = token_in(self.client.get("/no-organization").text)
-        form = {**(fields or {}), "csrf_token": token}
+        """Sends a form of ours, with the token that all forms of this session carry."""
+        form = {**(fields or {}), "csrf_token": self.token}
         return self.client.post(path, data=form, headers=HTMX if htmx else {})
 
 
@@ -63,8 +89,33 @@ class Team:
     stranger: Person
     manager: Person
 
+    def anew(self, app: Flask) -> "Team":
+        """The same people with other browsers."""
+        people = {name: Person(app, found.email, later=True) for name, found in self.people().items()}
+        return replace(self, **people)
+
+    def people(self) -> dict[str, Person]:
+        every = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: found for name, found in every.items() if isinstance(found, Person)}
+
+
+def ready_team(app: Flask, servers: Servers, *, funds: int = 0) -> Team:
+    """A team in clean tables, everyone signed in: a copy of the first, which took longer than most tests do."""
+
+    def make() -> tuple[UUID, str, dict[str, tuple[str, SignedIn]]]:
+        team = make_team(app, funds=funds)
+        return team.org_id, team.slug, {name: (one.email, one.signed_in()) for name, one in team.people().items()}
+
+    org_id, slug, people = servers.once(f"a team with {funds}", make)
+    return Team(org_id, slug, **{name: Person(app, email, already=held) for name, (email, held) in people.items()})
+
 
 def make_team(app: Flask, *, funds: int = 0) -> Team:
+    """A team made anew, where there is one already or the moment of its making matters."""
+    return _team(app, *_made(app, funds))
+
+
+def _made(app: Flask, funds: int) -> tuple[UUID, str, dict[str, str]]:
     with app.app_context():
         owner = make_user(name="Olga Owner")
         org = make_org(owner=owner, funds=funds)
@@ -73,7 +124,10 @@ def make_team(app: Flask, *, funds: int = 0) -> Team:
             emails[role] = add_member(org, role, user=make_user(name=f"{role.capitalize()} Person")).email
         emails["stranger"] = make_user().email
         emails["manager"] = make_user(manager=True).email
-        org_id, slug = org.id, org.slug
+        return org.id, org.slug, emails
+
+
+def _team(app: Flask, org_id: UUID, slug: str, emails: dict[str, str]) -> Team:
     return Team(org_id, slug, **{name: Person(app, email, later=True) for name, email in emails.items()})
 
 

@@ -17,12 +17,13 @@ from dashboard.domain.identity import entrance
 from dashboard.domain.identity.entrance import BadCredentials
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry
 from tests.factories import PASSWORD, make_user
-from tests.web.people import Person, Team, make_team
+from tests.servers import Servers
+from tests.web.people import Person, Team, make_team, ready_team
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 def add(app: Flask, team: Team, action: str = "key.made", **values: Any) -> UUID:

@@ -20,7 +20,8 @@ from dashboard.models import DummySession, Organization, Payment, Product, Trans
 from dashboard.providers.base import CheckoutOrder, CheckoutSession, Price, ProviderRefused, ProviderUnavailable
 from dashboard.providers.dummy import DummyProvider
 from tests.factories import charge, grant, make_pack, wallet_of
-from tests.web.people import Team, hidden, make_team, unseen
+from tests.servers import Servers
+from tests.web.people import Team, hidden, make_team, ready_team, unseen
 
 BAD_QUANTITIES = [
     "", " ", "0", "-1", "-0", "+1", "101", "1000", "NaN", "Infinity", "-Infinity", "1e1", "1e3", "1e-30", "1E+999999",
@@ -51,8 +52,8 @@ class RefusingProvider(DummyProvider):
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=10_000_000)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=10_000_000)
 
 
 @pytest.fixture

@@ -16,14 +16,15 @@ from dashboard.domain.payments import fulfil
 from dashboard.models import PLATFORM_ORG_ID, Payment
 from dashboard.providers import current
 from tests.factories import make_pack
-from tests.web.people import Team, hidden, make_team, unseen
+from tests.servers import Servers
+from tests.web.people import Team, hidden, ready_team, unseen
 
 Change = Callable[..., None]
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 @pytest.fixture

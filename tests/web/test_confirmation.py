@@ -9,14 +9,15 @@ from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.domain.identity import keys, limits, sessions
 from tests.factories import PASSWORD
-from tests.web.people import Person, Team, make_team
+from tests.servers import Servers
+from tests.web.people import Person, Team, ready_team
 
 KEY = {"name": "Nightly", "scopes": "wallet:read"}
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 def names(app: Flask, team: Team) -> list[str]:

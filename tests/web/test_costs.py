@@ -15,7 +15,8 @@ from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger
 from dashboard.models import AuditEntry, Membership, Organization
 from tests.factories import charge, grant, wallet_of
-from tests.web.people import Team, make_team
+from tests.servers import Servers
+from tests.web.people import Team, ready_team
 
 MOST_BYTES = 60_000
 MOST_READS = 30
@@ -23,8 +24,8 @@ APPS = ("chat-api", "search", "render-worker", "backup", "mail", "")
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 def org_of(team: Team) -> Organization:

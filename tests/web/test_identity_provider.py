@@ -14,12 +14,13 @@ from dashboard.domain.identity import identity_providers, sessions
 from dashboard.models import IdentityProvider
 from tests.factories import PASSWORD
 from tests.identity_provider import ISSUER, SECRET, Signer, serving
-from tests.web.people import Team, make_team
+from tests.servers import Servers
+from tests.web.people import Team, make_team, ready_team
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 def page(team: Team, more: str = "") -> str:

@@ -15,12 +15,13 @@ from dashboard.domain.identity import limits, sessions
 from dashboard.models import AuditEntry, Invite, Organization, User
 from tests.factories import PASSWORD
 from tests.invites import GRACE, token_of
-from tests.web.people import HTMX, Person, Team, make_team, token_in
+from tests.servers import Servers
+from tests.web.people import HTMX, Person, Team, make_team, ready_team, token_in
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 def send(person: Person, team: Team, emails: str = GRACE, role: str = "member", **more: str) -> Any:

@@ -15,13 +15,14 @@ from dashboard.domain.identity import key_changes, keys, sessions
 from dashboard.models import ApiKey, AuditEntry, Organization, User
 from dashboard.web.keys import changing
 from tests.factories import make_key
-from tests.web.people import Person, Team, hidden, make_team
+from tests.servers import Servers
+from tests.web.people import Person, Team, hidden, make_team, ready_team
 from tests.web.test_keys import KEY, all_keys, create, made
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=1_000_000_000)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=1_000_000_000)
 
 
 def call(app: Flask, team: Team, key: str, micros: int = 0) -> int:

@@ -15,16 +15,16 @@ from dashboard.domain.identity import keys
 from dashboard.domain.identity.permissions import TABLE, Verb
 from dashboard.models import ApiKey, AuditEntry, Organization, UserSession
 from dashboard.web.scopes import SCOPES
-from tests.servers import ROOT
-from tests.web.people import HTMX, Person, Team, make_team
+from tests.servers import ROOT, Servers
+from tests.web.people import HTMX, Person, Team, make_team, ready_team
 
 KEY = re.compile(r"cof_test_[0-9a-f]{32}_[\w-]{43}")
 OPERATOR = ("wallet:deposit", "platform:read", "platform:grant")
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=1_000_000)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=1_000_000)
 
 
 def create(person: Person, team: Team, *, htmx: bool = False, **changes: Any) -> Any:

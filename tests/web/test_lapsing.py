@@ -16,12 +16,13 @@ from dashboard.domain.funds.ledger import Slice
 from dashboard.models import PLATFORM_ORG_ID, CreditGrant, Organization, Product, Transaction, Wallet
 from dashboard.web.formats import day
 from tests.factories import charge, make_pack, wallet_of
-from tests.web.people import Team, hidden, make_team
+from tests.servers import Servers
+from tests.web.people import Team, hidden, ready_team
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=10_000_000)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=10_000_000)
 
 
 def wallet(team: Team) -> Wallet:

@@ -19,13 +19,14 @@ from dashboard.domain.payments import checkout, fulfil
 from dashboard.domain.platform import overview
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Membership, OutboxEmail, Payment
 from tests.factories import make_pack
+from tests.servers import Servers
 from tests.web.admin.test_overview import assert_links_hold
-from tests.web.people import Team, make_team
+from tests.web.people import Team, ready_team
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 @pytest.fixture

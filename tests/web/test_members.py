@@ -15,12 +15,13 @@ from dashboard.domain.funds import ledger
 from dashboard.domain.identity import keys, memberships
 from dashboard.models import ApiKey, Membership, Organization, User, UserSession
 from tests.factories import add_member, make_user, wallet_of
-from tests.web.people import HTMX, Person, Team, make_team
+from tests.servers import Servers
+from tests.web.people import HTMX, Person, Team, ready_team
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=50_000_000)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=50_000_000)
 
 
 def member(app: Flask, team: Team, role: str) -> Membership:

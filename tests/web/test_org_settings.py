@@ -9,12 +9,13 @@ from dashboard.domain.audit import SYSTEM
 from dashboard.domain.identity import org_settings, organizations
 from dashboard.models import Organization
 from tests.factories import charge, grant, make_org, wallet_of
-from tests.web.people import Team, make_team
+from tests.servers import Servers
+from tests.web.people import Team, ready_team
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 def org_of(app: Flask, team: Team) -> Organization:

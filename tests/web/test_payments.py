@@ -20,7 +20,8 @@ from dashboard.domain.payments.listing import Filters
 from dashboard.models import AuditEntry, Payment, User
 from dashboard.providers.dummy import DummyProvider
 from tests.factories import make_org, make_pack
-from tests.web.people import Team, make_team
+from tests.servers import Servers
+from tests.web.people import Team, ready_team
 
 MANY = text("""INSERT INTO payments (org_id, id, created_at, state, kind, provider, mode, key, body_hash, actor_kind,
   product_id, version_id, name, quantity, unit_price_minor, amount_minor, currency, grant_micros, bonus_micros,
@@ -32,8 +33,8 @@ STATES = ("paid", "declined", "expired", "review", "")
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 def buy(app: Flask, org_id: UUID, outcome: str = "", *, quantity: int = 1, name: str = "Starter") -> UUID:

@@ -15,12 +15,13 @@ from dashboard.jobs import payments
 from dashboard.models import AuditEntry, Payment, Transaction
 from dashboard.providers.dummy import DummyProvider
 from tests.factories import make_pack, make_user
-from tests.web.people import Person, Team, make_team, unseen
+from tests.servers import Servers
+from tests.web.people import Person, Team, make_team, ready_team, unseen
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ from flask_login import current_user, login_required
 from flask_wtf.csrf import generate_csrf
 from sqlalchemy import event, select
 
+from dashboard import create_app
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.identity import entrance, sessions, users
 from dashboard.models import User, UserSession
 from dashboard.web.sessions import current_row, poll, safe_next, sign_in, sign_out
+from tests.servers import Servers
 
 PASSWORD = "coffer-demo"
 
@@ -71,14 +73,21 @@ def routes(app: Flask) -> None:
         return f"{session.get('kept')} {get_flashed_messages()}"
 
 
-@pytest.fixture
-def site(make_app: Callable[..., Flask]) -> Flask:
-    app = make_app()
+@pytest.fixture(scope="module")
+def _site(_servers: Servers) -> Iterator[Flask]:
+    app = create_app(_servers.settings())
     routes(app)
+    yield app
     with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def site(_site: Flask, servers: Servers) -> Flask:
+    with _site.app_context():
         entrance.create_user(email="ada@demo.test", password=PASSWORD)
         entrance.create_user(email="bob@demo.test", password=PASSWORD)
-    return app
+    return _site
 
 
 @pytest.fixture

@@ -13,14 +13,15 @@ from dashboard.core.db import db, transaction
 from dashboard.domain.identity import sessions
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, PersonalToken, User
 from tests.factories import make_token
-from tests.web.people import Person, Team, hidden, make_team
+from tests.servers import Servers
+from tests.web.people import Person, Team, hidden, ready_team
 
 TOKEN = re.compile(r"cofp_[\w-]{43}")
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=1_000_000)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=1_000_000)
 
 
 def create(person: Person, **changes: Any) -> Any:

@@ -17,15 +17,16 @@ from dashboard.domain.funds import ledger
 from dashboard.domain.funds.ledger import Entry
 from dashboard.models import AuditEntry, Membership, Organization, Transaction, User
 from tests.factories import charge, grant, make_org, make_user, wallet_of
-from tests.web.people import Team, make_team
+from tests.servers import Servers
+from tests.web.people import Team, ready_team
 
 MOST_BYTES = 60_000
 NOON = clock.now().replace(hour=12, minute=0, second=0, microsecond=0)
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 def org_of(team: Team) -> Organization:

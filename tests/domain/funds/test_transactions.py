@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -18,14 +18,21 @@ from dashboard.domain.funds.transactions import Filters, Page
 from dashboard.domain.identity import keys
 from dashboard.models import Organization, Transaction, Wallet
 from tests.factories import charge, grant, make_org, make_user, wallet_of
+from tests.servers import Servers
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 Fetch = Callable[[Filters, str | None], Page]
 
 
 @pytest.fixture
-def wallet(app_context: Flask) -> Wallet:
-    """Ten days with 12 charges each, and a grant on the first and the eighth."""
+def wallet(app_context: Flask, servers: Servers) -> Wallet:
+    found = db.session.get(Wallet, servers.once("ten days of charges", ten_days))
+    assert found is not None
+    return found
+
+
+def ten_days() -> tuple[UUID, UUID]:
+    """A wallet with 12 charges on each of ten days, and a grant on the first and the eighth."""
     with clock.at(NOON):
         wallet = wallet_of(make_org())
     for day in range(10):
@@ -38,8 +45,7 @@ def wallet(app_context: Flask) -> Wallet:
             ]
             with transaction(org=wallet.org_id):
                 ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
-    db.session.refresh(wallet)
-    return wallet
+    return wallet.org_id, wallet.id
 
 
 def walk(fetch: Fetch, filters: Filters) -> tuple[list[Transaction], int]:

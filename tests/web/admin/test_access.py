@@ -8,7 +8,8 @@ from dashboard.core import ids
 from dashboard.core.db import db
 from dashboard.domain.identity import organizations
 from dashboard.models import PLATFORM_ORG_ID, User
-from tests.web.people import Person, Team, make_team
+from tests.servers import Servers
+from tests.web.people import Person, Team, ready_team
 
 READS = [
     "/admin/", "/admin/live", "/admin/orgs", "/admin/orgs/{org}", "/admin/orgs/{org}/grant", "/admin/orgs/{org}/remove",
@@ -22,8 +23,8 @@ WRITES = [
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=10_000_000)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=10_000_000)
 
 
 @pytest.fixture

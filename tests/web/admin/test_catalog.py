@@ -18,9 +18,10 @@ from dashboard.domain.catalog.products import Offer
 from dashboard.models import PLATFORM_ORG_ID, Organization, Product
 from dashboard.providers.stripe import StripeProvider
 from tests.factories import make_pack
+from tests.servers import Servers
 from tests.stripe_fake.client import FakeClient
 from tests.stripe_fake.state import Fake
-from tests.web.people import Person, Team, hidden, make_team
+from tests.web.people import Person, Team, hidden, ready_team
 
 LIST = "/admin/catalog/packs"
 GOOD = {
@@ -31,8 +32,8 @@ WRITES = ("", "/{id}/edit", "/{id}/move", "/{id}/archive", "/{id}/restore", "/{i
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 @pytest.fixture

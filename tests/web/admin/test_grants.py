@@ -16,7 +16,8 @@ from dashboard.core.db import db, transaction
 from dashboard.domain.identity import organizations
 from dashboard.models import AuditEntry, CreditGrant, Organization, Transaction, User
 from tests.factories import charge, wallet_of
-from tests.web.people import Team, hidden, make_team, token_in
+from tests.servers import Servers
+from tests.web.people import Team, hidden, ready_team, token_in
 
 FUNDS = 10_000_000
 BAD_AMOUNTS = [
@@ -29,8 +30,8 @@ REVIEWED = {"goodwill": "promotional", "promotion": "promotional", "correction":
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=FUNDS)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=FUNDS)
 
 
 @pytest.fixture

@@ -15,14 +15,15 @@ from dashboard.domain.identity import keys
 from dashboard.domain.platform import organizations
 from dashboard.models import ApiKey, AuditEntry, Customer, Organization, Payment, Transaction, User
 from tests.factories import charge, grant, make_key, make_org, make_user, wallet_of
-from tests.web.people import HTMX, Team, make_team
+from tests.servers import Servers
+from tests.web.people import HTMX, Team, ready_team
 
 NASTY = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=10_000_000)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=10_000_000)
 
 
 def make_payment(org_id: Any, **changes: Any) -> Payment:

@@ -15,14 +15,15 @@ from dashboard.domain.funds.seals import heads
 from dashboard.jobs.tick import tick
 from dashboard.models import PLATFORM_ORG_ID, Organization
 from tests.factories import charge, wallet_of
+from tests.servers import Servers
 from tests.web.admin.test_orgs import make_payment
 from tests.web.admin.test_webhooks import store, work
-from tests.web.people import Team, make_team
+from tests.web.people import Team, ready_team
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=10_000_000)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=10_000_000)
 
 
 def test_nothing_to_do_says_so_with_the_time(app: Flask, team: Team) -> None:

@@ -9,7 +9,8 @@ from dashboard.core.db import db
 from dashboard.domain.identity import organizations
 from dashboard.models import AuditEntry, Payment, Transaction
 from tests.factories import make_org
-from tests.web.people import Team, make_team
+from tests.servers import Servers
+from tests.web.people import Team, ready_team
 from tests.web.test_payments import buy
 
 REASON = "The customer was shown this price; agreed in ticket 4821"
@@ -17,8 +18,8 @@ ACTS = ("accept", "reject")
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ from dashboard.core.db import db
 from dashboard.domain.identity import sessions
 from dashboard.models import AuditEntry, Organization
 from tests import factories
-from tests.web.people import Team, make_team
+from tests.servers import Servers
+from tests.web.people import Team, ready_team
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app, funds=2_000_000)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers, funds=2_000_000)
 
 
 def org_of(app: Flask, team: Team) -> Organization:

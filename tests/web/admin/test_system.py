@@ -19,14 +19,14 @@ from dashboard.models import PLATFORM_ORG_ID, OutboxEmail, User
 from tests.factories import grant, make_org, wallet_of
 from tests.servers import ROOT, Servers
 from tests.web.admin.test_webhooks import store
-from tests.web.people import Team, make_team
+from tests.web.people import Team, make_team, ready_team
 
 SECRET = "a-password-nobody-may-read"
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 def shown(team: Team) -> str:

@@ -16,7 +16,8 @@ from dashboard.domain.platform import webhooks
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, InboxEvent
 from dashboard.providers import reading
 from tests.domain.payments.shop import Shop
-from tests.web.people import Team, make_team
+from tests.servers import Servers
+from tests.web.people import Team, ready_team
 
 COMPLETED = "checkout.session.completed"
 MANY = text("""INSERT INTO inbox_events (org_id, id, created_at, provider, mode, event_id, type, payload, state,
@@ -26,8 +27,8 @@ SELECT :org, CAST('ffffffff-ffff-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid
 
 
 @pytest.fixture
-def team(app: Flask) -> Team:
-    return make_team(app)
+def team(app: Flask, servers: Servers) -> Team:
+    return ready_team(app, servers)
 
 
 def store(app: Flask, event_id: str = "evt_1", type: str = COMPLETED, **fields: Any) -> UUID:
