@@ -17,21 +17,19 @@ from dashboard.models import Membership, User
 from tests.factories import make_org, make_user
 from tests.racing import head_on
 
-ROUNDS = 50
-
 
 class Arena:
     """One organization whose members are set anew for each round."""
 
-    def __init__(self, app: Flask) -> None:
-        self.app = app
+    def __init__(self, app: Flask, times: int) -> None:
+        self.app, self.times = app, times
         with app.app_context():
             self.people = [make_user() for _ in range(3)]
             self.org_id = make_org(owner=self.people[0]).id
             self.ids = [person.id for person in self.people]
 
     def rounds(self, *roles: str) -> Iterator[int]:
-        for number in range(ROUNDS):
+        for number in range(self.times):
             with self.app.app_context(), transaction(org=self.org_id) as session:
                 session.execute(update(Membership).filter_by(org_id=self.org_id).values(removed_at=clock.now()))
                 session.execute(update(User).values(disabled_at=None))
@@ -67,9 +65,9 @@ class Arena:
                 db.session.expunge(row)
 
 
-@pytest.fixture
-def arena(app: Flask) -> Arena:
-    return Arena(app)
+@pytest.fixture(params=[15, pytest.param(200, marks=pytest.mark.soak)], ids=["short", "soak"])
+def arena(app: Flask, request: pytest.FixtureRequest) -> Arena:
+    return Arena(app, request.param)
 
 
 def remove(member: Membership, by: Actor) -> None:
@@ -108,7 +106,7 @@ def test_of_two_transfers_at_once_one_happens(arena: Arena) -> None:
         assert sorted(said) == ["done", "forbidden"]
         assert arena.roles().count("owner") == 1
         assert arena.roles()[0] == "admin"
-    assert outcomes == {"done": ROUNDS, "forbidden": ROUNDS}
+    assert outcomes == {"done": arena.times, "forbidden": arena.times}
 
 
 def test_a_transfer_to_somebody_who_leaves(arena: Arena) -> None:
