@@ -16,9 +16,10 @@ setup: .venv/.dev ## Make .venv with everything for running, testing and linting
 run: .venv/.run ## Run Coffer with demo data on http://127.0.0.1:8000/ (PORT=8001 for another port)
 	@$(BIN)/python -m dashboard.dev
 
+# Three at a time on two cores: many tests wait for processes and clocks.
 test: .venv/.dev ## Run the tests (long ones excepted)
 	@tests/browser/install_chromium.sh
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.dev ## Check style, types and layers
 	@$(BIN)/ruff check .

@@ -1,13 +1,16 @@
 """What every test may use: servers of its own, an application on them, a client; all cleaned after each test."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from xdist.scheduler import LoadScopeScheduling
 
 from dashboard import create_app
 from dashboard.core import db, queue
@@ -19,6 +22,8 @@ CHROMIUMS = (os.environ.get("COFFER_CHROMIUM", ""), "chromium-headless-shell", "
 CHROMIUM = next(filter(None, map(shutil.which, CHROMIUMS)), None)
 NO_CHROMIUM = "no Chromium: install the package `chromium`, or name the program in COFFER_CHROMIUM"
 BROWSER_REQUIRED = os.environ.get("COFFER_REQUIRE_BROWSER", "0") not in ("", "0")
+GROUPS = ("tests/browser/", "tests/scenarios/")
+FIRST = "tests/browser/test_pages.py"
 
 
 @pytest.fixture(scope="session")
@@ -89,11 +94,38 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return {**browser_type_launch_args, "executable_path": CHROMIUM}
 
 
-@pytest.hookimpl(tryfirst=True)
+class Groups(LoadScopeScheduling):
+    """Whole folders to one worker where starting what their tests use takes longest, whole files otherwise."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return next((group for group in GROUPS if path.startswith(group)), path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    return Groups(config, log)
+
+
+def pytest_configure() -> None:
+    gc.disable()  # thousands of tests are made, and none of them is garbage
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))  # one Chromium, not one per worker
+    """The longest groups begin first, so that no worker waits for another at the end; and in them what computes
+    beside what waits: all pages of the browser while the scenarios kill and restart.
+    """
+    root = Path(__file__).parents[1]
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        path = str(item.path.relative_to(root))
+        return not path.startswith(GROUPS), path != FIRST
+
+    items.sort(key=place)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

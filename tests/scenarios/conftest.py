@@ -19,8 +19,6 @@ LAST = ("processes", "postgres", "redis")
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if HERE in item.path.parents]
-    for item in ours:
-        item.add_marker(pytest.mark.xdist_group("processes"))
     # Starting takes most of the time: first those that share one stack, then those that end it, then all others.
     ours.sort(key=lambda item: next((place for place, name in enumerate(LAST, 1) if name in item.path.stem), 0))
     places = [place for place, item in enumerate(items) if item in ours]
