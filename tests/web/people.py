@@ -75,10 +75,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Team:
-    """An organization with one browser for each role, one for a stranger to it and one for a platform manager.
-
-    Each is signed in when it is first used: most tests use one or two.
-    """
+    """An organization with one browser for each role, one for a stranger to it and one for a platform manager."""
 
     org_id: UUID
     slug: str
@@ -111,11 +108,10 @@ def ready_team(app: Flask, servers: Servers, *, funds: int = 0) -> Team:
 
 
 def make_team(app: Flask, *, funds: int = 0) -> Team:
-    """A team made anew, where there is one already or the moment of its making matters."""
-    return _team(app, *_made(app, funds))
+    """A team made anew, where there is one already or the moment of its making matters.
 
-
-def _made(app: Flask, funds: int) -> tuple[UUID, str, dict[str, str]]:
+    Each person is signed in when first used: most tests use one or two.
+    """
     with app.app_context():
         owner = make_user(name="Olga Owner")
         org = make_org(owner=owner, funds=funds)
@@ -124,10 +120,7 @@ def _made(app: Flask, funds: int) -> tuple[UUID, str, dict[str, str]]:
             emails[role] = add_member(org, role, user=make_user(name=f"{role.capitalize()} Person")).email
         emails["stranger"] = make_user().email
         emails["manager"] = make_user(manager=True).email
-        return org.id, org.slug, emails
-
-
-def _team(app: Flask, org_id: UUID, slug: str, emails: dict[str, str]) -> Team:
+        org_id, slug = org.id, org.slug
     return Team(org_id, slug, **{name: Person(app, email, later=True) for name, email in emails.items()})
 
 
