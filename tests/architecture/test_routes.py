@@ -40,6 +40,9 @@ def test_pages_answer_each_person_as_the_matrix_says(world: World) -> None:
             if got != status:
                 wrong.append(f"{line} as {caller}: {got}, not {status}")
     assert not wrong, "\n".join(wrong)
+    for caller in set(PEOPLE) - {"anonymous"}:
+        client, token = world.browser(caller)
+        assert submit(client, "/styleguide/form", token) != 403, f"the token of {caller} ended on the way"
 
 
 def test_forms_without_their_token_are_refused(world: World) -> None:
