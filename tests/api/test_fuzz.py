@@ -32,7 +32,7 @@ CHECKS = [
     checks.CHECKS.get_one("response_headers_conformance"),
     checks.CHECKS.get_one("unsupported_method"),
 ]
-SHORT = 400
+SHORT = 250
 LONG = int(os.environ.get("COFFER_FUZZ_REQUESTS", "20000"))
 
 

@@ -8,14 +8,13 @@ from playwright.sync_api import Page
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDTHS = (320, 390, 768, 1024, 1440)
-LOOKED_AT = (390, 1440)
+TWO_LOOKS = ((390, "dark"), (1440, "light"))
+FOUR_LOOKS = tuple((width, theme) for width in (390, 1440) for theme in ("dark", "light"))
 HEIGHTS = {390: 844}
 
-# A theme changes colours alone, so that the second one is asked about colours alone, and where most is to be seen.
 # A frame holds a mail, a document of its own in which no script runs: it is left out.
-RUN = """async (colours) => {
-  const only = colours ? {type: "rule", values: ["color-contrast", "link-in-text-block"]} : {type: "tag", values: TAGS};
-  const rules = colours ? {} : {"target-size": {enabled: true}};
+RUN = """async () => {
+  const only = {type: "tag", values: TAGS}, rules = {"target-size": {enabled: true}};
   const wanted = {rules, runOnly: only, iframes: false, resultTypes: ["violations", "incomplete"]};
   const found = await axe.run(document, wanted);
   const why = (node) => [...node.any, ...node.all, ...node.none].map((one) => one.message).join("; ");
@@ -45,10 +44,13 @@ REVIEWED = (
 )
 
 
-def faults(page: Page, shots: Path | None = None, name: str = "") -> list[str]:
-    """Everything that is wrong with the page as it is now, in both themes and at all widths. Leaves it light and wide.
+Looks = tuple[tuple[int, str], ...]
 
-    With `shots`, pictures of all four looks are written there.
+
+def faults(page: Page, shots: Path | None = None, name: str = "", *, looks: Looks = TWO_LOOKS) -> list[str]:
+    """Everything that is wrong with the page as it is now, at all widths and in `looks`. Leaves it light and wide.
+
+    With `shots`, all four looks are taken, and pictures of them written there.
     """
     found: list[str] = []
     if not page.evaluate("'axe' in window"):
@@ -58,20 +60,17 @@ def faults(page: Page, shots: Path | None = None, name: str = "") -> list[str]:
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             found.append(f"{width}: the page is {wide} wide")
-        if width in LOOKED_AT:
+        for theme in [theme for at, theme in (FOUR_LOOKS if shots else looks) if at == width]:
+            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
             found += [f"{width}: too small: {element}" for element in page.evaluate(SMALL)]
-            for theme in ("dark", "light"):
-                if theme == "dark" and width < WIDTHS[-1] and not shots:
-                    continue
-                page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-                found += [f"{theme} {width}: {fault}" for fault in _axe(page, colours=theme == "dark")]
-                if shots:
-                    page.screenshot(path=shots / f"{name}-{width}-{theme}.png", full_page=True)
+            found += [f"{theme} {width}: {fault}" for fault in _axe(page)]
+            if shots:
+                page.screenshot(path=shots / f"{name}-{width}-{theme}.png", full_page=True)
     return found
 
 
-def _axe(page: Page, *, colours: bool) -> list[str]:
-    result: dict[str, Any] = page.evaluate(RUN, colours)
+def _axe(page: Page) -> list[str]:
+    result: dict[str, Any] = page.evaluate(RUN)
     open_questions = [
         (rule, target, why)
         for rule, target, why in result["incomplete"]
