@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from flask.testing import FlaskClient
 from xdist.scheduler import LoadScopeScheduling
 
 from dashboard import create_app
-from dashboard.core import db, queue
+from dashboard.core import clock, db, queue
 from tests import servers as plumbing
 from tests.servers import Servers
 
@@ -70,6 +71,14 @@ def app_context(app: Flask) -> Iterator[Flask]:
     """The application with its context pushed: for tests below web and api. Not together with `client`."""
     with app.app_context():
         yield app
+
+
+@pytest.fixture
+def amid_a_step() -> Iterator[None]:
+    """The clock stands still amid the 30 seconds of an authenticator app's code: no test crosses into the next."""
+    now = clock.now()
+    with clock.at(now + timedelta(seconds=15 - now.second % 30)):
+        yield
 
 
 @pytest.fixture

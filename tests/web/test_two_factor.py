@@ -15,6 +15,8 @@ from tests.web.people import Person, token_in
 SECURITY = "/account/security"
 ADA = {"email": "ada@demo.test", "password": PASSWORD}
 
+pytestmark = pytest.mark.usefixtures("amid_a_step")
+
 
 class Phone:
     """An authenticator app; each code is asked for once, so that each is of a later step."""

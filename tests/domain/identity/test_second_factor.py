@@ -1,6 +1,6 @@
 """The second factor: codes of an app and recovery codes, each once, limited, and secret at rest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import uuid4
@@ -20,13 +20,6 @@ from tests.factories import PASSWORD, make_user
 from tests.letters import mails
 
 pytestmark = pytest.mark.usefixtures("app_context", "amid_a_step")
-
-
-@pytest.fixture
-def amid_a_step() -> Iterator[None]:
-    """A code counts for 30 seconds: no test crosses from one into the next."""
-    with clock.at(clock.now().replace(microsecond=0) - timedelta(seconds=clock.now().second % 30 - 15)):
-        yield
 
 
 def code_of(user: User, *, steps: int = 0) -> str:
