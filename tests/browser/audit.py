@@ -8,13 +8,14 @@ from playwright.sync_api import Page
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDTHS = (320, 390, 768, 1024, 1440)
-TWO_LOOKS = ((390, "dark"), (1440, "light"))
-FOUR_LOOKS = tuple((width, theme) for width in (390, 1440) for theme in ("dark", "light"))
+LOOKS = {390: ("light", "dark"), 1440: ("dark", "light")}
 HEIGHTS = {390: 844}
 
+# A theme changes colours alone: every rule is asked in the second one of a width, and colours alone in the first.
 # A frame holds a mail, a document of its own in which no script runs: it is left out.
-RUN = """async () => {
-  const only = {type: "tag", values: TAGS}, rules = {"target-size": {enabled: true}};
+RUN = """async (colours) => {
+  const only = colours ? {type: "rule", values: ["color-contrast", "link-in-text-block"]} : {type: "tag", values: TAGS};
+  const rules = colours ? {} : {"target-size": {enabled: true}};
   const wanted = {rules, runOnly: only, iframes: false, resultTypes: ["violations", "incomplete"]};
   const found = await axe.run(document, wanted);
   const why = (node) => [...node.any, ...node.all, ...node.none].map((one) => one.message).join("; ");
@@ -44,13 +45,10 @@ REVIEWED = (
 )
 
 
-Looks = tuple[tuple[int, str], ...]
+def faults(page: Page, shots: Path | None = None, name: str = "") -> list[str]:
+    """Everything that is wrong with the page as it is now, in both themes and at all widths. Leaves it light and wide.
 
-
-def faults(page: Page, shots: Path | None = None, name: str = "", *, looks: Looks = TWO_LOOKS) -> list[str]:
-    """Everything that is wrong with the page as it is now, at all widths and in `looks`. Leaves it light and wide.
-
-    With `shots`, all four looks are taken, and pictures of them written there.
+    With `shots`, pictures of all four looks are written there.
     """
     found: list[str] = []
     if not page.evaluate("'axe' in window"):
@@ -60,17 +58,18 @@ def faults(page: Page, shots: Path | None = None, name: str = "", *, looks: Look
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             found.append(f"{width}: the page is {wide} wide")
-        for theme in [theme for at, theme in (FOUR_LOOKS if shots else looks) if at == width]:
-            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        if width in LOOKS:
             found += [f"{width}: too small: {element}" for element in page.evaluate(SMALL)]
-            found += [f"{theme} {width}: {fault}" for fault in _axe(page)]
+        for theme in LOOKS.get(width, ()):
+            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            found += [f"{theme} {width}: {fault}" for fault in _axe(page, colours=theme == LOOKS[width][0])]
             if shots:
                 page.screenshot(path=shots / f"{name}-{width}-{theme}.png", full_page=True)
     return found
 
 
-def _axe(page: Page) -> list[str]:
-    result: dict[str, Any] = page.evaluate(RUN)
+def _axe(page: Page, *, colours: bool) -> list[str]:
+    result: dict[str, Any] = page.evaluate(RUN, colours)
     open_questions = [
         (rule, target, why)
         for rule, target, why in result["incomplete"]

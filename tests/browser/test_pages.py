@@ -1,4 +1,4 @@
-"""Every page in both themes and at all widths: dark on a phone and light on a desk, `make soak` in all four looks.
+"""Every page in both themes and at all widths.
 
 `COFFER_SCREENSHOTS=1` writes pictures of them to `test-results/pages/`, and the two of the README to `docs/img/`.
 """
@@ -50,20 +50,14 @@ def seats(browser: Browser, dummy_site: Site) -> Iterator[Callable[[str], tuple[
         page.context.close()
 
 
-LOOKS = [audit.TWO_LOOKS, pytest.param(audit.FOUR_LOOKS, marks=pytest.mark.soak)]
-
-
-@pytest.mark.parametrize("looks", LOOKS, ids=["two", "four"])
 @pytest.mark.parametrize("case", EVERY, ids=lambda case: case.name)
-def test_a_page_is_sound(
-    case: Case, looks: audit.Looks, dummy_site: Site, seats: Callable[[str], tuple[Page, Watch]]
-) -> None:
+def test_a_page_is_sound(case: Case, dummy_site: Site, seats: Callable[[str], tuple[Page, Watch]]) -> None:
     if SHOTS:
         SHOTS.mkdir(parents=True, exist_ok=True)
     page, watch = seats(case.person)
     page.set_viewport_size({"width": 1440, "height": 900})
     case.open(page, dummy_site)
-    faults = audit.faults(page, SHOTS, case.name, looks=looks)
+    faults = audit.faults(page, SHOTS, case.name)
     complaints, watch.complaints[:] = list(watch.complaints), []
     assert not faults + complaints, "\n".join(faults + complaints)
     if SHOTS and case.name in SHOWN_THERE:
