@@ -32,7 +32,7 @@ CHECKS = [
     checks.CHECKS.get_one("response_headers_conformance"),
     checks.CHECKS.get_one("unsupported_method"),
 ]
-SHORT = 250
+SHORT = 400
 LONG = int(os.environ.get("COFFER_FUZZ_REQUESTS", "20000"))
 
 
