@@ -40,10 +40,9 @@ def spent(program: Program, org: Organization) -> list[int]:
 
 
 def test_a_charge_above_the_cap_books_nothing_and_says_when_it_may(program: Program) -> None:
-    org = program.org(funds=1_000)
-    key = capped(program, org, 100, "month").key
-    now = datetime(2026, 11, 20, 9, 40, tzinfo=UTC)
-    with clock.at(now):
+    with clock.at(datetime(2026, 11, 20, 9, 40, tzinfo=UTC)):
+        org = program.org(funds=1_000)
+        key = capped(program, org, 100, "month").key
         assert charge(program, org, key, 70).status_code == 201
         body = problem(charge(program, org, key, 31), 402, "key_cap_exceeded")
         assert (body["available_micros"], body["required_micros"]) == (30, 31)
@@ -64,9 +63,9 @@ def test_a_charge_larger_than_the_whole_cap_is_refused_in_an_empty_window(progra
 
 @pytest.mark.parametrize("window", ["day", "month"])
 def test_a_window_is_utc_and_ends_at_midnight(program: Program, window: str) -> None:
-    org = program.org(funds=1_000)
-    key = capped(program, org, 100, window).key
     with clock.at(datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)):
+        org = program.org(funds=1_000)
+        key = capped(program, org, 100, window).key
         assert charge(program, org, key, 100).status_code == 201
         body = problem(charge(program, org, key, 1), 402, "key_cap_exceeded")
         assert body["resets_at"] == "2027-01-01T00:00:00Z"
