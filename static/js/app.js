@@ -70,7 +70,8 @@ document.addEventListener("htmx:error", (e) => {
   if (ctx?.request && !quiet(ctx)) failed(ctx, "No connection. Nothing was changed. Try again.");
 });
 
-/* One <dialog>, filled by htmx. It opens after the swap; the opener gets focus back when it closes. */
+/* One <dialog>, filled by htmx. It opens after the swap; the opener gets focus back when it closes. The browser tells of
+   the closing a little later, when the next opening may have begun: the opener stays known. */
 let opener = null;
 document.addEventListener("htmx:before:request", (e) => {
   const source = e.detail.ctx?.sourceElement;
@@ -82,12 +83,15 @@ document.addEventListener("htmx:after:swap", () => {
   if (modal.childElementCount && !modal.open && opener) modal.showModal();
   if (modal.open) modal.querySelector("[autofocus]")?.focus();
 });
-document.addEventListener("modal:close", () => byId("modal")?.close());
+document.addEventListener("modal:close", () => {
+  const modal = byId("modal");
+  modal?.replaceChildren();
+  modal?.close();
+});
 document.addEventListener("close", (e) => {
-  if (e.target.id !== "modal") return;
+  if (e.target.id !== "modal" || e.target.open) return;
   e.target.replaceChildren();
   opener?.focus();
-  opener = null;
 }, true);
 
 /* Menu, dialog and toast buttons, copy. */

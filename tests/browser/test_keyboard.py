@@ -46,6 +46,17 @@ def test_the_dialog_keeps_the_focus_and_gives_it_back(cost: Page) -> None:
     expect(cost).to_have_url(re.compile("/o/demo/$"))
 
 
+def test_a_dialog_opens_again_although_the_page_has_not_yet_heard_that_it_closed(cost: Page) -> None:
+    cost.locator(".page-head").get_by_role("link", name="Buy credits").click()
+    dialog = cost.get_by_role("dialog", name="Buy credits")
+    expect(dialog).to_be_visible()
+    with cost.expect_response("**/buy"):
+        cost.evaluate("document.getElementById('modal').close(); document.activeElement.click()")
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("link", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+
+
 def test_an_error_in_the_dialog_takes_the_focus_and_keeps_the_entry(cost: Page) -> None:
     cost.locator(".page-head").get_by_role("link", name="Buy credits").click()
     quantity = cost.get_by_role("dialog").get_by_label("Quantity")
