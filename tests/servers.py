@@ -9,7 +9,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "var" / "test"
 PREFIX = "coffer_test"
 VALKEY_DATABASES = 16  # what a plain Redis offers
+TRIES = 5
 FRESH_SECONDS = 600  # a sign-in counts as recent for half an hour
 ROOMY = {"throttle_requests": 100_000, "throttle_failures": 100_000}
 """A test calls quicker than a program should. What throttles sets its own."""
@@ -84,7 +85,7 @@ class Servers:
         return result
 
     def clean(self) -> None:
-        """Back to what the migrations leave; nothing else may be writing."""
+        """Back to what the migrations leave; of writers only the scenarios' workers may live on."""
         self.cleaner.clean()
         self.redis.flushdb()
 
@@ -151,9 +152,12 @@ class Cleaner:
         self._reference = {name: self._read(name) for name in self._filled(self._tables)}
 
     def clean(self) -> None:
-        filled = self._filled(self._tables)
-        with self._connection.transaction():
-            self._empty([name for name in filled if not self._untouched(name)])
+        """A worker process that lives on may be amid a job: who loses the deadlock tries again."""
+        for _ in range(TRIES):
+            with suppress(psycopg.errors.DeadlockDetected), self._connection.transaction():
+                self._empty([name for name in self._filled(self._tables) if not self._untouched(name)])
+                return
+        raise RuntimeError("somebody keeps writing while the tables are emptied")
 
     def rows(self) -> "Rows":
         """What was written since the last cleaning, by table."""
