@@ -124,7 +124,8 @@ def test_a_call_still_running_is_a_conflict():
     fake.inject("delay", seconds=0.5)
     slow = threading.Thread(target=ask, args=(fake, "POST", "/v1/customers", "name=A", "k"))
     slow.start()
-    time.sleep(0.1)
+    while not fake.calls:
+        time.sleep(0.1)
     status, answer = ask(fake, "POST", "/v1/customers", "name=A", key="k")
     slow.join()
     assert (status, answer["error"]["type"]) == (409, "idempotency_error")

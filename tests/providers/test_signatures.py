@@ -188,9 +188,9 @@ def _event_with(**changes: object) -> bytes:
     ids=range(35),
 )
 def test_signed_nonsense_is_refused_and_quickly(body: bytes):
-    begun = time.monotonic()
+    begun = time.thread_time()
     assert isinstance(refused(*signed(body, OURS, NOW)), BadPayload)
-    assert time.monotonic() - begun < 0.1
+    assert time.thread_time() - begun < 0.1  # of its own work: a busy machine changes nothing
 
 
 def test_unknown_types_and_fields_and_versions_pass():
