@@ -13,6 +13,7 @@ from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.db import AWAY, autocommit, transaction
 from dashboard.core.errors import CofferError
+from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds.seals import heads
 from dashboard.domain.identity import custody, entrance, keys, organizations, second_factor, users
@@ -59,7 +60,7 @@ def reset_second_factor(email: str, reason: str) -> None:
     user = _person(email)
     home = organizations.home_of(user.id)
     with _refusals(), transaction(org=home):
-        second_factor.disable(user, by=SYSTEM, home=home, reason=custody.checked(reason))
+        second_factor.disable(user, by=SYSTEM, home=home, reason=audit.checked_reason(reason))
     click.echo(f"{user.email} signs in with the password alone.")
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dashboard.core import logs
 from dashboard.core.db import db, transaction
+from dashboard.core.errors import Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry
@@ -29,6 +30,16 @@ def test_an_entry_knows_the_request_it_came_from(app: Flask) -> None:
         made = record()
         assert made.ip == "192.0.2.7"
         assert made.request_id
+
+
+def test_a_reason_is_what_somebody_wrote_without_its_edges() -> None:
+    assert audit.checked_reason("  A refund\r\nby phone \n") == "A refund\nby phone"
+    longest = "\r\n".join("x" * 250)[: 3 * 250]  # a browser counts a line's end once and sends it as two
+    assert len(audit.checked_reason(longest)) == audit.REASON_LIMIT - 1
+    for wrong in ("", " \r\n ", "x" * (audit.REASON_LIMIT + 1), "a\x00b"):
+        with pytest.raises(Invalid) as refused:
+            audit.checked_reason(wrong)
+        assert refused.value.field == "reason"
 
 
 def test_an_entry_of_a_command_has_no_address(app_context: Flask) -> None:

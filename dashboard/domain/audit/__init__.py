@@ -6,7 +6,10 @@ from uuid import UUID
 
 from dashboard.core import logs
 from dashboard.core.db import db
+from dashboard.core.errors import Invalid
 from dashboard.models import AuditEntry
+
+REASON_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,16 @@ class Actor:
 
 
 SYSTEM = Actor("system")
+
+
+def checked_reason(text: str) -> str:
+    """Why somebody acted, as it is kept: one to `REASON_LIMIT` characters. Raises Invalid."""
+    reason = text.replace("\r\n", "\n").strip()
+    if not reason or len(reason) > REASON_LIMIT:
+        raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
+    if "\x00" in reason:
+        raise Invalid("The reason holds a character that cannot be kept.", field="reason")
+    return reason
 
 
 def record(

@@ -10,14 +10,12 @@ from sqlalchemy import func, select
 
 from dashboard.core import clock
 from dashboard.core.db import db, lock, transaction
-from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
+from dashboard.core.errors import Conflict, Forbidden, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.identity import keys, memberships, proofs, sessions, tokens, users
 from dashboard.domain.identity.permissions import OPERATOR_SCOPES, RIGHTS_SCOPES
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, User
-
-REASON_LIMIT = 500
 
 
 class OwnAccount(Conflict):
@@ -143,14 +141,6 @@ def tell_teams(user: User, *, disabled: bool, by: Actor) -> None:
             )  # fmt: skip
 
 
-def checked(reason: str) -> str:
-    """Raises Invalid."""
-    reason = reason.strip()
-    if not reason or len(reason) > REASON_LIMIT or "\x00" in reason:
-        raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
-    return reason
-
-
 def _set_role(row: User, role: str, action: str, *, reason: str, by: Actor) -> None:
     row.platform_role = role
     sessions.end_all(row.id)
@@ -158,4 +148,6 @@ def _set_role(row: User, role: str, action: str, *, reason: str, by: Actor) -> N
 
 
 def _record(row: User, action: str, *, reason: str, by: Actor) -> None:
-    audit.record(PLATFORM_ORG_ID, by=by, action=action, object_kind="user", object_id=row.id, reason=checked(reason))
+    audit.record(
+        PLATFORM_ORG_ID, by=by, action=action, object_kind="user", object_id=row.id, reason=audit.checked_reason(reason)
+    )

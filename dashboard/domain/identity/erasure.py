@@ -36,7 +36,7 @@ REASON = "The person was erased"
 def erase(user: User, *, reason: str, by: Actor) -> None:
     """Raises LastOwner and LastManager where somebody must take over first, NotEmpty for payments under way in the
     personal organization, which closes, NotFound for who is erased already, Invalid."""
-    reason, user_id, email, name = custody.checked(reason), user.id, user.email, user.name
+    reason, user_id, email, name = audit.checked_reason(reason), user.id, user.email, user.name
     with transaction(PLATFORM_ORG_ID):
         _require_free(user_id, by=by)
     _close_own(user_id, by=by)

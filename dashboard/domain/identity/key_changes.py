@@ -28,8 +28,6 @@ GRACES = {
 }
 """How long a rotated key goes on working, by the name that form and API give it."""
 
-LONGEST_REASON = 500
-
 
 class KeyEnded(Conflict):
     code = "key_ended"
@@ -96,11 +94,9 @@ def give_operator_scopes(key: ApiKey, scopes: Iterable[str], *, reason: str, by:
     Needs the organization's transaction; locks the organization. Raises KeyEnded, Invalid.
     """
     wanted = set(scopes)
-    reason = " ".join(reason.split())
     if unknown := sorted(wanted - OPERATOR_SCOPES):
         raise Invalid(f"{unknown[0][:40]} is no operator scope.", field="scopes")
-    if not reason or len(reason) > LONGEST_REASON or not reason.isprintable():
-        raise Invalid(f"Give a reason of 1 to {LONGEST_REASON} characters.", field="reason")
+    reason = audit.checked_reason(reason)
     row = _living(key)
     before, after = sorted(row.scopes), sorted((set(row.scopes) - OPERATOR_SCOPES) | wanted)
     if not after:

@@ -4,7 +4,7 @@ from sqlalchemy import select, update
 
 from dashboard.core import clock
 from dashboard.core.db import db, lock
-from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
+from dashboard.core.errors import Conflict, Forbidden, NotFound
 from dashboard.core.money import money
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
@@ -12,7 +12,6 @@ from dashboard.domain.funds import wallets
 from dashboard.domain.identity import keys, memberships, organizations
 from dashboard.models import ApiKey, Invite, Organization, OrgDirectory, Payment, Transaction, Wallet
 
-REASON_LIMIT = 500
 OPEN_PAYMENTS = ("created", "unknown", "pending", "paid", "review")
 
 
@@ -31,7 +30,7 @@ def suspend(org: Organization, *, reason: str, by: Actor) -> Organization:
     row = _locked(org)
     if row.suspended_at is None:
         row.suspended_at = clock.now()
-        _record(row, "organization.suspended", by=by, reason=checked_reason(reason))
+        _record(row, "organization.suspended", by=by, reason=audit.checked_reason(reason))
     return row
 
 
@@ -39,7 +38,7 @@ def unsuspend(org: Organization, *, reason: str, by: Actor) -> Organization:
     row = _locked(org)
     if row.suspended_at is not None:
         row.suspended_at = None
-        _record(row, "organization.unsuspended", by=by, reason=checked_reason(reason))
+        _record(row, "organization.unsuspended", by=by, reason=audit.checked_reason(reason))
     return row
 
 
@@ -59,7 +58,7 @@ def delete(org: Organization, *, by: Actor) -> None:
 
 def close(org: Organization, *, reason: str, by: Actor) -> None:
     """Close it as an operator, whatever its balance. Locks the organization. Raises NotEmpty for open payments."""
-    row, reason = _locked(org), checked_reason(reason)
+    row, reason = _locked(org), audit.checked_reason(reason)
     if found := [*_held(row), *_open_payments(row)]:
         raise NotEmpty(" ".join(found))
     if row.closed_at is None:
@@ -71,7 +70,7 @@ def reopen(org: Organization, *, reason: str, by: Actor) -> Organization:
     row = _locked(org)
     if row.closed_at is not None:
         row.closed_at = None
-        _record(row, "organization.reopened", by=by, reason=checked_reason(reason))
+        _record(row, "organization.reopened", by=by, reason=audit.checked_reason(reason))
     return row
 
 
@@ -86,7 +85,7 @@ def fund_itself(org: Organization, *, itself: bool, reason: str, by: Actor) -> O
     before, row.funding = row.funding, funding
     audit.record(
         row.id, by=by, action="organization.funding_changed", object_kind="organization", object_id=row.id,
-        before={"funding": before}, after={"funding": funding}, reason=checked_reason(reason),
+        before={"funding": before}, after={"funding": funding}, reason=audit.checked_reason(reason),
     )  # fmt: skip
     return row
 
@@ -139,14 +138,6 @@ def _locked(org: Organization) -> Organization:
     if row is None or row.kind == "platform":
         raise NotFound
     return row
-
-
-def checked_reason(reason: str) -> str:
-    """The reason as it is kept. Raises Invalid."""
-    reason = reason.strip()
-    if not reason or len(reason) > REASON_LIMIT or "\x00" in reason:
-        raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
-    return reason
 
 
 def _record(

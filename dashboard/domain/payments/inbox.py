@@ -14,7 +14,7 @@ from dashboard.core.db import autocommit, db, lock, transaction
 from dashboard.core.errors import CofferError, Conflict, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.payments import handlers, review
+from dashboard.domain.payments import handlers
 from dashboard.models import InboxEvent, InboxTry
 from dashboard.providers.base import Event, Provider, ProviderRefused, ProviderUnavailable
 
@@ -120,7 +120,7 @@ def retry(event: InboxEvent, *, by: Actor) -> None:
 
 def ignore(event: InboxEvent, *, reason: str, by: Actor) -> None:
     """Give a parked event up, with a reason that stays on it: nothing is done for it. Raises Invalid, Conflict."""
-    reason = review.checked(reason)
+    reason = audit.checked_reason(reason)
     found = lock(select(InboxEvent).filter_by(org_id=event.org_id, id=event.id))
     if found is None:
         raise NotFound

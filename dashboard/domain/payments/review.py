@@ -3,13 +3,11 @@
 from uuid import UUID
 
 from dashboard.core import clock
-from dashboard.core.errors import Conflict, Invalid
+from dashboard.core.errors import Conflict
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.payments import fulfil, receipts
 from dashboard.models import Payment
-
-REASON_LIMIT = 500
 
 
 class NotInReview(Conflict):
@@ -22,7 +20,7 @@ def accept(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
     Needs the organization's transaction; its trail holds the act, and the payer is mailed the receipt. Locks the
     wallet, then the payment. Raises Invalid, NotFound, NotInReview.
     """
-    reason = checked(reason)
+    reason = audit.checked_reason(reason)
     wallet, payment = fulfil.locked(org_id, payment_id)
     if payment.state == "credited":
         return False
@@ -40,7 +38,7 @@ def reject(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
     Needs the organization's transaction; its trail holds the act. What the provider tells later changes nothing.
     Raises Invalid, NotFound, NotInReview.
     """
-    reason = checked(reason)
+    reason = audit.checked_reason(reason)
     _, payment = fulfil.locked(org_id, payment_id)
     if payment.rejected:
         return False
@@ -49,16 +47,6 @@ def reject(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
     payment.state, payment.problem = "failed", f"Rejected after review: {reason}"
     _record(payment, "rejected", problem, reason, by)
     return True
-
-
-def checked(reason: str) -> str:
-    """The reason as it is kept. Raises Invalid."""
-    reason = reason.strip().replace("\r\n", "\n")
-    if not reason or len(reason) > REASON_LIMIT:
-        raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
-    if "\x00" in reason:
-        raise Invalid("The reason holds a character that cannot be kept.", field="reason")
-    return reason
 
 
 def require_open(payment: Payment) -> None:

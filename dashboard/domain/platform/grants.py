@@ -12,7 +12,6 @@ from dashboard.domain.identity import organizations
 from dashboard.models import Organization, Wallet
 
 ORIGIN = "api"
-REASON_LIMIT = 500
 CATEGORIES = {"goodwill": "promotional", "promotion": "promotional", "correction": "promotional", "contract": "paid"}
 """What a grant was given for, and the kind of credit it makes."""
 
@@ -35,7 +34,8 @@ def grant(
     `source` is the caller's own reference; it stands in the audit entry. What is left at `expires_at` lapses. Raises
     Invalid, KeyReused.
     """
-    check(category, reason)
+    check_category(category)
+    reason = audit.checked_reason(reason)
     organizations.hold_open(org.id)
     posting = ledger.post(
         _wallet(org), type="admin_grant", amount=amount_micros, origin=ORIGIN, key=key, by=by, body_hash=body_hash,
@@ -62,7 +62,8 @@ def remove(
 
     Above what is available only with `allow_negative`, else RemovalTooLarge. Raises Invalid, KeyReused.
     """
-    check(category, reason)
+    check_category(category)
+    reason = audit.checked_reason(reason)
     organizations.hold_open(org.id)
     posting = ledger.post(
         _wallet(org), type="admin_removal", amount=-amount_micros, origin=ORIGIN, key=key, by=by, body_hash=body_hash,
@@ -76,12 +77,10 @@ def _wallet(org: Organization) -> Wallet:
     return organizations.wallet(org.id, settings().mode)
 
 
-def check(category: str, reason: str) -> None:
-    """What a grant and a removal need alike. Raises Invalid with its field."""
+def check_category(category: str) -> None:
+    """Raises Invalid with its field."""
     if category not in CATEGORIES:
         raise Invalid("Choose what this is for.", field="category")
-    if not reason.strip() or len(reason) > REASON_LIMIT:
-        raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
 
 
 def _record(

@@ -14,6 +14,7 @@ from dashboard.core import clock, ids
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import CofferError, Invalid, NotFound
 from dashboard.core.money import money, parse_credits
+from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import expiry, forecast, ledger
 from dashboard.domain.funds.ledger import Posting, RemovalTooLarge
@@ -103,8 +104,8 @@ def _order(act: Act) -> Order:
     category, key = form["category"].strip(), form["idempotency_key"] or str(ids.new())
     checks: tuple[Callable[[], object], ...] = (
         lambda: parse_credits(form["amount"], field="amount"),
-        lambda: grants.check(category, "any"),
-        lambda: _check_reason(form["reason"]),
+        lambda: grants.check_category(category),
+        lambda: audit.checked_reason(form["reason"]),
         lambda: _check_date(act, form["expires_at"].strip()),
         lambda: _check_key(key),
     )
@@ -112,14 +113,8 @@ def _order(act: Act) -> Order:
     if errors:
         raise FormErrors(errors)
     allow = act.removing and form["allow_negative"] not in ("", "0", "false")
-    reason, last_day = form["reason"].strip().replace("\r\n", "\n"), form["expires_at"].strip()
+    reason, last_day = audit.checked_reason(form["reason"]), form["expires_at"].strip()
     return Order(parse_credits(form["amount"]), category, reason, allow, key, last_day)
-
-
-def _check_reason(reason: str) -> None:
-    grants.check("goodwill", reason)
-    if "\x00" in reason:
-        raise Invalid("The reason holds a character that cannot be kept.", field="reason")
 
 
 def _check_date(act: Act, last_day: str) -> None:
@@ -189,7 +184,7 @@ def _form(org: Organization, act: Act, values: Any, errors: dict[str, str]) -> d
     key = "" if "" in errors else values.get("idempotency_key", "")
     return _common(org, act, wallet) | {
         "values": typed, "errors": errors, "key": key if _KEY.fullmatch(key) else str(ids.new()),
-        "categories": words.CATEGORIES, "reason_limit": grants.REASON_LIMIT,
+        "categories": words.CATEGORIES, "reason_limit": audit.REASON_LIMIT,
         "runs_out_now": words.runs_out(forecast.of(wallet)),
     }  # fmt: skip
 

@@ -11,6 +11,7 @@ from dashboard.config import settings
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Invalid
 from dashboard.core.money import money
+from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import forecast
 from dashboard.domain.funds.transactions import names_of
@@ -89,7 +90,7 @@ def _answer(payment_id: UUID, act: Act) -> Response:
         return render.render("admin/payments/form.html", **_form(org, payment, act, "", {}))
     reason = request.form.get("reason", "")
     try:
-        review.checked(reason)
+        audit.checked_reason(reason)
         if not request.form.get("confirm"):
             review.require_open(payment)
             return render.render("admin/payments/review.html", **_form(org, payment, act, reason.strip(), {}))
@@ -160,7 +161,7 @@ def _form(org: Organization, payment: Payment, act: Act, reason: str, errors: di
         "act": act,
         "reason": reason,
         "errors": errors,
-        "reason_limit": review.REASON_LIMIT,
+        "reason_limit": audit.REASON_LIMIT,
         "wallet": wallet,
         "change": change,
         "after": wallet.balance + change,

@@ -11,6 +11,7 @@ from dashboard.config import settings
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.core.money import parse_credits
+from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
 from dashboard.domain.identity import standing
@@ -94,7 +95,7 @@ def set_overdraft(org_id: UUID) -> Response:
     typed = request.form.get("amount", "").strip()
     try:
         micros = 0 if typed == "0" else parse_credits(typed, field="amount")
-        reason = standing.checked_reason(request.form.get("reason", ""))
+        reason = audit.checked_reason(request.form.get("reason", ""))
     except Invalid as refusal:
         return _overdraft_form(org, {refusal.field or "": refusal.detail}, status=422)
     with transaction(org=org.id):
@@ -114,7 +115,7 @@ def _carry_out(org: Organization, act: str, reason: str, *, by: Actor) -> None:
 def _form(org: Organization, name: str, errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "admin/orgs/standing.html", fragment="admin/orgs/_standing.html", status=status, org=org, name=name,
-        act=ACTS[name], errors=errors, reason=request.form.get("reason", ""), reason_limit=standing.REASON_LIMIT,
+        act=ACTS[name], errors=errors, reason=request.form.get("reason", ""), reason_limit=audit.REASON_LIMIT,
         balance=organizations.wallet_of(org.id, settings().mode).balance, dialog=render.is_htmx(),
     )  # fmt: skip
 
@@ -122,5 +123,5 @@ def _form(org: Organization, name: str, errors: dict[str, str], *, status: int =
 def _overdraft_form(org: Organization, errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "admin/orgs/overdraft.html", status=status, org=org, errors=errors, typed=request.form,
-        wallet=organizations.wallet_of(org.id, settings().mode), reason_limit=standing.REASON_LIMIT,
+        wallet=organizations.wallet_of(org.id, settings().mode), reason_limit=audit.REASON_LIMIT,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request, url_for
 
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, Invalid, NotFound
+from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.identity import custody, erasure, organizations, second_factor, users
 from dashboard.domain.identity.permissions import Verb
@@ -88,7 +89,7 @@ def do(user_id: UUID, act: str) -> Response:
     name = user.name
     try:
         _require_typed(user, ACTS[act])
-        _do(user, act, reason=custody.checked(reason), by=caller.actor)
+        _do(user, act, reason=audit.checked_reason(reason), by=caller.actor)
     except (Invalid, Conflict) as refusal:
         return _form(user, act, errors={getattr(refusal, "field", None) or "": refusal.detail}, status=refusal.status)
     render.toast_next(f"{'The person' if ACTS[act].typed else name} {ACTS[act].done}.")
@@ -152,7 +153,7 @@ def _form(user: User, act: str, *, errors: dict[str, str], status: int = 200) ->
     values: dict[str, Any] = {name: request.form.get(name, "") for name in ("reason", "email")}
     return render.render(
         "admin/users/act.html", status=status, user=user, act=act, words=ACTS[act],
-        values=values, errors=errors, reason_limit=custody.REASON_LIMIT,
+        values=values, errors=errors, reason_limit=audit.REASON_LIMIT,
     )  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from flask import Blueprint, Response, request, url_for
 from dashboard.config import settings
 from dashboard.core.db import transaction
 from dashboard.core.errors import Conflict, Invalid
+from dashboard.domain import audit
 from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.payments import inbox, refusals, review
+from dashboard.domain.payments import inbox, refusals
 from dashboard.domain.platform import webhooks
 from dashboard.domain.platform.webhooks import Filters
 from dashboard.models import INBOX_STATES, InboxEvent
@@ -98,7 +99,7 @@ def ignore(event_id: UUID) -> Response:
         raise Conflict(f"The event is {event.state}; only parked events are ignored by hand.")
     return render.render(
         "admin/webhooks/ignore.html", fragment="admin/webhooks/_ignore.html", status=422 if errors else 200,
-        reason=reason[:1000], errors=errors, reason_limit=review.REASON_LIMIT, **_seen(event),
+        reason=reason[:1000], errors=errors, reason_limit=audit.REASON_LIMIT, **_seen(event),
     )  # fmt: skip
 
 
