@@ -254,7 +254,8 @@ def test_a_suspended_organization_makes_no_key_but_may_end_one(app: Flask, team:
         with transaction(org.id):
             org.suspended_at = clock.now()
     assert create(team.owner, team).status_code == 403
-    assert team.owner.get(f"/o/{team.slug}/keys/new").status_code == 403
+    forms = [f"/o/{team.slug}/keys/new", f"{where}/rotate", f"{where}/cap"]
+    assert [team.owner.get(form).status_code for form in forms] == [403, 403, 403], "a form that could not be sent"
     assert "Create key" not in team.owner.get(f"/o/{team.slug}/keys").text
     assert team.owner.post(f"{where}/revoke").status_code == 303
 

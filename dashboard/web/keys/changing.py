@@ -34,7 +34,7 @@ def ask_rotate(slug: str, key_id: UUID) -> Response:
 
 @pages.post("/<uuid:key_id>/rotate")
 def rotate(slug: str, key_id: UUID) -> Response:
-    visit, key = _enter_to_rotate(slug, key_id, act=Act.MEMBERS)
+    visit, key = _enter_to_rotate(slug, key_id)
     guards.require_recent()
     grace = request.form.get("grace", "")
     try:
@@ -50,7 +50,7 @@ def rotate(slug: str, key_id: UUID) -> Response:
 
 @pages.get("/<uuid:key_id>/cap")
 def ask_cap(slug: str, key_id: UUID) -> Response:
-    visit, key = _enter(slug, key_id, Verb.CAP_KEYS)
+    visit, key = _enter(slug, key_id, Verb.CAP_KEYS, act=Act.MEMBERS)
     found = desk.row(visit, key).cap
     amount = exact(found.amount).lstrip("$").replace(",", "").rstrip("0").rstrip(".") if found else ""
     return _cap_form(visit, key, values={"cap": amount, "cap_window": found.window if found else "month"}, errors={})
@@ -115,8 +115,8 @@ def _enter(slug: str, key_id: UUID, verb: Verb, *, act: Act = Act.READ) -> tuple
     return visit, key
 
 
-def _enter_to_rotate(slug: str, key_id: UUID, *, act: Act = Act.READ) -> tuple[Visit, ApiKey]:
-    visit, key = _enter(slug, key_id, Verb.MANAGE_OWN_KEYS, act=act)
+def _enter_to_rotate(slug: str, key_id: UUID) -> tuple[Visit, ApiKey]:
+    visit, key = _enter(slug, key_id, Verb.MANAGE_OWN_KEYS, act=Act.MEMBERS)
     if not key_changes.may_rotate(visit.caller, key):
         raise Forbidden("Only the organization's people rotate its keys: who rotates a key gets to know it.")
     return visit, key
