@@ -12,7 +12,7 @@ from dashboard.core.throttle import Rate, Throttle
 from tests.scenarios.own_servers import Valkey
 from tests.servers import Servers
 
-RATE = Rate(5, 1)
+RATE = Rate(5, 2)
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def test_so_many_in_a_window_and_each_name_for_itself(servers: Servers, away: bo
     made = nowhere() if away else Throttle(servers.redis_url)
     begun = time.monotonic()
     first = made.take("a", RATE)
-    assert (first.allowed, first.remaining, first.reset_seconds) == (True, 4, 1)
+    assert (first.allowed, first.remaining, first.reset_seconds) == (True, 4, 2)
     assert allowed(made, "a", 20) == 4
     refused = made.take("a", RATE)
-    assert (refused.allowed, refused.remaining, refused.reset_seconds) == (False, 0, 1)
+    assert (refused.allowed, refused.remaining, refused.reset_seconds) == (False, 0, 2)
     assert allowed(made, "b", 20) == 5
-    assert time.monotonic() - begun < 1, "too slow to tell"
-    time.sleep(max(0, begun + 1.05 - time.monotonic()))
+    assert time.monotonic() - begun < 2, "too slow to tell"
+    time.sleep(max(0, begun + 2.05 - time.monotonic()))
     assert made.take("a", RATE).allowed
 
 
@@ -51,14 +51,15 @@ def test_so_many_in_a_window_and_each_name_for_itself(servers: Servers, away: bo
 def test_the_window_moves(servers: Servers, away: bool) -> None:
     """A fixed window would let twice as many through around its edge."""
     made, rate = nowhere() if away else Throttle(servers.redis_url), Rate(4, 1)
-    moments = []
+    spans = []
     begun = time.monotonic()
-    while time.monotonic() - begun < 2.5:
+    while (before := time.monotonic()) - begun < 2.5:
         if made.take("a", rate).allowed:
-            moments.append(time.monotonic())
+            spans.append((before, time.monotonic()))
         time.sleep(0.02)
-    assert 8 <= len(moments) <= 12
-    assert all(later - early >= 0.99 for early, later in zip(moments, moments[4:], strict=False))
+    assert len(spans) >= 8
+    # Counted somewhere between the question and its answer, however long that took.
+    assert all(later[1] - early[0] >= 0.99 for early, later in zip(spans, spans[4:], strict=False))
 
 
 def test_processes_count_together(servers: Servers) -> None:
@@ -81,8 +82,8 @@ def test_killed_or_frozen_it_delays_one_call_and_fails_none(valkey: Valkey) -> N
         first = time.monotonic() - begun
         begun = time.monotonic()
         assert allowed(made, "a", 500, rate) == 500
-        assert first < 0.3
-        assert time.monotonic() - begun < 0.3, "the breaker holds"
+        assert first < 1, "the time-out is a tenth of a second"
+        assert time.monotonic() - begun < 5, "the breaker holds: each call would wait that long"
         made = Throttle(valkey.url)
         valkey.thaw()
         valkey.process.kill()
