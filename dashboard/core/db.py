@@ -6,6 +6,8 @@ holds READ COMMITTED, never nests, and refuses rows of another organization than
 
 import functools
 import logging
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -33,6 +35,7 @@ AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
 RETRYABLE = {"40001", "40P01"}
 RETRIES = 3
+PAUSE_SECONDS = (0.02, 0.1)
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -148,12 +151,15 @@ def autocommit() -> Connection:
 def retrying(unit: Callable[P, R]) -> Callable[P, R]:
     """Repeat a whole unit of work, up to three times, when PostgreSQL says it lost a race (40001, 40P01).
 
+    After a short pause: who comes back at once can overtake the winner, who is still waking, and lock it out again.
     For functions that open their own transaction and call nobody outside. Raises Unavailable after the last try.
     """
 
     @functools.wraps(unit)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        for _ in range(RETRIES):
+        for number in range(RETRIES):
+            if number:
+                time.sleep(number * random.uniform(*PAUSE_SECONDS))  # noqa: S311 - apart, not secret
             try:
                 return unit(*args, **kwargs)
             except OperationalError as error:
