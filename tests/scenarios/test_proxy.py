@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -29,23 +28,30 @@ SLOW_FROM = "127.0.0.2"  # another client than the quick one; the kernel answers
 SLOW = 500
 
 
-@pytest.fixture
-def made(servers: Servers, alone: None, tmp_path: Path) -> Iterator[tuple[Stack, Front]]:
+@pytest.fixture(scope="module")
+def made(_servers: Servers, _stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Front]]:
     if not (program := fronts.nginx()):
         pytest.skip("no nginx: install the package `nginx-light`")
+    _stack.stop_workers()
+    folder = tmp_path_factory.mktemp("proxy")
     # The port is known once the stack is made, the address people use before it starts.
-    with processes.stack(servers.environ(), tmp_path, COFFER_PROXY_HOPS="1") as stack:
-        front = Front(program, tmp_path, stack.url.removeprefix("http://"))
+    with processes.stack(_servers.environ(), folder, COFFER_PROXY_HOPS="1") as stack:
+        front = Front(program, folder, stack.url.removeprefix("http://"))
         stack.environ["COFFER_BASE_URL"] = front.url
         yield stack, front
 
 
-@pytest.fixture
-def front(made: tuple[Stack, Front]) -> Iterator[Front]:
-    """nginx and the website run."""
-    made[0].start(worker=False)
+@pytest.fixture(scope="module")
+def _front(made: tuple[Stack, Front]) -> Iterator[Front]:
     with fronts.running(made[1]) as running:
         yield running
+
+
+@pytest.fixture
+def front(made: tuple[Stack, Front], _front: Front, servers: Servers) -> Front:
+    """nginx and the website run."""
+    made[0].start(worker=False)
+    return _front
 
 
 @pytest.fixture
