@@ -57,7 +57,7 @@ def test_the_window_moves(servers: Servers, away: bool) -> None:
         if made.take("a", rate).allowed:
             spans.append((before, time.monotonic()))
         time.sleep(0.02)
-    assert len(spans) >= 8
+    assert 8 <= len(spans) <= 12
     # Counted somewhere between the question and its answer, however long that took.
     assert all(later[1] - early[0] >= 0.99 for early, later in zip(spans, spans[4:], strict=False))
 
@@ -82,8 +82,8 @@ def test_killed_or_frozen_it_delays_one_call_and_fails_none(valkey: Valkey) -> N
         first = time.monotonic() - begun
         begun = time.monotonic()
         assert allowed(made, "a", 500, rate) == 500
-        assert first < 1, "the time-out is a tenth of a second"
-        assert time.monotonic() - begun < 5, "the breaker holds: each call would wait that long"
+        assert first < 0.3
+        assert time.monotonic() - begun < 0.3, "the breaker holds"
         made = Throttle(valkey.url)
         valkey.thaw()
         valkey.process.kill()

@@ -153,8 +153,7 @@ def test_slow_clients_starve_nobody(front: Front, web: requests.Session, app_con
     typical, late = statistics.median(quiet), sorted(busy)[int(len(busy) * 0.99)]
     beside = statistics.median(busy)
     print(f"{SLOW} slow clients: {beside * 1e3:.0f} ms, p99 {late * 1e3:.0f}; without them {typical * 1e3:.0f} ms")
-    # Beside other tests the machine itself may be slow: then so were the calls before.
-    assert late < max(0.5, 3 * max(quiet)), "the 99th percentile of a charge beside slow clients"
+    assert late < 0.5, "the 99th percentile of a charge beside slow clients"
 
 
 def test_while_coffer_is_away_the_proxy_says_so(made: tuple[Stack, Front], front: Front, web: requests.Session) -> None:
