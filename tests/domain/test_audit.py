@@ -33,10 +33,10 @@ def test_an_entry_knows_the_request_it_came_from(app: Flask) -> None:
 
 
 def test_a_reason_is_what_somebody_wrote_without_its_edges() -> None:
-    assert audit.checked_reason("  A refund\r\nby phone \n") == "A refund\nby phone"
+    assert audit.checked_reason("  A refund\r\nby\tphone \n") == "A refund\nby\tphone"
     longest = "\r\n".join("x" * 250)[: 3 * 250]  # a browser counts a line's end once and sends it as two
     assert len(audit.checked_reason(longest)) == audit.REASON_LIMIT - 1
-    for wrong in ("", " \r\n ", "x" * (audit.REASON_LIMIT + 1), "a\x00b"):
+    for wrong in ("", " \r\n ", "x" * (audit.REASON_LIMIT + 1), "a\x00b", "a\x1b[2Jb", "a\u202eb"):
         with pytest.raises(Invalid) as refused:
             audit.checked_reason(wrong)
         assert refused.value.field == "reason"

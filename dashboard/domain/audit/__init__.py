@@ -1,5 +1,6 @@
 """Who did what to which object, when, from where and why. Entries are written in the act's own transaction."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from dashboard.core.errors import Invalid
 from dashboard.models import AuditEntry
 
 REASON_LIMIT = 500
+_UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # controls; turned writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ def checked_reason(text: str) -> str:
     reason = text.replace("\r\n", "\n").strip()
     if not reason or len(reason) > REASON_LIMIT:
         raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
-    if "\x00" in reason:
+    if _UNREADABLE.search(reason):
         raise Invalid("The reason holds a character that cannot be kept.", field="reason")
     return reason
 
