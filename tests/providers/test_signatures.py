@@ -188,9 +188,13 @@ def _event_with(**changes: object) -> bytes:
     ids=range(35),
 )
 def test_signed_nonsense_is_refused_and_quickly(body: bytes):
+    assert min(_seconds_to_refuse(body) for _ in range(3)) < 0.1  # now and then garbage is collected meanwhile
+
+
+def _seconds_to_refuse(body: bytes) -> float:
     begun = time.thread_time()
     assert isinstance(refused(*signed(body, OURS, NOW)), BadPayload)
-    assert time.thread_time() - begun < 0.1  # of its own work: a busy machine changes nothing
+    return time.thread_time() - begun
 
 
 def test_unknown_types_and_fields_and_versions_pass():
