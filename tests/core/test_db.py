@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import uuid4
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import select, text
@@ -23,6 +24,7 @@ from dashboard.core.db import (
 )
 from dashboard.core.errors import Unavailable
 from dashboard.models import RateBucket
+from tests.servers import Servers
 
 
 def bucket(count: int = 0) -> RateBucket:
@@ -233,3 +235,28 @@ def test_an_error_shows_no_values(app_context: Flask) -> None:
     with pytest.raises(DBAPIError) as error:
         autocommit().execute(text("SELECT CAST(:value AS integer)"), {"value": "ada@demo.test"})
     assert "ada@demo.test" not in str(error.value).partition("[SQL")[2]
+
+
+def test_connections_that_the_server_closed_are_replaced_before_use(app: Flask, servers: Servers) -> None:
+    with app.app_context():
+        ours = [db.engine.connect() for _ in range(4)]
+        pids = [one.scalar(text("SELECT pg_backend_pid()")) for one in ours]
+        for one in ours:
+            one.close()
+        with psycopg.connect(servers.database_url.replace("+psycopg", ""), autocommit=True) as admin:
+            for pid in pids:
+                admin.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    for _ in pids:
+        with app.app_context(), transaction() as session:
+            assert session.scalar(text("SELECT pg_backend_pid()")) not in pids
+
+
+def test_a_connection_with_a_mere_notice_stays(app_context: Flask) -> None:
+    with db.engine.connect() as one:
+        pid = one.scalar(text("SELECT pg_backend_pid()"))
+        one.execute(text("LISTEN coffer_test"))
+    with db.engine.connect() as other:
+        other.execute(text("NOTIFY coffer_test"))
+    with db.engine.connect() as again:
+        assert again.scalar(text("SELECT pg_backend_pid()")) == pid
+        again.execute(text("UNLISTEN *"))

@@ -138,6 +138,9 @@ def test_every_surface_says_503_and_is_back_within_seconds(
             one.result()
     assert [client.odd for client in clients] == [[]] * len(clients)
     print([Counter(client.codes) for client in clients])
+    cluster.kill()
+    cluster.start()  # nobody asked meanwhile, so every process still holds connections that are dead
+    assert [client.ask().status_code for client in clients * 8] == [client.good for client in clients * 8]
     require_nothing_lost(till, org.id, payers, list(teller.told.values()))
 
 
