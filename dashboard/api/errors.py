@@ -13,6 +13,7 @@ from dashboard.core import logs
 from dashboard.core.errors import CofferError, Invalid, NotFound, TooLarge
 
 CONTENT_TYPE = "application/problem+json"
+LONGEST_NAME = 200
 _CODES = {
     "missing": "required",
     "extra_forbidden": "unknown_field",
@@ -65,13 +66,18 @@ def refuse_fields(error: ValidationError) -> Any:
     raise InvalidFields(
         [
             {
-                "field": logs.clean(".".join(map(str, one["loc"]))) or "body",  # a name may be anything, even a key
+                "field": _name(one["loc"]),
                 "code": _CODES.get(one["type"], one["type"]),
                 "detail": one["msg"],
             }
             for one in found[:20]
         ]
     ) from None
+
+
+def _name(path: Sequence[int | str]) -> str:
+    """A field's name as it may be told: it may be anything, even a key, or as long as the body."""
+    return logs.clean(".".join(str(part)[:LONGEST_NAME] for part in path)[:LONGEST_NAME]) or "body"
 
 
 def answer(error: Exception) -> Response:

@@ -24,14 +24,17 @@ DEPTH = 6
 _SECRET_NAMES = re.compile(
     r"password|passwd|secret|authorization|cookie|api_?key|csrf|token$|encryption_keys|signature", re.IGNORECASE
 )
+_RUN = r"[A-Za-z0-9_\-]"
+# Looked for in texts of 64 KB that anybody may send, so each character is looked at a bounded number of times: what may
+# fail at its end begins only where a run of characters begins, and gives none of them back (`++`).
 _SECRET_TEXTS = re.compile(
-    r"(?P<key>\b(?:cofp_|cof_|sk_|rk_|whsec_))[A-Za-z0-9_\-]+"
-    r"|(?P<signed>\beyJ)[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*"
-    r"|(?P<bearer>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=\-]{6,}"
+    rf"(?P<key>\b(?:cofp_|cof_|sk_|rk_|whsec_)){_RUN}+"
+    rf"|(?P<signed>(?<!{_RUN})(?={_RUN}++\.{_RUN}++\.){_RUN}*?\beyJ){_RUN}+\.{_RUN}+\.{_RUN}*"
+    r"|(?P<bearer>\b(?:Bearer|Basic)\s++)[A-Za-z0-9._~+/=\-]{6,}"
     r"|(?P<cookie>\b(?:__Host-)?coffer=)[^;\s\"']+"
     r"|(?P<link>/(?:invite|verify|reset|email-change)/|[?&]token=|\b[0-9a-f]{32}_(?=[\w-]{43}(?![\w-])))[\w\-]+"
-    r"|(?P<field>\b(?:password|csrf_token)[\"']?\s*[=:]\s*[\"']?)[^&\s\"',;]+"
-    r"|(?P<url>\b[a-z][a-z0-9+.\-]{1,20}://[^\s:/@]*:)[^\s/@]+(?=@)",
+    r"|(?P<field>\b(?:password|csrf_token)[\"']?\s*+[=:]\s*[\"']?)[^&\s\"',;]+"
+    r"|(?P<url>\b[a-z][a-z0-9+.\-]{1,20}://[^\s:/@]*+:)[^\s/@]++(?=@)",
     re.IGNORECASE,
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from dashboard import providers
+from dashboard.api.errors import LONGEST_NAME
 from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.models import AuditEntry, CreditGrant
@@ -261,3 +262,11 @@ def test_a_configured_price_that_cannot_be_sold_is_told_to_operators_and_the_res
     assert "problem" not in listed
     body = {"product_id": str(pack.product.id), "success_url": "http://localhost/", "cancel_url": "http://localhost/"}
     assert program.post(f"/api/v1/orgs/{org.id}/checkout", key, json=body).status_code == 201
+
+
+def test_a_name_as_long_as_a_body_is_cut_before_it_is_told(program: Program) -> None:
+    org = program.org()
+    key = program.key(org, "wallet:read")
+    response = program.post(f"/api/v1/orgs/{org.id}/wallet", key, json={"-eyJ" * 16_000: 1})
+    found = problem(response, 422, "invalid")
+    assert max(len(error["field"]) for error in found["errors"]) == LONGEST_NAME

@@ -68,6 +68,9 @@ SECRETS = [
     "GET /verify/Canary14-x_y",
     "https://coffer.test/reset/Canary15",
     "/email-change/Canary16?x=1",
+    "eyJCanary17.eyJCanary17.Canary17-x_",
+    "for-eyJCanary18-eyJ.a-Canary18.Canary18",
+    "a.eyJCanary19.Canary19.",
 ]
 
 
