@@ -24,6 +24,7 @@ from typing import Any
 from flask import Flask
 from redis.exceptions import RedisError
 from rq import SimpleWorker
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq_scheduler import Scheduler
@@ -31,6 +32,7 @@ from rq_scheduler import Scheduler
 from dashboard import create_app, providers
 from dashboard.config import settings
 from dashboard.core import db, logs, metrics, queue
+from dashboard.jobs import JOBS
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -46,11 +48,41 @@ TICK_JOB = "dashboard.jobs.tick.tick"
 log = logging.getLogger("coffer.worker")
 
 
-class JsonJob(Job):
-    """rq-scheduler pickles whatever it is told; this says no."""
+class OwnJob(Job):
+    """A job as it is read from Redis: one of ours, called with text, and nothing else to import, call or post.
+
+    Whoever can write to Redis could name any function of any module, as the job itself or as what follows it. Such a
+    job is deleted, counted and logged; RQ and its scheduler then treat it as one that is no longer there.
+    """
 
     def __init__(self, id: str | None = None, connection: Any = None, serializer: Any = None) -> None:
+        # rq-scheduler would pickle.
         super().__init__(id=id, connection=connection, serializer=JSONSerializer)
+
+    def restore(self, raw_data: Any) -> None:
+        try:
+            super().restore(raw_data)
+            ours = self._is_ours()
+        except Exception:  # whatever it is made of
+            ours = False
+        if not ours:
+            log.error("a job that is not ours was refused", extra={"job": self.id})
+            metrics.job_refused(self.connection)
+            self.connection.delete(self.key)
+            raise NoSuchJobError("This job is not one of ours.")
+
+    def _is_ours(self) -> bool:
+        callbacks = (self._success_callback_name, self._failure_callback_name, self._stopped_callback_name)
+        return (
+            self.func_name in JOBS
+            and self.instance is None
+            and not self.kwargs
+            and all(isinstance(one, str) for one in self.args)
+            and not any(isinstance(name, str) for name in callbacks)
+            and not self.webhooks
+            and all(name == "interval" and isinstance(value, int) for name, value in self.meta.items())
+            and self.origin in queue.QUEUES
+        )
 
 
 class AppWorker(SimpleWorker):
@@ -124,7 +156,7 @@ def schedule() -> None:
     seconds = settings().jobs.tick_seconds
     pause = min(seconds, SCHEDULER_SECONDS)
     connection = queue.connect(str(settings().redis_url), timeout=float(SCHEDULER_SECONDS))
-    scheduler = Scheduler(queue.TICK, connection=connection, interval=pause, job_class=JsonJob)
+    scheduler = Scheduler(queue.TICK, connection=connection, interval=pause, job_class=OwnJob)
     registered = False
     while True:
         try:
@@ -157,15 +189,21 @@ def _ring(scheduler: Scheduler) -> None:
 
 def work(app: Flask, role: str) -> None:
     """Run the jobs of one queue until told to stop."""
-    connection = queue.connect(app.config["COFFER"].redis_url, timeout=None)
-    AppWorker.app = app
     logging.getLogger("rq.worker").setLevel(logging.CRITICAL)  # it tells every failure again, at length
     try:
-        worker = AppWorker([QUEUE_OF[role]], connection=connection, serializer=JSONSerializer, worker_ttl=HEARD_SECONDS)
-        worker.work(logging_level="CRITICAL")
+        make_worker(app, role).work(logging_level="CRITICAL")
     except RedisError as error:
         log.warning("worker without Redis", extra={"error": type(error).__name__})
         sys.exit(1)
+
+
+def make_worker(app: Flask, role: str) -> AppWorker:
+    """The worker of one queue."""
+    AppWorker.app = app
+    connection = queue.connect(app.config["COFFER"].redis_url, timeout=None)
+    return AppWorker(
+        [QUEUE_OF[role]], connection=connection, job_class=OwnJob, serializer=JSONSerializer, worker_ttl=HEARD_SECONDS
+    )
 
 
 def _start(app: Flask, role: str) -> BaseProcess:

@@ -7,6 +7,7 @@ hash in Redis. Emptied with it, counts begin again at 0, which those who read th
 """
 
 import collections
+import contextlib
 import os
 import time
 from typing import cast
@@ -72,6 +73,14 @@ def job_ends(redis: Redis, name: str, *, done: bool) -> None:
             pipe.execute()
     except RedisError:
         return
+
+
+def job_refused(redis: Redis) -> None:
+    """Count a message in a queue that is no job of ours. Its name may be anything, so it is not told."""
+    if not _State.counts:
+        return
+    with contextlib.suppress(RedisError):
+        redis.hincrby(KEY, "jobs|unknown|refused", 1)
 
 
 def registry() -> CollectorRegistry:

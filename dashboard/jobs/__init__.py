@@ -1,0 +1,17 @@
+"""Background jobs. A worker runs these functions and nothing else, whatever a message in Redis names."""
+
+JOBS = frozenset(
+    {
+        "dashboard.jobs.catalog.sync",
+        "dashboard.jobs.dummy.deliver",
+        "dashboard.jobs.expiry.drain",
+        "dashboard.jobs.inbox.drain",
+        "dashboard.jobs.outbox.drain",
+        "dashboard.jobs.payments.check",
+        "dashboard.jobs.payments.sweep",
+        "dashboard.jobs.purge.purge",
+        "dashboard.jobs.seals.record_head",
+        "dashboard.jobs.seals.seal",
+        "dashboard.jobs.tick.tick",
+    }
+)

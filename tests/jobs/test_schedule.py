@@ -25,7 +25,7 @@ from dashboard.models import Lease
 
 def test_a_changed_interval_counts_from_the_next_start(app_context: Flask) -> None:
     connection = queue.connect(str(settings().redis_url), timeout=5.0)
-    scheduler = Scheduler(queue.TICK, connection=connection, job_class=worker.JsonJob)
+    scheduler = Scheduler(queue.TICK, connection=connection, job_class=worker.OwnJob)
     assert not worker.is_registered(scheduler)
     for seconds in (3600, 15):
         worker.register(scheduler, seconds)
