@@ -12,9 +12,8 @@ import flask_migrate
 import psycopg
 from flask import Flask
 
-from dashboard import create_app
+from dashboard import create_app, embedded
 from dashboard.config import Settings
-from dashboard.core import embedded
 from dashboard.core.db import db
 
 ROOT = Path(__file__).resolve().parents[1]

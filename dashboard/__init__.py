@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def create_app(settings: config.Settings | None = None) -> Flask:
     """The application with everything it serves. Reads the settings from file and environment where none are given."""
-    chosen = config.with_embedded(settings or config.load())
+    chosen = with_servers(settings or config.load())
     app = Flask("dashboard", static_folder=str(ROOT / "static"), template_folder=str(ROOT / "templates"))
     app.config["COFFER"] = chosen
     app.config["SECRET_KEY"] = chosen.secret_key.get_secret_value()
@@ -42,6 +42,19 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     cli.register(app)
     app.register_error_handler(Exception, _answer)
     return app
+
+
+def with_servers(found: config.Settings) -> config.Settings:
+    """The settings with the URLs of embedded PostgreSQL and Valkey if none are given; starts or joins those servers."""
+    if found.database_url and found.redis_url:
+        return found
+    if found.production:
+        raise config.ConfigError(["embedded services are refused in production"])
+    from dashboard import embedded  # only those who use the servers need their binaries
+
+    servers = embedded.start(ROOT / "var")
+    urls = {"database_url": servers.database_url, "redis_url": servers.redis_url}
+    return found.model_copy(update={name: url for name, url in urls.items() if not getattr(found, name)})
 
 
 def _answer(error: Exception) -> Response:

@@ -20,7 +20,7 @@ from flask import Flask
 from flask.cli import ScriptInfo
 from gunicorn.app import wsgiapp
 
-from dashboard import ROOT, config, create_app
+from dashboard import ROOT, config, create_app, with_servers
 from dashboard.core import db
 
 SIGN_INS = ("owner", "admin", "member", "viewer", "manager")
@@ -129,7 +129,7 @@ def _prepare() -> None:
     In this process, because importing the application is most of a command's time. Our hold on the servers
     lasts as long as this process; the children get their URLs.
     """
-    chosen = config.with_embedded(config.load())
+    chosen = with_servers(config.load())
     os.environ["COFFER_DATABASE_URL"] = str(chosen.database_url)
     os.environ["COFFER_REDIS_URL"] = str(chosen.redis_url)
     app = create_app(chosen)

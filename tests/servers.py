@@ -20,9 +20,9 @@ from psycopg import sql
 from redis import Redis
 from sqlalchemy import make_url
 
-from dashboard import create_app
+from dashboard import create_app, embedded
 from dashboard.config import Settings
-from dashboard.core import db, embedded
+from dashboard.core import db
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "var" / "test"

@@ -7,7 +7,6 @@ missing or odd value at once; what it returns is safe to start with. Secrets nev
 import difflib
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -33,12 +32,9 @@ __all__ = [
     "Settings",
     "load",
     "settings",
-    "with_embedded",
 ]
 
 FILE_VARIABLE = "COFFER_CONFIG"
-DATA = Path(__file__).resolve().parents[2] / "var"
-"""Where the embedded servers keep their data: in the checkout."""
 
 
 class ConfigError(Exception):
@@ -67,19 +63,6 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     if problems:
         raise ConfigError([f"{_labelled(name)}: {sentence}" for name, sentence in problems.items()])
     return found.model_copy(update={"base_url": next(iter(rules.base_urls(found).values()), None)})
-
-
-def with_embedded(found: Settings) -> Settings:
-    """The settings with the URLs of our own PostgreSQL and Valkey where none are given; starts or adopts them."""
-    if found.database_url and found.redis_url:
-        return found
-    if found.production:
-        raise ConfigError(["embedded services are refused in production"])
-    from dashboard.core import embedded  # only those who use the servers need their binaries
-
-    servers = embedded.start(DATA)
-    urls = {"database_url": servers.database_url, "redis_url": servers.redis_url}
-    return found.model_copy(update={name: url for name, url in urls.items() if not getattr(found, name)})
 
 
 def _from_file(environ: Mapping[str, str], problems: dict[str, str]) -> dict[str, Any]:

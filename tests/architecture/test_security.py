@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 LIST = ROOT / "docs" / "asvs-5.0-level-2.yaml"
 STATES = ("test", "deployment", "document", "not yet", "not applicable")
-HOLDS_NO_INPUT = ("dashboard/core/embedded", "dashboard/dev.py")
+HOLDS_NO_INPUT = ("dashboard/embedded", "dashboard/dev.py")
 """Start servers for development, with words of their own."""
 
 SECTIONS = """

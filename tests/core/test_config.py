@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.config import ConfigError, Settings, load, with_embedded
+from dashboard import with_servers
+from dashboard.config import ConfigError, Settings, load
 
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 PRODUCTION = {
@@ -245,6 +246,6 @@ def test_secrets_are_in_no_error_and_no_text_form() -> None:
 
 def test_given_servers_are_used_and_production_never_starts_its_own() -> None:
     settings = load(PRODUCTION)
-    assert with_embedded(settings) is settings
+    assert with_servers(settings) is settings
     with pytest.raises(ConfigError, match="embedded"):
-        with_embedded(settings.model_copy(update={"redis_url": None}))
+        with_servers(settings.model_copy(update={"redis_url": None}))

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 import redis
 
-from dashboard.core import embedded
-from dashboard.core.embedded import Embedded, place
+from dashboard import embedded
+from dashboard.embedded import Embedded, place
 
 Starter = Callable[[Path], subprocess.Popen[str]]
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ from pathlib import Path
 for name in ("dashboard", "dashboard.core"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [name.replace(".", "/")]
-from dashboard.core import embedded
+from dashboard import embedded
 found = embedded.start(Path(sys.argv[1]), fsync=False)
 print(found.postgres_port, flush=True)
 sys.stdin.read()

@@ -18,8 +18,8 @@ from dashboard import create_app
 from dashboard.config import Settings
 from dashboard.core import ids
 from dashboard.core.db import db
-from dashboard.core.embedded import servers as cluster
-from dashboard.core.embedded.place import ENVIRONMENT, make_directory, remove_outside, valkey_server
+from dashboard.embedded import servers as cluster
+from dashboard.embedded.place import ENVIRONMENT, make_directory, remove_outside, valkey_server
 from tests.scenarios.processes import Process, free_port, wait_until
 from tests.servers import HOME, Servers
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from dashboard.core.embedded.place import EmbeddedError, Place, choose_place, make_directory, valkey_server
+from dashboard.embedded.place import EmbeddedError, Place, choose_place, make_directory, valkey_server
 
 USER = "coffer"
 PG_MAJOR = "18"

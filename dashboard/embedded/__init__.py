@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from dashboard.core.embedded.place import ENVIRONMENT, EmbeddedError, make_directory, pg_bin
-from dashboard.core.embedded.servers import USER, prepare
+from dashboard.embedded.place import ENVIRONMENT, EmbeddedError, make_directory, pg_bin
+from dashboard.embedded.servers import USER, prepare
 
 __all__ = ["Embedded", "EmbeddedError", "start"]
 
