@@ -10,17 +10,23 @@ from dashboard.api import auth, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core import ids
 from dashboard.core.db import retrying, transaction
-from dashboard.core.errors import NotFound
+from dashboard.core.errors import Forbidden, NotFound
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import memberships, org_settings, organizations, permissions, standing
-from dashboard.domain.identity.permissions import LEADS, Act, Verb
+from dashboard.domain.identity import external_keys, memberships, org_settings, permissions, standing
+from dashboard.domain.identity.external_keys import ExternalKeyUnconfirmed, OperatorOnly
+from dashboard.domain.identity.permissions import Act, Caller, Verb
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization
+
+NOT_YOURS = (
+    "The external key is the operator's own id for an organization: a platform manager sets it, at "
+    "PATCH /admin/api/v1/orgs/{id}. Nothing was changed."
+)
 
 api = blueprint("orgs")
 
 
 class OrgChange(inputs.Body):
-    """What stays out stays as it is; null unsets what may be unset."""
+    """What stays out stays as it is; null unsets what may be unset. `external_key` is for platform managers."""
 
     name: inputs.Text | None = None
     slug: inputs.Text | None = None
@@ -31,11 +37,15 @@ class OrgChange(inputs.Body):
     external_key: inputs.Text | None = None
 
     def wanted(self) -> dict[str, str | None]:
-        return self.model_dump(include=self.model_fields_set)
+        """What an owner may set."""
+        return self.model_dump(include=self.model_fields_set - {"external_key"})
 
 
 class NewOrg(OrgChange):
-    """A team, of which the caller becomes owner. Without a `slug` one is made of the name."""
+    """A team, of which the caller becomes owner. Without a `slug` one is made of the name.
+
+    `external_key` takes a platform manager's token with the scope `platform:grant`.
+    """
 
     name: inputs.Text
 
@@ -68,44 +78,63 @@ def create(body: NewOrg) -> Response:
 
     Takes a personal token with the scope `org:admin`; its person becomes the owner.
     """
-    user, org_id = auth.person().user, ids.new()
+    token, org_id = auth.person(), ids.new()
+    caller, user = permissions.of_token(token, token.user, "owner"), token.user
+    if "external_key" in body.model_fields_set and not permissions.allowed(Verb.MANAGE_PLATFORM, caller):
+        raise OperatorOnly(NOT_YOURS)
     with transaction(org=org_id):
         org = org_settings.found(body.wanted(), org_id=org_id, owner=user, by=Actor("user", user.id))
-    return _details(org, "owner", status=201)
+        external_keys.assign(org, body.external_key, reason="Made with this key", by=permissions.actor_of(user))
+    return _details(org, caller, status=201)
 
 
 @api.get("/orgs/<uuid:org_id>", responses={200: shapes.OrgDetails})
 def show(path: inputs.OrgPath) -> Response:
     """One organization
 
-    Any key of the organization may know it; where bills go is told to owners and admins.
+    Any key of the organization may know it. Where bills go is told to owners and admins with the scope `org:admin`,
+    the external key to them, to viewers with that scope, and to operators with `platform:read`.
     """
     access = auth.look(path.org_id)
-    return _details(access.org, access.caller.role)
+    return _details(access.org, access.caller)
 
 
-@api.get("/orgs/by-external-key/<key>", responses={200: shapes.OrgDetails})
-def by_external_key(path: ExternalKeyPath) -> Response:
-    """One organization, by the customer's own key for it"""
-    org_id = organizations.by_external_key(path.key)
-    if org_id is None:
-        raise NotFound
-    access = auth.look(org_id)
-    return _details(access.org, access.caller.role)
-
-
-@api.patch(
-    "/orgs/<uuid:org_id>", responses={200: shapes.OrgDetails, 409: refusal("The slug or the external key is taken.")}
+@api.get(
+    "/orgs/by-external-key/<key>",
+    responses={200: shapes.OrgDetails, 409: refusal("No platform manager has confirmed the key yet.")},
 )
+def by_external_key(path: ExternalKeyPath) -> Response:
+    """One organization, by the operator's own key for it
+
+    Takes `platform:read`, or a personal token with `org:admin` of an owner, admin or viewer. A key that an owner set
+    is 409 `external_key_unconfirmed` to operators until one of them confirms it, and 404 to everybody else.
+    """
+    asked = auth.bearer()
+    if not {"platform:read", "org:admin"} & set(asked.scopes):
+        raise Forbidden("This key lacks the scope platform:read.")
+    row = external_keys.holder(path.key)
+    if row is None:
+        raise NotFound
+    found = auth.find(row.org_id).caller
+    if row.external_key_confirmed_at is None and permissions.allowed(Verb.PLATFORM_READ, found):
+        raise ExternalKeyUnconfirmed("An owner set this external key. A platform manager must confirm or clear it.")
+    if row.external_key_confirmed_at is None or not permissions.sees_external_key(found):
+        raise NotFound
+    return _details(auth.look(row.org_id).org, found)
+
+
+@api.patch("/orgs/<uuid:org_id>", responses={200: shapes.OrgDetails, 409: refusal("The slug is taken.")})
 def change(path: inputs.OrgPath, body: OrgChange) -> Response:
     """Change an organization's settings
 
     An owner's personal token with the scope `org:admin`. The old address of a new slug leads nowhere.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_ORG, Act.MEMBERS)
+    if "external_key" in body.model_fields_set:
+        raise OperatorOnly(NOT_YOURS)
     with transaction(org=access.org.id):
         org = org_settings.change(access.org, body.wanted(), by=access.actor)
-    return _details(org, access.caller.role)
+    return _details(org, access.caller)
 
 
 @api.delete("/orgs/<uuid:org_id>", responses={204: None, 409: refusal("There is money in it or on its way.")})
@@ -125,9 +154,11 @@ def _delete(access: auth.Access) -> None:
         standing.delete(access.org, by=access.actor)
 
 
-def _details(org: Organization, role: str | None, *, status: int = 200) -> Response:
-    told: dict[str, Any] = {"role": role, "billing": role in LEADS}
-    return answer(shapes.org_details(org, org_settings.external_key(org), **told), status)
+def _details(org: Organization, caller: Caller, *, status: int = 200) -> Response:
+    told: dict[str, Any] = {"role": caller.role, "billing": permissions.allowed(Verb.READ_BILLING, caller)}
+    if permissions.sees_external_key(caller):
+        told["directory"] = external_keys.of(org)
+    return answer(shapes.org_details(org, **told), status)
 
 
 def _id(org: shapes.Org) -> UUID:

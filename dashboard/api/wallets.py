@@ -10,6 +10,7 @@ from sqlalchemy import select
 from dashboard.api import auth, idempotency, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core.db import db, retrying, transaction
+from dashboard.domain import audit
 from dashboard.domain.funds import caps, ledger, transactions
 from dashboard.domain.funds.ledger import Posting
 from dashboard.domain.identity import organizations
@@ -39,7 +40,7 @@ class Movement(inputs.Body):
 def show(path: inputs.OrgPath) -> Response:
     """The organization's dollar wallet"""
     access = auth.enter(path.org_id, Verb.READ_BALANCE)
-    return answer(shapes.wallet(organizations.wallet(access.org.id, access.mode)))
+    return answer(shapes.wallet(organizations.wallet(access.org.id, access.mode), access.org))
 
 
 @api.get("/orgs/<uuid:org_id>/wallets", responses={200: shapes.WalletList})
@@ -52,7 +53,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
         wanted = wanted.where(Wallet.id < after)
     found = db.session.scalars(wanted.limit(query.size + 1)).all()
     rows, cursor = paging.cut(found, query.size, lambda row: row.id, *scope)
-    return answer(shapes.WalletList(data=[shapes.wallet(row) for row in rows], next_cursor=cursor))
+    return answer(shapes.WalletList(data=[shapes.wallet(row, access.org) for row in rows], next_cursor=cursor))
 
 
 @api.post(
@@ -94,11 +95,18 @@ def _capped(access: auth.Access, limit_id: UUID, wallet: Wallet, body: Movement,
 def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
     with transaction(org=access.org.id):
         organizations.hold_open(access.org.id)
-        return ledger.post(
+        posting = ledger.post(
             wallet, type="deposit", amount=body.amount_micros, origin=ORIGIN, key=key, by=access.actor,
             description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
             slices=[ledger.Slice("paid", "deposit", body.amount_micros)],
         )  # fmt: skip
+        if not posting.replayed:
+            audit.record(
+                access.org.id, by=access.actor, action="credits.deposited", object_kind="transaction",
+                object_id=posting.id, before={"balance": posting.balance_before},
+                after={"balance": posting.balance_after, "amount": posting.amount, "description": body.description},
+            )  # fmt: skip
+    return posting
 
 
 def _hash(wallet: Wallet, body: Movement) -> bytes:
@@ -110,10 +118,10 @@ def _moved(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement
     """The wallet after the posting; of a replay, the wallet as it is now with the first row."""
     if posting.replayed:
         db.session.refresh(wallet)
-        values = shapes.wallet_values(wallet)
+        values = shapes.wallet_values(wallet, access.org)
         row = transactions.find(wallet.org_id, posting.id)
     else:
-        values = shapes.wallet_values(wallet, posting.balance_after)
+        values = shapes.wallet_values(wallet, access.org, posting.balance_after)
         row = _row(access, wallet, posting, body, key)  # what was just written need not be read
     shape = shapes.WalletWithRow(**values, transaction=shapes.transaction(row))
     return idempotency.told(answer(shape, 201), key, replayed=posting.replayed)

@@ -39,6 +39,13 @@ def parse_credits(text: str, *, field: str | None = None) -> Micros:
     return Micros(micros)
 
 
+def plain_credits(micros: int) -> str:
+    """A plain decimal number of credits, exact and as short as can be: `25`, `10.5`, `0.000001`."""
+    whole, part = divmod(abs(micros), MICROS_PER_USD)
+    text = f"{whole}.{part:06d}".rstrip("0").rstrip(".")
+    return f"-{text}" if micros < 0 else text
+
+
 def from_minor(minor: int) -> Micros:
     """Micros in `minor` US cents."""
     return Micros(minor * MICROS_PER_CENT)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from flask_login import UserMixin
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, ForeignKey, Index, LargeBinary, and_, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from dashboard.core import clock, ids
@@ -127,13 +127,31 @@ class Organization(Base):
 
 
 class OrgDirectory(Base):
-    """Which organization a slug or a customer's own key means: the one global look-up."""
+    """Which organization a slug or an external key means: the one global look-up.
+
+    The external key is the operator's own id for the organization. Without `external_key_confirmed_at` an owner set it.
+    """
 
     __tablename__ = "org_directory"
 
     org_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
     slug: Mapped[str] = mapped_column(unique=True)
     external_key: Mapped[str | None] = mapped_column(unique=True)
+    external_key_confirmed_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("external_key IS NOT NULL OR external_key_confirmed_at IS NULL", name="confirmed_key"),
+        Index(
+            "ix_org_directory_unconfirmed",
+            "org_id",
+            postgresql_where=text("external_key IS NOT NULL AND external_key_confirmed_at IS NULL"),
+        ),
+    )
+
+    @classmethod
+    def unconfirmed(cls) -> ColumnElement[bool]:
+        """A condition: an operator still has to confirm or clear the key."""
+        return and_(cls.external_key.is_not(None), cls.external_key_confirmed_at.is_(None))
 
 
 class Membership(OrgOwned, Base):

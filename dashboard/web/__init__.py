@@ -35,7 +35,7 @@ def register(app: Flask, settings: Settings) -> None:
         transactions,
     )
     from dashboard.web.admin import audit as admin_audit
-    from dashboard.web.admin import mail, orgs, overview, system, users, webhooks
+    from dashboard.web.admin import external_keys, mail, orgs, overview, system, users, webhooks
     from dashboard.web.admin import payments as admin_payments
 
     sessions.init_app(app, settings)
@@ -45,7 +45,7 @@ def register(app: Flask, settings: Settings) -> None:
     for page in (auth, links, *of_orgs):
         app.register_blueprint(page.pages)
     account.init_app(app)
-    for page in (overview, orgs, users, admin_payments, webhooks, mail, admin_audit, system):
+    for page in (overview, orgs, external_keys, users, admin_payments, webhooks, mail, admin_audit, system):
         app.register_blueprint(page.pages)
     catalog.init_app(app)
     invites.init_app(app)

@@ -7,8 +7,7 @@ from flask import Blueprint, Response, request, url_for
 from dashboard.core import clock
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, NotFound
-from dashboard.domain.identity import memberships, org_settings, standing
-from dashboard.domain.identity.org_settings import ExternalKeyTaken
+from dashboard.domain.identity import external_keys, memberships, org_settings, standing
 from dashboard.domain.identity.organizations import SlugTaken
 from dashboard.domain.identity.permissions import Act, Verb
 from dashboard.models import Organization
@@ -36,7 +35,7 @@ def save(slug: str) -> Response:
     try:
         with transaction(org=visit.org.id):
             org = org_settings.change(visit.org, values, by=visit.by)
-    except (SlugTaken, ExternalKeyTaken) as refusal:
+    except SlugTaken as refusal:
         return _page(visit, _values(visit.org) | values, _taken(refusal, values), status=422)
     render.toast_next("Settings saved.")
     return render.redirect(url_for("settings.show", slug=org.slug))
@@ -77,22 +76,17 @@ def _carry_out(visit: Visit) -> None:
 
 
 def _values(org: Organization) -> dict[str, Any]:
-    return {
-        name: org_settings.external_key(org) if name == "external_key" else getattr(org, name)
-        for name in org_settings.FIELDS
-    }
+    return {name: getattr(org, name) for name in org_settings.FIELDS}
 
 
-def _taken(refusal: SlugTaken | ExternalKeyTaken, values: dict[str, str]) -> dict[str, str]:
-    if isinstance(refusal, ExternalKeyTaken):
-        return {"external_key": refusal.detail}
+def _taken(refusal: SlugTaken, values: dict[str, str]) -> dict[str, str]:
     return {"slug": f"{refusal.detail} {org_settings.suggestion(values['slug'].strip())} is free."}
 
 
 def _page(visit: Visit, values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "settings/show.html", status=status, visit=visit, values=values, errors=errors, labels=LABELS,
-        zones=sorted(clock.time_zones()), now=_values(visit.org),
+        zones=sorted(clock.time_zones()), now=_values(visit.org), directory=external_keys.of(visit.org),
     )  # fmt: skip
 
 

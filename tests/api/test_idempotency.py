@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from dashboard.core.db import transaction
+from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
-from dashboard.models import PLATFORM_ORG_ID
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry
 from tests import factories
 from tests.api.conftest import Program, problem
 
@@ -40,6 +40,19 @@ def test_the_same_request_again_answers_the_first_row_and_the_wallet_as_it_is_no
     assert again.get_json()["transaction"] == first.get_json()["transaction"]
     assert again.get_json()["wallet_balance"] == program.balance(org)
     assert program.rows(org.id) == 3
+
+
+def test_a_deposit_leaves_one_entry_in_the_trail_as_a_grant_does(program: Program) -> None:
+    org = program.org(funds=10_000)
+    key = program.key(org, "wallet:deposit")
+    row = send(program, org, key, DEPOSIT, "k1").get_json()["transaction"]
+    send(program, org, key, DEPOSIT, "k1")
+    with program.app.app_context():
+        [entry] = db.session.query(AuditEntry).filter_by(org_id=org.id, action="credits.deposited")
+        assert (entry.actor_kind, entry.object_id) == ("key", row["id"])
+        assert (entry.before, entry.after) == (
+            {"balance": 10_000}, {"balance": 11_000, "amount": 1_000, "description": "a"},
+        )  # fmt: skip
 
 
 def test_the_key_may_stand_in_the_body_and_means_the_same(program: Program) -> None:

@@ -9,7 +9,7 @@ import pytest
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.identity import organizations
-from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, UserSession
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, Payment, UserSession
 from tests import factories
 from tests.api.conftest import Program, problem
 
@@ -161,7 +161,7 @@ def test_a_manager_looks_in_from_outside_and_leaves_a_trace(program: Program) ->
     assert program.post(f"{path}/wallet", token, json=WALLET | {"operation": "deposit"}).status_code == 201
     with program.app.app_context():
         found = db.session.query(AuditEntry).filter_by(org_id=org.id, actor_kind="manager")
-        assert [entry.action for entry in found] == ["organization.visited"]
+        assert [entry.action for entry in found] == ["organization.visited", "credits.deposited"]
 
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), ORG_ROUTES)
@@ -197,6 +197,31 @@ def test_a_self_funded_organization_has_its_own_catalog(program: Program) -> Non
     problem(program.call("DELETE", f"{path}/{pack.product.id}", key), 404, "not_found")
     member = program.token(program.make(factories.add_member, org, "member"), "catalog:read", "catalog:write")
     problem(program.post(path, member, json=PRODUCT), 403, "forbidden")
+
+
+def test_what_a_self_funded_organization_sells_is_not_paid_at_the_platforms_account(program: Program) -> None:
+    """It sets its own prices: a billion credits for a cent must not look like money that the platform took."""
+    org = program.org()
+    program.change(org, funding="own")
+    key = program.key(org, "catalog:write", "checkout:create", "wallet:read")
+    path = f"/api/v1/orgs/{org.id}"
+    pack = program.post(f"{path}/products", key, json=PRODUCT).get_json()["id"]
+    body = {"product_id": pack, "success_url": "http://localhost/ok", "cancel_url": "http://localhost/no"}
+    refused = problem(program.post(f"{path}/checkout", key, json=body), 409, "own_account_missing")
+    assert "Nothing was charged" in refused["detail"]
+    with program.app.app_context():
+        assert db.session.query(Payment).filter_by(org_id=org.id).count() == 0
+    assert program.get(f"{path}/wallet", key).get_json()["funding"] == "own"
+
+
+def test_a_wallet_names_its_funding_wherever_it_is_told(program: Program) -> None:
+    org = program.org(funds=100)
+    key = program.key(org, "wallet:read", "wallet:charge")
+    path = f"/api/v1/orgs/{org.id}"
+    charged = program.post(f"{path}/wallet", key, json=WALLET).get_json()
+    listed = program.get(f"{path}/wallets", key).get_json()["data"]
+    told = [charged, program.get(f"{path}/wallet", key).get_json(), *listed]
+    assert {one["funding"] for one in told} == {"platform"}
 
 
 def test_a_live_key_works_in_the_live_wallet_only(program: Program) -> None:

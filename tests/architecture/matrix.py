@@ -140,6 +140,10 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /admin/orgs/<uuid:org_id>/<any(suspend, unsuspend, close, reopen):act>": (303, 403, 403, 403, 403, 403, 422),
     "GET /admin/orgs/<uuid:org_id>/overdraft":            (303, 403, 403, 403, 403, 403, 200),
     "POST /admin/orgs/<uuid:org_id>/overdraft":           (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/orgs/<uuid:org_id>/external-key":         (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/orgs/<uuid:org_id>/external-key":        (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/external-keys":                           (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/external-keys/<uuid:org_id>/<any(confirm, clear):act>": (303, 403, 403, 403, 403, 403, 303),
     "GET /admin/users":                                   (303, 403, 403, 403, 403, 403, 200),
     "GET /admin/users/<uuid:user_id>":                    (303, 403, 403, 403, 403, 403, 200),
     "GET /admin/users/<uuid:user_id>/<any(grant, remove):act>":  (303, 403, 403, 403, 403, 403, 303),
@@ -209,7 +213,7 @@ CALLS: dict[str, tuple[int, ...]] = {
     "GET /api/v1/orgs":                                         (401, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     "POST /api/v1/orgs":                                        (401, 403, 403, 403, 201, 201, 201, 201, 201, 201),
     "GET /api/v1/orgs/<uuid:org_id>":                           (401, 404, 200, 200, 200, 200, 200, 200, 404, 200),
-    "GET /api/v1/orgs/by-external-key/<key>":                   (401, 404, 200, 200, 200, 200, 200, 200, 404, 200),
+    "GET /api/v1/orgs/by-external-key/<key>":                   (401, 403, 403, 403, 200, 200, 404, 200, 404, 200),
     "PATCH /api/v1/orgs/<uuid:org_id>":                         (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
     "DELETE /api/v1/orgs/<uuid:org_id>":                        (401, 404, 403, 403, 409, 403, 403, 403, 404, 403),
     "GET /api/v1/orgs/<uuid:org_id>/members":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
@@ -298,4 +302,6 @@ def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dic
         return {"cap": None}
     if rule.endswith("/products") and method == "POST":
         return PACK
+    if line == "PATCH /admin/api/v1/orgs/<uuid:id>":
+        return {"reason": "Matrix"}
     return {}

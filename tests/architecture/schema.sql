@@ -360,7 +360,9 @@ CREATE TABLE public.memberships (
 CREATE TABLE public.org_directory (
     org_id uuid NOT NULL,
     slug text NOT NULL,
-    external_key text
+    external_key text,
+    external_key_confirmed_at timestamp with time zone,
+    CONSTRAINT ck_org_directory_confirmed_key CHECK (((external_key IS NOT NULL) OR (external_key_confirmed_at IS NULL)))
 );
 
 
@@ -1157,6 +1159,13 @@ CREATE INDEX ix_known_devices_last_seen_at ON public.known_devices USING btree (
 --
 
 CREATE INDEX ix_memberships_user_id ON public.memberships USING btree (user_id);
+
+
+--
+-- Name: ix_org_directory_unconfirmed; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_org_directory_unconfirmed ON public.org_directory USING btree (org_id) WHERE ((external_key IS NOT NULL) AND (external_key_confirmed_at IS NULL));
 
 
 --

@@ -53,6 +53,9 @@ FORMS: dict[str, tuple[str, dict[str, str], str]] = {
     "POST /admin/catalog/packs/<uuid:product_id>/edit": ("manager", PACK | {"revision": "1"}, "product.changed"),
     "POST /admin/catalog/packs/<uuid:product_id>/move": ("manager", {"to": "down"}, "product.moved"),
     "POST /admin/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": ("manager", {}, "product.changed"),
+    "POST /admin/orgs/<uuid:org_id>/external-key": (
+        "manager", {"external_key": "crm-7", "reason": "Because"}, "external_key.set",
+    ),
     "POST /logout": ("member", {}, "session.ended"),
     "POST /o/<slug>/members/<uuid:member_id>/transfer": ("owner", {}, "ownership.transferred"),
     "POST /admin/orgs/<uuid:org_id>/overdraft": ("manager", MONEY, "overdraft.changed"),
@@ -81,7 +84,8 @@ PROGRAMS: dict[str, tuple[dict[str, Any] | None, str]] = {
     "PUT /api/v1/orgs/<uuid:org_id>/identity-provider": (None, "identity_provider.set"),
     "DELETE /api/v1/orgs/<uuid:org_id>/identity-provider": (None, "identity_provider.removed"),
     "POST /admin/api/v1/transactions": (None, "credits.granted"),
-    "PATCH /admin/api/v1/orgs/<uuid:id>": ({"overdraft_limit_micros": 5}, "overdraft.changed"),
+    "POST /api/v1/orgs/<uuid:org_id>/wallet": (None, "credits.deposited"),
+    "PATCH /admin/api/v1/orgs/<uuid:id>": ({"overdraft_limit_micros": 5, "reason": "Because"}, "overdraft.changed"),
     "POST /admin/api/v1/products": (None, "product.created"),
     "PATCH /admin/api/v1/products/<uuid:id>": ({"name": "Renamed"}, "product.changed"),
     "DELETE /admin/api/v1/products/<uuid:id>": (None, "product.changed"),
@@ -112,6 +116,7 @@ ELSEWHERE = {
     "POST /admin/payments/<uuid:payment_id>/reject": "payment.rejected",
     "POST /admin/catalog/packs/<uuid:product_id>/price": "price.replaced",
     "DELETE /api/v1/orgs/<uuid:org_id>": "organization.closed",
+    "POST /admin/external-keys/<uuid:org_id>/<any(confirm, clear):act>": "external_key.confirmed",
     **{
         line: line_of
         for end, line_of in {
@@ -136,7 +141,6 @@ NONE = {
     "POST /styleguide/form": "keeps nothing",
     "POST /dummy/checkout/<session_id>": "plays the payment provider",
     "POST /admin/users/<uuid:user_id>/<any(grant, remove):act>": "leads to the organization's form",
-    "POST /api/v1/orgs/<uuid:org_id>/wallet": "the ledger's row is the record",
     "POST /admin/api/v1/webhooks/payments": "the inbox is the record",
     "POST /api/v1/payments/stripe/webhooks/<project_id>/<mode>": "the inbox is the record",
 }
@@ -182,7 +186,7 @@ def test_calls_leave_the_entry_that_they_say(world: World) -> None:
         if "/invites/" in line:
             things |= world.invite(world.org)
         good = body_of(line, str(things["org_id"]), str(things["id"]), str(things["member_id"]))
-        token = world.tokens["manager" if "/admin/" in line else "owner"]
+        token = world.tokens["manager" if "/admin/" in line else "full" if line.endswith("/wallet") else "owner"]
         before = {entry.id for entry in newest(world)}
         answer = world.app.test_client().open(
             path_of(line, things), method=method, headers={"Authorization": f"Bearer {token}"},

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger
-from dashboard.domain.identity import keys, memberships, org_settings, organizations, users
+from dashboard.domain.identity import external_keys, keys, memberships, organizations, users
 from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES
 from dashboard.domain.payments import checkout, fulfil, inbox, receipts
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, InboxEvent, Membership, Payment
@@ -146,7 +146,7 @@ def fresh(world: World) -> dict[str, Any]:
 
 def _external_key(org: Any) -> str:
     with transaction(org=org.id):
-        org_settings.change(org, {"external_key": f"crm:{org.slug}"}, by=SYSTEM)
+        external_keys.assign(org, f"crm:{org.slug}", reason="Matrix", by=SYSTEM)
     return f"crm:{org.slug}"
 
 
@@ -167,7 +167,8 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<uuid:event_id>": things["event_id"], "<session_id>": things["session_id"],
         "<any(grant, remove):act>": "grant", "<any(suspend, unsuspend, close, reopen):act>": "suspend",
         '<any(sessions, factor, disable, enable, promote, demote, erase):act>': "disable",
-        "<any(archive, restore):act>": "archive", "<uuid:product_id>": things["id"], "<path:filename>": "css/app.css",
+        "<any(archive, restore):act>": "archive", "<any(confirm, clear):act>": "confirm",
+        "<uuid:product_id>": things["id"], "<path:filename>": "css/app.css",
         "<uuid:id>": things[next((name for part, name in ITEMS.items() if part in rule), "id")],
         "<key>": things["external_key"],
         "<project_id>": things["org_id"], "<mode>": "test", "<uuid:payment_id>": things["payment_id"],

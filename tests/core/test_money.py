@@ -13,6 +13,7 @@ from dashboard.core.money import (
     money,
     of_currency,
     parse_credits,
+    plain_credits,
     plain_minor,
     signed,
 )
@@ -151,6 +152,14 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 @given(st.integers(1, 10**18 - 1))
 def test_what_exact_shows_can_be_typed_in_again(micros: int) -> None:
     assert parse_credits(exact(micros).removeprefix("$").replace(",", "")) == micros
+
+
+@pytest.mark.parametrize(
+    ("micros", "shown"),
+    [(0, "0"), (25_000_000, "25"), (10_500_000, "10.5"), (1, "0.000001"), (-100_000, "-0.1"), (10**18, f"{10**12}")],
+)
+def test_plain_credits_are_exact_and_as_short_as_can_be(micros: int, shown: str) -> None:
+    assert plain_credits(micros) == shown
 
 
 @given(st.integers(0, 10**12))

@@ -267,6 +267,19 @@ def test_an_empty_catalog_says_who_fills_it(app: Flask, team: Team) -> None:
     assert "A platform manager adds packs" in page.text
 
 
+def test_a_self_funded_organization_buys_nothing_at_the_platforms_account(app: Flask, team: Team, pack: str) -> None:
+    fields = order(team, pack)
+    with app.app_context(), transaction(team.org_id):
+        db.session.get_one(Organization, team.org_id).funding = "own"
+    assert "a payment account of its own" in team.owner.get(f"/o/{team.slug}/buy").text
+    answer = team.owner.post(f"/o/{team.slug}/buy", fields)
+    assert answer.status_code == 422
+    assert "a payment account of its own" in answer.text
+    assert rows(app, Payment) == 0
+    assert "Self-funded" in team.manager.get(f"/admin/orgs/{team.org_id}").text
+    assert "Self-funded" in team.manager.get("/admin/orgs").text
+
+
 def test_a_suspended_organization_reads_but_does_not_buy(app: Flask, team: Team, pack: str) -> None:
     fields = order(team, pack)
     with app.app_context():

@@ -5,8 +5,7 @@ from flask import Flask
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
-from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import org_settings, organizations
+from dashboard.domain.identity import organizations
 from dashboard.models import Organization
 from tests.factories import charge, grant, make_org, wallet_of
 from tests.servers import Servers
@@ -25,7 +24,7 @@ def org_of(app: Flask, team: Team) -> Organization:
 
 FILLED = {
     "name": "Acme Labs", "slug": "acme-labs", "timezone": "Europe/Stockholm", "billing_email": "bills@acme.test",
-    "billing_address": "Street 1\r\nTown", "tax_id": "SE1", "external_key": "crm-1",
+    "billing_address": "Street 1\r\nTown", "tax_id": "SE1",
 }  # fmt: skip
 
 
@@ -80,7 +79,7 @@ def test_settings_are_saved_and_the_old_address_leads_nowhere(app: Flask, team: 
     answer = team.owner.post(f"/o/{team.slug}/settings", FILLED)
     assert answer.location == "/o/acme-labs/settings"
     page = team.owner.get(answer.location).text
-    for text in ("Settings saved.", "Acme Labs", "bills@acme.test", "Street 1\nTown", "crm-1", "Europe/Stockholm"):
+    for text in ("Settings saved.", "Acme Labs", "bills@acme.test", "Street 1\nTown", "Europe/Stockholm"):
         assert text in page
     assert team.owner.get(f"/o/{team.slug}/settings").status_code == 404
     assert team.owner.get("/o/acme-labs/").status_code == 200
@@ -88,20 +87,18 @@ def test_settings_are_saved_and_the_old_address_leads_nowhere(app: Flask, team: 
 
 def test_unset_fields_say_what_they_are_for(team: Team) -> None:
     page = team.owner.get(f"/o/{team.slug}/settings").text
-    for words in ("Receipts go there too", "Stands on receipts", "Your own system’s id", "Service stops at zero"):
+    for words in ("Receipts go there too", "Stands on receipts", "Service stops at zero"):
         assert words in page
 
 
 def test_odd_settings_keep_what_was_typed(app: Flask, team: Team) -> None:
     with app.app_context():
         other = make_org("Other")
-        with transaction(org=other.id):
-            org_settings.change(other, {"external_key": "crm-1"}, by=SYSTEM)
     for field, value, words in (
-        ("slug", other.slug, "-2 is free"), ("slug", "A b", "small letters"), ("external_key", "crm-1", "Another"),
+        ("slug", other.slug, "-2 is free"), ("slug", "A b", "small letters"),
         ("timezone", "Mars", "time zone"), ("name", "", "Enter a name"), ("tax_id", "x" * 51, "up to 50"),
     ):  # fmt: skip
-        answer = team.owner.post(f"/o/{team.slug}/settings", FILLED | {"external_key": ""} | {field: value})
+        answer = team.owner.post(f"/o/{team.slug}/settings", FILLED | {field: value})
         assert answer.status_code == 422, field
         assert words in answer.text
         assert "bills@acme.test" in answer.text

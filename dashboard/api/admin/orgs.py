@@ -1,4 +1,4 @@
-"""What operators set of an organization: who funds it, whether it is stopped, how far below zero it may go."""
+"""What operators set of an organization: its funding, suspension, overdraft and their own key for it."""
 
 from typing import Annotated, Literal
 
@@ -13,23 +13,22 @@ from dashboard.core.errors import Invalid, NotFound
 from dashboard.core.money import LARGEST
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import org_settings, organizations, standing
+from dashboard.domain.identity import external_keys, organizations, standing
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import organizations as overview
 from dashboard.models import Organization
 
 api = blueprint("platform organizations", prefix=PLATFORM)
 
-BY_PROGRAM = "Set by API"
-
 
 class TermsChange(inputs.Body):
-    """What stays out stays as it is. `reason` stands in the organization's audit log."""
+    """What stays out stays as it is; null clears `external_key`. `reason` stands in the organization's audit log."""
 
     funding: Literal["platform", "own"] | None = None
     suspended: bool | None = None
     overdraft_limit_micros: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
-    reason: inputs.Reason = BY_PROGRAM
+    external_key: inputs.Text | None = None
+    reason: inputs.Reason
 
 
 @api.get("/orgs/<uuid:id>", responses={200: shapes.OrgTerms})
@@ -42,16 +41,20 @@ def show(path: inputs.ItemPath) -> Response:
 
 
 @api.patch(
-    "/orgs/<uuid:id>", responses={200: shapes.OrgTerms, 409: refusal("Money has moved: its funding stays as it is.")}
+    "/orgs/<uuid:id>",
+    responses={
+        200: shapes.OrgTerms,
+        409: refusal("Money has moved: its funding stays as it is. Or another organization has the external key."),
+    },
 )
 def change(path: inputs.ItemPath, body: TermsChange) -> Response:
-    """Set an organization's funding, suspension or overdraft
+    """Set an organization's funding, suspension, overdraft or external key
 
-    `funding` changes only before anything moved.
+    `funding` changes only before anything moved. Setting the external key that it has confirms it.
     """
     caller = auth.platform(Verb.MANAGE_PLATFORM)
     org = _find(path)
-    if None in (getattr(body, name) for name in body.model_fields_set):
+    if None in (getattr(body, name) for name in body.model_fields_set - {"external_key"}):
         raise Invalid("Leave out what should stay as it is.")
     with transaction(org=org.id):
         _change(org, body, by=caller.actor)
@@ -64,6 +67,8 @@ def _change(org: Organization, body: TermsChange, *, by: Actor) -> None:
         standing.fund_itself(org, itself=body.funding == "own", reason=body.reason, by=by)
     if body.suspended is not None:
         (standing.suspend if body.suspended else standing.unsuspend)(org, reason=body.reason, by=by)
+    if "external_key" in body.model_fields_set:
+        external_keys.assign(org, body.external_key, reason=body.reason, by=by)
     if body.overdraft_limit_micros is not None:
         organizations.hold_open(org.id)
         wallet = overview.wallet_of(org.id, settings().mode)
@@ -79,4 +84,4 @@ def _find(path: inputs.ItemPath) -> Organization:
 
 def _terms(org: Organization) -> Response:
     wallet = overview.wallet_of(org.id, settings().mode)
-    return answer(shapes.org_terms(org, org_settings.external_key(org), wallet))
+    return answer(shapes.org_terms(org, external_keys.of(org), wallet))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from dashboard.models import Membership, Organization, Wallet
+from dashboard.models import Membership, Organization, OrgDirectory, Wallet
 
 Role = Literal["owner", "admin", "member", "viewer"]
 
@@ -25,16 +25,21 @@ class Org(BaseModel):
 
 
 class OrgDetails(Org):
-    """`external_key` is the customer's own id for it. Where bills go is told to owners and admins."""
+    """`external_key` is the operator's own id for it, told to those who may see it, as is where bills go."""
 
-    external_key: str | None
+    external_key: str | None = None
     billing_email: str | None = None
     billing_address: str | None = None
     tax_id: str | None = None
 
 
 class OrgTerms(OrgDetails):
-    """With what operators alone set: `overdraft_limit_micros` of the dollar wallet in the platform's mode."""
+    """With what only operators set: `overdraft_limit_micros` of the dollar wallet in the platform's mode.
+
+    An `external_key` without `external_key_confirmed_at` was set by an owner, and nothing finds the organization by it.
+    """
+
+    external_key_confirmed_at: datetime | None
 
     overdraft_limit_micros: int
     frozen_at: datetime | None
@@ -80,15 +85,18 @@ def org(row: Organization, role: str | None = None) -> Org:
 
 
 def org_details(
-    row: Organization, external_key: str | None, *, role: str | None = None, billing: bool = False
+    row: Organization, *, role: str | None = None, billing: bool = False, directory: OrgDirectory | None = None
 ) -> OrgDetails:
     told = _billing(row) if billing else {}
-    return OrgDetails(**org_values(row, role), external_key=external_key, **told)
+    if directory:
+        told["external_key"] = directory.external_key
+    return OrgDetails(**org_values(row, role), **told)
 
 
-def org_terms(row: Organization, external_key: str | None, wallet: Wallet) -> OrgTerms:
+def org_terms(row: Organization, directory: OrgDirectory, wallet: Wallet) -> OrgTerms:
     return OrgTerms(
-        **org_values(row), external_key=external_key, **_billing(row),
+        **org_values(row), **_billing(row), external_key=directory.external_key,
+        external_key_confirmed_at=directory.external_key_confirmed_at,
         overdraft_limit_micros=wallet.overdraft_limit, frozen_at=wallet.frozen_at,
     )  # fmt: skip
 

@@ -6,14 +6,18 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from dashboard.api.shapes.money import Mode, usd
+from dashboard.models import Organization
 from dashboard.models import Wallet as WalletRow
 
 
 class Wallet(BaseModel):
+    """`funding` is `own` where the organization sells its own credits: its balance is not the platform's money."""
+
     org_id: UUID
     wallet_id: UUID
     mode: Mode
     unit: str
+    funding: str
     wallet_balance: int
     wallet_balance_usd: str
     held_micros: int
@@ -26,16 +30,17 @@ class WalletList(BaseModel):
     next_cursor: str | None
 
 
-def wallet_values(row: WalletRow, balance: int | None = None) -> dict[str, Any]:
-    """`balance`: what it is after a posting that `row` has not seen."""
+def wallet_values(row: WalletRow, org: Organization, balance: int | None = None) -> dict[str, Any]:
+    """`org` is the wallet's own. `balance`: what it is after a posting that `row` has not seen."""
     balance = row.balance if balance is None else balance
     available = balance - row.held
     return {
-        "org_id": row.org_id, "wallet_id": row.id, "mode": row.mode, "unit": row.unit, "wallet_balance": balance,
+        "org_id": row.org_id, "wallet_id": row.id, "mode": row.mode, "unit": row.unit, "funding": org.funding,
+        "wallet_balance": balance,
         "wallet_balance_usd": usd(balance), "held_micros": row.held, "available_micros": available,
         "blocked": available <= -row.overdraft_limit,
     }  # fmt: skip
 
 
-def wallet(row: WalletRow) -> Wallet:
-    return Wallet(**wallet_values(row))
+def wallet(row: WalletRow, org: Organization) -> Wallet:
+    return Wallet(**wallet_values(row, org))

@@ -1,4 +1,4 @@
-"""What an organization's owner sets: its name, its address here, where bills go, and the customer's own key for it."""
+"""What an organization's owner sets: its name, its address here, and where bills go."""
 
 import re
 import secrets
@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.core.errors import Conflict, Invalid, TooManyRequests
+from dashboard.core.errors import Invalid, TooManyRequests
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.identity import limits, organizations, users
@@ -19,21 +19,15 @@ from dashboard.models import Organization, OrgDirectory, User
 
 LONGEST_ADDRESS = 500
 LONGEST_TAX_ID = 50
-LONGEST_EXTERNAL_KEY = 200
 SUGGESTED = 9
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
-_EXTERNAL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@|+=-]*", re.ASCII)
-
-
-class ExternalKeyTaken(Conflict):
-    code = "external_key_taken"
 
 
 def found(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User, by: Actor) -> Organization:
     """Make a team as its owner wants it; without a `slug` one is made of the name. Needs the transaction of `org_id`.
 
-    Raises Invalid with its field, SlugTaken, ExternalKeyTaken, TooManyRequests above 1,000 a day and person.
+    Raises Invalid with its field, SlugTaken, TooManyRequests above 1,000 a day and person.
     """
     if wait := limits.exceeded(limits.NEW_ORG, str(owner.id)):
         raise TooManyRequests("You made many organizations today. Try again later.", retry_after=wait)
@@ -46,20 +40,18 @@ def found(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User, by: Ac
 def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) -> Organization:
     """Set what differs of FIELDS; None or an empty text unsets. Locks the organization.
 
-    A new `slug` leaves the old address leading nowhere. Raises Invalid with its field, SlugTaken, ExternalKeyTaken.
+    A new `slug` leaves the old address leading nowhere. Raises Invalid with its field, SlugTaken.
     """
     values = {name: check(name, value) for name, value in wanted.items()}
     row = organizations.locked(org.id)
     directory = db.session.get_one(OrgDirectory, org.id, populate_existing=True)
-    before = {name: _of(row, directory, name) for name in values}
+    before: dict[str, str | None] = {name: getattr(row, name) for name in values}
     news = {name: value for name, value in values.items() if value != before[name]}
     if not news:
         return row
     for name, value in news.items():
-        if name in ("slug", "external_key"):
-            setattr(directory, name, value)
-        if name != "external_key":
-            setattr(row, name, value)
+        setattr(row, name, value)
+    directory.slug = row.slug
     _flush(news)
     audit.record(
         row.id, by=by, action="organization.changed", object_kind="organization", object_id=row.id,
@@ -87,11 +79,6 @@ def problems(wanted: Mapping[str, str | None]) -> dict[str, str]:
     return found
 
 
-def external_key(org: Organization) -> str | None:
-    """The customer's own key for the organization."""
-    return db.session.scalar(select(OrgDirectory.external_key).filter_by(org_id=org.id))
-
-
 def suggestion(slug: str) -> str:
     """A free address like the one that is taken."""
     stem = slug[: LONGEST_SLUG - 5].rstrip("-")
@@ -100,17 +87,10 @@ def suggestion(slug: str) -> str:
     return next((each for each in wanted if each not in taken), f"{stem}-{secrets.token_hex(2)}")
 
 
-def _of(row: Organization, directory: OrgDirectory, name: str) -> str | None:
-    found: str | None = directory.external_key if name == "external_key" else getattr(row, name)
-    return found
-
-
 def _flush(news: Mapping[str, str | None]) -> None:
     try:
         db.session.flush()
-    except IntegrityError as error:
-        if "external_key" in str(error.orig):
-            raise ExternalKeyTaken("Another organization has this external key.") from None
+    except IntegrityError:  # of what is set here, only the address must be free
         raise SlugTaken(f"The address {news.get('slug')} is taken.") from None
 
 
@@ -118,12 +98,6 @@ def _slug(text: str) -> str:
     if not _SLUG.fullmatch(text) or not 2 <= len(text) <= LONGEST_SLUG:
         raise Invalid(f"Use 2 to {LONGEST_SLUG} small letters and digits, joined by hyphens, such as acme-labs.")
     return text
-
-
-def _external_key(text: str) -> str | None:
-    if text and (not _EXTERNAL_KEY.fullmatch(text) or len(text) > LONGEST_EXTERNAL_KEY):
-        raise Invalid(f"Use up to {LONGEST_EXTERNAL_KEY} letters, digits and . _ : @ | + = -, such as crm-4821.")
-    return text or None
 
 
 def _timezone(text: str) -> str:
@@ -152,6 +126,5 @@ FIELDS: dict[str, Callable[[str], str | None]] = {
     "billing_email": lambda text: users.checked_email(text) if text else None,
     "billing_address": _billing_address,
     "tax_id": _tax_id,
-    "external_key": _external_key,
 }
 """What may be set, and how its text is checked."""

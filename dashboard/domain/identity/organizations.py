@@ -79,13 +79,6 @@ def by_id(org_id: UUID) -> Organization | None:
     return db.session.get(Organization, org_id)
 
 
-def by_external_key(key: str) -> UUID | None:
-    """The id of the organization with this key of the customer's own; case counts."""
-    if not key.isprintable():  # PostgreSQL refuses text with a NUL
-        return None
-    return db.session.scalar(select(OrgDirectory.org_id).filter_by(external_key=key))
-
-
 def personal_of(user_id: UUID) -> Organization | None:
     """The person's own organization; None for platform managers, who have none."""
     return db.session.scalar(

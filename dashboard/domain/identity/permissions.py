@@ -46,6 +46,8 @@ class Verb(StrEnum):
     MANAGE_MEMBERS = "manage_members"
     LEAVE = "leave"
     MANAGE_ORG = "manage_org"
+    READ_BILLING = "read_billing"
+    READ_EXTERNAL_KEY = "read_external_key"
     MANAGE_IDENTITY_PROVIDER = "manage_identity_provider"
     MANAGE_KEYS = "manage_keys"
     MANAGE_OWN_KEYS = "manage_own_keys"
@@ -92,14 +94,16 @@ TABLE: dict[Verb, Rule] = {
     Verb.READ_OWN_CATALOG: Rule(_READERS, operator=True),
     Verb.MANAGE_MEMBERS: Rule(LEADS, "members:write"),  # invites, and roles up to admin
     Verb.LEAVE: Rule(_ALL, "org:admin"),
-    Verb.MANAGE_ORG: Rule(_OWNER, "org:admin"),  # owners, ownership, settings, deletion, external key
+    Verb.MANAGE_ORG: Rule(_OWNER, "org:admin"),  # owners, ownership, settings, deletion
+    Verb.READ_BILLING: Rule(LEADS, "org:admin"),  # where bills go: address, tax id
+    Verb.READ_EXTERNAL_KEY: Rule(_READERS, "org:admin"),  # operators read it with PLATFORM_READ
     Verb.MANAGE_IDENTITY_PROVIDER: Rule(_OWNER, "org:admin"),
     Verb.MANAGE_KEYS: Rule(LEADS, "org:admin", operator=True),
     Verb.MANAGE_OWN_KEYS: Rule(_ALL, "org:admin", operator=True),
     Verb.CAP_KEYS: Rule(LEADS, "org:admin"),
     Verb.PLATFORM_READ: Rule(_NOBODY, "platform:read", operator=True),
     Verb.PLATFORM_GRANT: Rule(_NOBODY, "platform:grant", operator=True),
-    Verb.MANAGE_PLATFORM: Rule(_NOBODY, "platform:grant", operator=True),  # suspend, close, people
+    Verb.MANAGE_PLATFORM: Rule(_NOBODY, "platform:grant", operator=True),  # suspend, close, external keys, people
 }
 
 PLATFORM_VERBS = frozenset({Verb.PLATFORM_READ, Verb.PLATFORM_GRANT, Verb.MANAGE_PLATFORM, Verb.MANAGE_CATALOG})
@@ -183,6 +187,11 @@ def allowed(verb: Verb, caller: Caller) -> bool:
         return True
     roles = rule.token_roles if caller.scopes is not None and rule.token_roles is not None else rule.roles
     return caller.role in roles or (caller.operator and rule.operator)
+
+
+def sees_external_key(caller: Caller) -> bool:
+    """Whether `caller` may know the operator's own id for the organization."""
+    return allowed(Verb.READ_EXTERNAL_KEY, caller) or allowed(Verb.PLATFORM_READ, caller)
 
 
 def require(verb: Verb, caller: Caller) -> None:

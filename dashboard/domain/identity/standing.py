@@ -129,6 +129,7 @@ def _close(row: Organization, *, by: Actor, reason: str | None) -> None:
     db.session.execute(pending.values(state="revoked", ended_at=now))
     directory = db.session.get_one(OrgDirectory, row.id, populate_existing=True)
     before, directory.external_key = directory.external_key, None  # free for the organization that comes after
+    directory.external_key_confirmed_at = None
     _record(row, "organization.closed", by=by, reason=reason, before={"external_key": before} if before else None)
 
 

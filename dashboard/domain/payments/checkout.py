@@ -13,6 +13,7 @@ from dashboard.config import settings
 from dashboard.core import clock, ids
 from dashboard.core.db import db, lock, transaction
 from dashboard.core.errors import Conflict, Invalid, Unavailable
+from dashboard.core.money import plain_credits
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import sync
@@ -42,6 +43,10 @@ ABANDONED = timedelta(minutes=2)
 """By then every call to a provider has ended, so whoever made the payment has died."""
 
 KIND = "credit_pack"
+OWN_ACCOUNT = (
+    "This organization sells its own packs. Buying them needs a payment account of its own, which cannot be connected "
+    "yet. Nothing was charged."
+)
 AWAY = "The payment page is not available. Nothing was charged. Try again."
 REFUSED = "The payment provider refused to open a payment page. Nothing was charged."
 
@@ -54,6 +59,12 @@ class ProviderAway(Unavailable):
 
 class CheckoutRefused(Conflict):
     code = "checkout_refused"
+
+
+class OwnAccountMissing(CheckoutRefused):
+    """What a self-funded organization sells is its own: the platform's account takes no money for it."""
+
+    code = "own_account_missing"
 
 
 class PromotionInvalid(Invalid):
@@ -89,7 +100,7 @@ def open_checkout(
     with the same provider key, so that one form never opens two sessions. `{payment_id}` in the URLs becomes the
     payment's id. Opens its own transactions around the provider's calls; call it where none is open. Raises Invalid
     (PromotionInvalid, NotAvailable), KeyReused, ProviderAway (no answer; safe to repeat) and CheckoutRefused (a
-    definite no).
+    definite no; OwnAccountMissing for a self-funded organization).
     """
     payment = _intent(buyer, offer, provider, quantity, (success_url, cancel_url), key, body_hash, promotion_code)
     if payment.session_url or payment.state not in ("created", "unknown"):
@@ -160,6 +171,8 @@ def _made(
 ) -> Payment:
     """What is sold, as a row not stored yet: all that a page is opened with, so that a repeat opens the same."""
     version = offer.version
+    if buyer.org.funding == "own":
+        raise OwnAccountMissing(OWN_ACCOUNT)
     _check_quantity(offer, quantity)
     price_id, promotion_id = _at_provider(offer, provider, promotion_code.strip())
     payment_id = ids.new()
@@ -243,7 +256,6 @@ def _customer(provider: Provider, buyer: Buyer, payment: Payment, *, renew: bool
 
 
 def _order(payment: Payment, customer_id: str, buyer: Buyer) -> CheckoutOrder:
-    credits = (payment.grant_micros + payment.bonus_micros) // 1_000_000
     return CheckoutOrder(
         org_id=payment.org_id,
         payment_id=payment.id,
@@ -264,7 +276,7 @@ def _order(payment: Payment, customer_id: str, buyer: Buyer) -> CheckoutOrder:
             "kind": KIND,
             "order_id": str(payment.id),
             "pack_id": str(payment.product_id),
-            "credits": str(credits),
+            "credits": plain_credits(payment.grant_micros + payment.bonus_micros),
         },
         invoice_creation=settings().payment.stripe.enable_invoice_creation,
         idempotency_key=f"checkout:{payment.org_id}:{payment.id}:{customer_id}",

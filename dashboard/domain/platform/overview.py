@@ -4,14 +4,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, select, union_all
+from sqlalchemy import Select, and_, func, literal, null, select, union_all
 
 from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.domain.funds import seals
 from dashboard.domain.funds.ledger import CREDITS, SPENDING
-from dashboard.models import InboxEvent, Lease, Organization, OutboxEmail, Payment, ProviderPrice, Wallet, WalletDay
+from dashboard.models import (
+    InboxEvent,
+    Lease,
+    Organization,
+    OrgDirectory,
+    OutboxEmail,
+    Payment,
+    ProviderPrice,
+    Wallet,
+    WalletDay,
+)
 
 TICK = "tick"
 TICK_GRACE = timedelta(minutes=1)
@@ -24,8 +34,9 @@ BOUGHT = ("purchase", "recharge", "subscription_grant", "renewal")
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """Something that needs attention. `kind`: inbox_parked, inbox_failed, inbox_waiting, payment_review,
-    payment_unknown, payment_uncredited, price_drift (packs not sold), mail_parked, mail_waiting, mail_unset (no server
-    to send them), overdrawn, tick_late, seals_late (wallets). `oldest` is None where no moment is known."""
+    payment_unknown, payment_uncredited, price_drift (packs not sold), external_keys (that owners set), mail_parked,
+    mail_waiting, mail_unset (no server to send them), overdrawn, tick_late, seals_late (wallets). `oldest` is None
+    where no moment is known."""
 
     kind: str
     count: int
@@ -57,7 +68,7 @@ def work_list(mode: str) -> list[WorkItem]:
     found = {kind: WorkItem(kind, int(count), oldest) for kind, count, oldest in db.session.execute(_counts(mode))}
     order = (
         "payment_review", "inbox_parked", "payment_uncredited", "payment_unknown", "inbox_failed", "inbox_waiting",
-        "price_drift", "mail_parked", "mail_unset", "mail_waiting", "overdrawn",
+        "price_drift", "external_keys", "mail_parked", "mail_unset", "mail_waiting", "overdrawn",
     )  # fmt: skip
     late = [item for item in (_tick_late(), _seals_late()) if item]
     return late + [found[kind] for kind in order if kind in found and found[kind].count]
@@ -128,6 +139,7 @@ def _counts(mode: str) -> Any:
         select(literal("price_drift"), func.count(), func.min(ProviderPrice.checked_at)).where(
             ProviderPrice.mode == mode, ProviderPrice.state == "drift"
         ),
+        select(literal("external_keys"), func.count(), null()).where(OrgDirectory.unconfirmed()),
         _mail("mail_parked", OutboxEmail.state == "parked"),
         _mail(_waiting_mail(), OutboxEmail.state.in_(("waiting", "failed")), OutboxEmail.created_at < late),
         select(literal("overdrawn"), func.count(), func.min(Wallet.last_posted_at))

@@ -73,7 +73,9 @@ def _named(text: str) -> ColumnElement[bool]:
         .join(User, User.id == Membership.user_id)
         .where(Membership.removed_at.is_(None), *(_either(word) for word in words))
     )
-    external = select(OrgDirectory.org_id).where(OrgDirectory.external_key == text)
+    external = select(OrgDirectory.org_id).where(
+        OrgDirectory.external_key == text, OrgDirectory.external_key_confirmed_at.is_not(None)
+    )
     return or_(
         and_(*(Organization.name.icontains(word, autoescape=True) for word in words)),
         Organization.slug.icontains(text.lower(), autoescape=True),

@@ -10,7 +10,7 @@ from dashboard.core import clock
 from dashboard.core.errors import Invalid
 from dashboard.core.money import of_currency
 from dashboard.domain.funds import costs, forecast, transactions
-from dashboard.domain.identity import memberships
+from dashboard.domain.identity import external_keys, memberships
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import organizations, people
 from dashboard.domain.platform.organizations import Filters
@@ -72,7 +72,7 @@ def show(org_id: UUID) -> Response:
     ahead, acts = forecast.of(wallet), organizations.manager_acts(org.id)
     keys = organizations.keys_of(org.id)
     return render.render(
-        "admin/orgs/show.html", org=org, wallet=wallet, keys=keys, now=clock.now(),
+        "admin/orgs/show.html", org=org, wallet=wallet, keys=keys, now=clock.now(), directory=external_keys.of(org),
         members=memberships.of_org(org.id), payments=organizations.payments_of(org.id),
         acts=words.acts(acts, people.names(acts)), runs_out=words.runs_out(ahead), pace=words.pace(ahead),
         credited=organizations.credited(wallet),

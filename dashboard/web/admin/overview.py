@@ -28,6 +28,7 @@ KINDS = {
     "inbox_failed": ("Webhooks failing", "Repeated by themselves", "/admin/webhooks?state=failed"),
     "inbox_waiting": ("Webhooks waiting", "For over 5 minutes", "/admin/webhooks?state=received"),
     "price_drift": ("Packs not sold", "Their price differs at Stripe", "/admin/catalog/packs"),
+    "external_keys": ("External keys to confirm", "Set by owners, not in use until confirmed", "/admin/external-keys"),
     "mail_parked": ("Mails parked", "Not repeated by themselves", "/admin/mail"),
     "mail_waiting": ("Mails waiting", "For over 5 minutes", "/admin/mail"),
     "mail_unset": ("No mail server is set", "Mails wait until there is one", "/admin/mail"),
@@ -35,7 +36,7 @@ KINDS = {
 }
 """Title, what it means, and where it is looked at."""
 
-TONES = {"inbox_failed": "warn", "inbox_waiting": "warn", "payment_unknown": "warn", "mail_waiting": "warn"}
+TONES = dict.fromkeys(("inbox_failed", "inbox_waiting", "payment_unknown", "mail_waiting", "external_keys"), "warn")
 
 
 @pages.get("/")

@@ -62,6 +62,8 @@ def org_badges(org: Organization, wallet: Wallet, *, keys: int, low_micros: int)
         (org.closed_at, "Closed", ""),
     )
     found += [(word, tone) for since, word, tone in states if since]
+    if org.funding == "own":
+        found.append(("Self-funded", "warn"))
     return found if keys else [*found, ("No keys", "")]
 
 

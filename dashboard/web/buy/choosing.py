@@ -21,6 +21,7 @@ from dashboard.domain.funds.ledger import KeyReused, body_hash
 from dashboard.domain.identity.permissions import Act, Verb
 from dashboard.domain.payments.checkout import (
     MAX_QUANTITY,
+    OWN_ACCOUNT,
     Buyer,
     CheckoutRefused,
     PromotionInvalid,
@@ -207,6 +208,7 @@ def _show(
         dialog=render.is_htmx() if request.method == "GET" else "dialog" in request.form,
         plain=not render.is_htmx(),
         dummy=providers.current().name == "dummy",
+        own_account=OWN_ACCOUNT,
         **_after(visit, choice),
     )
 

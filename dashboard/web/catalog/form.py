@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dashboard.core.errors import Invalid
-from dashboard.core.money import MICROS_PER_CENT, MICROS_PER_USD, from_minor, money, parse_credits
+from dashboard.core.money import MICROS_PER_CENT, from_minor, money, parse_credits, plain_credits
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import EXPIRY_LIMIT_DAYS, NAME_LIMIT, QUANTITY_LIMIT, Terms, check_words
 from dashboard.web.catalog.desk import KINDS
@@ -79,8 +79,8 @@ def values_of(offer: Offer) -> dict[str, str]:
         "name": offer.product.name,
         "description": offer.product.description,
         "price": f"{version.price_minor // 100}.{version.price_minor % 100:02d}",
-        "credits": _plain(version.grant_micros),
-        "bonus": _plain(version.bonus_micros) if version.bonus_micros else "",
+        "credits": plain_credits(version.grant_micros),
+        "bonus": plain_credits(version.bonus_micros) if version.bonus_micros else "",
         "grant_kind": version.grant_kind,
         "min_quantity": str(version.min_quantity),
         "max_quantity": str(version.max_quantity),
@@ -129,11 +129,6 @@ def _days(text: str) -> int:
     if text and not _DAYS.fullmatch(text):
         raise Invalid(f"Enter a whole number of days from 1 to {EXPIRY_LIMIT_DAYS:,}, or leave it empty.")
     return int(text or 0)
-
-
-def _plain(micros: int) -> str:
-    whole, part = divmod(micros, MICROS_PER_USD)
-    return f"{whole}.{part:06d}".rstrip("0").rstrip(".") if part else str(whole)
 
 
 __all__ = ["FRESH", "LABELS", "NAME_LIMIT", "Draft", "differences", "read", "values_of"]

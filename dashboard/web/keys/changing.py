@@ -7,7 +7,7 @@ from flask import Response, request, url_for
 
 from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden, Invalid
-from dashboard.core.money import exact
+from dashboard.core.money import plain_credits
 from dashboard.domain.funds.caps import Cap
 from dashboard.domain.identity import key_changes, keys
 from dashboard.domain.identity.keys import ScopeTooWide
@@ -52,7 +52,7 @@ def rotate(slug: str, key_id: UUID) -> Response:
 def ask_cap(slug: str, key_id: UUID) -> Response:
     visit, key = _enter(slug, key_id, Verb.CAP_KEYS, act=Act.MEMBERS)
     found = desk.row(visit, key).cap
-    amount = exact(found.amount).lstrip("$").replace(",", "").rstrip("0").rstrip(".") if found else ""
+    amount = plain_credits(found.amount) if found else ""
     return _cap_form(visit, key, values={"cap": amount, "cap_window": found.window if found else "month"}, errors={})
 
 

@@ -166,7 +166,6 @@ def test_sales_of_another_catalog_under_the_same_id_are_not_counted(shop: Shop) 
     sell(shop, "ours", 3)
     ours, shop.org = shop.offer, make_org("Other")
     with transaction(org=shop.org.id):
-        shop.org.funding = "own"
         shop.offer = products.create(
             shop.org.id, name="Same id", price_minor=100, grant_micros=1, by=SYSTEM, product_id=ours.product.id
         )

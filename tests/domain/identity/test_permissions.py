@@ -43,6 +43,8 @@ PEOPLE: dict[Verb, str] = {
     Verb.MANAGE_MEMBERS: "owner admin",
     Verb.LEAVE: "owner admin member viewer",
     Verb.MANAGE_ORG: "owner",
+    Verb.READ_BILLING: "owner admin",
+    Verb.READ_EXTERNAL_KEY: "owner admin viewer",
     Verb.MANAGE_IDENTITY_PROVIDER: "owner",
     Verb.MANAGE_KEYS: "owner admin operator",
     Verb.MANAGE_OWN_KEYS: "owner admin member viewer operator",

@@ -10,6 +10,7 @@ from dashboard.domain.funds.ledger import KeyReused
 from dashboard.domain.payments.checkout import CheckoutRefused, ProviderAway
 from dashboard.models import Customer, Payment
 from tests.domain.payments.shop import Shop
+from tests.factories import make_pack
 
 SESSIONS = "/v1/checkout/sessions"
 
@@ -40,6 +41,12 @@ def test_metadata_is_exactly_the_contract(shop: Shop) -> None:
     }
     assert session["client_reference_id"] == str(shop.org.id)
     assert str(payment.id) in session["success_url"]
+
+
+def test_metadata_shows_parts_of_a_credit(shop: Shop) -> None:
+    shop.offer = make_pack("Parts", price_minor=1_000, credits_micros=10_500_000)
+    session = shop.stripe.session(str(shop.buy().session_id))
+    assert session["metadata"]["credits"] == "10.5"
 
 
 def test_same_key_opens_one_session(shop: Shop) -> None:

@@ -101,18 +101,21 @@ def test_programs_of_the_operator_set_terms(app: Flask, team: Team) -> None:
     assert told["suspended_at"]
     assert told["overdraft_limit_micros"] == 5
     assert call("GET", team.org_id, bearer=reader).get_json() == told
-    assert call("PATCH", team.org_id, {"suspended": False}).get_json()["suspended_at"] is None
-    assert call("PATCH", fresh.id, {"funding": "own"}).get_json()["funding"] == "own"
-    moved = call("PATCH", team.org_id, {"funding": "own", "suspended": True})
+    because = {"reason": "Ticket 8"}
+    for body in ({"suspended": False}, {"overdraft_limit_micros": 0}, {"funding": "own"}):
+        assert call("PATCH", fresh.id, body).get_json()["errors"][0]["field"] == "reason"
+    assert call("PATCH", team.org_id, {"suspended": False} | because).get_json()["suspended_at"] is None
+    assert call("PATCH", fresh.id, {"funding": "own"} | because).get_json()["funding"] == "own"
+    moved = call("PATCH", team.org_id, {"funding": "own", "suspended": True} | because)
     assert (moved.status_code, moved.get_json()["code"]) == (409, "funds_moved")
     assert call("GET", team.org_id).get_json()["suspended_at"] is None  # all of it or nothing
     for body in ({"overdraft_limit_micros": -1}, {"suspended": "yes"}, {"funding": "x"}, {"suspended": None}, {"x": 1}):
-        assert call("PATCH", team.org_id, body).status_code == 422
-    assert call("PATCH", team.org_id, {"suspended": True}, reader).status_code == 403
+        assert call("PATCH", team.org_id, body | because).status_code == 422
+    assert call("PATCH", team.org_id, {"suspended": True} | because, reader).status_code == 403
     assert call("GET", ids.new()).status_code == 404
     with app.app_context():
         rows = db.session.scalars(select(AuditEntry).filter_by(org_id=team.org_id, actor_kind="manager"))
         assert {(row.action, row.reason) for row in rows} >= {
             ("organization.suspended", "Ticket 7"), ("overdraft.changed", "Ticket 7"),
-            ("organization.unsuspended", "Set by API"), ("organization.visited", None),
+            ("organization.unsuspended", "Ticket 8"), ("organization.visited", None),
         }  # fmt: skip

@@ -1,0 +1,111 @@
+"""The external key: the operator's own id for an organization. Operators set it; nobody else can claim one.
+
+A key that has no confirmation was set by an owner when owners still could. It is kept and shown, but leads nowhere
+until an operator confirms or clears it.
+"""
+
+import re
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from dashboard.core import clock
+from dashboard.core.db import db
+from dashboard.core.errors import Conflict, Forbidden, Invalid
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import organizations
+from dashboard.domain.identity.permissions import Act
+from dashboard.models import Organization, OrgDirectory
+
+LONGEST = 200
+
+_ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@|+=-]*", re.ASCII)
+
+
+class OperatorOnly(Forbidden):
+    code = "operator_only"
+
+
+class ExternalKeyTaken(Conflict):
+    code = "external_key_taken"
+
+
+class ExternalKeyUnconfirmed(Conflict):
+    code = "external_key_unconfirmed"
+
+
+class ExternalKeyChanged(Conflict):
+    code = "external_key_changed"
+
+
+def checked(text: str | None) -> str | None:
+    """The key as it is kept; None for an empty one. Raises Invalid with its field."""
+    text = (text or "").strip()
+    if text and (not _ALLOWED.fullmatch(text) or len(text) > LONGEST):
+        raise Invalid(
+            f"Use up to {LONGEST} letters, digits and . _ : @ | + = -, such as crm-4821.", field="external_key"
+        )
+    return text or None
+
+
+def of(org: Organization) -> OrgDirectory:
+    """Where the organization's key stands: `external_key` and `external_key_confirmed_at`."""
+    return db.session.get_one(OrgDirectory, org.id)
+
+
+def holder(key: str) -> OrgDirectory | None:
+    """Who has this key, confirmed or not; case counts."""
+    if not key.isprintable():  # PostgreSQL refuses text with a NUL
+        return None
+    return db.session.scalar(select(OrgDirectory).filter_by(external_key=key))
+
+
+def unconfirmed(*, limit: int) -> list[tuple[Organization, str]]:
+    """Organizations whose key an operator still has to confirm or clear, oldest first."""
+    query = (
+        select(Organization, OrgDirectory.external_key)
+        .join(OrgDirectory, OrgDirectory.org_id == Organization.id)
+        .where(OrgDirectory.unconfirmed())
+        .order_by(OrgDirectory.org_id)
+        .limit(limit)
+    )
+    return [(org, key) for org, key in db.session.execute(query) if key]
+
+
+def assign(org: Organization, key: str | None, *, reason: str, by: Actor) -> None:
+    """Give the organization this key, or none. For operators. Locks the organization; needs its transaction.
+
+    Assigning the key that it has confirms it. Raises Invalid, ExternalKeyTaken; NotFound for a closed organization.
+    """
+    key, reason = checked(key), audit.checked_reason(reason)
+    organizations.locked(org.id, Act.READ)
+    row = db.session.get_one(OrgDirectory, org.id, populate_existing=True)
+    before = row.external_key
+    if before == key and (key is None or row.external_key_confirmed_at):
+        return
+    if key and (other := holder(key)) and other.org_id != org.id:
+        raise ExternalKeyTaken(f"The organization {other.org_id} has this external key. Clear it there first.")
+    row.external_key, row.external_key_confirmed_at = key, clock.now() if key else None
+    _flush()
+    audit.record(
+        org.id, by=by, object_kind="organization", object_id=org.id, reason=reason,
+        action="external_key.cleared" if key is None
+        else "external_key.confirmed" if before == key else "external_key.set",
+        before={"external_key": before}, after={"external_key": key},
+    )  # fmt: skip
+
+
+def settle(org: Organization, *, seen: str, keep: bool, reason: str, by: Actor) -> None:
+    """Confirm (`keep`) or clear the key that the operator saw. Raises ExternalKeyChanged if it is another one now."""
+    organizations.locked(org.id, Act.READ)
+    if db.session.get_one(OrgDirectory, org.id, populate_existing=True).external_key != seen:
+        raise ExternalKeyChanged("This organization has another external key now. Nothing was changed.")
+    assign(org, seen if keep else None, reason=reason, by=by)
+
+
+def _flush() -> None:
+    try:
+        db.session.flush()
+    except IntegrityError:  # somebody took it since it was looked up
+        raise ExternalKeyTaken("Another organization has this external key.") from None
