@@ -26,7 +26,7 @@ from dashboard.domain.catalog import products
 from dashboard.domain.funds import expiry, ledger, seals
 from dashboard.domain.funds.caps import Cap
 from dashboard.domain.identity import entrance, keys, memberships, organizations, users
-from dashboard.domain.payments import checkout, inbox
+from dashboard.domain.payments import checkout, hosted_page, inbox
 from dashboard.domain.platform import grants
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization, Payment, User
 from dashboard.providers import reading
@@ -189,7 +189,7 @@ def _today(demo: Organization, birch: Organization, people: dict[str, User], pro
             doubtful = db.session.scalars(select(Payment).filter_by(org_id=demo.id, key="demo:unknown")).one()
             doubtful.next_check_at = clock.now() + timedelta(days=3650)
         _receive(provider, "customer.updated", {"id": "dummy_cus_demo", "object": "customer"})
-        stray = {"org_id": str(UUID(int=0)), "order_id": str(UUID(int=0)), "kind": checkout.KIND}
+        stray = {"org_id": str(UUID(int=0)), "order_id": str(UUID(int=0)), "kind": hosted_page.KIND}
         _receive(provider, "checkout.session.completed", {"id": "dummy_cs_elsewhere", "metadata": stray})
     demo_mail.tell_ends(demo.id)
     demo_invites.make(demo, people["owner"], demo_invites.DEMO)

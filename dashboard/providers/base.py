@@ -1,10 +1,11 @@
-"""The payment world outside, as the product sees it: one protocol, plain values, five errors.
+"""The payment world outside, as the product sees it: one protocol, plain values, a few errors.
 
 Amounts here are in the currency's minor unit (`*_minor`, cents for usd): the provider's border is the only place
 where cents exist. Nothing in this package knows wallets or the ledger.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -22,6 +23,10 @@ class ProviderError(Exception):
 
 class ProviderUnavailable(ProviderError):
     """No definite answer: time-out, reset, 429, 5xx, unreadable body. The act may or may not have happened."""
+
+
+class ProviderBusy(ProviderUnavailable):
+    """Not asked: too many requests wait for the provider, or it just left one without an answer. Nothing happened."""
 
 
 class ProviderRefused(ProviderError):
@@ -155,6 +160,9 @@ class Provider(Protocol):
     @property
     def api_version(self) -> str | None:
         """Version its event shapes are read in; None where events carry none."""
+
+    def flow(self) -> AbstractContextManager[None]:
+        """To hold around several calls of a request. Raises ProviderBusy before any of them where there is no room."""
 
     def account_id(self) -> str:
         """Id of the account the key belongs to: customers are valid in it only."""

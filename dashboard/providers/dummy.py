@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -77,6 +78,9 @@ class DummyProvider:
 
     def __init__(self, secret_key: str) -> None:
         self._signing_key = hmac.new(secret_key.encode(), b"dummy-webhook", hashlib.sha256).digest()
+
+    def flow(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def account_id(self) -> str:
         return "dummy"

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -12,6 +13,7 @@ from uuid import UUID
 import stripe
 
 from dashboard.providers import reading, stripe_order
+from dashboard.providers.admission import Admission
 from dashboard.providers.base import (
     BadSignature,
     CheckoutOrder,
@@ -67,9 +69,13 @@ class StripeProvider(StripeCatalog):
         self._webhook_secrets = tuple(secret for secret in webhook_secrets if secret)
         self._api_base = api_base
         self._http_client = http_client
+        self._admission = Admission()
 
     def __repr__(self) -> str:
         return f"<StripeProvider {self.mode}>"
+
+    def flow(self) -> AbstractContextManager[None]:
+        return self._admission.flow()
 
     def account_id(self) -> str:
         known_by = hashlib.sha256(f"{self._api_base}\n{self._api_key}".encode()).hexdigest()
@@ -147,6 +153,12 @@ class StripeProvider(StripeCatalog):
 
         The SDK's exceptions hold the request; raised outside `except`, ours drags none of that into a log.
         """
+        with self._admission.call():
+            return self._answer(call, read)
+
+    def _answer(
+        self, call: Callable[[stripe.StripeClient], stripe.StripeObject], read: Callable[[dict[str, Any]], T]
+    ) -> T:
         problem: ProviderError
         try:
             return read(call(self._client()).to_dict())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from time import perf_counter
 from typing import Any
@@ -17,7 +18,14 @@ from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.domain.payments import fulfil
 from dashboard.models import DummySession, Organization, Payment, Product, Transaction
-from dashboard.providers.base import CheckoutOrder, CheckoutSession, Price, ProviderRefused, ProviderUnavailable
+from dashboard.providers.base import (
+    CheckoutOrder,
+    CheckoutSession,
+    Price,
+    ProviderBusy,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 from dashboard.providers.dummy import DummyProvider
 from tests.factories import charge, grant, make_pack, wallet_of
 from tests.servers import Servers
@@ -35,6 +43,13 @@ class AwayProvider(DummyProvider):
 
     def open_checkout(self, order: CheckoutOrder) -> CheckoutSession:
         raise ProviderUnavailable("time-out")
+
+
+class CrowdedProvider(DummyProvider):
+    """A provider that too many wait for."""
+
+    def flow(self) -> AbstractContextManager[None]:
+        raise ProviderBusy("crowded")
 
 
 class SilentStripe(DummyProvider):
@@ -237,13 +252,30 @@ def test_a_provider_that_is_away_is_said_with_a_fresh_key(app: Flask, team: Team
     fields = order(team, pack)
     swap(AwayProvider)
     answer = team.owner.post(f"/o/{team.slug}/buy", fields)
-    assert answer.status_code == 422
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "Payment page is not available. Nothing was charged." in answer.text
     assert hidden(answer.text, "idempotency_key") != fields["idempotency_key"]
     assert one_payment(app).state == "unknown"
     swap(DummyProvider)
     again = fields | {"idempotency_key": hidden(answer.text, "idempotency_key")}
     assert team.owner.post(f"/o/{team.slug}/buy", again).status_code == 303
+
+
+@pytest.mark.parametrize(("htmx", "status"), [(False, 503), (True, 422)], ids=["page", "dialog"])
+def test_a_crowded_provider_keeps_the_form_and_its_key(
+    app: Flask, team: Team, pack: str, swap: Any, htmx: bool, status: int
+) -> None:
+    fields = order(team, pack, promotion_code="DEMO20")
+    swap(CrowdedProvider)
+    answer = team.owner.post(f"/o/{team.slug}/buy", fields, htmx=htmx)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (status, "5")
+    assert "others wait for it. Nothing was charged. Try again in a few seconds." in answer.text
+    for kept in (f'value="{pack}" checked', 'name="quantity" type="text" value="2"', 'value="DEMO20"'):
+        assert kept in answer.text
+    assert hidden(answer.text, "idempotency_key") == fields["idempotency_key"]
+    assert rows(app, Payment) == 0
+    swap(DummyProvider)
+    assert team.owner.post(f"/o/{team.slug}/buy", fields).status_code == 303
 
 
 def test_a_refusal_of_the_provider_tells_nothing_of_the_account(team: Team, pack: str, swap: Any) -> None:

@@ -9,45 +9,46 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from dashboard.config import settings
 from dashboard.core import clock, ids
 from dashboard.core.db import db, lock, transaction
 from dashboard.core.errors import Conflict, Invalid, Unavailable
-from dashboard.core.money import plain_credits
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import sync
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR
-from dashboard.domain.funds import ledger
 from dashboard.domain.funds.ledger import KeyReused
 from dashboard.domain.identity import organizations
-from dashboard.models import Customer, Organization, Payment
+from dashboard.domain.payments import hosted_page
+from dashboard.models import Organization, Payment
 from dashboard.providers.base import (
-    CheckoutOrder,
-    CheckoutSession,
-    CustomerMissing,
     PromotionRefused,
     Provider,
+    ProviderBusy,
     ProviderRefused,
     ProviderUnavailable,
 )
 
 MAX_QUANTITY = 100
 FIRST_TRY = timedelta(seconds=12)
-FIRST_TRY_POLL_SECONDS = 0.1
+"""Whoever made the payment has an answer by then, or has died."""
+
+WAIT_POLLS, WAIT_POLL_SECONDS = 20, 0.1
+"""How long a repeat waits for the first one: seconds at most, for it holds a thread."""
+
 FIRST_CHECK = timedelta(minutes=1)
 """When the sweep first asks how a payment stands whose page is open, or about which nothing is known."""
 
 ABANDONED = timedelta(minutes=2)
 """By then every call to a provider has ended, so whoever made the payment has died."""
 
-KIND = "credit_pack"
 OWN_ACCOUNT = (
     "This organization sells its own packs. Buying them needs a payment account of its own, which cannot be connected "
     "yet. Nothing was charged."
 )
 AWAY = "The payment page is not available. Nothing was charged. Try again."
+CROWDED = "The payment provider is slow now, and others wait for it. Nothing was charged. Try again in a few seconds."
+OPENING = "The payment page is still being opened. Nothing was charged. Try again in a few seconds."
 REFUSED = "The payment provider refused to open a payment page. Nothing was charged."
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
@@ -55,6 +56,12 @@ _CODE = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
 class ProviderAway(Unavailable):
     code = "provider_unavailable"
+
+
+class ProviderCrowded(ProviderAway):
+    """Nothing was asked: others wait for the provider already, or for this payment's page. The key stays good."""
+
+    code = "provider_busy"
 
 
 class CheckoutRefused(Conflict):
@@ -99,18 +106,29 @@ def open_checkout(
     Once per (organization, mode, `key`): asked again it returns the same payment, and finishes what was interrupted
     with the same provider key, so that one form never opens two sessions. `{payment_id}` in the URLs becomes the
     payment's id. Opens its own transactions around the provider's calls; call it where none is open. Raises Invalid
-    (PromotionInvalid, NotAvailable), KeyReused, ProviderAway (no answer; safe to repeat) and CheckoutRefused (a
-    definite no; OwnAccountMissing for a self-funded organization).
+    (PromotionInvalid, NotAvailable), KeyReused, ProviderAway (no answer; safe to repeat), ProviderCrowded (not asked;
+    the same) and CheckoutRefused (a definite no; OwnAccountMissing for a self-funded organization).
     """
-    payment = _intent(buyer, offer, provider, quantity, (success_url, cancel_url), key, body_hash, promotion_code)
-    if payment.session_url or payment.state not in ("created", "unknown"):
+    payment = _known(buyer.org.id, provider.mode, key, body_hash)
+    if payment is not None and _opened(payment):
         return payment
+    try:
+        with provider.flow():
+            urls = (success_url, cancel_url)
+            payment = _intent(buyer, offer, provider, quantity, urls, key, body_hash, promotion_code)
+            return payment if _opened(payment) else _open(buyer, offer, provider, payment)
+    except ProviderUnavailable as error:
+        raise _away(error) from None
+
+
+def _open(buyer: Buyer, offer: Offer, provider: Provider, payment: Payment) -> Payment:
+    """Ask for the page, and keep what came of it. Raises ProviderUnavailable, PromotionInvalid, CheckoutRefused."""
     org_id = buyer.org.id
     try:
-        session = _ask(provider, buyer, payment)
+        session = hosted_page.open_page(provider, payment, org=buyer.org, email=buyer.email)
     except ProviderUnavailable as error:
         _note(org_id, payment.id, "unknown", error.detail)
-        raise ProviderAway(AWAY) from None
+        raise
     except ProviderRefused as error:
         _note(org_id, payment.id, "failed", error.detail)
         raise _refusal(error, offer, payment) from None
@@ -124,6 +142,23 @@ def open_checkout(
             found.state, found.problem, found.changed_at = "pending", None, clock.now()
             found.next_check_at, found.checks = clock.now() + FIRST_CHECK, 0
     return found
+
+
+def _opened(payment: Payment) -> bool:
+    """Whether there is nothing left to ask the provider for."""
+    return bool(payment.session_url) or payment.state not in ("created", "unknown")
+
+
+def _known(org_id: UUID, mode: str, key: str, body_hash: bytes) -> Payment | None:
+    """The payment made before under the same key. Raises KeyReused."""
+    payment = db.session.scalar(select(Payment).filter_by(org_id=org_id, mode=mode, key=key))
+    if payment is not None and payment.body_hash != body_hash:
+        raise KeyReused("This idempotency key was used for another request.", field="idempotency_key")
+    return payment
+
+
+def _away(error: ProviderUnavailable) -> ProviderAway:
+    return ProviderCrowded(CROWDED) if isinstance(error, ProviderBusy) else ProviderAway(AWAY)
 
 
 def _refusal(error: ProviderRefused, offer: Offer, payment: Payment) -> Invalid | CheckoutRefused:
@@ -147,8 +182,7 @@ def _intent(
 ) -> Payment:
     """Our row, committed before anybody outside is asked for a page; the one made before under the same key."""
     org_id = buyer.org.id
-    known = select(Payment).filter_by(org_id=org_id, mode=provider.mode, key=key)
-    payment = db.session.scalar(known)
+    payment = _known(org_id, provider.mode, key, body_hash)
     if payment is None:
         made = _made(buyer, offer, provider, quantity, urls, promotion_code)
         made.key, made.body_hash = key, body_hash
@@ -160,9 +194,9 @@ def _intent(
                 audit.record(org_id, by=buyer.actor, action="payment.created", object_kind="payment", object_id=made.id)
             return made
         except IntegrityError:  # the same form came twice at once
-            payment = db.session.scalars(known).one()
-    if payment.body_hash != body_hash:
-        raise KeyReused("This idempotency key was used for another request.", field="idempotency_key")
+            payment = _known(org_id, provider.mode, key, body_hash)
+            if payment is None:
+                raise
     return _settled(payment)
 
 
@@ -205,8 +239,6 @@ def _at_provider(offer: Offer, provider: Provider, code: str) -> tuple[str | Non
     try:
         price_id = sync.price_for(offer.version, provider)
         return price_id, provider.find_promotion(code) if code else None
-    except ProviderUnavailable:
-        raise ProviderAway(AWAY) from None
     except PromotionRefused as error:
         raise PromotionInvalid(error.detail, field="promotion_code") from None
     except ProviderRefused:
@@ -214,74 +246,18 @@ def _at_provider(offer: Offer, provider: Provider, code: str) -> tuple[str | Non
 
 
 def _settled(payment: Payment) -> Payment:
-    """The payment once whoever opened it first is done with it, or has had time enough and must have died."""
-    while payment.state == "created" and clock.now() - payment.created_at < FIRST_TRY:
-        time.sleep(FIRST_TRY_POLL_SECONDS)
-        db.session.refresh(payment)
-    return payment
+    """The payment once whoever opened it first is done with it, or must have died.
 
-
-def _ask(provider: Provider, buyer: Buyer, payment: Payment) -> CheckoutSession:
-    """Open the session; make the customer anew, once, where the provider no longer knows it."""
-    try:
-        return provider.open_checkout(_order(payment, _customer(provider, buyer, payment), buyer))
-    except CustomerMissing:
-        return provider.open_checkout(_order(payment, _customer(provider, buyer, payment, renew=True), buyer))
-
-
-def _customer(provider: Provider, buyer: Buyer, payment: Payment, *, renew: bool = False) -> str:
-    """The organization's customer id at the provider's account, made there once.
-
-    The provider's key is of this payment and buyer: a provider keeps its answer to a key for a day, a failure too, and
-    refuses the key with other values. One of the organization alone could keep all its people from buying that long.
+    Waits a little only, as a thread waits with it. Raises ProviderCrowded when that was not enough.
     """
-    org, account = buyer.org, provider.account_id()
-    known = db.session.scalar(select(Customer).filter_by(org_id=org.id, mode=provider.mode, account_id=account))
-    if known is not None and not renew:
-        return known.customer_id
-    asked = ledger.body_hash("customer", {"name": org.name, "email": buyer.email, "renew": renew}).hex()[:16]
-    made = provider.create_customer(
-        org.id, name=org.name, email=buyer.email, idempotency_key=f"customer:{org.id}:{payment.id}:{asked}"
-    )
-    with transaction(org=org.id) as session:
-        lock(select(Organization).filter_by(id=org.id))  # two purchases at once make one row
-        row = lock(select(Customer).filter_by(org_id=org.id, mode=provider.mode, account_id=account))
-        if row is None:
-            session.add(Customer(org_id=org.id, mode=provider.mode, account_id=account, customer_id=made))
-        elif renew:
-            row.customer_id = made
-        else:
-            made = row.customer_id
-    return made
-
-
-def _order(payment: Payment, customer_id: str, buyer: Buyer) -> CheckoutOrder:
-    return CheckoutOrder(
-        org_id=payment.org_id,
-        payment_id=payment.id,
-        mode=payment.mode,
-        name=payment.name,
-        description=f"Credits for {buyer.org.name}",
-        unit_amount_minor=payment.unit_price_minor,
-        currency=payment.currency,
-        quantity=payment.quantity,
-        price_id=payment.provider_price_id,
-        customer_id=customer_id,
-        customer_email=buyer.email,
-        success_url=payment.success_url,
-        cancel_url=payment.cancel_url,
-        metadata={
-            "org_id": str(payment.org_id),
-            "mode": payment.mode,
-            "kind": KIND,
-            "order_id": str(payment.id),
-            "pack_id": str(payment.product_id),
-            "credits": plain_credits(payment.grant_micros + payment.bonus_micros),
-        },
-        invoice_creation=settings().payment.stripe.enable_invoice_creation,
-        idempotency_key=f"checkout:{payment.org_id}:{payment.id}:{customer_id}",
-        promotion_id=payment.promotion_id,
-    )
+    for _ in range(WAIT_POLLS):
+        if payment.state != "created" or clock.now() - payment.created_at >= FIRST_TRY:
+            return payment
+        time.sleep(WAIT_POLL_SECONDS)
+        db.session.refresh(payment)
+    if payment.state == "created":
+        raise ProviderCrowded(OPENING)
+    return payment
 
 
 def _note(org_id: UUID, payment_id: UUID, state: str, problem: str) -> None:

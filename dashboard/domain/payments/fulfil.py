@@ -13,7 +13,7 @@ from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import expiry, ledger
 from dashboard.domain.funds.ledger import Slice
 from dashboard.domain.payments import declines, receipts, story
-from dashboard.domain.payments.checkout import KIND
+from dashboard.domain.payments.hosted_page import KIND
 from dashboard.models import Payment, Wallet
 from dashboard.providers.base import CheckoutSession, Provider
 

@@ -9,8 +9,8 @@ import orjson
 
 from dashboard.core import ids
 from dashboard.core.errors import CofferError, NotFound
-from dashboard.domain.payments.checkout import KIND
 from dashboard.domain.payments.fulfil import fulfil
+from dashboard.domain.payments.hosted_page import KIND
 from dashboard.models import InboxEvent
 from dashboard.providers import reading
 from dashboard.providers.base import CheckoutSession, Provider, ProviderRefused

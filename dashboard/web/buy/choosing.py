@@ -26,6 +26,7 @@ from dashboard.domain.payments.checkout import (
     CheckoutRefused,
     PromotionInvalid,
     ProviderAway,
+    ProviderCrowded,
     open_checkout,
 )
 from dashboard.models import Payment
@@ -98,8 +99,8 @@ def create(slug: str) -> Response:
         return _show(visit, offers, choice, problem="" if choice.errors else UNFINISHED, key=_key())
     try:
         payment = _open(visit, choice, key)
-    except (ProviderAway, ProviderError):
-        return _show(visit, offers, choice, problem=AWAY)
+    except ProviderAway as away:
+        return _away(visit, offers, choice, away, key)
     except (CheckoutRefused, Invalid) as refusal:
         return _refused(visit, offers, choice, refusal)
     return render.redirect(_way_on(visit, payment))
@@ -127,6 +128,17 @@ def _way_on(visit: Visit, payment: Payment) -> str:
     if payment.session_url and payment.state == "pending":
         return payment.session_url
     return url_for("buy.returned", slug=visit.org.slug, payment=payment.id)
+
+
+def _away(visit: Visit, offers: list[Offer], choice: Choice, away: ProviderAway, key: str) -> Response:
+    """The form with what was typed. It keeps its key where nothing was asked; an answer that got lost needs a new one,
+    as the provider may have kept a failure under the old one."""
+    crowded = isinstance(away, ProviderCrowded)
+    shown = _show(visit, offers, choice, problem=away.detail if crowded else AWAY, key=key if crowded else "")
+    if not render.is_htmx():  # which does not show what comes with 503
+        shown.status_code = away.status
+    shown.headers["Retry-After"] = str(away.retry_after)
+    return shown
 
 
 def _refused(visit: Visit, offers: list[Offer], choice: Choice, refusal: CofferError) -> Response:

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dashboard.core.db import db
+from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain.funds.ledger import KeyReused
-from dashboard.domain.payments.checkout import CheckoutRefused, ProviderAway
+from dashboard.domain.payments.checkout import CheckoutRefused, ProviderAway, ProviderCrowded
 from dashboard.models import Customer, Payment
 from tests.domain.payments.shop import Shop
 from tests.factories import make_pack
@@ -130,3 +130,14 @@ def test_a_deleted_customer_is_made_anew_once(shop: Shop) -> None:
     assert shop.buy("form-2").state == "pending"
     db.session.expire_all()
     assert db.session.query(Customer).one().customer_id != old
+
+
+def test_a_repeat_does_not_wait_long_for_the_first_one(shop: Shop) -> None:
+    payment = shop.buy("form-1")
+    with transaction(org=shop.org.id):
+        row = shop.payment(payment.id)
+        row.state, row.session_id, row.session_url = "created", None, None
+    with pytest.raises(ProviderCrowded):
+        shop.buy("form-1")
+    assert shop.payment(payment.id).state == "created"
+    assert sessions_opened(shop) == 1

@@ -1,0 +1,71 @@
+"""How many requests may wait for the payment provider at once: one that hangs then holds up nobody else.
+
+A person or a program waits for a request, so it fails fast. Workers wait as long as they like: they have their own
+budget, and nothing but their own work behind them.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import has_request_context
+
+from dashboard.core.breaker import Breaker
+from dashboard.providers.base import ProviderBusy, ProviderUnavailable
+
+MOST_WAITING = 4
+"""Of the eight threads of a process: the others serve whatever needs no provider."""
+
+SLOW_SECONDS = 1.0
+"""A call that failed sooner held nobody up, so the next one may try."""
+
+PAUSE_SECONDS = 5.0
+
+
+class Admission:
+    """Of one process. Both contexts raise ProviderBusy at once, before anything was asked."""
+
+    def __init__(self, *, slow_seconds: float = SLOW_SECONDS) -> None:
+        self._slow_seconds = slow_seconds
+        self._places = threading.BoundedSemaphore(MOST_WAITING)
+        self._breaker = Breaker("payment provider does not answer, requests fail at once", seconds=PAUSE_SECONDS)
+        self._thread = threading.local()
+
+    @contextmanager
+    def flow(self) -> Iterator[None]:
+        """Hold one place for several calls, and for waiting between them. A flow within a flow takes no other place."""
+        if not has_request_context() or getattr(self._thread, "inside", False):
+            yield
+            return
+        if self._breaker.is_open or not self._places.acquire(blocking=False):
+            raise ProviderBusy("Too many requests wait for the payment provider.", "provider_busy")
+        self._thread.inside = True
+        try:
+            yield
+        finally:
+            self._thread.inside = False
+            self._places.release()
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """One call. After one that was waited for in vain, the others are not tried for some seconds."""
+        with self.flow():
+            if not has_request_context():
+                yield
+                return
+            if not self._breaker.lets_through():
+                raise ProviderBusy("The payment provider did not answer just now.", "provider_busy")
+            began = time.monotonic()
+            try:
+                yield
+            except ProviderUnavailable as error:
+                if time.monotonic() - began >= self._slow_seconds:
+                    self._breaker.failed(error)
+                else:
+                    self._breaker.closed()
+                raise
+            except BaseException:
+                self._breaker.closed()
+                raise
+            self._breaker.closed()
