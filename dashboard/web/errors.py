@@ -75,7 +75,7 @@ def _page(status: int, detail: str, *, retry_after: int | None = None) -> Respon
     title, usual = WORDS.get(status) or WORDS[400 if status < 500 else 500]
     text = detail if detail and detail.rstrip(".") != title else usual
     if status == 429 and retry_after:
-        text = f"{text} Try again in {_wait(retry_after)}."
+        text = f"{text} Try again in {wait_in_words(retry_after)}."
     if status >= 500:
         look_as_stranger()
     if render.is_htmx() and status < 500:
@@ -110,7 +110,7 @@ def _actions(status: int) -> list[tuple[str, str]]:
     return [HOME]
 
 
-def _wait(seconds: int) -> str:
+def wait_in_words(seconds: int) -> str:
     if seconds < 90:
         return f"{seconds} second{'s' if seconds != 1 else ''}"
     return f"{-(-seconds // 60)} minutes"

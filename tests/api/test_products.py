@@ -88,3 +88,19 @@ def test_quantities_of_a_pack_are_enforced(program: Program) -> None:
         answer = program.post(f"/api/v1/orgs/{org.id}/checkout", key, json=body | {"quantity": quantity})
         assert problem(answer, 422, "invalid")["errors"][0]["field"] == "quantity"
     assert program.post(f"/api/v1/orgs/{org.id}/checkout", key, json=body | {"quantity": 5}).status_code == 201
+
+
+def test_a_program_that_guesses_codes_is_told_when_to_go_on(program: Program) -> None:
+    org, pack = program.org(), program.make(factories.make_pack)
+    key = program.key(org, "checkout:create")
+    body = {
+        "product_id": str(pack.product.id), "success_url": "http://localhost/ok", "cancel_url": "http://localhost/no",
+    }  # fmt: skip
+    path = f"/api/v1/orgs/{org.id}/checkout"
+    for number in range(10):
+        guess = {"promotion_code": f"GUESS{number}", "idempotency_key": f"guess-{number}"}
+        problem(program.post(path, key, json=body | guess), 422, "promotion_code_invalid")
+    last = program.post(path, key, json=body | {"promotion_code": "FREE", "idempotency_key": "right"})
+    problem(last, 429, "too_many_promotion_codes")
+    assert 0 < int(last.headers["Retry-After"]) <= 900
+    assert program.post(path, key, json=body | {"idempotency_key": "plain"}).status_code == 201

@@ -16,6 +16,7 @@ FLOWS = {
     "funds/expiry.py": {"clear", "drain"},
     "funds/seals/__init__.py": {"_keep"},
     "messages/outbox.py": {"_work"},
+    "payments/budgets.py": {"take_page", "one_code", "_give_back"},
     "payments/checkout.py": {"_open", "_intent", "_note"},
     "payments/hosted_page.py": {"_customer"},
     "payments/fulfil.py": {"fulfil"},

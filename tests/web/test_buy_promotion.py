@@ -11,7 +11,7 @@ from sqlalchemy import select
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
-from dashboard.domain.identity import organizations
+from dashboard.domain.identity import limits, organizations
 from dashboard.domain.payments import fulfil
 from dashboard.models import PLATFORM_ORG_ID, Payment
 from dashboard.providers import current
@@ -79,6 +79,34 @@ def test_a_code_that_does_not_work_is_said_at_its_field(app: Flask, team: Team, 
     assert payments(app) == []
     again = fields | {"promotion_code": "DEMO20", "idempotency_key": hidden(answer.text, "idempotency_key")}
     assert team.owner.post(f"/o/{team.slug}/buy", again).status_code == 303
+
+
+def test_a_spent_budget_of_codes_is_said_at_its_field_and_keeps_the_form(app: Flask, team: Team, pack: str) -> None:
+    with app.app_context(), transaction():
+        for _ in range(10):
+            limits.exceeded(limits.PROMOTION, "org", str(team.org_id))
+    fields = order(team, pack, promotion_code="DEMO20")
+    answer = team.owner.post(f"/o/{team.slug}/buy", fields)
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= 900
+    assert 'id="f-promotion_code-error"' in answer.text
+    assert "Buy without a code, or wait. Try again in" in answer.text
+    for kept in ('value="DEMO20"', 'name="quantity" type="text" value="2"'):
+        assert kept in answer.text
+    assert hidden(answer.text, "idempotency_key") == fields["idempotency_key"]
+    assert payments(app) == []
+    assert team.owner.post(f"/o/{team.slug}/buy", fields | {"promotion_code": ""}).status_code == 303
+
+
+def test_a_spent_budget_of_pages_is_said_and_keeps_the_form(app: Flask, team: Team, pack: str) -> None:
+    with app.app_context(), transaction():
+        for _ in range(60):
+            limits.exceeded(limits.CHECKOUT_ORG, str(team.org_id))
+    fields = order(team, pack)
+    answer = team.owner.post(f"/o/{team.slug}/buy", fields)
+    assert (answer.status_code, "Too many payment pages" in answer.text) == (429, True)
+    assert hidden(answer.text, "idempotency_key") == fields["idempotency_key"]
+    assert payments(app) == []
 
 
 def test_two_codes_are_no_answer(app: Flask, team: Team, pack: str) -> None:

@@ -19,7 +19,7 @@ from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR
 from dashboard.domain.funds.ledger import KeyReused
 from dashboard.domain.identity import organizations
-from dashboard.domain.payments import hosted_page
+from dashboard.domain.payments import budgets, hosted_page
 from dashboard.models import Organization, Payment
 from dashboard.providers.base import (
     PromotionRefused,
@@ -107,11 +107,13 @@ def open_checkout(
     with the same provider key, so that one form never opens two sessions. `{payment_id}` in the URLs becomes the
     payment's id. Opens its own transactions around the provider's calls; call it where none is open. Raises Invalid
     (PromotionInvalid, NotAvailable), KeyReused, ProviderAway (no answer; safe to repeat), ProviderCrowded (not asked;
-    the same) and CheckoutRefused (a definite no; OwnAccountMissing for a self-funded organization).
+    the same), TooManyCodes, TooManyPages and CheckoutRefused (a definite no; OwnAccountMissing for a self-funded
+    organization).
     """
     payment = _known(buyer.org.id, provider.mode, key, body_hash)
     if payment is not None and _opened(payment):
         return payment
+    budgets.take_page(buyer.org.id, buyer.actor)
     try:
         with provider.flow():
             urls = (success_url, cancel_url)
@@ -208,7 +210,7 @@ def _made(
     if buyer.org.funding == "own":
         raise OwnAccountMissing(OWN_ACCOUNT)
     _check_quantity(offer, quantity)
-    price_id, promotion_id = _at_provider(offer, provider, promotion_code.strip())
+    price_id, promotion_id = _at_provider(buyer, offer, provider, promotion_code.strip())
     payment_id = ids.new()
     success_url, cancel_url = (url.replace("{payment_id}", str(payment_id)) for url in urls)
     return Payment(
@@ -232,13 +234,16 @@ def _check_quantity(offer: Offer, quantity: int) -> None:
         raise Invalid("This is more than one payment can take. Buy fewer at once.", field="quantity")
 
 
-def _at_provider(offer: Offer, provider: Provider, code: str) -> tuple[str | None, str | None]:
+def _at_provider(buyer: Buyer, offer: Offer, provider: Provider, code: str) -> tuple[str | None, str | None]:
     """The price and the promotion at the provider, by its ids. Reads only, so no row of ours comes first."""
     if code and not _CODE.fullmatch(code):
         raise PromotionInvalid("A code has letters, digits and dashes only.", field="promotion_code")
     try:
         price_id = sync.price_for(offer.version, provider)
-        return price_id, provider.find_promotion(code) if code else None
+        if not code:
+            return price_id, None
+        with budgets.one_code(buyer.org.id, buyer.actor):
+            return price_id, provider.find_promotion(code)
     except PromotionRefused as error:
         raise PromotionInvalid(error.detail, field="promotion_code") from None
     except ProviderRefused:

@@ -12,13 +12,14 @@ from werkzeug.datastructures import MultiDict
 from dashboard import providers
 from dashboard.config.urls import base_url
 from dashboard.core import clock, ids
-from dashboard.core.errors import CofferError, Invalid
+from dashboard.core.errors import CofferError, Invalid, TooManyRequests
 from dashboard.core.money import from_minor
 from dashboard.domain.catalog import configured, products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import forecast
 from dashboard.domain.funds.ledger import KeyReused, body_hash
 from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.domain.payments.budgets import TooManyCodes
 from dashboard.domain.payments.checkout import (
     MAX_QUANTITY,
     OWN_ACCOUNT,
@@ -33,6 +34,7 @@ from dashboard.models import Payment
 from dashboard.providers.base import ProviderError
 from dashboard.web import guards, packs, render
 from dashboard.web.buy import pages
+from dashboard.web.errors import wait_in_words
 from dashboard.web.formats import day
 from dashboard.web.guards import Visit
 
@@ -101,6 +103,8 @@ def create(slug: str) -> Response:
         payment = _open(visit, choice, key)
     except ProviderAway as away:
         return _away(visit, offers, choice, away, key)
+    except TooManyRequests as limit:
+        return _limited(visit, offers, choice, limit, key)
     except (CheckoutRefused, Invalid) as refusal:
         return _refused(visit, offers, choice, refusal)
     return render.redirect(_way_on(visit, payment))
@@ -138,6 +142,16 @@ def _away(visit: Visit, offers: list[Offer], choice: Choice, away: ProviderAway,
     if not render.is_htmx():  # which does not show what comes with 503
         shown.status_code = away.status
     shown.headers["Retry-After"] = str(away.retry_after)
+    return shown
+
+
+def _limited(visit: Visit, offers: list[Offer], choice: Choice, limit: TooManyRequests, key: str) -> Response:
+    """The form with what was typed and its key: nothing was asked for."""
+    text = f"{limit.detail} Try again in {wait_in_words(limit.retry_after)}."
+    if isinstance(limit, TooManyCodes):
+        choice.errors["promotion_code"], text = text, ""
+    shown = _show(visit, offers, choice, problem=text, key=key)
+    shown.status_code, shown.headers["Retry-After"] = limit.status, str(limit.retry_after)
     return shown
 
 

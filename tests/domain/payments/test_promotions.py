@@ -4,24 +4,47 @@ from typing import Any
 
 import pytest
 
+from dashboard.core import ids
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import ledger
+from dashboard.domain.identity import keys, limits
 from dashboard.domain.payments import checkout
+from dashboard.domain.payments.budgets import TooManyCodes, TooManyPages
 from dashboard.domain.payments.checkout import PromotionInvalid, ProviderAway
-from dashboard.models import PLATFORM_ORG_ID, CreditGrant, Payment
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry, CreditGrant, Organization, Payment
 from tests.domain.payments.shop import Shop
+from tests.factories import make_org, make_user
 from tests.providers.test_catalog import promotion
 
+BUYER = Actor("user", ids.new())
 
-def buy(shop: Shop, code: str = "", *, key: str = "form-1", quantity: int = 1) -> Payment:
+
+def buy(
+    shop: Shop, code: str = "", *, key: str = "form-1", quantity: int = 1, org: Organization | None = None,
+    by: Actor = BUYER,
+) -> Payment:  # fmt: skip
     return checkout.open_checkout(
-        checkout.Buyer(shop.org, Actor("user"), "buyer@example.test"), shop.offer, provider=shop.provider,
+        checkout.Buyer(org or shop.org, by, "buyer@example.test"), shop.offer, provider=shop.provider,
         quantity=quantity, success_url="http://127.0.0.1/ok", cancel_url="http://127.0.0.1/no", key=key,
         body_hash=ledger.body_hash("/buy", {"code": code, "quantity": quantity}), promotion_code=code,
     )  # fmt: skip
+
+
+def guess(shop: Shop, times: int, **named: Any) -> None:
+    for number in range(times):
+        with pytest.raises(PromotionInvalid):
+            buy(shop, f"GUESS{number}", key=f"guess-{number}", **named)
+
+
+def looked_up(shop: Shop) -> int:
+    return sum(call.path == "/v1/promotion_codes" for call in shop.stripe.calls)
+
+
+def trail(action: str) -> list[AuditEntry]:
+    return db.session.query(AuditEntry).filter_by(action=action).all()
 
 
 def settle(shop: Shop, payment: Payment) -> Payment:
@@ -126,3 +149,67 @@ def test_a_deleted_customer_is_made_anew(shop: Shop) -> None:
     again = buy(shop, key="form-2")
     assert again.session_url
     assert shop.stripe.session(again.session_id or "")["customer"] != customer
+
+
+def test_ten_wrong_codes_are_looked_up_and_each_stands_in_the_trail(shop: Shop) -> None:
+    promotion(shop.stripe, "LAUNCH20")
+    guess(shop, 10)
+    with pytest.raises(TooManyCodes) as refusal:
+        buy(shop, "LAUNCH20")
+    assert 0 < refusal.value.retry_after <= 15 * 60
+    assert looked_up(shop) == 10
+    assert [(one.org_id, one.actor_id) for one in trail("promotion.refused")] == [(shop.org.id, BUYER.id)] * 10
+    assert buy(shop).state == "pending"
+
+
+def test_codes_that_work_cost_nothing_of_the_budget(shop: Shop) -> None:
+    promotion(shop.stripe, "LAUNCH20")
+    for number in range(11):
+        assert buy(shop, "LAUNCH20", key=f"form-{number}").state == "pending"
+    assert trail("promotion.refused") == []
+
+
+def test_a_provider_that_is_away_costs_nothing_of_the_budget(shop: Shop) -> None:
+    shop.stripe.inject("reset", path="/v1/promotion_codes", times=22)
+    for number in range(11):
+        with pytest.raises(ProviderAway):
+            buy(shop, "LAUNCH20", key=f"form-{number}")
+    assert trail("promotion.refused") == []
+
+
+def test_a_person_has_one_budget_in_all_organizations_and_for_all_keys(shop: Shop) -> None:
+    guess(shop, 10)
+    with pytest.raises(TooManyCodes):
+        buy(shop, "GUESS", org=make_org("Second"))
+    colleague = Actor("user", ids.new())
+    with pytest.raises(TooManyCodes):
+        buy(shop, "GUESS", by=colleague)
+    guess(shop, 1, by=colleague, org=make_org("Third"))
+
+
+def test_the_keys_that_a_person_made_share_the_persons_budget(shop: Shop) -> None:
+    person = make_user()
+    first, second = make_org("First"), make_org("Second")
+    programs = {}
+    for org in (first, second):
+        with transaction(org=org.id):
+            made = keys.make(org, name="Shop", scopes=["checkout:create"], mode="test", by=SYSTEM, made_by=person.id)
+        programs[org.id] = Actor("key", made.row.id)
+    guess(shop, 10, org=first, by=programs[first.id])
+    with pytest.raises(TooManyCodes):
+        buy(shop, "GUESS", org=second, by=programs[second.id])
+
+
+def test_sixty_payment_pages_a_minute_are_asked_for_and_the_trail_tells_once(shop: Shop) -> None:
+    first = buy(shop)
+    with transaction():
+        for _ in range(59):
+            limits.exceeded(limits.CHECKOUT_ORG, str(shop.org.id))
+    asked = len(shop.stripe.calls)
+    for number in range(3):
+        with pytest.raises(TooManyPages):
+            buy(shop, key=f"more-{number}")
+    assert len(shop.stripe.calls) == asked
+    assert [one.org_id for one in trail("checkouts.limited")] == [shop.org.id]
+    assert buy(shop).id == first.id
+    assert buy(shop, org=make_org("Other"), key="form-1").state == "pending"

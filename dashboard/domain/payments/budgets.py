@@ -1,0 +1,93 @@
+"""How often an organization and a person may try promotion codes and open payment pages.
+
+Each try is a call at the one provider account that all organizations share, which has a limit of its own.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core.db import db, transaction
+from dashboard.core.errors import TooManyRequests
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import limits
+from dashboard.domain.identity.limits import Try
+from dashboard.models import ApiKey
+from dashboard.providers.base import PromotionRefused
+
+CODES = "Too many promotion codes were tried. Nothing was charged. Buy without a code, or wait."
+PAGES = "Too many payment pages were opened within a minute. Nothing was charged."
+
+log = logging.getLogger(__name__)
+
+
+class TooManyCodes(TooManyRequests):
+    code = "too_many_promotion_codes"
+
+
+class TooManyPages(TooManyRequests):
+    code = "too_many_checkouts"
+
+
+def take_page(org_id: UUID, by: Actor) -> None:
+    """Count one payment page to be asked for; the first refused one of an hour stands in the organization's trail.
+
+    Opens its own transactions. Raises TooManyPages.
+    """
+    try:
+        limits.require((limits.CHECKOUT_ORG, (str(org_id),)))
+    except TooManyRequests as refusal:
+        log.warning("too many checkouts", extra={"org": str(org_id), "actor": str(by.id)})
+        with transaction(org=org_id):
+            if limits.exceeded(limits.CHECKOUT_NOTED, str(org_id)) is None:
+                audit.record(
+                    org_id, by=by, action="checkouts.limited", object_kind="organization", object_id=org_id
+                )  # fmt: skip
+        raise TooManyPages(PAGES, retry_after=refusal.retry_after) from None
+
+
+@contextmanager
+def one_code(org_id: UUID, by: Actor) -> Iterator[None]:
+    """Look a promotion code up inside. Counted before the look; given back unless the code is refused, which the
+    organization's trail then tells.
+
+    Opens its own transactions around the look. Raises TooManyCodes.
+    """
+    tried = _tries(org_id, by)
+    try:
+        limits.require(*tried)
+    except TooManyRequests as refusal:
+        log.warning("too many promotion codes", extra={"org": str(org_id), "actor": str(by.id)})
+        raise TooManyCodes(CODES, retry_after=refusal.retry_after) from None
+    try:
+        yield
+    except PromotionRefused:
+        log.warning("promotion code refused", extra={"org": str(org_id), "actor": str(by.id)})
+        with transaction(org=org_id):
+            audit.record(org_id, by=by, action="promotion.refused", object_kind="organization", object_id=org_id)
+        raise
+    except Exception:
+        _give_back(tried)
+        raise
+    _give_back(tried)
+
+
+def _give_back(tried: list[Try]) -> None:
+    with transaction():
+        for limit, subject in tried:
+            limits.give_back(limit, *subject)
+
+
+def _tries(org_id: UUID, by: Actor) -> list[Try]:
+    """Of the organization, and of the person in all organizations: also through the keys that this person made."""
+    subjects = [("org", str(org_id))]
+    person = by.id
+    if by.kind == "key":
+        person = db.session.scalar(select(ApiKey.created_by).filter_by(org_id=org_id, id=by.id))
+    if person:
+        subjects.append(("person", str(person)))
+    return [(limit, subject) for limit in (limits.PROMOTION, limits.PROMOTION_DAY) for subject in subjects]
