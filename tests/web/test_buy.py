@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -198,9 +197,7 @@ def test_a_spent_form_with_another_choice_is_asked_again(app: Flask, team: Team,
 @pytest.mark.parametrize("quantity", BAD_QUANTITIES, ids=lambda value: ascii(value)[:20])
 def test_an_odd_quantity_is_refused_in_place(app: Flask, team: Team, pack: str, quantity: str) -> None:
     fields = order(team, pack, quantity=quantity)
-    began = perf_counter()
     answer = team.owner.post(f"/o/{team.slug}/buy", fields)
-    assert perf_counter() - began < 0.5
     assert answer.status_code == 422
     assert "Enter a whole number from 1 to 100." in answer.text
     assert 'aria-invalid="true"' in answer.text
