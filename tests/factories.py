@@ -58,10 +58,10 @@ def charge(wallet: Wallet, micros: int, key: str | None = None, *, app: str = ""
     )
 
 
-def make_key(org: Organization, *scopes: str, mode: str | None = None) -> str:
-    """A key of the organization, as its program holds it."""
+def make_key(org: Organization, *scopes: str, mode: str | None = None, by: Actor = SYSTEM) -> str:
+    """A key of the organization, as its program holds it: the platform's, unless `by` is one of its people."""
     with transaction(org=org.id):
-        made = keys.make(org, name="Test", scopes=scopes, mode=mode or settings().mode, by=SYSTEM)
+        made = keys.make(org, name="Test", scopes=scopes, mode=mode or settings().mode, by=by, made_by=by.id)
     return made.key
 
 

@@ -10,7 +10,7 @@ from dashboard.api import auth, inputs, paging, shapes
 from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core.db import transaction
-from dashboard.core.errors import Forbidden, NotFound
+from dashboard.core.errors import NotFound
 from dashboard.core.money import Micros
 from dashboard.domain.funds import caps
 from dashboard.domain.funds.caps import Cap
@@ -90,8 +90,7 @@ def create(path: inputs.OrgPath, body: NewKeyBody) -> Response:
 def rotate(path: KeyPath, body: Rotation) -> Response:
     """Put a new key in the place of this one; its text stands in this answer alone"""
     access, key = _enter(path, Act.MEMBERS)
-    if not key_changes.may_rotate(access.caller, key):
-        raise Forbidden("Only the organization's people rotate its keys: who rotates a key gets to know it.")
+    key_changes.require_may_rotate(access.caller, key)
     assert access.actor.id is not None  # people have ids
     with transaction(org=access.org.id):
         made = key_changes.rotate(

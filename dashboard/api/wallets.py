@@ -14,14 +14,15 @@ from dashboard.domain import audit
 from dashboard.domain.funds import caps, ledger, transactions
 from dashboard.domain.funds.ledger import Posting
 from dashboard.domain.identity import organizations
-from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.domain.identity.permissions import Act, Verb, origin_of
 from dashboard.models import Transaction, Wallet
 
-ORIGIN = "api"
 SHORT = (
     "The balance is too low (`insufficient_funds`), the wallet is frozen (`wallet_frozen`), or the key's cap has no "
     "room until `resets_at` (`key_cap_exceeded`). Nothing was booked."
 )
+
+VERBS = {"charge": Verb.CHARGE, "deposit": Verb.DEPOSIT}
 
 api = blueprint("wallets")
 
@@ -63,8 +64,8 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 )
 def move(path: inputs.OrgPath, body: Movement) -> Response:
     """Deposit or charge"""
-    verb, act = (Verb.CHARGE, Act.SPEND) if body.operation == "charge" else (Verb.DEPOSIT, Act.READ)
-    access = auth.enter(path.org_id, verb, act)
+    verb = VERBS[body.operation]
+    access = auth.enter(path.org_id, verb, Act.SPEND if verb is Verb.CHARGE else Act.READ)
     auth.require_open(access)
     key = idempotency.key(body.idempotency_key)
     wallet = organizations.wallet(access.org.id, access.mode)
@@ -77,7 +78,7 @@ def _charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Po
     if access.limit_id is not None:
         return _capped(access, access.limit_id, wallet, body, key)
     return ledger.post(
-        wallet, type="charge", amount=-body.amount_micros, origin=ORIGIN, key=key, by=access.actor,
+        wallet, type="charge", amount=-body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
         description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
     )  # fmt: skip
 
@@ -96,7 +97,7 @@ def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> P
     with transaction(org=access.org.id):
         organizations.hold_open(access.org.id)
         posting = ledger.post(
-            wallet, type="deposit", amount=body.amount_micros, origin=ORIGIN, key=key, by=access.actor,
+            wallet, type="deposit", amount=body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
             description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
             slices=[ledger.Slice("paid", "deposit", body.amount_micros)],
         )  # fmt: skip
@@ -107,6 +108,10 @@ def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> P
                 after={"balance": posting.balance_after, "amount": posting.amount, "description": body.description},
             )  # fmt: skip
     return posting
+
+
+def _origin(access: auth.Access, body: Movement) -> str:
+    return origin_of(VERBS[body.operation], access.caller)
 
 
 def _hash(wallet: Wallet, body: Movement) -> bytes:
@@ -131,6 +136,6 @@ def _row(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement, 
     return Transaction(
         org_id=wallet.org_id, id=posting.id, wallet_id=wallet.id, mode=wallet.mode, seq=posting.seq, type=posting.type,
         amount=posting.amount, balance_before=posting.balance_before, balance_after=posting.balance_after,
-        origin=ORIGIN, key=key, description=body.description, actor_kind=access.actor.kind, actor_id=access.actor.id,
-        app=body.app or "", created_at=posting.created_at,
+        origin=_origin(access, body), key=key, description=body.description, actor_kind=access.actor.kind,
+        actor_id=access.actor.id, app=body.app or "", created_at=posting.created_at,
     )  # fmt: skip

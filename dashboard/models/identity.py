@@ -179,6 +179,8 @@ class Membership(OrgOwned, Base):
 
 
 class ApiKey(OrgOwned, Base):
+    """`issued_by` never changes: `platform` for keys that a command or a manager made, whoever holds them later."""
+
     __tablename__ = "api_keys"
 
     name: Mapped[str]
@@ -194,6 +196,7 @@ class ApiKey(OrgOwned, Base):
     replaces_id: Mapped[UUID | None]
     revoked_by: Mapped[UUID | None]
     limit_id: Mapped[UUID | None]
+    issued_by: Mapped[str] = mapped_column(default="org", server_default="org")
 
     organization: Mapped[Organization] = relationship(viewonly=True)
 
@@ -203,7 +206,13 @@ class ApiKey(OrgOwned, Base):
         org_key("limit_id", "limits"),
         Index("uq_api_keys_org_id_secret_hash", "org_id", "secret_hash", unique=True),
         CheckConstraint("mode IN ('test', 'live')", name="mode"),
+        CheckConstraint("issued_by IN ('org', 'platform')", name="issued_by"),
     )
+
+    @property
+    def platforms(self) -> bool:
+        """Whether it is the platform's: the organization's people may end it, and never get to know its text."""
+        return self.issued_by == "platform"
 
 
 class AuditEntry(OrgOwned, Base):

@@ -7,9 +7,12 @@ import pytest
 from werkzeug.test import TestResponse
 
 from dashboard.core.db import db, transaction
-from dashboard.domain.audit import SYSTEM
+from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
-from dashboard.models import PLATFORM_ORG_ID, AuditEntry
+from dashboard.domain.funds import ledger
+from dashboard.domain.identity import key_changes, keys
+from dashboard.domain.platform import verify
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, Transaction
 from tests import factories
 from tests.api.conftest import Program, problem
 
@@ -169,3 +172,154 @@ def test_five_checkouts_at_once_with_one_key_open_one_page(program: Program) -> 
 def archive(pack: Any) -> None:
     with transaction(org=PLATFORM_ORG_ID):
         products.change(PLATFORM_ORG_ID, pack.product.id, active=False, by=SYSTEM)
+
+
+def made_by(program: Program, org: Any, user: Any, *scopes: str) -> str:
+    """A key that somebody made, who belongs to the organization or looks in from outside."""
+    kind = "manager" if user.is_manager else "user"
+    with program.app.app_context(), transaction(org=org.id):
+        return keys.make(org, name="x", scopes=scopes, mode="test", by=Actor(kind, user.id), made_by=user.id).key
+
+
+def removal(program: Program, org: Any, token: str, amount: int = 1, kind: str = "admin_removal") -> TestResponse:
+    body = {"org_id": str(org.id), "transaction_type": kind, "amount": amount, "description": "x"}
+    return program.post("/admin/api/v1/transactions", token, json=body, headers={"Idempotency-Key": "k1"})
+
+
+def test_a_customer_cannot_use_up_the_keys_of_those_who_bill_them(program: Program) -> None:
+    owner = program.make(factories.make_user)
+    org = program.org(owner=owner, funds=10_000_000)
+    manager = program.make(factories.make_user, manager=True)
+    own = (made_by(program, org, owner, "wallet:charge"), program.token(owner, "wallet:charge"))
+    for key, origin in zip(own, ("k1", "k2"), strict=True):
+        assert send(program, org, key, CHARGE | {"amount_micros": 1}, origin).status_code == 201
+    service = (program.key(org, "wallet:charge"), made_by(program, org, manager, "wallet:charge"))
+    assert send(program, org, service[0], CHARGE, "k1").status_code == 201
+    assert send(program, org, service[1], CHARGE, "k2").status_code == 201
+    assert send(program, org, service[1], CHARGE, "k1").headers["Idempotent-Replay"] == "true"
+    problem(send(program, org, service[1], CHARGE | {"amount_micros": 2}, "k1"), 422, "idempotency_key_reused")
+    operator = program.token(manager, "platform:grant", "wallet:deposit")
+    assert removal(program, org, operator).status_code == 201
+    problem(send(program, org, operator, DEPOSIT, "k1"), 422, "idempotency_key_reused")  # one space of the operator's
+    assert send(program, org, operator, DEPOSIT, "k2").status_code == 201
+    with program.app.app_context():
+        rows = db.session.query(Transaction).filter_by(org_id=org.id).where(Transaction.origin != "test")
+        assert sorted((row.origin, row.key) for row in rows) == [
+            ("api", "k1"), ("api", "k2"), ("operator", "k1"), ("operator", "k2"), ("service", "k1"), ("service", "k2"),
+        ]  # fmt: skip
+        assert verify.broken(org.id) == []
+
+
+def test_what_takes_an_operators_scope_is_apart_from_charges_of_the_same_key(program: Program) -> None:
+    owner = program.make(factories.make_user)
+    org = program.org(owner=owner, funds=10_000)
+    charging = made_by(program, org, owner, "wallet:charge")
+    depositing = made_by(program, org, owner, "wallet:deposit")  # as a manager gives it to an organization's own key
+    assert send(program, org, charging, CHARGE, "k1").status_code == 201
+    assert send(program, org, depositing, DEPOSIT, "k1").status_code == 201
+
+
+def test_a_rotated_key_answers_what_the_one_before_it_booked(program: Program) -> None:
+    manager = program.make(factories.make_user, manager=True)
+    org = program.org(funds=10_000)
+    old = made_by(program, org, manager, "wallet:charge")
+    first = send(program, org, old, CHARGE, "k1")
+    with program.app.app_context(), transaction(org=org.id):
+        row = keys.authenticate(old)
+        assert isinstance(row, ApiKey)
+        new = key_changes.rotate(
+            row, grace="1h", by=Actor("manager", manager.id), made_by=manager.id, grantable=frozenset(row.scopes)
+        )
+    again = send(program, org, new.key, CHARGE, "k1")
+    assert again.headers["Idempotent-Replay"] == "true"
+    assert again.get_json()["transaction"]["id"] == first.get_json()["transaction"]["id"]
+
+
+def earlier(program: Program, org: Any, key: str, type_: str, amount: int, by: Actor, **more: Any) -> str:
+    """A row of the time when every caller's keys stood in one space."""
+    with program.app.app_context():
+        parts = [ledger.Slice("paid", "x", amount)] if amount > 0 else []
+        return str(
+            ledger.post(
+                factories.wallet_of(org), type=type_, amount=amount, origin="api", key=key, by=by, slices=parts,
+                body_hash=ledger.body_hash(more["path"], more["fields"]),
+            ).id
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("body", [CHARGE, DEPOSIT])
+@pytest.mark.parametrize("whose", ["command", "owner"])
+def test_a_call_repeated_across_the_upgrade_books_nothing(program: Program, body: dict[str, Any], whose: str) -> None:
+    owner = program.make(factories.make_user)
+    org = program.org(owner=owner, funds=10_000)
+    scope = f"wallet:{body['operation']}"
+    key = program.key(org, scope) if whose == "command" else made_by(program, org, owner, scope)
+    with program.app.app_context():
+        by = Actor("key", keys.authenticate(key).id)
+    amount = body["amount_micros"] if body is DEPOSIT else -body["amount_micros"]
+    where = {"path": f"/api/v1/orgs/{org.id}/wallet", "fields": body}
+    first = earlier(program, org, "k1", body["operation"], amount, by, **where)
+    answer = send(program, org, key, body, "k1")
+    assert (answer.status_code, answer.headers["Idempotent-Replay"]) == (201, "true")
+    assert answer.get_json()["transaction"]["id"] == first
+    problem(send(program, org, key, body | {"amount_micros": 2}, "k1"), 422, "idempotency_key_reused")
+    assert program.rows(org.id) == 2
+
+
+def test_an_operators_call_repeated_across_the_upgrade_books_nothing(program: Program) -> None:
+    org, manager = program.org(funds=10_000_000), program.make(factories.make_user, manager=True)
+    fields = {
+        "transaction_type": "admin_removal", "amount": 1_000_000, "description": "x", "org_id": str(org.id),
+        "allow_negative": False,
+    }  # fmt: skip
+    where = {"path": "/admin/api/v1/transactions", "fields": fields}
+    first = earlier(program, org, "k1", "admin_removal", -1_000_000, Actor("manager", manager.id), **where)
+    token = program.token(manager, "platform:grant")
+    answer = removal(program, org, token)
+    assert (answer.status_code, answer.headers.get("Idempotent-Replay")) == (201, "true")
+    assert answer.get_json()["id"] == first
+    problem(removal(program, org, token, 2), 422, "idempotency_key_reused")
+    problem(removal(program, org, token, kind="admin_grant"), 422, "idempotency_key_reused")
+
+
+def test_a_row_that_a_customer_made_counts_for_no_other_class_of_caller(program: Program) -> None:
+    owner = program.make(factories.make_user)
+    org = program.org(owner=owner, funds=10_000)
+    where = {"path": f"/api/v1/orgs/{org.id}/wallet", "fields": CHARGE}
+    earlier(program, org, "k1", "charge", -1_000, Actor("user", owner.id), **where)
+    assert "Idempotent-Replay" not in send(program, org, program.key(org, "wallet:charge"), CHARGE, "k1").headers
+    assert program.balance(org) == 8_000
+
+
+def test_a_batch_finds_what_was_booked_before_the_spaces_were_apart(program: Program) -> None:
+    org = program.org(funds=10_000)
+    key = program.key(org, "wallet:charge")
+    with program.app.app_context():
+        by, wallet = Actor("key", keys.authenticate(key).id), factories.wallet_of(org)
+        for name, who in (("k1", by), ("k2", SYSTEM)):
+            ledger.post(wallet, type="charge", amount=-5, origin="api", key=name, by=who)
+        entries = [ledger.Entry(wallet.id, 5, name) for name in ("k1", "k2", "k3", "k1")]
+        with transaction(org=org.id):
+            results = ledger.post_batch(org.id, entries, mode="test", origin="service", by=by)
+    assert [getattr(one, "replayed", one) for one in results] == [True, False, False, True]
+    assert program.balance(org) == 10_000 - 20
+
+
+def test_two_first_deposits_at_once_with_one_key_book_once_and_a_key_is_an_organizations_own(program: Program) -> None:
+    org, other = program.org(), program.org("Other")
+    key = program.key(org, "wallet:deposit")
+    first = send(program, org, key, DEPOSIT | {"amount_micros": 5_000_000}, "K")
+    again = send(program, org, key, DEPOSIT | {"amount_micros": 5_000_000}, "K")
+    assert (again.status_code, again.get_json()["transaction"]["id"]) == (
+        first.status_code,
+        first.get_json()["transaction"]["id"],
+    )
+    problem(send(program, org, key, DEPOSIT | {"amount_micros": 7_000_000}, "K"), 422, "idempotency_key_reused")
+    with ThreadPoolExecutor(2) as pool:
+        pair = list(pool.map(lambda _: send(program, org, key, DEPOSIT | {"amount_micros": 1_000_000}, "K2"), range(2)))
+    assert [one.status_code for one in pair] == [201, 201]
+    assert len({one.get_json()["transaction"]["id"] for one in pair}) == 1
+    foreign = send(program, other, program.key(other, "wallet:deposit"), DEPOSIT | {"amount_micros": 3_000_000}, "K")
+    assert foreign.status_code == 201
+    assert (program.balance(org), program.balance(other)) == (6_000_000, 3_000_000)
+    assert (program.rows(org.id), program.rows(other.id)) == (2, 1)

@@ -65,6 +65,8 @@ CREATE TABLE public.api_keys (
     replaces_id uuid,
     revoked_by uuid,
     limit_id uuid,
+    issued_by text DEFAULT 'org'::text NOT NULL,
+    CONSTRAINT ck_api_keys_issued_by CHECK ((issued_by = ANY (ARRAY['org'::text, 'platform'::text]))),
     CONSTRAINT ck_api_keys_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
 );
 

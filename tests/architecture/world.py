@@ -51,7 +51,7 @@ class World:
                 success_url="http://localhost/ok", cancel_url="http://localhost/no", key=secrets.token_hex(8),
                 body_hash=ledger.body_hash("/", {}),
             )  # fmt: skip
-        make_key(org, "wallet:read")
+        make_key(org, "wallet:read", by=Actor("user", next(_people_of(org.id))))
         token = keys.authenticate(make_token(users.by_id(next(_people_of(org.id))), "wallet:read"))
         raw = orjson.dumps(
             {"id": f"evt_{org.slug}", "type": "checkout.session.completed", "created": 1, "livemode": False,
@@ -136,7 +136,7 @@ def fresh(world: World) -> dict[str, Any]:
     """A key and an event that nobody has revoked or retried yet."""
     with world.app.app_context():
         org = organizations.by_id(world.own["org_id"])
-        make_key(org, "wallet:read")
+        make_key(org, "wallet:read", by=Actor("user", world.own["user_id"]))
         newest = db.session.query(ApiKey.id).filter_by(org_id=org.id).order_by(ApiKey.id.desc()).limit(1).scalar()
         db.session.execute(db.text("UPDATE inbox_events SET state = 'parked'"))
         db.session.execute(db.text("UPDATE outbox_emails SET state = 'parked'"))

@@ -8,8 +8,12 @@ from pydantic import BaseModel
 
 from dashboard.api.shapes.money import Mode, usd
 from dashboard.api.shapes.wallets import Wallet
+from dashboard.domain.funds import origins
 from dashboard.domain.funds.explain import Explanation, Step
 from dashboard.models import Transaction
+
+SENT = origins.OF_CALLERS | {"usage"}
+"""Origins whose keys callers sent."""
 
 
 class Actor(BaseModel):
@@ -84,7 +88,7 @@ def transaction_values(row: Transaction, *, platform: bool = False) -> dict[str,
         "id": row.id, "wallet_id": row.wallet_id, "mode": row.mode, "unit": "usd", "seq": row.seq, "type": row.type,
         "amount": row.amount, "amount_micros": row.amount, "amount_usd": usd(row.amount),
         "balance_before": row.balance_before, "balance_after": row.balance_after, "description": row.description,
-        "idempotency_key": row.key if row.origin in ("api", "usage") else None, "app": row.app or None,
+        "idempotency_key": row.key if row.origin in SENT else None, "app": row.app or None,
         # Customers read that the platform acted, not which of its people.
         "actor": Actor(kind=row.actor_kind, id=row.actor_id if platform or row.actor_kind != "manager" else None),
         "created_at": row.created_at,

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dashboard.core.db import db
 from dashboard.core.money import exact
 from dashboard.domain.audit.names import names_of
-from dashboard.domain.funds import expiry
+from dashboard.domain.funds import expiry, origins
 from dashboard.models import CreditGrant, Payment, Transaction
 
 CAME_FROM = {
@@ -75,11 +75,11 @@ def _actor(row: Transaction, for_manager: bool) -> Step:
 
 def _origin(row: Transaction) -> Step:
     text = CAME_FROM.get(row.origin, f"Origin: {row.origin}")
-    if row.origin == "api":
+    if row.origin in origins.OF_CALLERS:
         who = "A platform manager" if row.actor_kind == "manager" else "A program"
         text = f"{who} {ASKED.get(row.type, 'asked for it')}"
     # A manager's key comes from a form or from the platform's own programs, and tells a customer nothing.
-    told = row.origin in ("api", "usage") and row.actor_kind != "manager"
+    told = (row.origin in origins.OF_CALLERS or row.origin == "usage") and row.actor_kind != "manager"
     return Step("origin", f"{text}, with idempotency key {row.key}" if told else text)
 
 

@@ -22,7 +22,7 @@ from dashboard.core.db import after_commit, autocommit, db, in_transaction, requ
 from dashboard.core.errors import CofferError, InsufficientFunds, Invalid, NotFound
 from dashboard.core.money import LARGEST
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import expiry, ledger_sql
+from dashboard.domain.funds import expiry, ledger_sql, origins
 from dashboard.models import Transaction, Wallet
 
 CREDITS = frozenset({"purchase", "deposit", "recharge", "subscription_grant", "admin_grant", "renewal"})
@@ -212,12 +212,8 @@ def _standing(
         ),
         execution_options={"populate_existing": True},
     )
-    rows = db.session.scalars(
-        select(Transaction)
-        .filter_by(org_id=org_id, mode=mode, origin=origin)
-        .where(Transaction.key.in_({entry.key for entry in entries}))
-    )
-    return {wallet.id: wallet for wallet in wallets}, {row.key: row for row in rows}
+    booked = origins.booked(org_id, mode, origin, {entry.key for entry in entries})
+    return {wallet.id: wallet for wallet in wallets}, booked
 
 
 def _debit(values: dict[str, Any]) -> Row[Any] | None:
@@ -258,11 +254,7 @@ def _replay_or_refuse(
     wallet = db.session.scalar(
         select(Wallet).filter_by(org_id=org_id, id=wallet_id), execution_options={"populate_existing": True}
     )
-    booked = (
-        db.session.scalar(select(Transaction).filter_by(org_id=org_id, mode=wallet.mode, origin=origin, key=key))
-        if wallet
-        else None
-    )
+    booked = origins.booked(org_id, wallet.mode, origin, [key]).get(key) if wallet else None
     return _judge(wallet, booked, type, amount, body_hash)
 
 

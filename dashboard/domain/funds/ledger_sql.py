@@ -26,17 +26,40 @@ _OF_WALLET = """
 
 _ROW = _NEW + _OF_WALLET
 
+# The class of caller that made a row of the time when all stood under `api` (`origins`). Only an operator's scope
+# deposits, grants and removes, so that a customer's row is never taken for another class's.
+_CLASS = """CASE WHEN t.type IN ('admin_grant', 'admin_removal') OR (t.type = 'deposit' AND t.actor_kind <> 'key')
+    THEN 'operator'
+  WHEN t.type = 'deposit' OR (t.actor_kind = 'key' AND EXISTS (SELECT FROM api_keys AS k
+    WHERE k.org_id = t.org_id AND k.id = t.actor_id AND k.issued_by = 'platform')) THEN 'service'
+  ELSE 'api' END"""
+
+EARLIER = text(f"""SELECT t.* FROM transactions AS t
+WHERE t.org_id = CAST(:org AS uuid) AND t.mode = CAST(:mode AS text) AND t.origin = 'api'
+  AND t.key = ANY(CAST(:keys AS text[])) AND {_CLASS} = CAST(:origin AS text)""")  # noqa: S608 - constant parts only
+
+# The same for one key, as a range in the order of its index: see PLAN.
+_BOOKED_EARLIER = f"""EXISTS (SELECT FROM (SELECT t.* FROM transactions AS t
+    WHERE (t.org_id, t.mode, t.origin, t.key) >= ({{row}}.org_id, {{row}}.mode, 'api', {{key}})
+      AND (t.org_id, t.mode, t.origin, t.key) <= ({{row}}.org_id, {{row}}.mode, 'api', {{key}})
+    ORDER BY t.org_id, t.mode, t.origin, t.key LIMIT 1) AS t
+  WHERE {_CLASS} = CAST(:origin AS text))"""  # noqa: S608
+_HAS_EARLIER = "CAST(:origin AS text) IN ('operator', 'service')"
+
 # A row is never older than the one before it, so that a wallet's order by seq is its order in time.
 _WALLET = """wallet AS (
   SELECT org_id, id, mode, balance, seq, greatest(CAST(:at AS timestamptz), last_posted_at) AS at FROM wallets
   WHERE org_id = CAST(:org AS uuid) AND id = CAST(:wallet AS uuid)"""
+
+_NEW_FACT = f"""NOT ({_HAS_EARLIER}
+      AND {_BOOKED_EARLIER.format(row="wallets", key="CAST(:key AS text)")})"""
 
 # Credit past its date cannot be spent: it is taken out first.
 _NOT_LAPSED = "(next_expiry_at IS NULL OR next_expiry_at > greatest(CAST(:at AS timestamptz), last_posted_at))"
 
 _ANSWER = "SELECT id, seq, balance_before, balance_after, created_at FROM row"
 
-CREDIT = text(f"""WITH {_WALLET}
+CREDIT = text(f"""WITH {_WALLET} AND {_NEW_FACT}
   FOR UPDATE
 ), {_NEW}, next_expiry_at = least(w.next_expiry_at, CAST(:expires_at AS timestamptz)){_OF_WALLET}, slice AS (
   INSERT INTO credit_grants (org_id, id, created_at, wallet_id, transaction_id, kind, category, amount, priority,
@@ -53,6 +76,7 @@ DEBIT = text(f"""WITH {_WALLET}
     AND (NOT CAST(:floored AS boolean) OR balance - held + CAST(:amount AS bigint)
       >= CASE WHEN CAST(:spending AS boolean) THEN -overdraft_limit ELSE 0 END)
     AND (frozen_at IS NULL OR NOT CAST(:spending AS boolean)) AND {_NOT_LAPSED}
+    AND {_NEW_FACT}
   FOR UPDATE
 ), {_ROW}
 {_ANSWER}""")
@@ -92,7 +116,8 @@ BATCH = text(f"""WITH given AS MATERIALIZED (
       AND (t.org_id, t.mode, t.origin, t.key) <= (g.org_id, g.mode, g.origin, g.key)
     ORDER BY t.org_id, t.mode, t.origin, t.key LIMIT 1
   ) AS d ON true
-  WHERE d.hit IS NOT TRUE ORDER BY g.key COLLATE "C", g.n
+  WHERE d.hit IS NOT TRUE AND NOT ({_HAS_EARLIER} AND {_BOOKED_EARLIER.format(row="g", key="g.key")})
+  ORDER BY g.key COLLATE "C", g.n
 ), running AS (
   SELECT f.*, w.held, w.overdraft_limit, greatest(CAST(:at AS timestamptz), w.last_posted_at) AS at,
     w.balance + sum(f.amount) OVER per_wallet AS after, w.seq + row_number() OVER per_wallet AS seq

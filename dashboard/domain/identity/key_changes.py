@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from dashboard.core import clock
 from dashboard.core.db import db, lock
-from dashboard.core.errors import Conflict, Invalid, NotFound
+from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.core.money import Micros
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
@@ -27,6 +27,8 @@ GRACES = {
     "7d": timedelta(days=7),
 }
 """How long a rotated key goes on working, by the name that form and API give it."""
+PLATFORMS = "This key was made by the platform, and only the platform may know it. Ask the platform for another one."
+OTHERS = "Only the organization's people rotate its keys: who rotates a key gets to know it."
 
 
 class KeyEnded(Conflict):
@@ -38,8 +40,18 @@ class KeyRotated(Conflict):
 
 
 def may_rotate(caller: Caller, key: ApiKey) -> bool:
-    """The organization's people, and of managers from outside whoever made it: who rotates a key gets to know it."""
-    return caller.role is not None or (key.created_by is not None and key.created_by == caller.actor.id)
+    """The organization's people, and of managers from outside whoever made it: who rotates a key gets to know it.
+
+    A key of the platform is its manager's only: with its text, a customer could use up its idempotency keys.
+    """
+    made = key.created_by is not None and key.created_by == caller.actor.id
+    return made and caller.operator if key.platforms else made or caller.role is not None
+
+
+def require_may_rotate(caller: Caller, key: ApiKey) -> None:
+    """Raises Forbidden."""
+    if not may_rotate(caller, key):
+        raise Forbidden(PLATFORMS if key.platforms and caller.role else OTHERS)
 
 
 def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: frozenset[str]) -> MadeKey:
@@ -55,6 +67,8 @@ def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: froz
     if db.session.scalar(select(ApiKey.id).filter_by(org_id=row.org_id, replaces_id=row.id, revoked_at=None)):
         raise KeyRotated("This key was rotated already. Rotate the key that took its place.")
     grantable = keys.held_now(row.org_id, grantable, by=by)
+    if row.platforms and by.kind == "user" and row.created_by != by.id:
+        raise Forbidden(PLATFORMS)
     may = grantable | OPERATOR_SCOPES if row.created_by == made_by else grantable
     if wider := sorted(set(row.scopes) - may):
         raise ScopeTooWide(f"You may not rotate this key: only who may give the scope {wider[0]} can.")

@@ -90,6 +90,7 @@ def make(
         mode=mode,
         created_by=made_by,
         expires_at=_future(expires_at),
+        issued_by="org" if by.kind == "user" else "platform",
     )
     after: dict[str, Any] = {"name": made.row.name, "scopes": made.row.scopes, "mode": mode}
     if cap:
@@ -121,7 +122,7 @@ def put_in_place_of(old: ApiKey, *, created_by: UUID) -> MadeKey:
     """A key like `old` with a secret of its own. For `key_changes.rotate`, which decides whether it may be."""
     return _put(
         org_id=old.org_id, name=old.name, scopes=list(old.scopes), mode=old.mode, created_by=created_by,
-        expires_at=old.expires_at, limit_id=old.limit_id, replaces_id=old.id,
+        expires_at=old.expires_at, limit_id=old.limit_id, replaces_id=old.id, issued_by=old.issued_by,
     )  # fmt: skip
 
 

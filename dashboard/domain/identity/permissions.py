@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from dashboard.core.errors import Forbidden, NotFound
 from dashboard.domain.audit import Actor
+from dashboard.domain.funds import origins
 from dashboard.models import ApiKey, Organization, PersonalToken, User
 
 ROLES = ("owner", "admin", "member", "viewer")
@@ -143,7 +144,7 @@ class Caller:
     """Who asks, with what rights in the organization at hand.
 
     `role` is None for strangers, keys and operators; `scopes` is None for a person at a page; `operator` is a platform
-    manager; `key` an organization's own key, whose scopes alone decide.
+    manager; `key` a key of the organization, whose scopes alone decide; `service` one that the platform made.
     """
 
     actor: Actor
@@ -151,6 +152,7 @@ class Caller:
     scopes: frozenset[str] | None = None
     operator: bool = False
     key: bool = False
+    service: bool = False
 
     @property
     def stranger(self) -> bool:
@@ -170,7 +172,17 @@ def of_token(token: PersonalToken, user: User, role: str | None) -> Caller:
 
 def of_key(key: ApiKey) -> Caller:
     """An organization's key, in its own organization."""
-    return Caller(Actor("key", key.id), scopes=frozenset(key.scopes), key=True)
+    return Caller(Actor("key", key.id), scopes=frozenset(key.scopes), key=True, service=key.platforms)
+
+
+def origin_of(verb: Verb, caller: Caller) -> str:
+    """The space of the caller's idempotency keys (`funds.origins`).
+
+    What takes an operator's scope never stands in the customers' space, whatever key it is done with.
+    """
+    if verb is Verb.CHARGE:
+        return origins.SERVICE if caller.service else origins.API
+    return origins.SERVICE if caller.key else origins.OPERATOR
 
 
 def actor_of(user: User, role: str | None = None) -> Actor:

@@ -6,12 +6,11 @@ from dashboard.config import settings
 from dashboard.core.errors import Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import ledger
+from dashboard.domain.funds import ledger, origins
 from dashboard.domain.funds.ledger import Posting, Slice
 from dashboard.domain.identity import organizations
 from dashboard.models import Organization, Wallet
 
-ORIGIN = "api"
 CATEGORIES = {"goodwill": "promotional", "promotion": "promotional", "correction": "promotional", "contract": "paid"}
 """What a grant was given for, and the kind of credit it makes."""
 
@@ -38,8 +37,8 @@ def grant(
     reason = audit.checked_reason(reason)
     organizations.hold_open(org.id)
     posting = ledger.post(
-        _wallet(org), type="admin_grant", amount=amount_micros, origin=ORIGIN, key=key, by=by, body_hash=body_hash,
-        description=description or f"{category.capitalize()} grant", reason=reason,
+        _wallet(org), type="admin_grant", amount=amount_micros, origin=origins.OPERATOR, key=key, by=by,
+        body_hash=body_hash, description=description or f"{category.capitalize()} grant", reason=reason,
         slices=[Slice(CATEGORIES[category], category, amount_micros, expires_at=expires_at)],
     )  # fmt: skip
     _record(org, posting, by, "credits.granted", category, reason, source=source, expires_at=expires_at)
@@ -66,8 +65,9 @@ def remove(
     reason = audit.checked_reason(reason)
     organizations.hold_open(org.id)
     posting = ledger.post(
-        _wallet(org), type="admin_removal", amount=-amount_micros, origin=ORIGIN, key=key, by=by, body_hash=body_hash,
-        description=description or f"{category.capitalize()} removal", reason=reason, allow_negative=allow_negative,
+        _wallet(org), type="admin_removal", amount=-amount_micros, origin=origins.OPERATOR, key=key, by=by,
+        body_hash=body_hash, description=description or f"{category.capitalize()} removal", reason=reason,
+        allow_negative=allow_negative,
     )  # fmt: skip
     _record(org, posting, by, "credits.removed", category, reason)
     return posting

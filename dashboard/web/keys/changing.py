@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Response, request, url_for
 
 from dashboard.core.db import transaction
-from dashboard.core.errors import Forbidden, Invalid
+from dashboard.core.errors import Invalid
 from dashboard.core.money import plain_credits
 from dashboard.domain.funds.caps import Cap
 from dashboard.domain.identity import key_changes, keys
@@ -117,8 +117,7 @@ def _enter(slug: str, key_id: UUID, verb: Verb, *, act: Act = Act.READ) -> tuple
 
 def _enter_to_rotate(slug: str, key_id: UUID) -> tuple[Visit, ApiKey]:
     visit, key = _enter(slug, key_id, Verb.MANAGE_OWN_KEYS, act=Act.MEMBERS)
-    if not key_changes.may_rotate(visit.caller, key):
-        raise Forbidden("Only the organization's people rotate its keys: who rotates a key gets to know it.")
+    key_changes.require_may_rotate(visit.caller, key)
     return visit, key
 
 

@@ -1,20 +1,27 @@
 """Keys of organizations and people: shown once, stored as digests, bound to their scopes, ended at once."""
 
+import runpy
+from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid
-from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import entrance, keys, organizations, tokens
+from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.domain.identity import entrance, key_changes, keys, organizations, tokens
 from dashboard.domain.identity.permissions import OPERATOR_SCOPES, SCOPES
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, Organization, PersonalToken, User
-from tests.factories import make_user
+from tests.factories import make_org, make_user
+from tests.servers import Servers
 
 pytestmark = pytest.mark.usefixtures("app_context")
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -176,3 +183,34 @@ def test_one_person_has_a_bounded_number_of_working_tokens() -> None:
     with transaction(PLATFORM_ORG_ID):
         tokens.revoke(first.row, by=SYSTEM)
     make_personal(user)
+
+
+def test_the_upgrade_tells_the_platforms_keys_from_the_organizations(servers: Servers) -> None:
+    """A key that the organization's people rotated is theirs, with all that it came from."""
+    owner, manager = make_user(), make_user(manager=True)
+    org = make_org(owner=owner)
+    people, outside = Actor("user", owner.id), Actor("manager", manager.id)
+
+    def new(by: Actor, old: ApiKey | None = None) -> ApiKey:
+        with transaction(org.id):
+            if old:
+                old.issued_by = "org"  # as it was: anybody could rotate it
+                return key_changes.rotate(
+                    old, grace="1h", by=by, made_by=by.id or owner.id, grantable=frozenset(old.scopes)
+                ).row
+            values = {"name": "x", "scopes": ["wallet:read"], "mode": "test"}
+            return keys.make(org, **values, by=by, made_by=by.id).row  # type: ignore[arg-type]
+
+    commands, managers, owners, taken = new(SYSTEM), new(outside), new(people), new(SYSTEM)
+    new(outside, managers)
+    new(people, taken)
+    with transaction(org.id) as session:
+        session.execute(update(ApiKey).values(issued_by="org"))
+    [file] = (ROOT / "migrations" / "versions").glob("*_key_issuers.py")
+    migration = runpy.run_path(str(file))
+    with psycopg.connect(servers.database_url.replace("+psycopg", ""), autocommit=True) as database:
+        database.execute(migration["ISSUERS"])
+        found = database.execute("SELECT coalesce(replaces_id, id), issued_by FROM api_keys").fetchall()
+    assert Counter(found) == Counter(
+        {(commands.id, "platform"): 1, (managers.id, "platform"): 2, (owners.id, "org"): 1, (taken.id, "org"): 2}
+    )

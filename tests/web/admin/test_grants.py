@@ -59,7 +59,7 @@ def confirmed(page: str, **changes: Any) -> dict[str, Any]:
 
 def rows(app: Flask, team: Team, type: str) -> list[Transaction]:
     with app.app_context():
-        return list(db.session.scalars(select(Transaction).filter_by(org_id=team.org_id, type=type, origin="api")))
+        return list(db.session.scalars(select(Transaction).filter_by(org_id=team.org_id, type=type, origin="operator")))
 
 
 def test_a_review_shows_before_change_and_after_and_moves_nothing(team: Team, balance: Callable[[], int]) -> None:

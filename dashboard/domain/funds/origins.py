@@ -1,0 +1,34 @@
+"""Idempotency spaces: each class of caller has one of its own, so that nobody can use up the keys of another.
+
+`operator`: managers, by page or token, and whatever takes the scope `platform:grant`. `service`: keys that a command
+or a manager made, and every key that deposits. `api`: the organization's own keys and people. The space is the
+transaction's `origin`; other origins are Coffer's own.
+"""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core.db import db
+from dashboard.domain.funds import ledger_sql
+from dashboard.models import Transaction
+
+API, SERVICE, OPERATOR = "api", "service", "operator"
+OF_CALLERS = frozenset({API, SERVICE, OPERATOR})
+
+
+def booked(org_id: UUID, mode: str, origin: str, keys: Collection[str]) -> dict[str, Transaction]:
+    """The rows that are booked under these keys in the space.
+
+    Rows from before the spaces were apart all stand under `api`. Such a row counts for the class that made it, so that
+    a call which is repeated after the upgrade is still a replay; a row that a customer made counts for no other class.
+    """
+    own = select(Transaction).filter_by(org_id=org_id, mode=mode, origin=origin).where(Transaction.key.in_(keys))
+    found = {row.key: row for row in db.session.scalars(own)}
+    left = [key for key in keys if key not in found]
+    if origin in (OPERATOR, SERVICE) and left:
+        values = {"org": org_id, "mode": mode, "origin": origin, "keys": left}
+        earlier = select(Transaction).from_statement(ledger_sql.EARLIER)
+        found |= {row.key: row for row in db.session.scalars(earlier, values)}
+    return found
