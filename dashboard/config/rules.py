@@ -24,6 +24,8 @@ def problems(settings: Settings) -> Problems:
     """Pairs of a setting's dotted name and what is wrong with it; never the value of a secret."""
     yield from _secrets(settings)
     yield from _base_url(settings)
+    if settings.payment.undecided:
+        yield "payment.provider", "missing: settings of both stripe and dummy are given; choose stripe or dummy"
     if settings.payment.provider == "stripe":
         yield from _stripe(settings)
     if settings.smtp.url and not settings.smtp.sender:

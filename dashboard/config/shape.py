@@ -1,10 +1,11 @@
 """The shape of the settings: names, types, defaults, and what a single value must look like."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dashboard.core.errors import Invalid
@@ -127,9 +128,29 @@ class Dummy(Section):
 
 
 class Payment(Section):
+    """Without `provider`, the only one whose settings are given is meant; without any, the dummy."""
+
     provider: Literal["stripe", "dummy"] = "dummy"
     stripe: Stripe = Stripe()
     dummy: Dummy = Dummy()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "provider" not in values and len(given := _described(values)) == 1:
+            return {**values, "provider": given[0]}
+        return values
+
+    @property
+    def undecided(self) -> bool:
+        """Whether both providers are described, and none is chosen."""
+        described = {name: getattr(self, name).model_fields_set for name in ("stripe", "dummy")}
+        return "provider" not in self.model_fields_set and len(_described(described)) == 2
+
+
+def _described(values: Mapping[str, Any]) -> list[str]:
+    """The providers whose settings are given. `host_url` describes none: it is another name of `base_url`."""
+    return [name for name in ("stripe", "dummy") if set(values.get(name) or ()) - {"host_url"}]
 
 
 class InitialCredits(Section):

@@ -1,6 +1,7 @@
 """Settings: both forms, their order, every problem at once, and what production refuses."""
 
 import base64
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from dashboard import with_servers
 from dashboard.config import ConfigError, Settings, load
 
+ROOT = Path(__file__).resolve().parents[2]
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 PRODUCTION = {
     "COFFER_ENVIRONMENT": "production",
@@ -110,6 +112,36 @@ def test_the_environment_wins_over_the_file_name_by_name(tmp_path: Path) -> None
 def test_a_name_without_a_value_counts_as_not_written(tmp_path: Path) -> None:
     environ = file(tmp_path, "payment: {stripe: {api_key, webhook_secret, price_id}, dummy: }\n")
     assert load(environ | {"COFFER_BASE_URL": ""}) == load({})
+
+
+def documented(document: str, pattern: str) -> list[str]:
+    """The lines of a document's block that somebody copies."""
+    return re.findall(rf"^ +({pattern}.*)$", (ROOT / document).read_text(), re.MULTILINE)
+
+
+def test_the_documented_ways_to_connect_stripe_use_stripe(tmp_path: Path) -> None:
+    exported = [line.partition("#")[0].removeprefix("export ") for line in documented("README.md", "export COFFER_")]
+    listed = documented("docs/operations.md", "COFFER_PAYMENT__STRIPE__")
+    [written] = documented("docs/operations.md", "payment: ")
+    for environ in (
+        dict(line.strip().split("=", 1) for line in exported), dict(line.split("=", 1) for line in listed),
+        file(tmp_path, written),
+    ):  # fmt: skip
+        settings = load(environ)
+        assert (settings.payment.provider, settings.mode) == ("stripe", "test"), environ
+        assert settings.payment.stripe.webhook_secrets == ("whsec_...",)
+
+
+def test_the_only_provider_that_is_described_is_meant(tmp_path: Path) -> None:
+    stripe, dummy = "stripe: {api_key: sk_test_1, webhook_secret: whsec_1}", "dummy: {amount: 3}"
+    for text, provider in ((stripe, "stripe"), (dummy, "dummy"), ("dummy: {}", "dummy")):
+        assert load(file(tmp_path, f"payment: {{{text}}}\n")).payment.provider == provider
+    both = file(tmp_path, f"payment: {{{stripe}, {dummy}}}\n")
+    [line] = refused(both)
+    assert line.startswith("payment.provider (COFFER_PAYMENT__PROVIDER): missing")
+    assert "choose stripe or dummy" in line
+    for provider in ("stripe", "dummy"):
+        assert load(both | {"COFFER_PAYMENT__PROVIDER": provider}).payment.provider == provider
 
 
 def test_every_problem_is_named_at_once(tmp_path: Path) -> None:

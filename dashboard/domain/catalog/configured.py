@@ -52,6 +52,18 @@ def configured_problem(provider: Provider) -> str | None:
     return None
 
 
+def account_problem(provider: Provider) -> str | None:
+    """Why nothing can be sold through the provider now, for operators; None when its account answers.
+
+    Asks the provider until it has answered once in this process; call it where no transaction is open.
+    """
+    try:
+        provider.account_id()
+    except ProviderError as error:
+        return error.detail
+    return None
+
+
 def _known(source: str) -> Offer | None:
     row = db.session.execute(newest(PLATFORM_ORG_ID).where(Product.source == source).limit(1)).first()
     return Offer(*row) if row else None

@@ -1,4 +1,7 @@
-"""How the installation is, for people who operate it: nothing here is a secret, and nothing waits for the outside."""
+"""How the installation is, for people who operate it: nothing here is a secret.
+
+Only the payment provider is asked outside, and only until it has answered once in this process.
+"""
 
 import functools
 import platform
@@ -14,6 +17,7 @@ from dashboard.config import settings
 from dashboard.core import clock, queue
 from dashboard.core.db import autocommit, db
 from dashboard.core.queue import Running, Waiting
+from dashboard.domain.catalog import configured
 from dashboard.domain.funds import seals
 from dashboard.domain.funds.seals import Lag, heads
 from dashboard.domain.funds.seals.heads import Head
@@ -83,12 +87,13 @@ class Software:
 
 @dataclass(frozen=True, slots=True)
 class Paying:
-    """The provider as configured, and when it last told us something."""
+    """The provider as configured, and when it last told us something. `problem`: why nothing can be sold now."""
 
     provider: str
     mode: str
     api_version: str | None
     last_event: datetime | None
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,8 @@ def _database() -> Database:
 def _paying() -> Paying:
     provider = providers.current()
     newest = select(InboxEvent.created_at).filter_by(org_id=PLATFORM_ORG_ID).order_by(InboxEvent.id.desc()).limit(1)
-    return Paying(provider.name, settings().mode, provider.api_version, db.session.scalar(newest))
+    last, problem = db.session.scalar(newest), configured.account_problem(provider)
+    return Paying(provider.name, settings().mode, provider.api_version, last, problem)
 
 
 def _last_sent() -> datetime | None:

@@ -84,6 +84,8 @@ def _troubles(found: System) -> list[Trouble]:
         told.append(("Redis is away", "Nothing is lost: jobs wait, and the next tick after its return finds them."))
     elif any(one.oldest and clock.now() - one.oldest > QUEUE_LIMIT for one in found.queues):
         told.append(("Jobs wait for long", "More RQ workers (jobs.workers), or another worker.py, would help."))
+    if found.paying.problem:
+        told.append(("Credits cannot be bought", found.paying.problem))
     if abs(found.database.ahead) > CLOCK_LIMIT:
         told.append(("The clocks differ", "This machine's and the database's: set both by NTP."))
     if found.seals.seconds > seals.LATE_SECONDS:

@@ -42,6 +42,7 @@ AWAY = "Payment page is not available. Nothing was charged. Try again in a few m
 SPENT = "This form was sent before with another choice. Check the choice and send it again."
 UNFINISHED = "This form came incomplete. Nothing was charged. Send it again."
 CHANGED = "This pack changed since the form was opened. Nothing was charged. Check its new terms and send it again."
+NOT_NOW = "Buying credits is not available now. Nothing was charged. Try again later."
 CATALOG_AWAY = "The payment provider does not answer now, so that packs may be missing. Nothing was charged."
 
 _QUANTITY = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
@@ -167,12 +168,14 @@ def _refused(visit: Visit, offers: list[Offer], choice: Choice, refusal: CofferE
 
 
 def _catalog(visit: Visit) -> tuple[list[Offer], str]:
-    """What can be bought, and a line on what may be missing from it."""
-    trouble = ""
+    """What can be bought, and a line on what keeps it from being bought or may be missing from it."""
+    provider, trouble = providers.current(), ""
     try:
-        configured.ensure_configured(providers.current())
+        configured.ensure_configured(provider)
     except (ProviderError, Invalid):
         trouble = CATALOG_AWAY
+    if configured.account_problem(provider):
+        trouble = NOT_NOW
     return products.on_sale(products.catalog_of(visit.org)), trouble
 
 

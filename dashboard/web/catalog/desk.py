@@ -8,7 +8,7 @@ from flask import g
 from dashboard import providers
 from dashboard.core.errors import NotFound
 from dashboard.domain.audit import Actor
-from dashboard.domain.catalog import sync
+from dashboard.domain.catalog import configured, sync
 from dashboard.domain.catalog.products import Offer, sells
 from dashboard.domain.identity import permissions
 from dashboard.domain.identity.permissions import Act, Verb
@@ -57,6 +57,11 @@ def standings(desk: Desk, versions: list[ProductVersion]) -> dict[UUID, Provider
 
 def synced(desk: Desk) -> bool:
     return desk.platform and providers.current().keeps_prices
+
+
+def account_problem(desk: Desk) -> str | None:
+    """Why nothing of the platform's catalog can be sold now."""
+    return configured.account_problem(providers.current()) if desk.platform else None
 
 
 def state(offer: Offer) -> Badge:
