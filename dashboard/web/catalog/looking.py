@@ -30,7 +30,8 @@ def listing() -> Response:
     offers, older = _archived(desk) if old else (products.on_sale(desk.catalog_id), "")
     standings = desks.standings(desk, [offer.version for offer in offers])
     return render.render(
-        "catalog/listing.html", problem=desks.account_problem(desk), desk=desk, old=old, older=older, synced=desks.synced(desk), kinds=KINDS,
+        "catalog/listing.html", desk=desk, old=old, older=older, synced=desks.synced(desk), kinds=KINDS,
+        problem=desks.account_problem(desk),
         newest=url_for(".listing", state="archived") if request.args.get("cursor") else "",
         rows=[_row(offer, standings.get(offer.version.id)) for offer in offers], pieces=packs.pieces,
         sold=Sold(desk.catalog_id, [offer.product.id for offer in offers]),
