@@ -156,11 +156,9 @@ def _resolved(host: str, port: int, policy: Policy, deadline: float) -> str:
     asking.start()
     asking.join(_left(deadline))
     addresses = [str(one[4][0]) for one in found]
-    if not addresses:
-        raise FetchFailed("Its name leads to no address.")
-    for address in addresses:
-        if not _allowed(ipaddress.ip_address(address.partition("%")[0]), policy):
-            raise FetchFailed("Its name leads into a private network.")
+    public = all(_allowed(ipaddress.ip_address(address.partition("%")[0]), policy) for address in addresses)
+    if not addresses or not public:  # one sentence for both: who asks must not learn which names exist inside
+        raise FetchFailed("Its name does not lead to a public address.")
     return addresses[0]
 
 

@@ -30,7 +30,7 @@ def _provider(page: Page) -> None:
     page.get_by_label("Issuer").fill("https://login.northwind.example/")
     page.get_by_label("Address of the key set").fill("https://login.invalid/.well-known/jwks.json")
     page.get_by_role("button", name="Save identity provider").click()
-    expect(page.get_by_text("Its name leads to no address").first).to_be_visible()
+    expect(page.get_by_text("Its name does not lead to a public address").first).to_be_visible()
     page.get_by_role("status").get_by_role("button").click()
 
 
