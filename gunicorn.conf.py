@@ -24,6 +24,8 @@ accesslog = None
 errorlog = "-"
 loglevel = os.environ.get("GUNICORN_LOGLEVEL", "info")
 control_socket_disable = True
+LARGE_BYTES = 64 * 1024
+"""What programs and forms need at most; only webhooks may be larger."""
 
 
 def _counts_place() -> Path:
@@ -43,6 +45,14 @@ def _counts_place() -> Path:
 # Read when the application is imported. A server that takes over from another inherits the other's folder.
 if COUNTS in os.environ.get("PROMETHEUS_MULTIPROC_DIR", COUNTS):
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts_place())
+
+
+def pre_request(_worker: Any, request: Any) -> None:
+    """Answer a large body with `Connection: close`: else the rest of one that is refused would be read here first, by a
+    thread, before its sender is let go."""
+    for name, value in request.headers:
+        if name == "TRANSFER-ENCODING" or (name == "CONTENT-LENGTH" and int(value) > LARGE_BYTES):
+            request.force_close()
 
 
 def on_exit(_server: Any) -> None:

@@ -189,7 +189,9 @@ def test_bodies_that_are_no_event(program: Program, raw: bytes) -> None:
 
 
 def test_ten_megabytes_are_not_read(program: Program) -> None:
-    problem(send(program, b"x" * 10_000_000, {"Stripe-Signature": "t=1,v1=0"}), 413, "too_large")
+    large = send(program, b"x" * 10_000_000, {"Stripe-Signature": "t=1,v1=0"})
+    problem(large, 413, "too_large")
+    assert large.headers["Connection"] == "close"
     padded = event(padding="x" * 900_000)
     assert send(program, *signed(padded)).status_code == 200
     assert len(orjson.dumps(padded)) < 1_000_000

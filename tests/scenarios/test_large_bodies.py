@@ -1,0 +1,26 @@
+"""Who sends too much is answered and let go, also without a proxy in front."""
+
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.scenarios.processes import WEBHOOK, Stack
+
+
+@pytest.mark.parametrize("path", ["/api/v1/invites/accept", "/login", WEBHOOK])
+@pytest.mark.parametrize("size", ["Content-Length: 100000000", "Transfer-Encoding: chunked"])
+def test_who_goes_on_sending_is_answered_and_let_go(stack: Stack, path: str, size: str) -> None:
+    stack.start(worker=False)
+    begin = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{size}\r\nContent-Type: application/json\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", urlsplit(stack.url).port or 0), timeout=20) as client:
+        client.sendall(begin.encode())
+        piece = b"x" * 65_536 if "Length" in size else b"10000\r\n" + b"x" * 65_536 + b"\r\n"
+        for _ in range(17):
+            client.sendall(piece)
+        answer = client.recv(65_536)
+        while not answer.endswith(b"\n\n") and (more := client.recv(65_536)):
+            answer += more
+    head = answer.partition(b"\r\n\r\n")[0].decode()
+    assert " 4" in head.splitlines()[0], head
+    assert "connection: close" in head.lower()
