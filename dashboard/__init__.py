@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard import api, cli, config, web
 from dashboard.core import crypto, db, logs, metrics, queue, throttle
-from dashboard.core.errors import CofferError, Unavailable
+from dashboard.core.errors import CofferError, Invalid, Unavailable
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUEST_LIMIT_BYTES = 1_000_000
@@ -63,8 +63,14 @@ def _answer(error: Exception) -> Response:
         log.error("database away or busy", extra={"error": type(error).__name__})
         # Whether an interrupted commit stands nobody knows, so this must not say that nothing was changed.
         error = Unavailable("Coffer cannot reach its database for a moment. With its key, a request counts once.")
+    elif db.cannot_store(error):  # whoever took the text should have refused it by its field
+        log.warning("text that cannot be stored", extra={"route": request.endpoint})
+        error = Invalid("A text holds characters that cannot be stored.", code="not_plain_text")
     elif isinstance(error, ParseException):  # gunicorn reads a body in chunks only when we ask for it
         error = BadRequest()
     elif not isinstance(error, CofferError | HTTPException):
         log.exception("unexpected error", exc_info=error)
-    return api.errors.answer(error) if api.serves(request.path) else web.errors.answer(error)
+    response = api.errors.answer(error) if api.serves(request.path) else web.errors.answer(error)
+    if response.status_code == 413:
+        response.headers["Connection"] = "close"  # what is still on its way is not read
+    return response

@@ -49,6 +49,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def cannot_store(error: Exception) -> bool:
+    """Whether the error is that of text which PostgreSQL cannot hold: a NUL in it, or half of a surrogate pair."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, UnicodeEncodeError):
+        return "surrogates" in cause.reason
+    nul = isinstance(cause, psycopg.DataError) and "NUL" in str(cause)
+    return nul or isinstance(cause, psycopg.errors.UntranslatableCharacter)
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={

@@ -298,3 +298,12 @@ def test_other_kinds_of_keys_in_the_set_are_left_alone(fetched: Fetched) -> None
     kept = fetched.row().jwks
     assert kept
     assert [key["kid"] for key in kept["keys"]] == ["k1"]
+
+
+@pytest.mark.parametrize("odd", ["\\u0000", "\\ud800"])
+def test_a_fetched_name_that_cannot_be_stored_costs_only_the_name(fetched: Fetched, odd: str) -> None:
+    nameless = {name: value for name, value in fetched.signer.public.items() if name != "kid"}
+    named = json.dumps({**nameless, "kid": "ODD"}).replace("ODD", odd)
+    fetched.server.answer = f'{{"keys": [{named}]}}'.encode()
+    assert fetched.status(fetched.signer, 3_700) == 401
+    assert fetched.row().jwks == {"keys": [nameless]}

@@ -88,6 +88,15 @@ def test_keys_are_fetched_from_their_address_at_once(make_app: Callable[..., Fla
         assert wrong["jwks"] is None
 
 
+@pytest.mark.parametrize("odd", ["a\x00b", "\ud800", "a\nb"])
+def test_a_key_whose_name_cannot_be_stored_is_kept_without_it(program: Program, org: Organization, odd: str) -> None:
+    token, signer = token_of(program, org), Signer("EdDSA")
+    keys = {"keys": [{**signer.public, "kid": odd}, {**signer.public, "x": odd}, {"kty": "OKP", "crv": odd}]}
+    made = put(program, org, token, body(signer, jwks=keys))
+    assert made.status_code == 200
+    assert made.get_json()["jwks"] == {"keys": [{name: signer.public[name] for name in ("kty", "crv", "x")}]}
+
+
 def test_private_addresses_are_refused(program: Program, org: Organization) -> None:
     token = token_of(program, org)
     for url in ("http://example.com/keys", "https://127.0.0.1/keys", "https://169.254.169.254/", "https://[::1]/"):
@@ -95,7 +104,9 @@ def test_private_addresses_are_refused(program: Program, org: Organization) -> N
         refused = problem(put(program, org, token, values), 422, "invalid")
         assert refused["errors"][0]["field"] == "jwks_url"
     values = {"issuer": ISSUER, "algorithm": "ES256", "jwks_url": "https://localhost/keys"}
-    assert "private network" in put(program, org, token, values).get_json()["fetch_error"]
+    told = put(program, org, token, values).get_json()["fetch_error"]
+    absent = {**values, "jwks_url": "https://nobody-has-this-name.invalid/keys"}
+    assert told == put(program, org, token, absent).get_json()["fetch_error"], "which names exist inside is not told"
 
 
 def test_odd_settings_are_refused(program: Program, org: Organization) -> None:

@@ -69,4 +69,9 @@ def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
 
 
 def _kept(key: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: key[name] for name in _KEPT if isinstance(key.get(name), str)}
+    """Without what PostgreSQL cannot store: a token names such a `kid` in vain."""
+    return {name: key[name] for name in _KEPT if _storable(key.get(name))}
+
+
+def _storable(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
