@@ -11,6 +11,7 @@ from dashboard.domain.audit import trail
 from dashboard.domain.audit.trail import Filters
 from dashboard.domain.identity.permissions import Verb
 from dashboard.web import audit_links, audit_list, guards, render, zones
+from dashboard.web.exports import Turn
 from dashboard.web.guards import Visit
 from dashboard.web.viewer import viewer
 
@@ -23,7 +24,7 @@ def listing(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_AUDIT)
     here = partial(url_for, ".listing", slug=slug)
     switched = zones.switch(here, audit_list.FIELDS)
-    found = audit_list.read(lambda typed: _filters(visit, typed), here=here)
+    found = audit_list.read(lambda typed: _filters(visit, typed), here=here, of_one=True)
     return render.render(
         "audit/listing.html", fragment="audit/_filtered.html", status=422 if found.error else 200, listing=found,
         action=here(), zones=switched, groups=audit_list.groups(), actors=_actors(visit),
@@ -36,14 +37,15 @@ def listing(slug: str) -> Response:
 @pages.get("/audit.csv")
 def export(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_AUDIT)
-    typed = audit_list.typed()
+    typed = audit_list.typed(of_one=True)
     filters = _filters(visit, typed)
-    with transaction(org=visit.org.id):
-        audit.record(
-            visit.org.id, by=visit.by, action="audit.exported", object_kind="organization", object_id=visit.org.id,
-            after=typed,
-        )  # fmt: skip
-    return audit_list.file(filters, name=f"{visit.org.slug}-audit", first=visit.org.created_at)
+    with Turn() as turn:
+        with transaction(org=visit.org.id):
+            audit.record(
+                visit.org.id, by=visit.by, action="audit.exported", object_kind="organization", object_id=visit.org.id,
+                after=typed,
+            )  # fmt: skip
+        return audit_list.file(turn, filters, name=f"{visit.org.slug}-audit", first=visit.org.created_at)
 
 
 @pages.get("/audit/<uuid:entry_id>")

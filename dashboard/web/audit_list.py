@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from flask import Response, request, stream_with_context
+from flask import Response, request
 
 from dashboard.core import clock
 from dashboard.core.errors import Invalid
 from dashboard.domain.audit import names, trail, words
 from dashboard.domain.audit.trail import Filters, Told
-from dashboard.web import csv_lines
 from dashboard.web.csv_lines import line, moment, text
+from dashboard.web.exports import Turn
 
 FIELDS = {"actor": "Actor", "group": "Action", "object": "Object", "org": "Organization", "from": "From", "to": "To"}
 KEPT = ("zone",)
@@ -41,14 +41,15 @@ class Listing:
     error: str = ""
 
 
-def typed() -> dict[str, Any]:
-    """The filters of the address as they came."""
-    return {name: text for name in FIELDS if (text := request.args.get(name, "").strip())}
+def typed(*, of_one: bool = False) -> dict[str, Any]:
+    """The filters of the address as they came; `of_one`: on the pages of one organization, which choose no other."""
+    fields = [name for name in FIELDS if not (of_one and name == "org")]
+    return {name: text for name in fields if (text := request.args.get(name, "").strip())}
 
 
-def read(filters_of: Callable[[dict[str, Any]], Filters], *, here: Callable[..., str]) -> Listing:
+def read(filters_of: Callable[[dict[str, Any]], Filters], *, here: Callable[..., str], of_one: bool = False) -> Listing:
     """The list that the request asks for; `here` makes its address. Raises nothing for odd filters."""
-    given, cursor = typed(), request.args.get("cursor")
+    given, cursor = typed(of_one=of_one), request.args.get("cursor")
     kept: dict[str, Any] = {name: text for name in KEPT if (text := request.args.get(name, ""))}
     try:
         filters = filters_of(given)
@@ -73,17 +74,16 @@ def groups() -> list[Choice]:
     return [("", "All actions"), *words.GROUPS.items()]
 
 
-def file(filters: Filters, *, name: str, first: datetime) -> Response:
+def file(turn: Turn, filters: Filters, *, name: str, first: datetime) -> Response:
     """The entries as a file, streamed; an open end of its name is the day of `first`, or today."""
     begin = (filters.since or first.astimezone(UTC)).date()
     end = (filters.until - timedelta(microseconds=1)).date() if filters.until else clock.today()
-    headers = {"Content-Disposition": f'attachment; filename="{name}-{begin}-{max(begin, end)}.csv"'}
-    return Response(stream_with_context(_lines(filters)), mimetype="text/csv", headers=headers)
+    return turn.file(f"{name}-{begin}-{max(begin, end)}.csv", _lines(filters))
 
 
 def _lines(filters: Filters) -> Iterator[str]:
     yield line(COLUMNS)
-    for entries in trail.every(filters, most=csv_lines.MOST_ROWS):
+    for entries in trail.every(filters):
         orgs = names.orgs_of(entries)
         for told in trail.told(entries, for_manager=filters.named):
             org = orgs.get(told.entry.org_id)
@@ -100,5 +100,4 @@ def _values(told: Told, org: str) -> tuple[str, ...]:
 
 
 def _json(values: dict[str, Any] | None) -> str:
-    """JSON text begins with a brace: no spreadsheet takes it for a formula."""
-    return orjson.dumps(values).decode() if values is not None else ""
+    return text(orjson.dumps(values).decode()) if values is not None else ""

@@ -2,25 +2,26 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from dashboard.core.money import MINUS, exact
 
-MOST_ROWS = 100_000
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Where the cell of a spreadsheet may begin: also after what some of them take for the separator, and after blanks.
+_FORMULA = re.compile(r"(^\s*+|;\s*+|[\t\r\n][^\S\t\r\n]*+)(?=[=+\-@＝＋－＠])")
 
 
 def line(values: Iterable[str]) -> str:
+    """Every value in quotes: none then ends at a separator that a spreadsheet chose for itself."""
     buffer = io.StringIO()
-    csv.writer(buffer).writerow(values)
+    csv.writer(buffer, quoting=csv.QUOTE_ALL).writerow(values)
     return buffer.getvalue()
 
 
 def text(value: str | None) -> str:
-    """A spreadsheet must not take a description for a formula."""
-    value = value or ""
-    return f"'{value}" if value.startswith(FORMULA) else value
+    """`value` with `'` before whatever a spreadsheet could take for the beginning of a formula."""
+    return _FORMULA.sub(r"\1'", value or "")
 
 
 def number(micros: int) -> str:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, request, stream_with_context, url_for
+from flask import Blueprint, Response, request, url_for
 
 from dashboard.core import clock
 from dashboard.core.db import transaction
@@ -14,7 +14,8 @@ from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.payments import fulfil, listing, receipts, story
 from dashboard.domain.payments.listing import Filters
 from dashboard.models import Payment
-from dashboard.web import csv_lines, guards, payment_csv, payment_list, render
+from dashboard.web import guards, payment_csv, payment_list, render
+from dashboard.web.exports import Turn
 from dashboard.web.guards import Visit
 from dashboard.web.payment_list import STATES
 from dashboard.web.sessions import poll
@@ -54,16 +55,15 @@ def export(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_PAYMENTS)
     typed = payment_list.typed()
     filters = Filters.parse(typed | {"org": str(visit.org.id)})
-    with transaction(org=visit.org.id):
-        audit.record(
-            visit.org.id, by=visit.by, action="payments.exported", object_kind="organization",
-            object_id=visit.org.id, after=typed,
-        )  # fmt: skip
-    rows = listing.every(filters, mode=visit.wallet.mode, most=csv_lines.MOST_ROWS)
-    lines = payment_csv.lines(rows, for_manager=visit.caller.operator)
-    name = payment_csv.file_name(visit.org, filters)
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(stream_with_context(lines), mimetype="text/csv", headers=headers)
+    with Turn() as turn:
+        with transaction(org=visit.org.id):
+            audit.record(
+                visit.org.id, by=visit.by, action="payments.exported", object_kind="organization",
+                object_id=visit.org.id, after=typed,
+            )  # fmt: skip
+        rows = listing.every(filters, mode=visit.wallet.mode)
+        lines = payment_csv.lines(rows, for_manager=visit.caller.operator)
+        return turn.file(payment_csv.file_name(visit.org, filters), lines)
 
 
 @pages.get("/payments/<uuid:payment_id>")

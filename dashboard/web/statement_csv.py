@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC
-from itertools import islice
 
 from dashboard.core import clock
 from dashboard.domain.funds import transactions
 from dashboard.domain.funds.transactions import Filters
 from dashboard.models import Transaction, Wallet
-from dashboard.web.csv_lines import MOST_ROWS, line, moment, number, text
+from dashboard.web.csv_lines import line, moment, number, text
 
 COLUMNS = (
     "id", "time_utc", "type", "description", "app", "by", "amount", "balance_after", "currency", "reason",
@@ -23,18 +22,16 @@ def file_name(slug: str, wallet: Wallet, filters: Filters) -> str:
 
 
 def rows(wallet: Wallet, filters: Filters, *, for_manager: bool = False) -> Iterator[str]:
-    """The lines of the file, newest first, at most 100,000 after the header. Reads page by page as it is fetched."""
+    """The lines of the file, newest first, all that fit. Reads page by page as it is fetched."""
     yield line(COLUMNS)
-    left, cursor = MOST_ROWS, None
-    while left > 0:
+    cursor, more = None, True
+    while more:
         page = transactions.page(wallet, filters, cursor, transactions.MOST_ROWS)
         names = transactions.names_of(page.rows, for_manager=for_manager)
-        for row in islice(page.rows, left):
+        for row in page.rows:
             yield line(_values(row, names[row.id], wallet.unit))
-        left -= len(page.rows)
         cursor = page.next_cursor
-        if cursor is None:
-            return
+        more = cursor is not None
 
 
 def _values(row: Transaction, by: str, unit: str) -> tuple[str, ...]:

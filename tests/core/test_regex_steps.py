@@ -7,6 +7,7 @@ import pytest
 from dashboard.core import logs
 from dashboard.domain.platform import webhooks
 from dashboard.providers import reading, stripe
+from dashboard.web import csv_lines
 from tests.regex_steps import TooManySteps, steps
 
 SIZE = 4 * 1024
@@ -21,6 +22,7 @@ BEGINNINGS = {
     ],
     logs._SECRET_NAMES: ["api_", "encryption_key"],
     stripe._SECRET: ["sk_", "whsec_;"],
+    csv_lines._FORMULA: ["\t", " ", ";", "; ", "; \t", "\r\n", "a;\t="],
     reading._NUL: ["\\", "\\\\u000", "\\u0000"],
     webhooks._SECRET_TEXT: ["a_secret_", "a_", "cof_live_0-", "-cofp_"],
     webhooks._DIGITS: ["1 ", "1", "1 1-;"],

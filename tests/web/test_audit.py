@@ -94,10 +94,20 @@ def test_the_file_is_safe_in_a_spreadsheet_and_leaves_an_entry(app: Flask, team:
     noted = entries(app, "audit.exported")[0]
     assert (noted.org_id, noted.after) == (team.org_id, {"group": "money"})
     whole = team.owner.get(f"/o/{team.slug}/audit.csv").text
-    assert "organization.visited,Platform manager looked at" in whole
+    assert '"organization.visited","Platform manager looked at' in whole
     staff = [row for row in csv.DictReader(io.StringIO(whole)) if row["actor_kind"] == "manager"]
     assert staff
     assert all(not row["actor_id"] and not row["ip"] for row in staff)
+
+
+def test_an_export_records_what_was_looked_for_and_nothing_else(app: Flask, team: Team) -> None:
+    odd = f"org=%00&actor={'-' * 4_000}{team.org_id}"
+    assert team.viewer.get(f"/o/{team.slug}/audit.csv?{odd}").status_code == 422
+    assert entries(app, "audit.exported") == []
+    noise = f"org=%00{'x' * 4_000}&group=money&note=hello"
+    assert team.viewer.get(f"/o/{team.slug}/audit.csv?{noise}").status_code == 200
+    assert [entry.after for entry in entries(app, "audit.exported")] == [{"group": "money"}]
+    assert "org=" not in team.viewer.get(f"/o/{team.slug}/audit?{noise}").text
 
 
 def test_the_platform_sees_all_of_it_with_sign_ins(app: Flask, team: Team) -> None:

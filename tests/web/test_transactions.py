@@ -250,7 +250,8 @@ def test_customers_do_not_read_which_manager_acted(app: Flask, team: Team) -> No
 
 def test_the_file_holds_the_filtered_rows_and_no_formula(app: Flask, team: Team) -> None:
     make_history(app, team)
-    for text in ("=HYPERLINK(1)", "+1", "-1", "@x", "plain, with a comma"):
+    texts = ("=HYPERLINK(1)", "+1", "-1", "@x", "＝1+1", " =1", "a;=1+1;b", "a;  @x", "a = b; c", "plain, with a comma")
+    for text in texts:
         post_as(app, team, Actor("system"), text)
     answer = team.viewer.get(f"/o/{team.slug}/transactions.csv?type=charge&from={day_before(0)}")
     assert answer.headers["Content-Type"].startswith("text/csv")
@@ -258,7 +259,8 @@ def test_the_file_holds_the_filtered_rows_and_no_formula(app: Flask, team: Team)
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [row["description"] for row in reversed(rows)] == [
-        "'=HYPERLINK(1)", "'+1", "'-1", "'@x", "plain, with a comma",
+        "'=HYPERLINK(1)", "'+1", "'-1", "'@x", "'＝1+1", " '=1", "a;'=1+1;b", "a;  '@x", "a = b; c",
+        "plain, with a comma",
     ]  # fmt: skip
     assert {row["amount"] for row in rows} == {"-0.001000"}
     assert {row["currency"] for row in rows} == {"USD"}

@@ -110,16 +110,14 @@ def page(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_ROWS,
     return Page(rows, cursors.encode(more.bytes, *scope) if more else None, full or edge is None)
 
 
-def every(filters: Filters, *, most: int) -> Iterator[list[AuditEntry]]:
-    """All that fit, newest first, at most `most`, in blocks; read page by page as they are fetched."""
-    cursor, left = None, most
-    while left > 0:
-        found = page(filters, cursor=cursor, limit=min(left, MOST_ROWS))
+def every(filters: Filters) -> Iterator[list[AuditEntry]]:
+    """All that fit, newest first, in blocks; read page by page as they are fetched."""
+    cursor, more = None, True
+    while more:
+        found = page(filters, cursor=cursor, limit=MOST_ROWS)
         yield found.rows
-        left -= len(found.rows)
         cursor = found.next_cursor
-        if cursor is None:
-            return
+        more = cursor is not None
 
 
 def was_here(org_id: UUID, actor_id: UUID | None, *, since: datetime) -> bool:

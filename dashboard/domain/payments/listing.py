@@ -14,6 +14,7 @@ from dashboard.domain.funds.transactions import Filters as Days
 from dashboard.models import PAYMENT_STATES, Organization, Payment
 
 PAGE_ROWS = 50
+MOST_ROWS = 500
 LONGEST_SEARCH, MOST_WORDS = 200, 6
 OPEN = ("created", "unknown", "pending", "paid")
 """What settles by itself."""
@@ -66,16 +67,14 @@ def page(filters: Filters, *, mode: str, cursor: str | None = None, limit: int =
     return Page(rows[:limit], cursors.encode(rows[limit - 1].id.bytes, *scope) if more else None)
 
 
-def every(filters: Filters, *, mode: str, most: int) -> Iterator[Payment]:
-    """All that fit, newest first, at most `most`; read page by page as they are fetched."""
-    cursor, left = None, most
-    while left > 0:
-        found = page(filters, mode=mode, cursor=cursor, limit=min(left, 500))
+def every(filters: Filters, *, mode: str) -> Iterator[Payment]:
+    """All that fit, newest first; read page by page as they are fetched."""
+    cursor, more = None, True
+    while more:
+        found = page(filters, mode=mode, cursor=cursor, limit=MOST_ROWS)
         yield from found.rows
-        left -= len(found.rows)
         cursor = found.next_cursor
-        if cursor is None:
-            return
+        more = cursor is not None
 
 
 def anywhere(payment_id: UUID) -> Payment:

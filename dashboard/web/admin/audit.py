@@ -16,6 +16,7 @@ from dashboard.domain.identity import organizations
 from dashboard.domain.identity.permissions import Verb
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import audit_links, audit_list, guards, render, zones
+from dashboard.web.exports import Turn
 from dashboard.web.viewer import viewer
 
 pages = Blueprint("admin_audit", __name__, url_prefix="/admin")
@@ -43,14 +44,15 @@ def export() -> Response:
     caller = guards.require_platform(Verb.PLATFORM_READ)
     typed = audit_list.typed()
     filters = Filters.parse(typed)
-    with transaction(org=PLATFORM_ORG_ID):
-        audit.record(
-            PLATFORM_ORG_ID, by=caller.actor, action="audit.exported", object_kind="organization",
-            object_id=filters.org_id or PLATFORM_ORG_ID, after=typed,
-        )  # fmt: skip
     platform = organizations.by_id(PLATFORM_ORG_ID)
     assert platform
-    return audit_list.file(filters, name="platform-audit", first=platform.created_at)
+    with Turn() as turn:
+        with transaction(org=PLATFORM_ORG_ID):
+            audit.record(
+                PLATFORM_ORG_ID, by=caller.actor, action="audit.exported", object_kind="organization",
+                object_id=filters.org_id or PLATFORM_ORG_ID, after=typed,
+            )  # fmt: skip
+        return audit_list.file(turn, filters, name="platform-audit", first=platform.created_at)
 
 
 @pages.get("/audit/<uuid:entry_id>")
