@@ -1,7 +1,8 @@
 """The browser's session is a row: Flask-Login and Flask-WTF use Flask's session unmodified, and this stores it.
 
 Nothing is read until something asks, so that files, webhooks and programs cost no query; a row is made only when
-something is stored; a request that only reads writes nothing, except once a minute that the person is there.
+something is stored; a request that only reads writes nothing, except once a minute that the person is there. The form
+of somebody who is not signed in needs no row: its token stands in the cookie.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from dashboard.core import crypto, ids
 from dashboard.core.db import AWAY, transaction
 from dashboard.domain.identity import sessions, users
 from dashboard.models import PLATFORM_ORG_ID, User, UserSession
-from dashboard.web import device_cookie, render
+from dashboard.web import device_cookie, form_cookie, render
 
 USER = "_user_id"
 CSRF = "csrf_token"
@@ -58,9 +59,12 @@ class BrowserSession(SessionMixin):
         if self._values is None:
             # Should the database be away, the error page after this one must not ask again.
             self._values = {}
-            self.row = sessions.find(self.token) if self.token else None
-            if self.row:
-                self._values = _values_of(self.row)
+            if self.token and form_cookie.holds(self.token):
+                csrf_token = form_cookie.read(self.token)
+                self._values = {CSRF: csrf_token} if csrf_token else {}
+            elif self.token:
+                self.row = sessions.find(self.token)
+                self._values = _values_of(self.row) if self.row else {}
         return self._values
 
     def __getitem__(self, key: str) -> Any:
@@ -116,7 +120,10 @@ class RowSessions(SessionInterface):
         if session.renew or (session.modified and (row.user_id if row else None) != session.user_id):
             self._replace(session, response)
         elif session.modified and row is None and len(session):
-            self._start(session, response)
+            if session.values_.keys() == {CSRF}:
+                self._give(response, form_cookie.seal(session.values_[CSRF]))
+            else:
+                self._start(session, response)
         elif row and session.modified and _values_of(row) != session.values_:
             with transaction():
                 sessions.store(row, **_columns(session))
@@ -153,9 +160,12 @@ class RowSessions(SessionInterface):
         session.row = started.row
         if session.user_id:
             device_cookie.remember(response, session.user_id)
+        self._give(response, started.token)
+
+    def _give(self, response: Response, cookie: str) -> None:
         response.set_cookie(
             self.cookie,
-            started.token,
+            cookie,
             max_age=sessions.ABSOLUTE,
             path="/",
             secure=self.secure,

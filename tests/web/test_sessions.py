@@ -137,15 +137,40 @@ def test_a_page_that_stores_nothing_makes_no_row_and_no_cookie(site: Flask, clie
     assert rows(site) == []
 
 
-def test_a_form_makes_one_anonymous_row_whose_token_is_stored_as_a_digest(site: Flask, client: FlaskClient) -> None:
-    answer = client.get("/t/form")
-    client.get("/t/form")
+def test_forms_of_people_who_are_not_signed_in_make_no_row(site: Flask, client: FlaskClient) -> None:
+    for _ in range(3):
+        for path in ("/t/form", "/login", "/signup", "/forgot"):
+            assert site.test_client().get(path).status_code == 200
+            assert site.test_client().head(path).status_code == 200
+    token = client.get("/t/form").text
+    assert client.post("/login", data={"email": "x", "password": "x", "csrf_token": token}).status_code == 422
+    assert client.post("/t/post", headers={"X-CSRFToken": token}).text == "posted"
+    assert rows(site) == []
+
+
+def test_a_form_s_cookie_is_signed_lasts_half_a_day_and_is_given_once(site: Flask, client: FlaskClient) -> None:
+    form, token = client.get("/t/form").text, cookie(client)
+    assert token
+    assert "Set-Cookie" not in client.get("/t/form").headers
+    for odd in (token[:-1], token.replace("form.", "form.x"), f"form.{form}", "form.", "form"):
+        client.set_cookie("coffer", odd)
+        assert client.post("/t/post", headers={"X-CSRFToken": form}).status_code == 403
+    client.set_cookie("coffer", token)
+    for hours, status in ((11, 200), (13, 403)):
+        with clock.at(clock.now() + timedelta(hours=hours)):
+            assert client.post("/t/post", headers={"X-CSRFToken": form}).status_code == status
+
+
+def test_what_a_form_adds_is_kept_in_one_row_with_its_token(site: Flask, client: FlaskClient) -> None:
+    form = client.get("/t/form").text
+    answer = client.get("/t/keep/one")
     [row] = rows(site)
     token = cookie(client)
     assert token
     assert row.user_id is None
-    assert row.csrf_token
+    assert row.state == {"kept": "one"}
     assert token.encode() not in row.token_hash
+    assert client.post("/t/post", headers={"X-CSRFToken": form}).text == "posted"
     assert answer.headers["Set-Cookie"].startswith(f"coffer={token}; ")
     assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(answer.headers["Set-Cookie"].split("; "))
     assert "Domain" not in answer.headers["Set-Cookie"]
@@ -179,7 +204,7 @@ def test_signing_in_gives_a_new_token_and_a_new_csrf_secret(site: Flask, client:
     after = enter(client)
     assert after != before
     assert client.get("/t/who").text == "ada@demo.test"
-    [row] = rows(site)  # the anonymous one is gone
+    [row] = rows(site)
     assert row.user_id is not None
     assert row.reauthenticated_at is not None
     assert client.post("/t/post", headers={"X-CSRFToken": form}).status_code == 403
@@ -350,7 +375,7 @@ def test_recent_sign_in_is_known_for_half_an_hour(site: Flask) -> None:
 
 
 def test_ended_and_anonymous_rows_are_purged(site: Flask, client: FlaskClient) -> None:
-    client.get("/t/form")
+    client.get("/t/keep/one")
     enter(site.test_client())
     for later, left in ((timedelta(hours=1), 2), (timedelta(hours=13), 1), (timedelta(days=38), 0)):
         with site.app_context(), clock.at(clock.now() + later), transaction():
@@ -358,9 +383,12 @@ def test_ended_and_anonymous_rows_are_purged(site: Flask, client: FlaskClient) -
         assert len(rows(site)) == left
 
 
-def test_a_form_whose_token_cannot_be_kept_is_not_shown(make_app: Callable[..., Flask]) -> None:
-    """The database goes away between the view and the session's row: 503, not a form that would be refused."""
-    answer = make_app(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none").test_client().get("/login")
+def test_a_page_that_counts_on_what_cannot_be_kept_is_not_shown(make_app: Callable[..., Flask]) -> None:
+    """The database goes away between the view and the session's row."""
+    app = make_app(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none")
+    routes(app)
+    assert app.test_client().get("/login").status_code == 200
+    answer = app.test_client().get("/t/keep/one")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert "Set-Cookie" not in answer.headers
