@@ -34,7 +34,8 @@ Kind = Literal["paid", "promotional"]
 
 class NewProduct(inputs.Body):
     """A pack of credits for a price. `active` is whether it is on sale, `grant_kind` which kind of credit the amount
-    is; the bonus is always promotional. What is left lapses `expires_days` days after the purchase, 0: never."""
+    is; the bonus is always promotional. What is left lapses `expires_days` days after the purchase, 0: never. Credits
+    per dollar far from those of the packs on sale are 422 `unusual_rate`, unless `confirm_unusual_rate` is true."""
 
     name: inputs.Text
     price_cents: int
@@ -47,10 +48,12 @@ class NewProduct(inputs.Body):
     max_quantity: Quantity = QUANTITY_LIMIT
     expires_days: Days | None = None
     active: bool = True
+    confirm_unusual_rate: bool = False
 
 
 class ProductChange(inputs.Body):
-    """What stays out stays as it is. A new price, amount or quantity makes a new version; sold ones do not change."""
+    """What stays out stays as it is. A new price, amount or quantity makes a new version; sold ones do not change.
+    A new rate of credits per dollar is judged as for a new product."""
 
     name: inputs.Text | None = None
     description: inputs.Text | None = None
@@ -62,6 +65,7 @@ class ProductChange(inputs.Body):
     max_quantity: Quantity | None = None
     expires_days: Days | None = None
     active: bool | None = None
+    confirm_unusual_rate: bool = False
 
 
 @api.get("/orgs/<uuid:org_id>/products", responses={200: shapes.ProductList})
@@ -114,7 +118,7 @@ def make(catalog_id: UUID, body: NewProduct, *, by: Actor) -> Offer:
             catalog_id, name=body.name, price_minor=body.price_cents, grant_micros=body.amount_micros, by=by,
             bonus_micros=body.bonus_micros, currency=body.currency, description=body.description, active=body.active,
             grant_kind=body.grant_kind, min_quantity=body.min_quantity, max_quantity=body.max_quantity,
-            expires_days=body.expires_days or 0,
+            expires_days=body.expires_days or 0, confirmed=body.confirm_unusual_rate,
         )  # fmt: skip
 
 
@@ -124,7 +128,7 @@ def alter(catalog_id: UUID, product_id: UUID, body: ProductChange, *, by: Actor)
             catalog_id, product_id, by=by, name=body.name, description=body.description, active=body.active,
             price_minor=body.price_cents, grant_micros=body.amount_micros, bonus_micros=body.bonus_micros,
             grant_kind=body.grant_kind, min_quantity=body.min_quantity, max_quantity=body.max_quantity,
-            expires_days=body.expires_days,
+            expires_days=body.expires_days, confirmed=body.confirm_unusual_rate,
         )  # fmt: skip
 
 

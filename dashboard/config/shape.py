@@ -174,6 +174,11 @@ class Jobs(Section):
     workers: int = Field(default=1, ge=1, le=64)
 
 
+class Catalog(Section):
+    unusual_rate_factor: int = Field(default=2, ge=2, le=1_000_000)
+    """A pack whose credits per dollar differ by more than this factor from the others needs a second confirmation."""
+
+
 class Api(Section):
     throttle_requests: int = Field(default=200, ge=1, le=1_000_000)
     throttle_seconds: int = Field(default=2, ge=1, le=3600)
@@ -217,6 +222,7 @@ class Settings(BaseSettings):
     smtp: Smtp = Smtp()
     jobs: Jobs = Jobs()
     api: Api = Api()
+    catalog: Catalog = Catalog()
     outgoing: Outgoing = Outgoing()
     metrics_token: SecretStr | None = None
     proxy_hops: int = Field(default=0, ge=0, le=8)

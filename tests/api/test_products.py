@@ -61,6 +61,23 @@ def test_terms_that_cannot_be_sold_are_refused(program: Program, change: dict[st
         assert answer.get_json()["errors"][0]["field"] == field
 
 
+def test_an_unusual_rate_needs_a_field_that_says_so(program: Program) -> None:
+    token = program.manager_token()
+    usual = program.post(PATH, token, json=OLD).get_json()
+    gift = OLD | {"name": "Gift", "amount_micros": 21_000_000}
+    told = problem(program.post(PATH, token, json=gift), 422, "unusual_rate")
+    assert told["errors"][0]["field"] == "confirm_unusual_rate"
+    assert told["detail"] == "$10.00 buys $21.00 of credit: 2.1 credits per dollar. The pack on sale gives 1."
+    made = program.post(PATH, token, json=gift | {"confirm_unusual_rate": True})
+    assert made.status_code == 201
+    change = {"amount_micros": 1_000_000}
+    problem(program.call("PATCH", f"{PATH}/{usual['id']}", token, json=change), 422, "unusual_rate")
+    confirmed = change | {"confirm_unusual_rate": True}
+    assert program.call("PATCH", f"{PATH}/{usual['id']}", token, json=confirmed).get_json()["version"] == 2
+    renamed = program.call("PATCH", f"{PATH}/{usual['id']}", token, json={"name": "Renamed"})
+    assert renamed.status_code == 200
+
+
 def test_a_promotion_code_is_kept_with_the_payment(program: Program) -> None:
     org = program.org()
     pack = program.make(factories.make_pack)

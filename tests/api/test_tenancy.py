@@ -17,7 +17,7 @@ NOWHERE = "01890000-0000-7000-8000-000000000000"
 EVERY_SCOPE = ("wallet:read", "wallet:charge", "wallet:deposit", "checkout:create", "catalog:read", "catalog:write")
 WALLET = {"operation": "charge", "amount_micros": 1}
 BUY = {"product_id": NOWHERE, "success_url": "http://localhost/", "cancel_url": "http://localhost/"}
-PRODUCT = {"name": "x", "price_cents": 1, "amount_micros": 1}
+PRODUCT = {"name": "x", "price_cents": 1, "amount_micros": 10_000}
 
 ORG_ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET", "/wallet", None, "wallet:read"),

@@ -103,4 +103,5 @@ def _save(source: str, price: Price | None, wanted: Terms) -> None:
         source=source,
         provider_price_id=price.id if price else None,
         by=SYSTEM,
+        confirmed=True,  # by whoever wrote the settings
     )

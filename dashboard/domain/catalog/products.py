@@ -13,6 +13,7 @@ from dashboard.core.db import db, lock
 from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
+from dashboard.domain.catalog import rates
 from dashboard.domain.catalog.terms import QUANTITY_LIMIT, Terms, check_words
 from dashboard.models import PLATFORM_ORG_ID, Organization, Product, ProductVersion, ProviderPrice
 
@@ -110,11 +111,13 @@ def create(
     source: str = "",
     provider_price_id: str | None = None,
     product_id: UUID | None = None,
+    confirmed: bool = False,
 ) -> Offer:
     """A new product with its first version; goes to the end of the catalog.
 
     A `product_id` that exists gives that product back, so that a form sent twice makes one. Locks the catalog's
-    organization. Raises Invalid, and AlreadyMade where that product is another than the one asked for.
+    organization. Raises Invalid, UnusualRate unless it is `confirmed`, and AlreadyMade where that product is another
+    than the one asked for.
     """
     terms = Terms(
         price_minor, grant_micros, bonus_micros, currency, grant_kind, min_quantity, max_quantity, expires_days
@@ -126,6 +129,7 @@ def create(
         if (made[0].product.name, made[0].product.description, Terms.of(made[0].version)) != (name, description, terms):
             raise AlreadyMade(f"This form made {made[0].product.name} already. Nothing was changed.")
         return made[0]
+    _require_usual(catalog_id, None, terms, confirmed=confirmed)
     if active:
         _require_room(catalog_id)
     product = Product(
@@ -149,13 +153,14 @@ def change(
     name: str | None = None,
     description: str | None = None,
     active: bool | None = None,
+    confirmed: bool = False,
     **terms: Any,
 ) -> Offer:
     """Change what is given. Other `terms` (fields of Terms, None for as it is) make a new version; payments keep what
     they were sold.
 
     `revision` is the product's as the caller knows it. Locks the catalog's organization to bring a product back, then
-    the product. Raises NotFound, Forbidden, Invalid, Stale.
+    the product. Raises NotFound, Forbidden, Invalid, Stale, and UnusualRate for another rate unless it is `confirmed`.
     """
     if active:
         lock(select(Organization).filter_by(id=catalog_id))
@@ -177,6 +182,8 @@ def change(
         return Offer(product, version)  # also the second half of a double click
     if revision not in (None, product.revision):
         raise Stale("Someone changed this product in the meantime. Nothing was changed.")
+    if rates.of(wanted) != rates.of(known):
+        _require_usual(catalog_id, product_id, wanted, confirmed=confirmed)
     product.name, product.description, product.active = after
     product.revision, product.changed_at = product.revision + 1, clock.now()
     if wanted != known:
@@ -248,6 +255,12 @@ def _locked(catalog_id: UUID, product_id: UUID) -> Product:
     if product is None:
         raise NotFound("There is no such product.")
     return product
+
+
+def _require_usual(catalog_id: UUID, product_id: UUID | None, terms: Terms, *, confirmed: bool) -> None:
+    if not confirmed:
+        others = [Terms.of(offer.version) for offer in on_sale(catalog_id) if offer.product.id != product_id]
+        rates.require_usual(terms, others)
 
 
 def _require_room(catalog_id: UUID) -> None:

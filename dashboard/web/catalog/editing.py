@@ -10,9 +10,10 @@ from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden, Invalid
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog.products import AlreadyMade, Offer, Stale
+from dashboard.domain.catalog.rates import UnusualRate
 from dashboard.domain.catalog.sales import Sold
 from dashboard.domain.catalog.terms import Terms
-from dashboard.web import packs, render
+from dashboard.web import guards, packs, render
 from dashboard.web.catalog import desk as desks
 from dashboard.web.catalog import form, pages
 from dashboard.web.catalog.desk import KINDS, Desk
@@ -30,12 +31,15 @@ def create() -> Response:
     draft, key = form.read(request.form), ids.parse(request.form.get("key", ""))
     if draft.errors or "update" in request.form or draft.terms is None:
         return _show(desk, draft, None)
+    guards.require_recent()
     try:
         with transaction(org=desk.catalog_id):
             made = products.create(
                 desk.catalog_id, name=draft.name, description=draft.description, by=desk.by, product_id=key,
-                **_terms(draft.terms),
+                confirmed=_confirmed(draft.terms), **_terms(draft.terms),
             )  # fmt: skip
+    except UnusualRate as unusual:
+        return _show(desk, draft, None, status=422, unusual=unusual.detail)
     except Invalid as refusal:
         return _show(desk, draft, None, errors={"": refusal.detail})
     except AlreadyMade:
@@ -57,9 +61,12 @@ def change(product_id: UUID) -> Response:
     draft, offer = form.read(request.form), _find(desk, product_id)
     if draft.errors or "update" in request.form or draft.terms is None:
         return _show(desk, draft, offer, revision=_revision())
+    guards.require_recent()
     before = offer.version.number
     try:
         changed = _save(desk, offer, draft, draft.terms)
+    except UnusualRate as unusual:
+        return _show(desk, draft, offer, status=422, revision=_revision(), unusual=unusual.detail)
     except Stale:
         return _stale(desk, draft, product_id)
     render.toast_next(_said(changed, before))
@@ -85,7 +92,7 @@ def _save(desk: Desk, offer: Offer, draft: Draft, terms: Terms) -> Offer:
     with transaction(org=desk.catalog_id):
         return products.change(
             desk.catalog_id, offer.product.id, by=desk.by, revision=_revision(), name=draft.name,
-            description=draft.description, **_terms(terms),
+            description=draft.description, confirmed=_confirmed(terms), **_terms(terms),
         )  # fmt: skip
 
 
@@ -105,14 +112,16 @@ def _show(
     status: int = 0,
     conflicts: list[tuple[str, str, str]] | None = None,
     made: Offer | None = None,
+    unusual: str = "",
 ) -> Response:
-    """The form; with a key of its own where the one it came with had made a pack."""
+    """The form; with a key of its own if the one it came with made a pack. `unusual` is a rate to confirm."""
     errors = {} if "update" in request.form else draft.errors if errors is None else errors
     key = None if made else ids.parse(request.form.get("key", ""))
     return render.render(
         "catalog/form.html", status=status or (422 if errors else 200), desk=desk, offer=offer, values=draft.values,
         errors=errors, labels=form.LABELS, kinds=list(KINDS.items()), key=key or ids.new(), conflicts=conflicts or [],
-        made=made, name_limit=form.NAME_LIMIT, revision=revision or (offer.product.revision if offer else 0),
+        made=made, unusual=unusual, rate=_rate(draft.terms) if draft.terms else "",
+        name_limit=form.NAME_LIMIT, revision=revision or (offer.product.revision if offer else 0),
         **_preview(draft, offer),
     )  # fmt: skip
 
@@ -128,6 +137,15 @@ def _preview(draft: Draft, offer: Offer | None) -> dict[str, Any]:
 def _terms(terms: Terms) -> dict[str, Any]:
     """Of one currency: the form has no other."""
     return {name: value for name, value in terms.values().items() if name != "currency"}
+
+
+def _confirmed(terms: Terms) -> bool:
+    """Whether the second question was answered for these very terms."""
+    return request.form.get("confirm_unusual_rate") == _rate(terms)
+
+
+def _rate(terms: Terms) -> str:
+    return f"{terms.price_minor}:{terms.credited_micros}"
 
 
 def _revision() -> int:

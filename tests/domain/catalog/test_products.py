@@ -33,8 +33,8 @@ def order() -> list[str]:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"price_minor": 3_000}, {"grant_micros": 1}, {"bonus_micros": 1}, {"min_quantity": 2}, {"max_quantity": 5},
-        {"grant_kind": "promotional"},
+        {"price_minor": 3_000}, {"grant_micros": 26_000_000}, {"bonus_micros": 1}, {"min_quantity": 2},
+        {"max_quantity": 5}, {"grant_kind": "promotional"},
     ],
     ids=str,
 )  # fmt: skip
@@ -89,7 +89,7 @@ def test_terms_that_cannot_be_sold_are_refused(app_context: Flask, changes: dict
 
 
 def test_the_smallest_quantity_fits_into_one_payment(app_context: Flask) -> None:
-    pack = change(make_pack(), price_minor=33_333_333, min_quantity=3)
+    pack = change(make_pack(), price_minor=33_333_333, min_quantity=3, confirmed=True)
     assert pack.version.price_minor * pack.version.min_quantity == LARGEST_PAYMENT_MINOR
 
 
@@ -122,7 +122,9 @@ def test_a_form_sent_twice_makes_one_product(app_context: Flask) -> None:
     for _ in range(2):
         with transaction(org=PLATFORM):
             made.append(
-                products.create(PLATFORM, name="Once", price_minor=100, grant_micros=1, by=SYSTEM, product_id=key)
+                products.create(
+                    PLATFORM, name="Once", price_minor=100, grant_micros=1_000_000, by=SYSTEM, product_id=key
+                )
             )
     assert made[0].product.id == made[1].product.id == key
     assert order() == ["Once"]
@@ -130,7 +132,7 @@ def test_a_form_sent_twice_makes_one_product(app_context: Flask) -> None:
 
 @pytest.mark.parametrize("other", [{"name": "Other"}, {"description": "Other"}, {"price_minor": 200}], ids=str)
 def test_a_form_sent_with_something_else_is_refused(app_context: Flask, other: dict[str, Any]) -> None:
-    asked = {"name": "Once", "price_minor": 100, "grant_micros": 1, "by": SYSTEM, "product_id": uuid4()}
+    asked = {"name": "Once", "price_minor": 100, "grant_micros": 1_000_000, "by": SYSTEM, "product_id": uuid4()}
     with transaction(org=PLATFORM):
         products.create(PLATFORM, **asked)
     with pytest.raises(AlreadyMade, match="made Once already"), transaction(org=PLATFORM):
@@ -167,7 +169,7 @@ def test_sales_of_another_catalog_under_the_same_id_are_not_counted(shop: Shop) 
     ours, shop.org = shop.offer, make_org("Other")
     with transaction(org=shop.org.id):
         shop.offer = products.create(
-            shop.org.id, name="Same id", price_minor=100, grant_micros=1, by=SYSTEM, product_id=ours.product.id
+            shop.org.id, name="Same id", price_minor=100, grant_micros=1_000_000, by=SYSTEM, product_id=ours.product.id
         )
     same = [ours.product.id]
     assert Sold(shop.org.id, same).by_product == {ours.product.id: 0}

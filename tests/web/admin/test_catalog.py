@@ -90,6 +90,33 @@ def test_a_pack_is_made_and_shown(app: Flask, team: Team) -> None:
     assert "Starter" in team.manager.get(LIST).text
 
 
+def test_a_rate_far_from_the_others_is_asked_about_a_second_time(app: Flask, team: Team, pack: UUID) -> None:
+    fields = form(name="Gift", price="0.50", credits="999999")
+    asked = team.manager.post(LIST, fields)
+    assert asked.status_code == 422
+    for words in (
+        "$0.50 buys $999,999.00 of credit: 1,999,998 credits per dollar. The pack on sale gives 1.",
+        'value="999999"', 'value="0.50"', "Nothing is saved yet.",
+    ):  # fmt: skip
+        assert words in asked.text
+    [answer] = re.findall(r'name="confirm_unusual_rate" value="([^"]+)"', asked.text)
+    assert team.manager.post(LIST, fields | {"credits": "9999", "confirm_unusual_rate": answer}).status_code == 422
+    assert not named(app, "Gift")
+    assert team.manager.post(LIST, fields | {"confirm_unusual_rate": answer}).status_code == 303
+    assert named(app, "Gift")
+
+
+def test_a_new_rate_of_a_pack_is_asked_about_and_other_changes_are_not(app: Flask, team: Team, pack: UUID) -> None:
+    make_own(app, team)
+    asked = edit(team.manager, pack, price="25", credits="2500")
+    assert (asked.status_code, "100 credits per dollar. Usual is 1 credit per dollar." in asked.text) == (422, True)
+    assert offer_of(app, pack).version.number == 1
+    [answer] = re.findall(r'name="confirm_unusual_rate" value="([^"]+)"', asked.text)
+    assert edit(team.manager, pack, price="25", credits="2500", confirm_unusual_rate=answer).status_code == 303
+    assert edit(team.manager, pack, price="25", credits="2500", max_quantity="5", name="Big").status_code == 303
+    assert edit(team.manager, pack, price="25", credits="40").status_code == 303
+
+
 def test_a_form_sent_twice_makes_one_pack(app: Flask, team: Team) -> None:
     fields = form()
     assert [team.manager.post(LIST, fields).status_code for _ in range(2)] == [303, 303]
@@ -99,12 +126,12 @@ def test_a_form_sent_twice_makes_one_pack(app: Flask, team: Team) -> None:
 def test_a_form_that_made_another_pack_says_so_and_makes_this_one_when_sent_again(app: Flask, team: Team) -> None:
     fields = form()
     made = team.manager.post(LIST, fields).location
-    answer = team.manager.post(LIST, fields | {"name": "Large", "price": "99"})
+    answer = team.manager.post(LIST, fields | {"name": "Large", "price": "49"})
     assert (answer.status_code, "This form made Starter already" in answer.text) == (409, True)
-    for words in (f'href="{made}"', 'value="Large"', 'value="99"'):
+    for words in (f'href="{made}"', 'value="Large"', 'value="49"'):
         assert words in answer.text
     assert not named(app, "Large")
-    again = fields | {"name": "Large", "price": "99", "key": hidden(answer.text, "key")}
+    again = fields | {"name": "Large", "price": "49", "key": hidden(answer.text, "key")}
     assert team.manager.post(LIST, again).status_code == 303
     assert order(app) == ["Starter", "Large"]
 
@@ -289,7 +316,7 @@ def test_a_self_funded_organization_has_the_same_pages(app: Flask, team: Team) -
 def test_who_may_not_manage_the_own_catalog_is_refused(app: Flask, team: Team, path: str) -> None:
     here = make_own(app, team)
     with app.app_context(), transaction(org=team.org_id):
-        own = products.create(team.org_id, name="Own", price_minor=100, grant_micros=1, by=SYSTEM).product.id
+        own = products.create(team.org_id, name="Own", price_minor=100, grant_micros=1_000_000, by=SYSTEM).product.id
     statuses = {
         name: getattr(team, name).post(here + path.format(id=own), form()).status_code
         for name in ("member", "viewer", "stranger", "manager")
@@ -302,7 +329,7 @@ def test_who_may_not_manage_the_own_catalog_is_refused(app: Flask, team: Team, p
 def test_who_may_only_read_the_own_catalog_finds_nothing_to_press(app: Flask, team: Team, name: str) -> None:
     here, reader = make_own(app, team), getattr(team, name)
     with app.app_context(), transaction(org=team.org_id):
-        own = products.create(team.org_id, name="Own", price_minor=100, grant_micros=1, by=SYSTEM).product.id
+        own = products.create(team.org_id, name="Own", price_minor=100, grant_micros=1_000_000, by=SYSTEM).product.id
     for path in ("", f"/{own}"):
         page = reader.get(here + path)
         assert (page.status_code, "Own" in page.text) == (200, True)
