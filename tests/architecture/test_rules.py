@@ -37,7 +37,7 @@ FLOWS = {
         "_add_standard",
     },
     "identity/custody.py": {"end_keys", "tell_teams"},
-    "identity/limits.py": {"require"},
+    "identity/limits.py": {"require", "counted"},
     "identity/email_change.py": {"ask", "agree", "call_off"},
     "identity/erasure.py": {"erase", "_close_own", "_leave"},
     "identity/second_factor.py": {"enable", "_judge"},

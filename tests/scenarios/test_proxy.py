@@ -136,6 +136,15 @@ def test_bodies_are_limited_where_they_come_in(
         assert web.post(front.url + WEBHOOK, data=body, headers=headers, timeout=10).status_code == status
 
 
+def test_one_address_cannot_flood_the_sign_in(front: Front, web: requests.Session) -> None:
+    def sent(method: str, path: str) -> list[int]:
+        return [web.request(method, front.url + path, timeout=10).status_code for _ in range(40)]
+
+    assert 10 < sent("POST", "/login").count(429) < 25, "about 20 at once, then one in two seconds"
+    assert 429 not in sent("GET", "/login")
+    assert 429 not in sent("POST", "/logout")
+
+
 def test_slow_clients_starve_nobody(front: Front, web: requests.Session, app_context: Flask) -> None:
     org = make_org(funds=1_000_000)
     program = program_of(front, web, org)

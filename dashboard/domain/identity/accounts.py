@@ -60,7 +60,7 @@ def reset(token: str, password: str) -> User:
     have made them, and the person is told. Raises DeadLink, WeakPassword, Unavailable."""
     proof = proofs.find(token, proofs.RESET)
     passwords.check(password, email=proof.email)
-    password_hash = passwords.hashed(password)
+    password_hash = passwords.hashed(password, known=True)
     home = organizations.home_of(proof.user_id)
     with transaction(home):
         proofs.take(proof)
@@ -71,16 +71,19 @@ def reset(token: str, password: str) -> User:
     return user
 
 
-def change_password(user: User, *, old: str, new: str, keep: UUID) -> None:
-    """A new password for who knows the old one: every session but `keep` and every open link ends, and the person is
-    told. Raises BadCredentials, WeakPassword, TooManyRequests, Unavailable."""
+def change_password(user: User, *, old: str, new: str, keep: UUID, code: str = "") -> None:
+    """A new password for who knows the old one, and has the second factor if it is on: every session but `keep` and
+    every open link ends, and the person is told. Raises BadCredentials, BadCode, WeakPassword, TooManyRequests,
+    Unavailable."""
     passwords.check(new, email=user.email, field="new_password")
     if new == old:
         raise Invalid("This is the password you have now.", field="new_password")
-    entrance.confirm(user, old)
-    password_hash = passwords.hashed(new)
+    verified = user.password_hash
+    entrance.confirm(user, old, code=code)
+    password_hash = passwords.hashed(new, known=True)
     home = organizations.home_of(user.id)
     with transaction(home):
+        entrance.still_theirs(user, verified)
         _set_password(_locked(user.id), password_hash, home=home, action="user.password_changed", keep=keep)
 
 
@@ -111,12 +114,14 @@ def _ask(email: str, purpose: str, *, ip: str) -> None:
     wanted = user is not None and user.is_active and not (purpose == proofs.VERIFY and user.email_verified_at)
     with transaction(home):
         within = limits.exceeded(limits.LINK_ADDRESS, purpose, address) is None
+        # Strangers can use up an address's mails, but not keep the person without a link: one of an hour can be had.
+        without = not proofs.alive(user.id if user else ids.new(), proofs.RESET) and purpose == proofs.RESET
         # How long an answer takes must not tell who has an account: the same is done for nobody, and undone.
         undone = db.session.begin_nested()
         nobody = User(id=ids.new(), email=f"{ids.new()}@pretended.test", name="Nobody", password_hash="")
         db.session.add(nobody)
         db.session.flush()
-        if user is not None and wanted and within:
+        if user is not None and wanted and (within or without):
             undone.rollback()
             _send(user, purpose, home=home)
         else:

@@ -4,11 +4,12 @@ A password is hashed outside of any, since that takes as long as many charges.
 """
 
 import structlog
+from sqlalchemy import select
 
 from dashboard.config import settings
 from dashboard.core import ids
-from dashboard.core.db import transaction
-from dashboard.core.errors import Invalid
+from dashboard.core.db import lock, transaction
+from dashboard.core.errors import Invalid, Unavailable
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.identity import (
@@ -60,24 +61,34 @@ def sign_in(email: str, password: str, *, ip: str, device: str = "") -> User:
         (limits.SIGN_IN_STRANGERS, (account,)),
         (limits.SIGN_IN_IP, (ip,)),
     ]
-    if devices.known(user.id if user else ids.new(), device):
+    known = devices.known(user.id if user else ids.new(), device)
+    if known:
         tried = [(limits.SIGN_IN_DEVICE, (account, device))]
+    verified = user.password_hash if user else None
     # Counted before the look, and given back when right: many guesses at once cannot slip through together.
-    limits.require(*tried, refusal=LIMITED)
-    right = passwords.matches(user.password_hash if user else None, password)
-    if user is None or not right or not user.is_active or _unverified(user):
+    with limits.counted(*tried, refusal=LIMITED):
+        right = passwords.matches(verified, password, known=known)
+    if user is None or verified is None or not right or not user.is_active or _unverified(user):
         log.warning("sign-in refused", user=str(user.id) if user else None)
         _note_refusal(user)
         raise BadCredentials
-    renewed = passwords.hashed(password) if passwords.outdated(user.password_hash) else None
+    renewed = _renewed(verified, password, known=known)
     with transaction(PLATFORM_ORG_ID):
-        for limit, subject in tried:
-            limits.give_back(limit, *subject)
+        limits.give_all_back(tried)
+        still_theirs(user, verified)
         if renewed:
             user.password_hash = renewed
         if not second_factor.on(user):
             _note_entry(user)
     return user
+
+
+def still_theirs(user: User, verified: str) -> None:
+    """That the hash which a password matched is still the person's: a password that was set since then, by a link or
+    in another browser, must win. Locks the person until the transaction ends. Raises BadCredentials."""
+    current = lock(select(User).filter_by(id=user.id))
+    if current is None or current.password_hash != verified or not current.is_active:
+        raise BadCredentials
 
 
 def second_step(user: User, code: str) -> None:
@@ -103,15 +114,16 @@ def _note_refusal(user: User | None) -> None:
 def confirm(user: User, password: str, *, code: str | None = None) -> None:
     """That it is still this person who sits there. With a `code`, that they have their second factor too, where it is
     on. Raises BadCredentials, BadCode, TooManyRequests."""
-    tried: Try = (limits.CONFIRM, (str(user.id),))
-    limits.require(tried)
-    if not passwords.matches(user.password_hash, password):
+    tried: list[Try] = [(limits.CONFIRM, (str(user.id),)), (limits.CONFIRM_DAY, (str(user.id),))]
+    with limits.counted(*tried):
+        right = passwords.matches(user.password_hash, password, known=True)
+    if not right:
         log.warning("confirmation refused", user=str(user.id))
         raise BadCredentials("This is not your password.")
     if code is not None and second_factor.on(user):
         second_factor.check(user, code)
     with transaction():
-        limits.give_back(tried[0], *tried[1])
+        limits.give_all_back(tried)
 
 
 def sign_up(*, name: str, email: str, password: str, ip: str, timezone: str = "", proven: bool = False) -> User:
@@ -172,6 +184,16 @@ def create_user(*, email: str, password: str, name: str = "", manager: bool = Fa
     return user
 
 
+def _renewed(verified: str, password: str, *, known: bool) -> str | None:
+    """The hash with today's parameters if it has others. When too many wait it can wait too, until the next sign-in."""
+    if not passwords.outdated(verified):
+        return None
+    try:
+        return passwords.hashed(password, known=known)
+    except Unavailable:
+        return None
+
+
 def _unverified(user: User) -> bool:
     """Where addresses are verified, whoever has not done so gets no further: else a sign-up followed by a sign-in would
     tell whether an address was free."""
@@ -182,8 +204,8 @@ def _judged(name: str, email: str, password: str, *, ip: str) -> tuple[str, str,
     """The name, the address and the password's hash, when they will do."""
     name, email = users.checked_name(name), users.checked_email(email)
     passwords.check(password, email=email)
-    limits.require((limits.SIGN_UP_IP, (ip,)))
-    return name, email, passwords.hashed(password)
+    with limits.counted((limits.SIGN_UP_IP, (ip,))):
+        return name, email, passwords.hashed(password)
 
 
 def _add_standard(

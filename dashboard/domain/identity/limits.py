@@ -1,5 +1,7 @@
 """How often something may be tried. Counted in PostgreSQL: right across processes, and with Redis away."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +9,7 @@ from sqlalchemy import TextClause, delete, text
 
 from dashboard.core import clock, crypto, logs
 from dashboard.core.db import db, transaction
-from dashboard.core.errors import TooManyRequests
+from dashboard.core.errors import TooManyRequests, Unavailable
 from dashboard.models import RateBucket
 
 KEPT = timedelta(days=2)
@@ -33,6 +35,7 @@ EMAIL_CHANGE = Limit("email-change", 5, 24 * 60 * 60)
 CODE = Limit("code", 10, 15 * 60)
 CODE_DAY = Limit("code-day", 50, 24 * 60 * 60)
 CONFIRM = Limit("confirm", 10, 15 * 60)
+CONFIRM_DAY = Limit("confirm-day", 20, 24 * 60 * 60)
 SIGN_UP_IP = Limit("sign-up-ip", 60, 60 * 60)
 INVITE_INVITER = Limit("invite-inviter", 300, 24 * 60 * 60)
 INVITE_ORG = Limit("invite-org", 1_000, 24 * 60 * 60)
@@ -76,13 +79,35 @@ def spent(limit: Limit, *subject: str) -> int | None:
     return _wait(limit, subject, _LOOK, more=1)
 
 
-def require(*tries: Try, refusal: str = "Too many tries. Wait a little and try again.") -> None:
+TOO_MANY = "Too many tries. Wait a little and try again."
+
+
+def require(*tries: Try, refusal: str = TOO_MANY) -> None:
     """Count the tries and refuse where one is too many: before the look, so that many at once cannot slip through
     together. Opens its own transaction. Raises TooManyRequests."""
     with transaction():
         waits = [exceeded(limit, *subject) for limit, subject in tries]
     if wait := max((wait for wait in waits if wait is not None), default=None):
         raise TooManyRequests(refusal, retry_after=wait)
+
+
+@contextmanager
+def counted(*tries: Try, refusal: str = TOO_MANY) -> Iterator[None]:
+    """`require` before the work inside. If we are too busy to do that work, the tries are given back: our overload
+    must not lock anybody out. Opens its own transactions. Raises TooManyRequests, and Unavailable from the work."""
+    require(*tries, refusal=refusal)
+    try:
+        yield
+    except Unavailable:
+        with transaction():
+            give_all_back(tries)
+        raise
+
+
+def give_all_back(tries: Iterable[Try]) -> None:
+    """Undo these tries. Needs a transaction."""
+    for limit, subject in tries:
+        give_back(limit, *subject)
 
 
 def give_back(limit: Limit, *subject: str) -> None:

@@ -18,11 +18,14 @@ LONGEST = 200
 WAIT_SECONDS = 10
 WAITING = 4
 """Of a process's 8 threads: the others serve pages, however many people want to sign in at once."""
+KEPT = 1
+"""Of the waiting places: only for people we know, so that a flood of strangers does not keep them out."""
 
 # Gunicorn runs two processes, so half of the cores each.
 _AT_ONCE = max(1, (os.cpu_count() or 2) // 2)
 _slots = threading.BoundedSemaphore(_AT_ONCE)
-_room = threading.BoundedSemaphore(_AT_ONCE + WAITING)
+_room = threading.BoundedSemaphore(_AT_ONCE + WAITING - KEPT)
+_kept = threading.BoundedSemaphore(KEPT)
 
 
 class WeakPassword(Invalid):
@@ -43,18 +46,20 @@ def check(password: str, *, email: str, field: str = "password") -> None:
         )
 
 
-def hashed(password: str) -> str:
-    """Takes tens of milliseconds: call it outside a transaction. Raises Unavailable when too many wait."""
-    with _slot():
+def hashed(password: str, *, known: bool = False) -> str:
+    """Takes tens of milliseconds: call it outside a transaction. `known`: for somebody who has shown who they are, by
+    a session, a known browser or a link in a mail. Raises Unavailable when too many wait."""
+    with _slot(known=known):
         return _hasher(settings().password_hashing).hash(password)
 
 
-def matches(password_hash: str | None, password: str) -> bool:
-    """Whether `password` is the one. Without a hash (no such user) it does the same work and answers no."""
+def matches(password_hash: str | None, password: str, *, known: bool = False) -> bool:
+    """Whether `password` is the one. Without a hash (no such user) it does the same work and answers no. `known` as
+    for `hashed`. Raises Unavailable when too many wait."""
     profile = settings().password_hashing
     if len(password) > LONGEST:
         password, password_hash = "", None
-    with _slot():
+    with _slot(known=known):
         try:
             _hasher(profile).verify(password_hash or _nobodys(profile), password)
         except (VerificationError, InvalidHashError):
@@ -68,9 +73,8 @@ def outdated(password_hash: str) -> bool:
 
 
 @contextmanager
-def _slot() -> Iterator[None]:
-    if not _room.acquire(blocking=False):
-        raise _busy()
+def _slot(*, known: bool) -> Iterator[None]:
+    room = _place(known=known)
     try:
         if not _slots.acquire(timeout=WAIT_SECONDS):
             raise _busy()
@@ -79,7 +83,14 @@ def _slot() -> Iterator[None]:
         finally:
             _slots.release()
     finally:
-        _room.release()
+        room.release()
+
+
+def _place(*, known: bool) -> threading.BoundedSemaphore:
+    for room in (_room, _kept) if known else (_room,):
+        if room.acquire(blocking=False):
+            return room
+    raise _busy()
 
 
 def _busy() -> Unavailable:

@@ -64,6 +64,12 @@ def find(token: str, *purposes: str) -> UserProof:
     return found
 
 
+def alive(user_id: UUID, purpose: str) -> bool:
+    """Whether the person has a link of this purpose that still works."""
+    query = select(UserProof.id).where(UserProof.user_id == user_id, UserProof.purpose == purpose, living())
+    return db.session.scalar(query.limit(1)) is not None
+
+
 def take(proof: UserProof) -> None:
     """Use the link up. Needs a transaction; of two at once one gets it. Raises DeadLink."""
     mine = update(UserProof).where(UserProof.id == proof.id, living())

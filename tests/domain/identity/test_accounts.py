@@ -167,6 +167,33 @@ def test_links_are_limited_by_place_and_silently_by_address() -> None:
     assert len(mails("reset")) == limits.LINK_ADDRESS.most
 
 
+def test_a_living_reset_link_can_be_had_although_strangers_asked_for_all_the_mails() -> None:
+    make_user("ada@demo.test")
+    start = clock.now()
+
+    def ask_often(minutes: int) -> int:
+        with clock.at(start + timedelta(minutes=minutes)):
+            for n in range(20):
+                accounts.ask_reset("ada@demo.test", ip=f"198.51.100.{n}")
+        return len(mails("reset"))
+
+    most = limits.LINK_ADDRESS.most
+    assert [ask_often(minutes) for minutes in (0, 30, 61, 100, 123)] == [most, most, most + 1, most + 1, most + 2]
+    with clock.at(start + timedelta(minutes=124)):
+        accounts.reset(token("reset"), NEW)
+        assert entrance.sign_in("ada@demo.test", NEW, ip=IP)
+
+
+def test_a_password_changed_during_a_change_wins(app: Flask) -> None:
+    """Somebody confirms the old password while a reset replaces it: the reset stays."""
+    user = make_user("ada@demo.test")
+    verified = user.password_hash
+    accounts.ask_reset("ada@demo.test", ip=IP)
+    accounts.reset(token("reset"), NEW)
+    with pytest.raises(entrance.BadCredentials), transaction(organizations.home_of(user.id)):
+        entrance.still_theirs(user, verified)
+
+
 def test_a_new_password_by_mail_ends_sessions_and_links_and_confirms_the_address() -> None:
     user = sign_up()
     cookie, verification = session_of(user), token("verify")
