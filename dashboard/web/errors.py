@@ -39,7 +39,10 @@ CONFIRMING = {"confirm_password": "Your password", "confirm_code": "Code of your
 """What `ConfirmationNeeded` asks for, in the form that it gives back; the code of those alone who have one."""
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-UNSPOKEN = ("csrf_token", "confirm", "dialog", "next", "idempotency_key", "timezone", "version_id")
+UNSPOKEN = (
+    "csrf_token", "confirm", "confirm_unusual_rate", "dialog", "next", "idempotency_key", "timezone", "version_id",
+    "key", "of", "revision", "to", "anew", "username",
+)  # fmt: skip
 
 
 class ConfirmationNeeded(Forbidden):

@@ -77,6 +77,7 @@ def ask_remove(slug: str, member_id: UUID) -> Response:
 def remove(slug: str, member_id: UUID) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
     member = _reachable(visit, member_id)
+    guards.require_recent()
     try:
         _carry_out(visit, lambda: memberships.remove(member, by=visit.by))
     except Conflict as refusal:
@@ -95,6 +96,7 @@ def ask_leave(slug: str) -> Response:
 @pages.post("/leave")
 def leave(slug: str) -> Response:
     visit = guards.enter(slug, Verb.LEAVE, act=Act.MEMBERS)
+    guards.require_recent()
     try:
         _carry_out(visit, lambda: memberships.remove(_own(visit), by=visit.by))
     except Conflict as refusal:

@@ -32,6 +32,7 @@ def save(slug: str) -> Response:
     values = {name: request.form[name] for name in org_settings.FIELDS if name in request.form}
     if errors := org_settings.problems(values):
         return _page(visit, _values(visit.org) | values, errors, status=422)
+    guards.require_recent()
     try:
         with transaction(org=visit.org.id):
             org = org_settings.change(visit.org, values, by=visit.by)

@@ -62,6 +62,18 @@ def test_guesses_are_limited(app: Flask, team: Team) -> None:
     assert names(app, team) == []
 
 
+def test_a_days_guesses_are_limited_too_and_a_new_sign_in_leads_out(app: Flask, team: Team) -> None:
+    path, wrong = f"/o/{team.slug}/keys", KEY | {"confirm_password": "wrong"}
+    team.owner.sign_in()
+    start = clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)
+    statuses = []
+    for n in range(limits.CONFIRM_DAY.most + 5):
+        with clock.at(start + timedelta(minutes=4 * n)):
+            statuses.append(team.owner.post(path, wrong).status_code)
+    assert statuses.count(403) == limits.CONFIRM_DAY.most
+    assert Person(app, team.owner.email).post(path, KEY).status_code == 303
+
+
 def test_granting_credits_asks_too(app: Flask, team: Team) -> None:
     path = f"/admin/orgs/{team.org_id}/grant"
     order = {"amount": "5", "category": "goodwill", "reason": "Sorry", "confirm": "1", "idempotency_key": "k1"}

@@ -102,7 +102,8 @@ def test_half_the_way_lasts_ten_minutes_and_not_beyond_a_new_password(app: Flask
     with clock.at(clock.now() + timedelta(minutes=11)):
         assert send(other, "/login/code", {"code": codes[0]}) == (303, "/login")
     send(other, "/login", ADA)
-    ada.post(f"{SECURITY}/password", {"password": PASSWORD, "new_password": "another long password"})
+    changed = {"password": PASSWORD, "new_password": "another long password", "code": codes[1]}
+    assert ada.post(f"{SECURITY}/password", changed).status_code == 303
     assert send(other, "/login/code", {"code": codes[0]}) == (303, "/login")
     assert other.get("/account").status_code == 303
 
@@ -138,6 +139,17 @@ def test_a_confirmation_asks_for_the_code_too(app: Flask, ada: Person) -> None:
         assert ada.post(f"{SECURITY}/two-factor/off", both).status_code == 303
         assert "Switch on" in ada.get(SECURITY).text
     assert send(browser(app), "/login", ADA) == (303, "/o/ada-example/")
+
+
+def test_a_new_password_needs_the_code_too(app: Flask, ada: Person) -> None:
+    _, codes = enrol(ada)
+    assert 'name="code"' in ada.get(SECURITY).text
+    change = {"password": PASSWORD, "new_password": "another long password"}
+    for wrong in ("", "000000"):
+        refused = ada.post(f"{SECURITY}/password", change | {"code": wrong})
+        assert (refused.status_code, 'id="f-code-error"' in refused.text) == (422, True)
+    assert ada.post(f"{SECURITY}/password", change | {"code": codes[0]}).status_code == 303
+    assert send(browser(app), "/login", ADA)[0] == 422
 
 
 def test_switching_it_on_and_new_codes_need_a_recent_sign_in(ada: Person) -> None:

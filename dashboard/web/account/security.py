@@ -14,6 +14,8 @@ from dashboard.web import device_cookie, render
 from dashboard.web.account import security_pages as pages
 from dashboard.web.sessions import current_id
 
+TYPED = {"old": "password", "new": "new_password", "code": "code"}
+
 
 @pages.get("")
 def show() -> Response:
@@ -22,9 +24,9 @@ def show() -> Response:
 
 @pages.post("/password")
 def password() -> Response:
-    old, new = request.form.get("password", ""), request.form.get("new_password", "")
+    typed = {name: request.form.get(field, "") for name, field in TYPED.items()}
     try:
-        accounts.change_password(current_user, old=old, new=new, keep=current_id())
+        accounts.change_password(current_user, **typed, keep=current_id())
     except (Invalid, TooManyRequests) as refusal:
         return _page({getattr(refusal, "field", None) or "password": refusal.detail}, refusal)
     render.toast_next("Your password is changed. You are signed out everywhere else.")

@@ -66,6 +66,7 @@ def ask_revoke(token_id: UUID) -> Response:
 @pages.post("/<uuid:token_id>/revoke")
 def revoke(token_id: UUID) -> Response:
     row = _find(token_id)
+    guards.require_recent()
     with transaction(org=PLATFORM_ORG_ID):
         tokens.revoke(row, by=actor_of(current_user))
     render.toast_next(f"{row.name} is revoked.")

@@ -53,8 +53,8 @@ def ask_two_factor_off() -> Response:
 
 @pages.post("/two-factor/off")
 def two_factor_off() -> Response:
+    guards.require_recent()
     if second_factor.on(current_user):
-        guards.require_recent()
         home = organizations.home_of(current_user.id)
         with transaction(home):
             second_factor.disable(current_user, by=Actor("user", current_user.id), home=home, keep=current_id())

@@ -33,6 +33,7 @@ def listing() -> Response:
 def retry(org_id: UUID, mail_id: UUID) -> Response:
     caller = guards.require_platform(Verb.PLATFORM_GRANT)
     row = outbox.find(org_id, mail_id)
+    guards.require_recent()
     with transaction(org=org_id):
         outbox.retry(row, by=caller.actor)
     render.toast_next("Queued. The worker sends the mail; it leaves this list once it is sent.")
@@ -43,6 +44,7 @@ def retry(org_id: UUID, mail_id: UUID) -> Response:
 def dismiss(org_id: UUID, mail_id: UUID) -> Response:
     caller = guards.require_platform(Verb.PLATFORM_GRANT)
     row = outbox.find(org_id, mail_id)
+    guards.require_recent()
     with transaction(org=org_id):
         outbox.dismiss(row, by=caller.actor)
     render.toast_next(f"Dismissed: the mail to {row.to_address} is not sent.")

@@ -76,6 +76,7 @@ def retry(event_id: UUID) -> Response:
         if event.state not in RETRYABLE:
             raise Conflict(f"The event is {event.state}; there is nothing to retry.")
         return render.render("admin/webhooks/retry.html", fragment="admin/webhooks/_retry.html", **_seen(event))
+    guards.require_recent()
     with transaction(org=event.org_id):
         inbox.retry(event, by=caller.actor)
     render.toast_next("Queued. The worker reads the object from the provider and says here what came of it.")
@@ -87,6 +88,7 @@ def ignore(event_id: UUID) -> Response:
     caller = guards.require_platform(Verb.PLATFORM_GRANT)
     event, reason, errors = webhooks.find(event_id), request.form.get("reason", ""), {}
     if request.method == "POST":
+        guards.require_recent()
         try:
             with transaction(org=event.org_id):
                 inbox.ignore(event, reason=reason, by=caller.actor)

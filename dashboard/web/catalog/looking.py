@@ -14,7 +14,7 @@ from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.sales import Sold
 from dashboard.domain.catalog.terms import Terms
 from dashboard.models import ProviderPrice
-from dashboard.web import packs, render
+from dashboard.web import guards, packs, render
 from dashboard.web.catalog import desk as desks
 from dashboard.web.catalog import pages
 from dashboard.web.catalog.desk import KINDS, Desk
@@ -58,6 +58,7 @@ def show(product_id: UUID) -> Response:
 def switch(product_id: UUID, act: str) -> Response:
     """Off sale and back again: what was sold is not touched, so it happens at once."""
     desk = desks.sit(change=True)
+    guards.require_recent()
     try:
         with transaction(org=desk.catalog_id):
             offer = products.change(desk.catalog_id, product_id, active=act == "restore", by=desk.by)
@@ -71,6 +72,7 @@ def switch(product_id: UUID, act: str) -> Response:
 @pages.post("/<uuid:product_id>/move")
 def move(product_id: UUID) -> Response:
     desk = desks.sit(change=True)
+    guards.require_recent()
     with transaction(org=desk.catalog_id):
         products.move(desk.catalog_id, product_id, up=request.form.get("to") == "up", by=desk.by)
     return render.redirect(url_for(".listing"))
@@ -82,6 +84,7 @@ def price(product_id: UUID) -> Response:
     desk = desks.sit(change=True)
     anew = request.form.get("anew") == "1"
     offer = products.find(desk.catalog_id, product_id)
+    guards.require_recent()
     if not desks.synced(desk):
         raise NotFound
     with transaction(org=desk.catalog_id):

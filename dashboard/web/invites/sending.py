@@ -90,6 +90,7 @@ def ask(slug: str, invite_id: UUID) -> Response:
 def withdraw(slug: str, invite_id: UUID) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
     row = invites.with_id(visit.org.id, invite_id)
+    guards.require_recent()
     with transaction(org=visit.org.id):
         invites.revoke(row, by=visit.by, may_give=assignable(visit.caller))
     render.toast_next(f"The invite for {row.email} is withdrawn.")

@@ -101,6 +101,7 @@ def ask_revoke(slug: str, key_id: UUID) -> Response:
 @pages.post("/<uuid:key_id>/revoke")
 def revoke(slug: str, key_id: UUID) -> Response:
     visit, key = _enter(slug, key_id, Verb.MANAGE_OWN_KEYS)
+    guards.require_recent()
     with transaction(org=visit.org.id):
         keys.revoke(key, by=visit.by)
     render.toast_next(f"{key.name} is revoked.")
