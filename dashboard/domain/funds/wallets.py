@@ -19,17 +19,22 @@ def set_overdraft(wallet: Wallet, *, limit_micros: int, reason: str | None, by: 
     row = lock(select(Wallet).filter_by(org_id=wallet.org_id, id=wallet.id))
     if row is None:
         raise NotFound
-    if row.overdraft_limit != limit_micros:
-        before, row.overdraft_limit = row.overdraft_limit, limit_micros
-        audit.record(
-            row.org_id, by=by, action="overdraft.changed", object_kind="wallet", object_id=row.id,
-            before={"overdraft_limit_micros": before}, after={"overdraft_limit_micros": limit_micros}, reason=reason,
-        )  # fmt: skip
+    _change(row, limit_micros, reason=reason, by=by)
     return row
 
 
-def end_overdraft(org_id: UUID) -> None:
+def end_overdraft(org_id: UUID, *, reason: str | None, by: Actor) -> None:
     """From here on nothing is spent that is not there. Locks the organization's wallets."""
     query = select(Wallet).filter_by(org_id=org_id).order_by(Wallet.id).with_for_update()
     for row in db.session.scalars(query, execution_options={"populate_existing": True}):
-        row.overdraft_limit = 0
+        _change(row, 0, reason=reason, by=by)
+
+
+def _change(row: Wallet, limit_micros: int, *, reason: str | None, by: Actor) -> None:
+    if row.overdraft_limit == limit_micros:
+        return
+    before, row.overdraft_limit = row.overdraft_limit, limit_micros
+    audit.record(
+        row.org_id, by=by, action="overdraft.changed", object_kind="wallet", object_id=row.id,
+        before={"overdraft_limit_micros": before}, after={"overdraft_limit_micros": limit_micros}, reason=reason,
+    )  # fmt: skip

@@ -122,7 +122,7 @@ def _wallets(org: Organization) -> list[Wallet]:
 def _close(row: Organization, *, by: Actor, reason: str | None) -> None:
     now = clock.now()
     row.closed_at = now
-    wallets.end_overdraft(row.id)  # a charge on its way finds nothing to spend
+    wallets.end_overdraft(row.id, reason=reason, by=by)  # a charge on its way finds nothing to spend
     for key in db.session.scalars(select(ApiKey).filter_by(org_id=row.id).where(keys.living())):
         keys.revoke(key, by=by)
     pending = update(Invite).filter_by(org_id=row.id, state="pending")

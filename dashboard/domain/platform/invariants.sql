@@ -31,29 +31,41 @@ WHERE (CAST(:org AS uuid) IS NULL OR w.org_id = CAST(:org AS uuid))
 ORDER BY w.org_id, w.id LIMIT :most
 
 -- name: floor
--- says: 2: no charge went below the overdraft limit of its time, no expiry below zero; a change of the limit is audited
+-- says: 2: no charge went below the largest overdraft limit that its wallet ever had, no expiry below zero
 SELECT t.org_id, 'transaction ' || t.id AS object, format('%s left %s', t.type, t.balance_after) AS detail
 FROM transactions AS t JOIN wallets AS w ON w.org_id = t.org_id AND w.id = t.wallet_id
-LEFT JOIN LATERAL (
-  SELECT max(CAST(a.before ->> 'overdraft_limit_micros' AS bigint)) AS micros FROM audit_entries AS a
-  WHERE a.org_id = t.org_id AND a.before ? 'overdraft_limit_micros'
-) AS earlier ON true
+LEFT JOIN (
+  SELECT org_id, object_id, max(greatest(CAST(before ->> 'overdraft_limit_micros' AS bigint),
+    CAST(after ->> 'overdraft_limit_micros' AS bigint))) AS micros
+  FROM audit_entries
+  WHERE (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)) AND object_kind = 'wallet'
+    AND (before ? 'overdraft_limit_micros' OR after ? 'overdraft_limit_micros')
+  GROUP BY org_id, object_id
+) AS earlier ON earlier.org_id = w.org_id AND earlier.object_id = CAST(w.id AS text)
 WHERE (CAST(:org AS uuid) IS NULL OR t.org_id = CAST(:org AS uuid)) AND t.balance_after < 0
   AND (t.type = 'expiry' OR t.type IN ('charge', 'consumption')
     AND t.balance_after < -greatest(w.overdraft_limit, earlier.micros))
 ORDER BY t.org_id, t.wallet_id, t.seq LIMIT :most
 
 -- name: days
--- says: 2: the days' sums and counts are those of the rows
+-- says: 2: the days' sums and counts are those of the rows; apps without a sum of their own are in the one of the others
 SELECT org_id, 'wallet ' || wallet_id || ' day ' || day AS object,
-  format('%s %s: %s in %s rows, rows sum to %s in %s', type, app, coalesce(d.amount, 0), coalesce(d.count, 0),
-    coalesce(t.amount, 0), coalesce(t.count, 0)) AS detail
+  format('%s %s: %s in %s rows, rows sum to %s in %s', type, replace(app, chr(1) || 'other', '(other apps)'),
+    coalesce(d.amount, 0), coalesce(d.count, 0), coalesce(t.amount, 0), coalesce(t.count, 0)) AS detail
 FROM (
   SELECT * FROM wallet_days WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
 ) AS d FULL JOIN (
-  SELECT org_id, wallet_id, CAST(created_at AT TIME ZONE 'UTC' AS date) AS day, type, app, sum(amount) AS amount,
-    count(*) AS count
-  FROM transactions WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid) GROUP BY 1, 2, 3, 4, 5
+  SELECT r.org_id, r.wallet_id, r.day, r.type, CASE WHEN own.app IS NULL AND others.app IS NOT NULL AND r.app <> ''
+    THEN others.app ELSE r.app END AS app, sum(r.amount) AS amount, sum(r.count) AS count
+  FROM (
+    SELECT org_id, wallet_id, CAST(created_at AT TIME ZONE 'UTC' AS date) AS day, type, app, sum(amount) AS amount,
+      count(*) AS count
+    FROM transactions WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid) GROUP BY 1, 2, 3, 4, 5
+  ) AS r
+  LEFT JOIN wallet_days AS own USING (org_id, wallet_id, day, type, app)
+  LEFT JOIN wallet_days AS others ON others.org_id = r.org_id AND others.wallet_id = r.wallet_id
+    AND others.day = r.day AND others.type = r.type AND others.app = chr(1) || 'other'
+  GROUP BY 1, 2, 3, 4, 5
 ) AS t USING (org_id, wallet_id, day, type, app)
 WHERE d.amount IS DISTINCT FROM t.amount OR d.count IS DISTINCT FROM t.count
 ORDER BY org_id, wallet_id, day LIMIT :most

@@ -11,12 +11,13 @@ from flask import Flask
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
-from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds import ledger
+from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.funds.ledger import Entry, Slice
+from dashboard.domain.identity import standing
 from dashboard.domain.platform import verify
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent, Organization, Payment, Wallet
-from tests.factories import charge, grant, make_org, wallet_of
+from tests.factories import charge, grant, make_org, make_user, wallet_of
 from tests.servers import Servers
 
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -152,16 +153,36 @@ def test_a_charge_below_the_floor_is_found(wallet: Wallet, servers: Servers) -> 
     assert verify.broken(only="floor") == []
 
 
-def test_a_charge_within_an_earlier_overdraft_limit_is_no_fault(wallet: Wallet, servers: Servers) -> None:
+@pytest.mark.parametrize("audited", [True, False])
+def test_a_closed_organization_that_used_its_overdraft_has_whole_books(servers: Servers, audited: bool) -> None:
+    """Not audited: as earlier versions closed it, which told nobody that the limit had ended."""
+    org = make_org()
+    wallet = wallet_of(org)
+    manager = Actor("manager", make_user(manager=True).id)
+    with transaction(org=org.id):
+        wallets.set_overdraft(wallet, limit_micros=15, reason="Contract", by=manager)
+    charge(wallet, 15)
+    with transaction(org=org.id):
+        standing.close(org, reason="Gone", by=manager)
+    ended = "DELETE FROM audit_entries WHERE org_id = %(o)s AND action = 'overdraft.changed' AND before @> %(limit)s"
+    if not audited:
+        plant(servers, ended, o=org.id, limit='{"overdraft_limit_micros": 15}')
+    assert found() == []
+    change(servers, wallet, "amount = amount - 1, balance_after = balance_after - 1", "type = 'charge'")
+    assert [violation.check for violation in verify.broken(only="floor")] == ["floor"]
+
+
+def test_an_overdraft_counts_for_its_own_wallet_only(wallet: Wallet, servers: Servers) -> None:
     spend_all_and_one_more(wallet)
     change(servers, wallet, "type = 'charge'", "key = 'r'")
-    plant(
-        servers,
-        """INSERT INTO audit_entries (org_id, id, created_at, actor_kind, action, object_kind, object_id, before)
-        VALUES (%(o)s, gen_random_uuid(), now(), 'manager', 'wallet.overdraft_changed', 'wallet', '',
-          '{"overdraft_limit_micros": 1}')""",
-        o=wallet.org_id,
-    )
+    other = wallet_of(db.session.get_one(Organization, wallet.org_id), "live")
+    with transaction(org=wallet.org_id):
+        wallets.set_overdraft(other, limit_micros=15, reason="Contract", by=SYSTEM)
+    assert [violation.check for violation in verify.broken(only="floor")] == ["floor"]
+    with transaction(org=wallet.org_id):
+        wallets.set_overdraft(wallet, limit_micros=1, reason="Contract", by=SYSTEM)
+    with transaction(org=wallet.org_id):
+        wallets.set_overdraft(wallet, limit_micros=0, reason="Contract", by=SYSTEM)
     assert verify.broken(only="floor") == []
 
 
