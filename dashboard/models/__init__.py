@@ -2,7 +2,16 @@
 
 from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, UserProof, WelcomedAddress
 from dashboard.models.base import PLATFORM_ORG_ID, Base
-from dashboard.models.funds import TRANSACTION_TYPES, CreditGrant, GrantBurn, LedgerSeal, Transaction, Wallet, WalletDay
+from dashboard.models.funds import (
+    OTHER_APPS,
+    TRANSACTION_TYPES,
+    CreditGrant,
+    GrantBurn,
+    LedgerSeal,
+    Transaction,
+    Wallet,
+    WalletDay,
+)
 from dashboard.models.identity import (
     ApiKey,
     AuditEntry,
@@ -36,6 +45,7 @@ __all__ = [
     "EMAIL_STATES",
     "INBOX_STATES",
     "INVITE_STATES",
+    "OTHER_APPS",
     "PAYMENT_STATES",
     "PLATFORM_ORG_ID",
     "PROOF_PURPOSES",

@@ -95,8 +95,16 @@ class Transaction(OrgOwned, Base):
     )
 
 
+OTHER_APPS = "\x01other"
+"""In `WalletDay.app`: the apps of a day that are not counted by name. An app's own name has no control characters."""
+
+
 class WalletDay(Base):
-    """Sum and number of a wallet's rows of one type and app in one UTC day; `app` is '' where a row has none."""
+    """Sum and number of a wallet's rows of one type and app in one UTC day; `app` is '' if a row has none.
+
+    The number of apps in a day is bounded: the rest of them is in the row of OTHER_APPS. An app's rows of one day are
+    all counted in the same row.
+    """
 
     __tablename__ = "wallet_days"
     __tenant__ = True

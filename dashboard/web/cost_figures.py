@@ -118,7 +118,7 @@ def shares(visit: Visit, range: Range, group: Group) -> list[Share]:
 
 def label(key: str | None, group: Group) -> str:
     if key is None:
-        return "Other"
+        return "Other apps" if group == "app" else "Other types"
     if group == "type":
         return TYPES[key][0]
     return key or "No app"

@@ -117,12 +117,14 @@ def read(
 
 
 def offers(wallet: Wallet) -> dict[str, list[Choice]]:
-    """What the selects of the filters hold."""
+    """What the selects of the filters hold. An app that is filtered by is always one of them."""
     found = transactions.choices(wallet)
+    asked = request.args.get("app", "").strip()
+    apps = found.apps if not asked or asked in found.apps else [*found.apps, asked]
     people = [(str(key), name) for key, name in found.people]
     return {
         "types": [(key, word) for key, (word, _) in TYPES.items() if key in found.types],
-        "apps": [(app, app) for app in found.apps],
+        "apps": [(app, app) for app in apps],
         "by": people + [(str(key), f"Key {name}") for key, name in found.keys],
     }
 

@@ -31,6 +31,27 @@ BEGIN
 END $$;
 
 
+--
+-- Name: counted_app(uuid, uuid, date, text, text, integer, text); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.counted_app(of_org uuid, of_wallet uuid, on_day date, of_type text, named text, most integer, rest text) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RETURN coalesce((
+    SELECT d.app FROM wallet_days AS d WHERE d.org_id = of_org AND d.wallet_id = of_wallet AND d.day = on_day
+      AND d.type = of_type AND d.app IN (named, rest) ORDER BY d.app = named DESC LIMIT 1
+  ), CASE WHEN most > (
+    SELECT count(*) FROM (
+      SELECT d.app FROM wallet_days AS d WHERE d.org_id = of_org AND d.wallet_id = of_wallet AND d.day = on_day
+        AND d.app > '' AND d.app <> rest
+      ORDER BY d.org_id, d.wallet_id, d.day, d.type, d.app LIMIT most
+    ) AS apps
+  ) THEN named ELSE rest END);
+END $$;
+
+
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;

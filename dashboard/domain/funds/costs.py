@@ -15,7 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.models import Wallet, WalletDay
+from dashboard.models import OTHER_APPS, Wallet, WalletDay
 
 Group = Literal["type", "app"]
 
@@ -44,8 +44,8 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """`key` is the type or app, '' for rows without app, None for the rest. `colour` 1 to 4, 5 for the rest: the same
-    key keeps its colour whatever range is looked at."""
+    """`key` is the type or app, '' for rows without app, None for the rest, with the apps that are not counted by name.
+    `colour` 1 to 4, 5 for the rest: the same key keeps its colour whatever range is looked at."""
 
     key: str | None
     colour: int
@@ -178,7 +178,9 @@ def range_of(first: date, last: date) -> Iterable[date]:
 
 def _named(totals: dict[str, int]) -> list[str]:
     """The keys that are shown by name, largest first."""
-    return sorted((key for key in totals if totals[key]), key=lambda key: (-totals[key], key))[:NAMED_SERIES]
+    return sorted((key for key in totals if totals[key] and key != OTHER_APPS), key=lambda key: (-totals[key], key))[
+        :NAMED_SERIES
+    ]
 
 
 def _colours(wallet: Wallet, named: list[str], group: Group) -> dict[str, int]:

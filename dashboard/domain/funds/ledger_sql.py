@@ -2,7 +2,22 @@
 
 from sqlalchemy import text
 
-_NEW = """row AS (
+from dashboard.models import OTHER_APPS
+
+MOST_APPS = 100
+"""How many sums by app a wallet's UTC day holds. Apps that come later are summed up as OTHER_APPS."""
+
+_OTHER = f"CAST('{OTHER_APPS}' AS text)"
+
+# The statement's snapshot is older than the wallet's lock, so it may not see an app that is counted already. The
+# function looks again with a snapshot of its own; it is called only for what looks like an app's first row of a day.
+_APP = f"""coalesce((
+    SELECT d.app FROM wallet_days AS d WHERE d.org_id = p.org_id AND d.wallet_id = p.wallet_id AND d.day = p.day
+      AND d.type = p.type AND d.app = p.app
+  ), CASE p.app WHEN '' THEN ''
+    ELSE counted_app(p.org_id, p.wallet_id, p.day, p.type, p.app, {MOST_APPS}, {_OTHER}) END)"""  # noqa: S608 - constant parts only
+
+_NEW = f"""row AS (
   INSERT INTO transactions (org_id, id, created_at, wallet_id, mode, seq, type, amount, balance_before, balance_after,
     origin, key, body_hash, description, reason, actor_kind, actor_id, app, payment_id)
   SELECT org_id, CAST(:id AS uuid), at, id, mode, seq + 1, CAST(:type AS text), CAST(:amount AS bigint), balance,
@@ -14,11 +29,12 @@ _NEW = """row AS (
   RETURNING org_id, id, wallet_id, seq, type, app, amount, balance_before, balance_after, created_at
 ), day AS (
   INSERT INTO wallet_days AS d (org_id, wallet_id, day, type, app, amount, count)
-  SELECT org_id, wallet_id, CAST(created_at AT TIME ZONE 'UTC' AS date), type, app, amount, 1 FROM row
+  SELECT org_id, wallet_id, day, type, {_APP}, amount, 1
+  FROM (SELECT *, CAST(created_at AT TIME ZONE 'UTC' AS date) AS day FROM row) AS p
   ON CONFLICT (org_id, wallet_id, day, type, app)
   DO UPDATE SET amount = d.amount + excluded.amount, count = d.count + 1
 ), moved AS (
-  UPDATE wallets AS w SET balance = row.balance_after, seq = row.seq, last_posted_at = row.created_at"""
+  UPDATE wallets AS w SET balance = row.balance_after, seq = row.seq, last_posted_at = row.created_at"""  # noqa: S608 - constant parts only
 
 _OF_WALLET = """
   FROM row WHERE w.org_id = CAST(:org AS uuid) AND w.id = CAST(:wallet AS uuid)
@@ -112,8 +128,7 @@ BATCH = text(f"""WITH given AS MATERIALIZED (
   SELECT DISTINCT ON (g.key COLLATE "C") g.* FROM given AS g
   LEFT JOIN LATERAL (
     SELECT true AS hit FROM transactions AS t
-    WHERE (t.org_id, t.mode, t.origin, t.key) >= (g.org_id, g.mode, g.origin, g.key)
-      AND (t.org_id, t.mode, t.origin, t.key) <= (g.org_id, g.mode, g.origin, g.key)
+    WHERE t.org_id = g.org_id AND t.mode = g.mode AND t.origin = g.origin AND t.key BETWEEN g.key AND g.key
     ORDER BY t.org_id, t.mode, t.origin, t.key LIMIT 1
   ) AS d ON true
   WHERE d.hit IS NOT TRUE AND NOT ({_HAS_EARLIER} AND {_BOOKED_EARLIER.format(row="g", key="g.key")})
@@ -133,17 +148,40 @@ BATCH = text(f"""WITH given AS MATERIALIZED (
     CAST(:actor_kind AS text), CAST(:actor_id AS uuid), app
   FROM running WHERE after - held >= -overdraft_limit
   RETURNING org_id, id, wallet_id, seq, type, app, amount, balance_before, balance_after, created_at
+), summed AS (
+  SELECT org_id, wallet_id, CAST(created_at AT TIME ZONE 'UTC' AS date) AS day, type, app, sum(amount) AS amount,
+    count(*) AS count, min(seq) AS first
+  FROM row GROUP BY 1, 2, 3, 4, 5
+), ranked AS (
+  SELECT s.*, c.app IS NOT NULL AS counted, row_number() OVER (
+    PARTITION BY s.wallet_id, s.day, c.app IS NOT NULL ORDER BY s.first) AS rank
+  FROM summed AS s LEFT JOIN LATERAL (
+    SELECT d.app FROM wallet_days AS d
+    WHERE d.org_id = s.org_id AND d.wallet_id = s.wallet_id AND d.day = s.day AND d.type = s.type
+      AND d.app BETWEEN s.app AND s.app
+    ORDER BY d.org_id, d.wallet_id, d.day, d.type, d.app LIMIT 1
+  ) AS c ON true WHERE s.app <> ''
+), named AS (
+  SELECT r.*, r.counted OR r.rank + n.count <= {MOST_APPS} AS by_name
+  FROM ranked AS r LEFT JOIN LATERAL (
+    SELECT count(*) AS count FROM (
+      SELECT d.app FROM wallet_days AS d
+      WHERE d.org_id = r.org_id AND d.wallet_id = r.wallet_id AND d.day = r.day AND d.app > '' AND d.app <> {_OTHER}
+      ORDER BY d.org_id, d.wallet_id, d.day, d.type, d.app LIMIT {MOST_APPS}
+    ) AS apps
+  ) AS n ON NOT r.counted AND r.rank <= {MOST_APPS}
+), day AS (
+  INSERT INTO wallet_days AS d (org_id, wallet_id, day, type, app, amount, count)
+  SELECT org_id, wallet_id, day, type, CASE WHEN by_name THEN app ELSE {_OTHER} END, sum(amount), sum(count)
+  FROM named GROUP BY 1, 2, 3, 4, 5
+  UNION ALL SELECT org_id, wallet_id, day, type, app, amount, count FROM summed WHERE app = ''
+  ON CONFLICT (org_id, wallet_id, day, type, app)
+  DO UPDATE SET amount = d.amount + excluded.amount, count = d.count + excluded.count
 ), moved AS (
   UPDATE wallets AS w SET balance = w.balance + s.amount, seq = w.seq + s.count, last_posted_at = s.at
   FROM (SELECT wallet_id, CAST(sum(amount) AS bigint) AS amount, count(*) AS count, max(created_at) AS at
     FROM row GROUP BY wallet_id) AS s
   WHERE w.org_id = CAST(:org AS uuid) AND w.id = s.wallet_id
-), day AS (
-  INSERT INTO wallet_days AS d (org_id, wallet_id, day, type, app, amount, count)
-  SELECT org_id, wallet_id, CAST(created_at AT TIME ZONE 'UTC' AS date), type, app, sum(amount), count(*) FROM row
-  GROUP BY 1, 2, 3, 4, 5
-  ON CONFLICT (org_id, wallet_id, day, type, app)
-  DO UPDATE SET amount = d.amount + excluded.amount, count = d.count + excluded.count
 )
 SELECT id, wallet_id, seq, type, amount, balance_before, balance_after, created_at FROM row""")  # noqa: S608 - constant parts only
 

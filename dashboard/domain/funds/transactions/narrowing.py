@@ -1,13 +1,16 @@
-"""What a wallet's list can be narrowed to: only what would find something."""
+"""What a wallet's list can be filtered by: only values that would find something."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from dashboard.core.db import db
 from dashboard.domain.audit import names
-from dashboard.models import Wallet, WalletDay
+from dashboard.models import OTHER_APPS, TRANSACTION_TYPES, Wallet, WalletDay
+
+MOST_SUMS = 5_000
+"""How many of the newest daily sums are read: years of a few apps, fifty days of a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +24,22 @@ class Choices:
 
 
 def choices(wallet: Wallet) -> Choices:
-    """The types and apps of the wallet's rows, and the organization's people and keys."""
-    found = db.session.execute(
-        select(WalletDay.type, WalletDay.app).filter_by(org_id=wallet.org_id, wallet_id=wallet.id).distinct()
-    ).all()
+    """The types and apps of the wallet's newest daily sums, and the organization's people and keys.
+
+    If there are older sums than it reads, all types are offered.
+    """
+    newest = (
+        select(WalletDay.type, WalletDay.app)
+        .filter_by(org_id=wallet.org_id, wallet_id=wallet.id)
+        .order_by(WalletDay.day.desc())
+        .limit(MOST_SUMS)
+    ).subquery()
+    found = db.session.execute(select(newest.c.type, newest.c.app, func.count()).group_by(newest.c.type, newest.c.app))
+    sums = {(type_, app): int(count) for type_, app, count in found}
+    complete = sum(sums.values()) < MOST_SUMS
     return Choices(
-        types=sorted({row.type for row in found}),
-        apps=sorted({row.app for row in found if row.app})[: names.MOST_CHOICES],
+        types=sorted({type_ for type_, _ in sums} if complete else TRANSACTION_TYPES),
+        apps=sorted({app for _, app in sums} - {"", OTHER_APPS})[: names.MOST_CHOICES],
         people=names.people_of(wallet.org_id),
         keys=names.keys_of(wallet.org_id),
     )

@@ -17,7 +17,7 @@ from dashboard.core import cursors
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid
 from dashboard.domain.funds.transactions.filters import Filters
-from dashboard.models import Transaction, Wallet, WalletDay
+from dashboard.models import OTHER_APPS, Transaction, Wallet, WalletDay
 
 WINDOW = 20_000
 """How many rows one look reads at most where a filter has no index."""
@@ -105,7 +105,7 @@ def _position(found: bytes | None) -> tuple[bytes, int | None]:
 
 
 def _spans(wallet: Wallet, filters: Filters) -> list[Span]:
-    """Where rows can be, newest first: of the days inside, those with a row of the wanted type and app."""
+    """Where rows can be, newest first: of the days inside, those that can have a row of the wanted type and app."""
     if filters == Filters():
         return [(1, _HIGHEST)]
     top = select(Wallet.seq).filter_by(org_id=wallet.org_id, id=wallet.id).scalar_subquery()
@@ -114,7 +114,7 @@ def _spans(wallet: Wallet, filters: Filters) -> list[Span]:
         return [(1, seq)] if seq else []
     wanted = [WalletDay.type == filters.type] if filters.type else []
     if filters.app is not None:
-        wanted.append(WalletDay.app == filters.app)
+        wanted.append(WalletDay.app.in_((filters.app, OTHER_APPS)))
     hits = func.sum(WalletDay.count).filter(*wanted) if wanted else func.sum(WalletDay.count)
     # Counted down from the newest row, so that the days before the range are not read. One statement, one snapshot.
     days = db.session.execute(
