@@ -53,7 +53,9 @@ def with_servers(found: config.Settings) -> config.Settings:
     from dashboard import embedded  # only those who use the servers need their binaries
 
     servers = embedded.start(ROOT / "var")
-    urls = {"database_url": servers.database_url, "redis_url": servers.redis_url}
+    urls = {"redis_url": servers.redis_url}
+    if not found.database_url:
+        urls |= {"database_url": servers.app_url, "migration_database_url": servers.database_url}
     return found.model_copy(update={name: url for name, url in urls.items() if not getattr(found, name)})
 
 

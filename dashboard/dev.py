@@ -130,6 +130,7 @@ def _prepare() -> None:
     lasts as long as this process; the children get their URLs.
     """
     chosen = with_servers(config.load())
+    # The children get the login that owns nothing: they cannot undo what the migrations forbid.
     os.environ["COFFER_DATABASE_URL"] = str(chosen.database_url)
     os.environ["COFFER_REDIS_URL"] = str(chosen.redis_url)
     app = create_app(chosen)

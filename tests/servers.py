@@ -39,9 +39,10 @@ T = TypeVar("T")
 
 @dataclass
 class Servers:
-    """The URLs of this worker. The role of `database_url` owns the tables; the application works as a lesser one."""
+    """The URLs of this worker. The role of `database_url` owns the tables; the application's login owns nothing."""
 
     database_url: str
+    app_url: str
     redis_url: str
     template_url: str
     pg_bin: Path | None
@@ -53,7 +54,8 @@ class Servers:
     def settings(self, **changes: Any) -> Settings:
         chosen: dict[str, Any] = {
             "environment": "test",
-            "database_url": self.database_url,
+            "database_url": self.app_url,
+            "migration_database_url": self.database_url,
             "redis_url": self.redis_url,
             "password_hashing": "cheap",
             "api": ROOMY,
@@ -65,7 +67,8 @@ class Servers:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("COFFER_", "PYTEST_"))}
         ours = {
             "COFFER_ENVIRONMENT": "test",
-            "COFFER_DATABASE_URL": self.database_url,
+            "COFFER_DATABASE_URL": self.app_url,
+            "COFFER_MIGRATION_DATABASE_URL": self.database_url,
             "COFFER_REDIS_URL": self.redis_url,
             "COFFER_PASSWORD_HASHING": "cheap",
             **{f"COFFER_API__{name.upper()}": str(value) for name, value in ROOMY.items()},
@@ -108,7 +111,10 @@ def running(worker: str) -> Iterator[Servers]:
     cleaner = Cleaner(_dsn(base, clone))
     try:
         with _valkey_database(redis_url or (ours.redis_url if ours else "")) as (url, redis):
-            yield Servers(_url(base, clone), url, _url(base, template), ours.pg_bin if ours else None, cleaner, redis)
+            app_url = ours.app_url_of(clone) if ours and not database_url else _url(base, clone)
+            yield Servers(
+                _url(base, clone), app_url, url, _url(base, template), ours.pg_bin if ours else None, cleaner, redis
+            )
     finally:
         cleaner.close()
         with _admin(base) as admin:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from dashboard.embedded.place import ENVIRONMENT, EmbeddedError, make_directory, pg_bin
-from dashboard.embedded.servers import USER, prepare
+from dashboard.embedded.servers import APP_ROLE, APP_USER, USER, prepare
 
 __all__ = ["Embedded", "EmbeddedError", "start"]
 
@@ -27,7 +27,8 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 class Embedded:
     """Two running servers; they stop about 2 s after the last holder has closed or died.
 
-    `pg_bin` holds PostgreSQL's programs (psql, pg_dump, pgbench ...). The role in `database_url` is a superuser.
+    `pg_bin` holds PostgreSQL's programs (psql, pg_dump, pgbench ...). `database_url` is a superuser's, `app_url` that
+    of a login as website and worker have in production: a member of the application's role, and nothing else.
     """
 
     host: str
@@ -42,11 +43,24 @@ class Embedded:
         return self.url_of("coffer")
 
     @property
+    def app_url(self) -> str:
+        return self.app_url_of("coffer")
+
+    @property
     def redis_url(self) -> str:
         return f"redis://:{self.password}@{self.host}:{self.valkey_port}/0"
 
     def url_of(self, database: str) -> str:
         return f"postgresql+psycopg://{USER}:{self.password}@{self.host}:{self.postgres_port}/{database}"
+
+    def app_url_of(self, database: str) -> str:
+        return f"postgresql+psycopg://{APP_USER}:{self.password}@{self.host}:{self.postgres_port}/{database}"
+
+    def make_app_login(self) -> None:
+        """The login of `app_url`. Data that was made before has it from the next start on."""
+        for role, terms in ((APP_ROLE, "NOLOGIN"), (APP_USER, f"LOGIN PASSWORD '{self.password}' IN ROLE {APP_ROLE}")):
+            missing = f"NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}')"
+            self._execute(f"DO $do$ BEGIN IF {missing} THEN CREATE ROLE {role} {terms}; END IF; END $do$")
 
     def create_database(self, name: str, *, template: str | None = None) -> str:
         """Create a database, or a copy of `template` (which nobody may be connected to), and return its URL."""
@@ -107,6 +121,7 @@ def _join(home: Path, user: int, fsync: bool) -> Embedded:
             _launch(home, fsync)
         found = _recorded(home, user)
         if found and _answers(home, found, deadline):
+            found.make_app_login()
             return found
         time.sleep(0.05)
     raise EmbeddedError(f"PostgreSQL or Valkey did not start; see {home / 'log'}\n{_tail(home / 'log')}")

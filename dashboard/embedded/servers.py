@@ -13,6 +13,7 @@ from pathlib import Path
 from dashboard.embedded.place import EmbeddedError, Place, choose_place, make_directory, valkey_server
 
 USER = "coffer"
+APP_ROLE, APP_USER = "coffer_app", "coffer_web"
 PG_MAJOR = "18"
 PROGRAMS = ("postgres", "valkey-server", "redis-server")
 HBA = "host all all 127.0.0.1/32 scram-sha-256\n"

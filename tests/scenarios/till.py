@@ -67,7 +67,8 @@ class Till:
 
     def sql(self) -> "psycopg.Connection[tuple[int, ...]]":
         """The books behind the product's back, as their owner."""
-        return psycopg.connect(str(settings().database_url).replace("+psycopg", ""), autocommit=True)
+        url = settings().migration_database_url or settings().database_url
+        return psycopg.connect(str(url).replace("+psycopg", ""), autocommit=True)
 
     def require_credited_once(self, sales: list[Sale]) -> None:
         """Every sale is in the ledger exactly once, nothing else is, and the books are right."""

@@ -31,6 +31,10 @@ _TICK = text("""SELECT holder, until, until > now() AS alive,
   greatest(0, CAST(extract(epoch FROM now() - until) AS bigint)) AS late
 FROM leases WHERE name = 'tick'""")
 
+# With CREATEROLE a login can make itself a member of the owner's role (always so before PostgreSQL 16).
+_OWNER_LOGIN = text("""SELECT r.rolsuper OR r.rolcreaterole OR pg_has_role(r.oid, t.relowner, 'MEMBER')
+FROM pg_roles r, pg_class t WHERE r.rolname = session_user AND t.oid = 'transactions'::regclass""")
+
 _DATABASE = text("SELECT clock_timestamp() AS now, current_setting('server_version') AS version,"
                  " pg_database_size(current_database()) AS bytes")  # fmt: skip
 
@@ -54,12 +58,17 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """PostgreSQL: its version, size, how long it took to answer, and how far our clock is ahead of its own."""
+    """PostgreSQL: its version, size, how long it took to answer, and how far our clock is ahead of its own.
+
+    `owner_login`: the login of this process can become the tables' owner. Whoever gets a statement of their own into
+    the application can then undo what the application's role must not do.
+    """
 
     version: str
     bytes: int
     took: timedelta
     ahead: timedelta
+    owner_login: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +162,8 @@ def _database() -> Database:
     before = clock.now()
     row = autocommit().execute(_DATABASE).one()
     took = clock.now() - before
-    return Database(row.version, row.bytes, took, before + took / 2 - row.now)
+    owner_login: bool = autocommit().execute(_OWNER_LOGIN).scalar_one()
+    return Database(row.version, row.bytes, took, before + took / 2 - row.now, owner_login)
 
 
 def _paying() -> Paying:

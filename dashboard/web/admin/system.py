@@ -27,6 +27,11 @@ guards.signed_in_only(pages)
 CLOCK_LIMIT = timedelta(seconds=2)
 QUEUE_LIMIT = timedelta(minutes=2)
 
+OWNER_LOGIN = (
+    "A fault that lets a stranger run SQL could then change ledger rows. Give website and worker a login of their own: "
+    "docs/operations.md, Database logins."
+)
+
 Trouble = tuple[str, str]
 
 
@@ -84,6 +89,8 @@ def _troubles(found: System) -> list[Trouble]:
         told.append(("Redis is away", "Nothing is lost: jobs wait, and the next tick after its return finds them."))
     elif any(one.oldest and clock.now() - one.oldest > QUEUE_LIMIT for one in found.queues):
         told.append(("Jobs wait for long", "More RQ workers (jobs.workers), or another worker.py, would help."))
+    if found.database.owner_login:
+        told.append(("The database login owns the ledger", OWNER_LOGIN))
     if found.paying.problem:
         told.append(("Credits cannot be bought", found.paying.problem))
     if abs(found.database.ahead) > CLOCK_LIMIT:

@@ -1,15 +1,16 @@
 """What the database and the session refuse, whatever the code above them does."""
 
+from contextlib import suppress
 from uuid import UUID
 
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from dashboard.core import ids
-from dashboard.core.db import APP_ROLE, db, sqlstate, transaction
+from dashboard.core.db import APP_ROLE, SESSION_SETTINGS, db, sqlstate, transaction
 from dashboard.models import Membership, Organization, Transaction, Wallet, WalletDay
 from tests.factories import charge, grant, make_org, make_user, wallet_of
 from tests.servers import Servers
@@ -53,6 +54,26 @@ def test_the_application_cannot_change_a_ledger_row(statement: str) -> None:
 def test_the_owner_of_the_tables_cannot_either(servers: Servers, statement: str) -> None:
     make_org(funds=5)
     assert as_owner(servers, statement) == IMMUTABLE
+
+
+def test_the_applications_login_cannot_become_the_owner_again(servers: Servers) -> None:
+    """What somebody could try who got a statement of their own into the application."""
+    make_org(funds=5)
+    url = servers.app_url.replace("postgresql+psycopg://", "postgresql://")
+    owner = make_url(servers.database_url).username
+    if servers.app_url == servers.database_url:
+        pytest.skip("the given server has one login")
+    with psycopg.connect(url, options=SESSION_SETTINGS, autocommit=True) as connection:
+        for way in (
+            "RESET ROLE", f"SET ROLE {owner}", "SET ROLE NONE", f"SET SESSION AUTHORIZATION {owner}",
+            f"GRANT {owner} TO CURRENT_USER", f"ALTER ROLE {APP_ROLE} SUPERUSER",
+            "ALTER TABLE transactions DISABLE TRIGGER ALL", "SET session_replication_role = replica",
+        ):  # fmt: skip
+            with suppress(psycopg.errors.InsufficientPrivilege):
+                connection.execute(way)
+            for change in CHANGES:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(change)
 
 
 @pytest.mark.parametrize("table", ["audit_entries", "credit_grants", "grant_burns", "product_versions"])

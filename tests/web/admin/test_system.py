@@ -56,6 +56,14 @@ def test_a_fresh_installation_says_what_is_missing(app: Flask, team: Team) -> No
     assert "this code wants" not in page
 
 
+def test_a_login_that_can_become_the_owner_is_warned_of(servers: Servers, make_app: Callable[..., Flask]) -> None:
+    for url, warned in ((servers.app_url, servers.app_url == servers.database_url), (servers.database_url, True)):
+        app = make_app(database_url=url)
+        page = shown(make_team(app))
+        assert ("The database login owns the ledger" in page) is warned
+        servers.clean()
+
+
 def test_what_runs_and_waits_is_told(app: Flask, team: Team) -> None:
     store(app)
     with app.app_context():
