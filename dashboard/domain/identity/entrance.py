@@ -57,9 +57,9 @@ def sign_in(email: str, password: str, *, ip: str, device: str = "") -> User:
     account = email[: users.LONGEST_EMAIL].strip().lower()
     user = users.by_email(email)
     tried: list[Try] = [
+        (limits.SIGN_IN_IP, (ip,)),
         (limits.SIGN_IN_ACCOUNT, (account, ip)),
         (limits.SIGN_IN_STRANGERS, (account,)),
-        (limits.SIGN_IN_IP, (ip,)),
     ]
     known = devices.known(user.id if user else ids.new(), device)
     if known:

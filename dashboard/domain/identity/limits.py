@@ -43,6 +43,7 @@ INVITE_ADDRESS = Limit("invite-address", 6, 24 * 60 * 60)
 INVITE_ANYWHERE = Limit("invite-anywhere", 20, 24 * 60 * 60)
 NEW_ORG = Limit("new-org", 1_000, 24 * 60 * 60)
 NEW_KEY = Limit("new-key", 200, 24 * 60 * 60)
+NEW_END_USER = Limit("new-end-user", 10_000, 24 * 60 * 60)
 INVITE_GUESS = Limit("invite-guess", 100, 15 * 60)
 PROMOTION = Limit("promotion", 10, 15 * 60)
 PROMOTION_DAY = Limit("promotion-day", 50, 24 * 60 * 60)
@@ -84,10 +85,14 @@ TOO_MANY = "Too many tries. Wait a little and try again."
 
 def require(*tries: Try, refusal: str = TOO_MANY) -> None:
     """Count the tries and refuse where one is too many: before the look, so that many at once cannot slip through
-    together. Opens its own transaction. Raises TooManyRequests."""
+    together. Opens its own transaction. Raises TooManyRequests.
+
+    Put the limit of a place first: once it refuses, the rest is not counted, and no new subject makes a row.
+    """
     with transaction():
-        waits = [exceeded(limit, *subject) for limit, subject in tries]
-    if wait := max((wait for wait in waits if wait is not None), default=None):
+        waits = (exceeded(limit, *subject) for limit, subject in tries)
+        wait = next((wait for wait in waits if wait is not None), None)
+    if wait:
         raise TooManyRequests(refusal, retry_after=wait)
 
 
