@@ -56,6 +56,7 @@ def authenticate() -> None:
         throttle.failed()
         raise
     if isinstance(row, SignedIn):
+        throttle.require_room_of_provider(row.row.org_id, row.row.mode)
         throttle.require_room(f"end_user:{row.row.id}")
         _require_open_to_end_users(row)
     else:

@@ -1,5 +1,7 @@
 """How often programs may call: per key and token; and per address for calls that show none that is valid."""
 
+from uuid import UUID
+
 from flask import Response, g
 
 from dashboard.config import settings
@@ -8,6 +10,18 @@ from dashboard.core.errors import TooManyRequests
 from dashboard.core.throttle import Rate, Taken
 
 FAILURES_SECONDS = 60
+END_USERS_TIMES = 10
+"""All end users of one identity provider together may call so many times as often as one key."""
+
+
+def require_room_of_provider(org_id: UUID, mode: str) -> None:
+    """Count a call of an end user for the identity provider: whoever has its key can make any number of end users.
+    Raises TooManyRequests."""
+    chosen = settings().api
+    rate = Rate(chosen.throttle_requests * END_USERS_TIMES, chosen.throttle_seconds)
+    taken = throttle.take(f"end_users:{org_id}:{mode}", rate)
+    if not taken.allowed:
+        raise _too_many("The end users of this organization call too often. Nothing was changed.", taken)
 
 
 def require_room(name: str) -> None:

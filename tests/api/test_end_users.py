@@ -4,20 +4,22 @@ import base64
 import hmac
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from dashboard.core import clock
+from dashboard.core import clock, http
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import identity_providers
+from dashboard.domain.identity import identity_providers, key_sets, limits
 from dashboard.domain.identity.identity_providers import Wanted
-from dashboard.models import EndUser, IdentityProvider, Membership, Organization, User
+from dashboard.models import EndUser, IdentityProvider, Membership, Organization, RateBucket, User
 from tests.api.conftest import Program, problem
 from tests.identity_provider import ISSUER, SECRET, KeyServer, Signer, serving
 
@@ -244,6 +246,44 @@ def test_keys_are_fetched_once_and_kept(fetched: Fetched) -> None:
     assert fetched.server.asked == 1
     row = fetched.row()
     assert (row.fetch_error, row.fetched_at is not None) == (None, True)
+
+
+def test_other_customers_slow_servers_only_put_a_first_fetch_off(fetched: Fetched) -> None:
+    with ExitStack() as slow:
+        for number in range(http.AT_ONCE):
+            slow.enter_context(http.room(f"slow {number}"))
+        late = Fetched(fetched.program, fetched.server, fetched.signer)
+        assert late.status(late.signer) == 401
+        assert (late.row().tried_at, late.row().fetch_error) == (None, None)
+    assert late.status(late.signer) == 200
+
+
+def test_a_token_that_names_no_key_costs_few_signature_checks(program: Program, org: Organization) -> None:
+    signers = [Signer(kid=f"k{number}") for number in range(50)]
+    audience = configure(program, org, signers[0], jwks={"keys": [one.public for one in signers]})
+    with program.app.app_context():
+        row = identity_providers.find(org.id, "test")
+        assert row
+        assert row.jwks
+        assert len(key_sets.load(row.jwks, None).keys) == key_sets.MOST_TRIED
+        assert len(key_sets.load(row.jwks, "k49").keys) == 1
+    assert me(program, signers[49].token(audience)).status_code == 200
+
+
+def test_new_end_users_of_one_provider_are_limited_and_known_ones_go_on(program: Program, org: Organization) -> None:
+    signer = Signer()
+    audience = configure(program, org, signer)
+    known = signer.token(audience, sub="known")
+    assert me(program, known).status_code == 200
+    with program.app.app_context(), transaction() as session:
+        session.execute(update(RateBucket).values(count=limits.NEW_END_USER.most))
+    for number in range(3):
+        problem(me(program, signer.token(audience, sub=f"u{number}")), 429, "too_many_requests")
+    assert me(program, known).status_code == 200
+    other = configure(program, program.org("Other"), signer)
+    assert me(program, signer.token(other, sub="u0")).status_code == 200
+    with program.app.app_context():
+        assert db.session.query(EndUser).count() == 2
 
 
 def test_a_new_key_is_found_and_an_old_one_goes(fetched: Fetched) -> None:

@@ -5,9 +5,12 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
+from dashboard.api.throttle import END_USERS_TIMES
 from dashboard.core import throttle
 from tests import factories
 from tests.api.conftest import Program, problem
+from tests.api.test_end_users import configure
+from tests.identity_provider import Signer
 
 
 @pytest.fixture
@@ -39,6 +42,18 @@ def test_a_persons_token_is_counted_by_itself(tight: Program) -> None:
     token = tight.token(tight.make(factories.make_user), "wallet:read")
     codes = [tight.get("/api/v1/orgs", token).status_code for _ in range(7)]
     assert codes == [200] * 5 + [429] * 2
+
+
+def test_the_end_users_of_one_provider_are_counted_together_too(tight: Program) -> None:
+    org, signer = tight.org(), Signer()
+    audience = configure(tight, org, signer)
+    codes = [
+        tight.get("/api/v1/me", signer.token(audience, sub=f"u{number // 5}")).status_code
+        for number in range(5 * (END_USERS_TIMES + 1))
+    ]
+    assert codes == [200] * 5 * END_USERS_TIMES + [429] * 5
+    other = configure(tight, tight.org("Other"), signer)
+    assert tight.get("/api/v1/me", signer.token(other)).status_code == 200
 
 
 def test_refusals_count_as_well(tight: Program) -> None:

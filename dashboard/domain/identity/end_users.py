@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from dashboard.core import clock, crypto, ids
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import identity_providers, key_sets
+from dashboard.domain.identity import identity_providers, key_sets, limits
 from dashboard.domain.identity.keys import InvalidKey
 from dashboard.models import EndUser, IdentityProvider, Organization
 
@@ -31,6 +31,7 @@ LATEST = 250_000_000_000
 """In the year 9892: no moment of ours lies later."""
 
 LONGEST_SUBJECT = 255
+TOO_MANY = "Too many new end users today. Those who came before go on."
 SEEN_EVERY = timedelta(minutes=1)
 _REFUSED = ("crit", "b64", "jwk", "jku", "x5u", "zip", "enc")
 """Headers that would change how the token is read or bring a key of its own."""
@@ -54,7 +55,8 @@ def looks_signed(token: str) -> bool:
 
 
 def authenticate(token: str) -> SignedIn:
-    """The end user of a token, made at the first sight. Raises InvalidKey, the same for every reason.
+    """The end user of a token, made at the first sight. Raises InvalidKey, the same for every reason, and
+    TooManyRequests.
 
     May fetch the provider's keys, and opens transactions of its own around that: call it where none is open.
     """
@@ -147,9 +149,11 @@ def _subject(claims: Mapping[str, Any]) -> str:
 
 
 def _row(provider: IdentityProvider, subject: str) -> EndUser:
-    """The end user's row, noted as seen at most once a minute."""
+    """The end user's row, noted as seen at most once a minute. Raises TooManyRequests for too many new ones."""
     now, who = clock.now(), {"org_id": provider.org_id, "mode": provider.mode, "subject": subject}
     row = _find(**who)
+    if row is None:
+        limits.require((limits.NEW_END_USER, (str(provider.org_id), provider.mode)), refusal=TOO_MANY)
     if row is None or row.last_seen_at is None or row.last_seen_at < now - SEEN_EVERY:
         with transaction(org=provider.org_id) as session:
             session.execute(

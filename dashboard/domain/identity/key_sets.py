@@ -10,6 +10,9 @@ from joserfc.jwk import JWKRegistry, KeySet
 from dashboard.core.errors import Invalid
 
 MOST_KEYS = 50
+MOST_TRIED = 5
+"""Keys that are tried for a token which names none: each try costs a signature check, before we know who calls."""
+
 SHORTEST_RSA_BITS = 2048
 _KINDS = {"RS256": ("RSA", None), "ES256": ("EC", "P-256"), "EdDSA": ("OKP", "Ed25519")}
 _KEPT = ("kty", "kid", "use", "alg", "n", "e", "crv", "x", "y")
@@ -49,8 +52,9 @@ def usable(found: Any, algorithm: str) -> dict[str, Any]:
 
 
 def load(kept: Mapping[str, Any], kid: str | None) -> KeySet:
-    """The keys that a token which names `kid` may be signed with."""
-    return KeySet([JWKRegistry.import_key(key) for key in kept["keys"] if kid is None or key.get("kid") == kid])
+    """The keys that a token which names `kid` may be signed with: at most five."""
+    fitting = [key for key in kept["keys"] if kid is None or key.get("kid") == kid]
+    return KeySet([JWKRegistry.import_key(key) for key in fitting[:MOST_TRIED]])
 
 
 def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
