@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -21,9 +22,10 @@ from dashboard.core.errors import Invalid
 SECONDS = 5.0
 MOST_BYTES = 64 * 1024
 LONGEST_URL = 2_000
-AT_ONCE = 2
+AT_ONCE = 3
 """Of a process's 8 threads: the others go on, however slow the servers are that somebody names."""
-_slots = threading.BoundedSemaphore(AT_ONCE)
+_asking: set[str] = set()
+_lock = threading.Lock()
 _PIECE = 8 * 1024
 _PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 _CARRIES_V4 = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16")))
@@ -32,6 +34,10 @@ _CARRIES_V4 = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16")))
 
 class FetchFailed(Exception):
     """Nothing usable came. The text is for the person who gave the address."""
+
+
+class NoRoom(FetchFailed):
+    """Nothing was asked: as many servers as we allow are being asked at this moment, or one for the same owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +67,29 @@ def checked_url(text: str, policy: Policy) -> str:
     return text
 
 
+@contextlib.contextmanager
+def room(owner: str) -> Iterator[None]:
+    """Room for one `get` on behalf of `owner`, who never has more than one: slow servers of one customer leave room for
+    the others. Enter it before the try is noted anywhere. Raises NoRoom."""
+    with _lock:
+        if owner in _asking or len(_asking) >= AT_ONCE:
+            raise NoRoom("Too many servers are being asked at this moment. Try again.")
+        _asking.add(owner)
+    try:
+        yield
+    finally:
+        with _lock:
+            _asking.discard(owner)
+
+
 def get(url: str, policy: Policy, *, accept: str = "application/json") -> bytes:
-    """What stands at `url`, if it is answered with 200. Raises FetchFailed. Never call it in a transaction."""
+    """What stands at `url`, if it is answered with 200. Raises FetchFailed. Call it in a `room`, and never in a
+    transaction."""
     try:
         parts = urlsplit(checked_url(url, policy))
     except Invalid as error:
         raise FetchFailed(error.detail) from None
-    if not _slots.acquire(blocking=False):
-        raise FetchFailed("Too many servers are being asked at this moment. Try again.")
-    try:
-        return _get(parts, policy, accept, time.monotonic() + SECONDS)
-    finally:
-        _slots.release()
+    return _get(parts, policy, accept, time.monotonic() + SECONDS)
 
 
 def _get(parts: SplitResult, policy: Policy, accept: str, deadline: float) -> bytes:

@@ -89,7 +89,10 @@ def _find(visit: Visit) -> IdentityProvider:
 def _tell(row: IdentityProvider | None) -> None:
     """What came of it, on the page that follows."""
     if row is None:
-        render.toast_next("The keys were asked for a moment ago. Try again in a minute.", bad=True)
+        render.toast_next(
+            "The keys cannot be asked for at this moment. Try again in a minute.",
+            bad=True,
+        )
     elif row.fetch_error:
         render.toast_next("Saved, but no usable keys came. The page says why.", bad=True)
     else:

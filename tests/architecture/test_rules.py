@@ -41,7 +41,7 @@ FLOWS = {
     "identity/email_change.py": {"ask", "agree", "call_off"},
     "identity/erasure.py": {"erase", "_close_own", "_leave"},
     "identity/second_factor.py": {"enable", "_judge"},
-    "identity/identity_providers.py": {"fetch"},
+    "identity/identity_providers.py": {"_fetched"},
     "identity/end_users.py": {"_row"},
     "platform/verify.py": {"broken"},
 }

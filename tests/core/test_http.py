@@ -3,16 +3,15 @@
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from dashboard.core import http
 from dashboard.core.errors import Invalid
-from dashboard.core.http import FetchFailed, Policy
+from dashboard.core.http import FetchFailed, NoRoom, Policy
 from tests.identity_provider import KeyServer, serving
 
 PUBLIC = Policy()
@@ -153,20 +152,18 @@ def test_a_header_that_never_ends_is_waited_for_no_longer(server: KeyServer) -> 
     assert 4 < time.monotonic() - begun < 7
 
 
-def test_slow_servers_hold_two_threads_and_no_more(server: KeyServer) -> None:
-    server.delay = 2.0
-
-    def ask(_: int) -> str:
-        try:
-            return http.get(server.url, allowing(server)).decode()[:1]
-        except FetchFailed as failure:
-            return str(failure).partition(".")[0]
-
-    with ThreadPoolExecutor(6) as pool:
-        said = Counter(pool.map(ask, range(6)))
-    assert said == {"{": 2, "Too many servers are being asked at this moment": 4}
-    server.delay = 0
-    assert http.get(server.url, allowing(server))
+def test_slow_servers_hold_a_few_threads_and_one_for_each_owner() -> None:
+    with ExitStack() as busy:
+        for number in range(http.AT_ONCE - 1):
+            busy.enter_context(http.room(f"slow {number}"))
+            with pytest.raises(NoRoom), http.room(f"slow {number}"):
+                pass
+        with http.room("another"), pytest.raises(NoRoom, match="Too many servers"), http.room("one too many"):
+            pass
+        with suppress(FetchFailed), http.room("another"):
+            raise FetchFailed("whatever happens in it")
+        with http.room("another"):
+            pass
 
 
 def test_a_proxy_of_the_environment_is_not_used(server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,11 +95,19 @@ def remove(row: IdentityProvider, *, by: Actor) -> None:
 def fetch(row: IdentityProvider) -> IdentityProvider | None:
     """Ask for the keys again, at most once a minute for all processes. The old set stays where none comes.
 
-    Opens two transactions of its own, with the network between them. None: it was asked a moment ago.
+    Opens two transactions of its own, with the network between them. None: it was asked a moment ago, or there is no
+    room to ask now; then it counts as not asked.
     """
     if in_transaction() or row.jwks_url is None:
         raise RuntimeError("keys are fetched from an address, outside a transaction")
-    url, algorithm = row.jwks_url, row.algorithm
+    try:
+        with http.room(str(row.org_id)):
+            return _fetched(row, row.jwks_url, row.algorithm)
+    except http.NoRoom:
+        return None
+
+
+def _fetched(row: IdentityProvider, url: str, algorithm: str) -> IdentityProvider | None:
     with transaction(org=row.org_id):
         if not _claim(row):
             return None
