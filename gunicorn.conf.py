@@ -29,17 +29,18 @@ LARGE_BYTES = 64 * 1024
 
 
 def _counts_place() -> Path:
-    """A folder for what this server's processes count, for /metrics; those of servers that were killed are removed."""
+    """A folder for what this server's processes count, for /metrics; those of servers that were killed are removed.
+
+    Everybody on this machine may write beside it, so part of its name is random: nobody can make it first.
+    """
     for left in Path(MEMORY).glob(f"{COUNTS}*"):
         try:
-            os.kill(int(left.name.rpartition("-")[2]), 0)
+            os.kill(int(left.name.removeprefix(COUNTS).partition("-")[0]), 0)
         except ProcessLookupError:
             shutil.rmtree(left, ignore_errors=True)
         except (PermissionError, ValueError):
             continue
-    place = Path(MEMORY) / f"{COUNTS}{os.getpid()}"
-    place.mkdir(mode=0o700, exist_ok=True)
-    return place
+    return Path(tempfile.mkdtemp(prefix=f"{COUNTS}{os.getpid()}-", dir=MEMORY))
 
 
 # Read when the application is imported. A server that takes over from another inherits the other's folder.
@@ -57,7 +58,7 @@ def pre_request(_worker: Any, request: Any) -> None:
 
 def on_exit(_server: Any) -> None:
     place = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
-    if place.name == f"{COUNTS}{os.getpid()}":
+    if place.name.startswith(f"{COUNTS}{os.getpid()}-"):
         shutil.rmtree(place, ignore_errors=True)
 
 
