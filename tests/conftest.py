@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -23,6 +24,10 @@ CHROMIUMS = (os.environ.get("COFFER_CHROMIUM", ""), "chromium-headless-shell", "
 CHROMIUM = next(filter(None, map(shutil.which, CHROMIUMS)), None)
 NO_CHROMIUM = "no Chromium: install the package `chromium`, or name the program in COFFER_CHROMIUM"
 BROWSER_REQUIRED = os.environ.get("COFFER_REQUIRE_BROWSER", "0") not in ("", "0")
+hypothesis.settings.register_profile(
+    "coffer", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # a busy machine is no fault of the code
+hypothesis.settings.load_profile("coffer")
 GROUPS = ("tests/browser/", "tests/scenarios/")
 FIRST = "tests/browser/test_pages.py"
 

@@ -2,16 +2,7 @@
 
 from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, UserProof, WelcomedAddress
 from dashboard.models.base import PLATFORM_ORG_ID, Base
-from dashboard.models.funds import (
-    OTHER_APPS,
-    TRANSACTION_TYPES,
-    CreditGrant,
-    GrantBurn,
-    LedgerSeal,
-    Transaction,
-    Wallet,
-    WalletDay,
-)
+from dashboard.models.funds import OTHER_APPS, CreditGrant, GrantBurn, LedgerSeal, Transaction, Wallet, WalletDay
 from dashboard.models.identity import (
     ApiKey,
     AuditEntry,
@@ -39,8 +30,10 @@ from dashboard.models.payments import (
     ProductVersion,
     ProviderPrice,
 )
+from dashboard.models.transaction_types import ADJUSTMENTS, SPENDING, TRANSACTION_TYPES, TransactionType
 
 __all__ = [
+    "ADJUSTMENTS",
     "ALGORITHMS",
     "EMAIL_STATES",
     "INBOX_STATES",
@@ -49,6 +42,7 @@ __all__ = [
     "PAYMENT_STATES",
     "PLATFORM_ORG_ID",
     "PROOF_PURPOSES",
+    "SPENDING",
     "TRANSACTION_TYPES",
     "WINDOWS",
     "ApiKey",
@@ -80,6 +74,7 @@ __all__ = [
     "RecoveryCode",
     "SpendLimit",
     "Transaction",
+    "TransactionType",
     "User",
     "UserProof",
     "UserSession",

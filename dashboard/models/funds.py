@@ -10,11 +10,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dashboard.models.base import Base, OrgOwned, org_key, org_root
-
-TRANSACTION_TYPES = (
-    "purchase", "deposit", "recharge", "subscription_grant", "admin_grant", "renewal", "charge", "consumption",
-    "expiry", "admin_removal", "refund", "dispute", "transfer", "reversal",
-)  # fmt: skip
+from dashboard.models.transaction_types import ADJUSTMENTS, TRANSACTION_TYPES
 
 
 class Wallet(OrgOwned, Base):
@@ -88,10 +84,10 @@ class Transaction(OrgOwned, Base):
             "ix_transactions_adjustments",
             "org_id",
             "id",
-            postgresql_where=text("type IN ('admin_grant', 'admin_removal')"),
+            postgresql_where=text(f"type IN {ADJUSTMENTS}"),
         ),
         CheckConstraint("amount <> 0 AND balance_after = balance_before + amount", name="sum"),
-        CheckConstraint(f"type IN {TRANSACTION_TYPES}", name="type"),
+        CheckConstraint(f"type IN {tuple(TRANSACTION_TYPES)}", name="type"),
     )
 
 

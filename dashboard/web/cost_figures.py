@@ -11,10 +11,11 @@ from dashboard.domain.funds.costs import Group, Range
 from dashboard.domain.funds.forecast import Forecast
 from dashboard.domain.identity import keys
 from dashboard.domain.identity.permissions import Verb
+from dashboard.models import TRANSACTION_TYPES
 from dashboard.web import charts
 from dashboard.web.formats import day, percent
 from dashboard.web.guards import LOW_BALANCE_MICROS, Visit
-from dashboard.web.transaction_list import FIELDS, TYPES
+from dashboard.web.transaction_list import FIELDS
 
 RANGES = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("month", "This month"), ("last-month", "Last month"))
 PERIODS = {"month": "this month", "last-month": "last month"}
@@ -120,7 +121,7 @@ def label(key: str | None, group: Group) -> str:
     if key is None:
         return "Other apps" if group == "app" else "Other types"
     if group == "type":
-        return TYPES[key][0]
+        return TRANSACTION_TYPES[key].label
     return key or "No app"
 
 

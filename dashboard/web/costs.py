@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request, url_for
 from dashboard.core.money import money
 from dashboard.domain.funds import costs, credits, forecast
 from dashboard.domain.identity.permissions import Verb
+from dashboard.models import SPENDING
 from dashboard.web import cost_figures, guards, render, transaction_list
 from dashboard.web.guards import Visit
 from dashboard.web.sessions import poll
@@ -79,7 +80,7 @@ def _figures(visit: Visit) -> dict[str, Any]:
         "last_purchase": credits.last_purchase(visit.wallet),
         "chart": chart,
         "shares": cost_figures.shares(visit, range, group),
-        "steps": [] if ever & set(costs.COSTS) else cost_figures.steps(visit),
+        "steps": [] if ever & SPENDING else cost_figures.steps(visit),
     }
 
 

@@ -12,25 +12,7 @@ from flask import request
 from dashboard.core.errors import Invalid
 from dashboard.domain.funds import transactions
 from dashboard.domain.funds.transactions import Filters
-from dashboard.models import Transaction, Wallet
-
-TYPES = {
-    "purchase": ("Purchase", "ok"),
-    "deposit": ("Deposit", "ok"),
-    "recharge": ("Recharge", "ok"),
-    "subscription_grant": ("Plan credits", "ok"),
-    "admin_grant": ("Grant", "ok"),
-    "renewal": ("Renewal", "ok"),
-    "charge": ("Usage", ""),
-    "consumption": ("Billing run", "info"),
-    "expiry": ("Expiry", "warn"),
-    "admin_removal": ("Removal", "bad"),
-    "refund": ("Refund", "warn"),
-    "dispute": ("Dispute", "bad"),
-    "transfer": ("Transfer", ""),
-    "reversal": ("Reversal", "warn"),
-}
-"""Each type's word and the tone of its badge."""
+from dashboard.models import TRANSACTION_TYPES, Transaction, Wallet
 
 FIELDS = {
     "q": "Search", "type": "Type", "direction": "Direction", "from": "From", "to": "To", "app": "App", "by": "By",
@@ -123,7 +105,7 @@ def offers(wallet: Wallet) -> dict[str, list[Choice]]:
     apps = found.apps if not asked or asked in found.apps else [*found.apps, asked]
     people = [(str(key), name) for key, name in found.people]
     return {
-        "types": [(key, word) for key, (word, _) in TYPES.items() if key in found.types],
+        "types": [(key, kind.label) for key, kind in TRANSACTION_TYPES.items() if key in found.types],
         "apps": [(app, app) for app in apps],
         "by": people + [(str(key), f"Key {name}") for key, name in found.keys],
     }
@@ -149,9 +131,9 @@ def lines(rows: Iterable[Transaction], *, row: Callable[[UUID], str], for_manage
         Line(
             id=one.id,
             at=one.created_at,
-            word=TYPES[one.type][0],
-            tone=TYPES[one.type][1],
-            title=one.description or TYPES[one.type][0],
+            word=TRANSACTION_TYPES[one.type].label,
+            tone=TRANSACTION_TYPES[one.type].tone,
+            title=one.description or TRANSACTION_TYPES[one.type].label,
             detail=" · ".join(filter(None, (one.app, one.reason))),
             by=names[one.id],
             amount=one.amount,

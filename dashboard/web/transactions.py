@@ -12,7 +12,7 @@ from dashboard.domain import audit
 from dashboard.domain.funds import explain, transactions
 from dashboard.domain.funds.transactions import Filters, Statement
 from dashboard.domain.identity.permissions import Verb
-from dashboard.models import Transaction
+from dashboard.models import TRANSACTION_TYPES, Transaction
 from dashboard.web import guards, render, statement_csv, transaction_list, zones
 from dashboard.web.exports import Turn
 from dashboard.web.formats import day, day_range
@@ -83,13 +83,13 @@ def read_list(visit: Visit, *, limit: int = transactions.PAGE_ROWS, endpoint: st
 
 def _told(visit: Visit, row: Transaction) -> dict[str, Any]:
     """One row in words: what it is, who made it, what caused it."""
-    word, tone = transaction_list.TYPES[row.type]
+    kind = TRANSACTION_TYPES[row.type]
     for_manager = visit.caller.operator
     told = explain.explain(row, for_manager=for_manager)
     steps = (*told.cause, *told.followed)
     return {
-        "word": word,
-        "tone": tone,
+        "word": kind.label,
+        "tone": kind.tone,
         "name": transactions.names_of([row], for_manager=for_manager)[row.id],
         "moment": row.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "chain": [(step.text, "", "done", step.at) for step in steps],

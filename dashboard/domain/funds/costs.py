@@ -15,18 +15,17 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.models import OTHER_APPS, Wallet, WalletDay
+from dashboard.models import OTHER_APPS, SPENDING, Wallet, WalletDay
 
 Group = Literal["type", "app"]
 
-COSTS = ("charge", "consumption")
 NAMED_SERIES = 4
 OTHER_COLOUR = 5
 COLOUR_DAYS = 90
 LONGEST_RANGE = 400
 
 # The reversal of a cost adds; that of a credit takes, and is no cost.
-IS_COST = or_(WalletDay.type.in_(COSTS), and_(WalletDay.type == "reversal", WalletDay.amount > 0))
+IS_COST = or_(WalletDay.type.in_(SPENDING), and_(WalletDay.type == "reversal", WalletDay.amount > 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What came into a wallet, from `wallet_days` alone: it costs the same however many rows there are."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -8,11 +9,7 @@ from dashboard.core.db import db
 from dashboard.domain.funds import transactions
 from dashboard.domain.funds.costs import Range
 from dashboard.domain.funds.transactions import Filters
-from dashboard.models import Transaction, Wallet, WalletDay
-
-BOUGHT = ("purchase", "recharge")
-GRANTED = ("admin_grant", "subscription_grant", "renewal")
-DEPOSITED = ("deposit",)
+from dashboard.models import TRANSACTION_TYPES, Transaction, Wallet, WalletDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +31,13 @@ def added(wallet: Wallet, range: Range) -> Added:
         select(WalletDay.type, func.sum(WalletDay.amount))
         .where(WalletDay.org_id == wallet.org_id, WalletDay.wallet_id == wallet.id)
         .where(WalletDay.day.between(range.first, range.last))
-        .where(WalletDay.type.in_(BOUGHT + GRANTED + DEPOSITED))
+        .where(WalletDay.type.in_(kind.name for kind in TRANSACTION_TYPES.values() if kind.income))
         .group_by(WalletDay.type)
     )
-    sums = {type: int(micros) for type, micros in found}
-    bought, granted, deposited = (sum(sums.get(type, 0) for type in types) for types in (BOUGHT, GRANTED, DEPOSITED))
-    return Added(bought, granted, deposited)
+    sums = Counter[str | None]()
+    for type, micros in found:
+        sums[TRANSACTION_TYPES[type].income] += int(micros)
+    return Added(sums["bought"], sums["granted"], sums["deposited"])
 
 
 def last_purchase(wallet: Wallet) -> Transaction | None:

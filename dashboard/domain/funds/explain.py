@@ -11,7 +11,7 @@ from dashboard.core.db import db
 from dashboard.core.money import exact
 from dashboard.domain.audit.names import names_of
 from dashboard.domain.funds import expiry, origins
-from dashboard.models import CreditGrant, Payment, Transaction
+from dashboard.models import TRANSACTION_TYPES, CreditGrant, Payment, Transaction
 
 CAME_FROM = {
     "usage": "Usage was reported",
@@ -19,13 +19,6 @@ CAME_FROM = {
     "signup": "Initial credits on signing up",
     expiry.ORIGIN: "Credit reached its last day",
 }
-ASKED = {
-    "admin_grant": "granted credits",
-    "admin_removal": "removed credits",
-    "deposit": "deposited credits",
-}
-"""What a caller did who sent a key of their own; anything else they asked for."""
-
 CATEGORIES = {"signup": "welcome", "purchase": "bought"}
 
 
@@ -77,7 +70,7 @@ def _origin(row: Transaction) -> Step:
     text = CAME_FROM.get(row.origin, f"Origin: {row.origin}")
     if row.origin in origins.OF_CALLERS:
         who = "A platform manager" if row.actor_kind == "manager" else "A program"
-        text = f"{who} {ASKED.get(row.type, 'asked for it')}"
+        text = f"{who} {TRANSACTION_TYPES[row.type].request}"
     # A manager's key comes from a form or from the platform's own programs, and tells a customer nothing.
     told = (row.origin in origins.OF_CALLERS or row.origin == "usage") and row.actor_kind != "manager"
     return Step("origin", f"{text}, with idempotency key {row.key}" if told else text)

@@ -17,8 +17,7 @@ from sqlalchemy import func, select, tuple_
 from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.domain.funds import expiry, settlement
-from dashboard.domain.funds.costs import COSTS
-from dashboard.models import Transaction, Wallet, WalletDay
+from dashboard.models import SPENDING, Transaction, Wallet, WalletDay
 
 State = Literal["out_of_credits", "needs_data", "no_usage", "over_a_year", "runs_out"]
 
@@ -87,7 +86,7 @@ def of_many(wallets: Sequence[Wallet]) -> dict[UUID, Forecast]:
     rows = db.session.execute(
         select(WalletDay.wallet_id, WalletDay.day, -func.sum(WalletDay.amount))
         .where(tuple_(WalletDay.org_id, WalletDay.wallet_id).in_([(wallet.org_id, wallet.id) for wallet in wallets]))
-        .where(WalletDay.type.in_(COSTS), WalletDay.day < today, WalletDay.day >= earliest)
+        .where(WalletDay.type.in_(SPENDING), WalletDay.day < today, WalletDay.day >= earliest)
         .group_by(WalletDay.wallet_id, WalletDay.day)
     )
     for wallet_id, day, micros in rows:
@@ -178,7 +177,7 @@ def _used_before(wallets: Sequence[Wallet], day: date) -> set[UUID]:
     used = (
         select(WalletDay.wallet_id)
         .where(WalletDay.org_id == Wallet.org_id, WalletDay.wallet_id == Wallet.id)
-        .where(WalletDay.day < day, WalletDay.type.in_(COSTS))
+        .where(WalletDay.day < day, WalletDay.type.in_(SPENDING))
         .exists()
     )
     wanted = tuple_(Wallet.org_id, Wallet.id).in_([(wallet.org_id, wallet.id) for wallet in wallets])

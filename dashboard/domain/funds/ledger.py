@@ -23,13 +23,7 @@ from dashboard.core.errors import CofferError, InsufficientFunds, Invalid, NotFo
 from dashboard.core.money import LARGEST
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import expiry, ledger_sql, origins
-from dashboard.models import Transaction, Wallet
-
-CREDITS = frozenset({"purchase", "deposit", "recharge", "subscription_grant", "admin_grant", "renewal"})
-SPENDING = frozenset({"charge", "consumption"})
-REMOVING = frozenset({"admin_removal"})
-GOES_BACK = frozenset({"refund", "dispute"})
-"""Money that went back to the card: it leaves the wallet whatever is in it."""
+from dashboard.models import SPENDING, TRANSACTION_TYPES, Transaction, TransactionType, Wallet
 
 BATCH_LIMIT = 5_000
 
@@ -121,7 +115,7 @@ def post(
     Before a debit, credit past its date is taken out, in a transaction of its own where none is open.
     """
     require_org(wallet.org_id)
-    if not -LARGEST <= amount <= LARGEST or (amount > 0) != (type in CREDITS) or not amount:
+    if not -LARGEST <= amount <= LARGEST or not amount or amount * TRANSACTION_TYPES[type].sign < 0:
         raise Invalid("The amount is out of range.", field="amount")
     if amount > 0 and sum(part.amount for part in slices) != amount:
         raise ValueError("the slices of a credit must add up to it")
@@ -135,9 +129,7 @@ def post(
         late = any(part.expires_at and part.expires_at <= now for part in slices)
         row = None if late else _execute(ledger_sql.CREDIT, values | _columns(slices))
     else:
-        passes = type in GOES_BACK or (type in REMOVING and allow_negative)
-        floored = {"floored": not passes, "spending": type in SPENDING}
-        row = _debit(values | floored)
+        row = _debit(values | _floor(TRANSACTION_TYPES[type], lifted=allow_negative))
     if row is not None:
         after_commit(partial(metrics.posted, type))
         return Posting(row.id, wallet.id, row.seq, type, amount, row.balance_before, row.balance_after, row.created_at)
@@ -225,6 +217,12 @@ def _debit(values: dict[str, Any]) -> Row[Any] | None:
     return row
 
 
+def _floor(kind: TransactionType, *, lifted: bool) -> dict[str, bool]:
+    """Whether the debit has a floor, and whether that is the overdraft limit and heeds a frozen wallet."""
+    floored = kind.floor != "none" and not (kind.liftable and lifted)
+    return {"floored": floored, "spending": kind.spending}
+
+
 def _execute(statement: TextClause, values: dict[str, Any]) -> Row[Any] | None:
     connection = db.session.connection() if in_transaction() else autocommit()
     try:
@@ -271,7 +269,7 @@ def _judge(
         raise Invalid("The credit would have lapsed already.", field="expires_at")
     if type in SPENDING and wallet.frozen_at is not None:
         raise WalletFrozen("This wallet is frozen while a payment is disputed. Nothing was changed.")
-    if type in REMOVING:
+    if TRANSACTION_TYPES[type].liftable:
         raise RemovalTooLarge("This is more than the balance. Nothing was changed.", available_micros=wallet.available)
     raise InsufficientFunds(available_micros=wallet.available + wallet.overdraft_limit, required_micros=-amount)
 

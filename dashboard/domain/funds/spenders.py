@@ -8,8 +8,7 @@ from sqlalchemy import and_, case, func, select
 
 from dashboard.core import clock, keysets
 from dashboard.core.db import db
-from dashboard.domain.funds.costs import COSTS
-from dashboard.models import ApiKey, Transaction, Wallet
+from dashboard.models import SPENDING, ApiKey, Transaction, Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ def by_person(wallet: Wallet, *, days: int) -> Spending:
         .select_from(Transaction)
         .outerjoin(ApiKey, key)
         .where(of_org, *recent, keysets.newest(Transaction.id, of_org))
-        .where(Transaction.wallet_id == wallet.id, Transaction.type.in_(COSTS), Transaction.created_at >= since)
+        .where(Transaction.wallet_id == wallet.id, Transaction.type.in_(SPENDING), Transaction.created_at >= since)
         .group_by(person)
     )
     found = {who: int(micros) for who, micros in db.session.execute(query)}

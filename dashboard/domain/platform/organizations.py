@@ -14,6 +14,7 @@ from dashboard.domain.funds import costs, forecast
 from dashboard.domain.funds.forecast import Forecast
 from dashboard.domain.platform import search
 from dashboard.models import (
+    ADJUSTMENTS,
     ApiKey,
     AuditEntry,
     CreditGrant,
@@ -114,9 +115,7 @@ def manager_acts(org_id: UUID, *, limit: int = 20) -> list[AuditEntry]:
 
 def last_grants(org_id: UUID, *, limit: int = 5) -> list[Transaction]:
     """The newest grants and removals, so that nobody gives the same twice."""
-    query = select(Transaction).where(
-        Transaction.org_id == org_id, Transaction.type.in_(("admin_grant", "admin_removal"))
-    )
+    query = select(Transaction).where(Transaction.org_id == org_id, Transaction.type.in_(ADJUSTMENTS))
     return list(db.session.scalars(query.order_by(Transaction.id.desc()).limit(limit)))
 
 

@@ -1,5 +1,6 @@
 """What the platform's first page shows: what needs a person, what moved today, what is owed to customers."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,8 +11,8 @@ from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.domain.funds import seals
-from dashboard.domain.funds.ledger import CREDITS, SPENDING
 from dashboard.models import (
+    TRANSACTION_TYPES,
     InboxEvent,
     Lease,
     Organization,
@@ -27,8 +28,6 @@ TICK = "tick"
 TICK_GRACE = timedelta(minutes=1)
 PATIENCE = timedelta(minutes=5)
 """How long something may wait before it needs a person: retries and the sweep come first."""
-
-BOUGHT = ("purchase", "recharge", "subscription_grant", "renewal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +83,19 @@ def money_today(mode: str) -> MoneyToday:
         .where(*_counted(mode), WalletDay.day == clock.today())
         .group_by(WalletDay.type)
     )
-    sums: dict[str, int] = {type_: int(amount) for type_, amount in found}
-
-    def total(*types: str) -> int:
-        return sum(sums.get(type_, 0) for type_ in types)
-
+    bought = granted = 0
+    outgo = Counter[str | None]()
+    for name, amount in found:
+        kind = TRANSACTION_TYPES[name]
+        outgo[kind.outgo] += int(amount)
+        bought += int(amount) if kind.revenue else 0
+        granted += int(amount) if kind.income and not kind.revenue else 0
     return MoneyToday(
-        bought_micros=total(*BOUGHT),
-        granted_micros=total(*(CREDITS - set(BOUGHT))),
-        used_micros=-total(*SPENDING),
-        removed_micros=-total("admin_removal", "expiry"),
-        refunded_micros=-total("refund", "dispute"),
+        bought_micros=bought,
+        granted_micros=granted,
+        used_micros=-outgo["used"],
+        removed_micros=-outgo["removed"],
+        refunded_micros=-outgo["refunded"],
     )
 
 

@@ -16,7 +16,7 @@ from dashboard.domain.funds import explain, ledger, transactions
 from dashboard.domain.funds.ledger import Entry
 from dashboard.domain.funds.transactions import Filters, Page
 from dashboard.domain.identity import keys
-from dashboard.models import Organization, Transaction, Wallet
+from dashboard.models import TRANSACTION_TYPES, Organization, Transaction, Wallet
 from tests.factories import charge, grant, make_org, make_user, wallet_of
 from tests.servers import Servers
 
@@ -325,7 +325,7 @@ def test_what_asked_for_a_row_is_told_by_its_type_and_actor(
     app_context: Flask, type: str, kind: str, words: str
 ) -> None:
     wallet = wallet_of(make_org(funds=100))
-    amount = 5 if type in ledger.CREDITS else -5
+    amount = 5 * TRANSACTION_TYPES[type].sign
     slices = [ledger.Slice("paid", "deposit", amount)] if amount > 0 else []
     ledger.post(wallet, type=type, amount=amount, origin="api", key="k", by=Actor(kind, uuid4()), slices=slices)
     assert explain.explain(transactions.page(wallet).rows[0]).cause[1].text == words

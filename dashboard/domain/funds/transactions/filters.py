@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -122,7 +122,7 @@ class Filters:
         return all(moment is None or moment.time() == time.min for moment in (self.since, self.until))
 
 
-def _one_of(given: dict[str, str], field: str, allowed: tuple[str, ...]) -> str | None:
+def _one_of(given: dict[str, str], field: str, allowed: Collection[str]) -> str | None:
     value = given.get(field)
     if value is not None and value not in allowed:
         raise Invalid(f"Choose one of: {', '.join(allowed)}.", field=field)
