@@ -8,7 +8,7 @@ from dashboard.core.db import transaction
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog.products import Offer
-from dashboard.domain.funds import ledger
+from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.funds.ledger import Posting, Slice
 from dashboard.domain.identity import entrance, keys, memberships, organizations
 from dashboard.models import PLATFORM_ORG_ID, Organization, User, Wallet
@@ -42,7 +42,7 @@ def add_member(org: Organization, role: str, *, user: User | None = None) -> Use
 
 
 def wallet_of(org: Organization, mode: str | None = None) -> Wallet:
-    return organizations.wallet(org.id, mode or settings().mode)
+    return wallets.of_organization(org.id, mode or settings().mode)
 
 
 def grant(wallet: Wallet, micros: int, key: str | None = None) -> Posting:

@@ -5,15 +5,13 @@ from uuid import UUID
 
 from flask import Response
 from pydantic import Field
-from sqlalchemy import select
 
 from dashboard.api import auth, inputs, paging, shapes
 from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint
 from dashboard.core import ids
-from dashboard.core.db import db
 from dashboard.core.errors import Invalid, NotFound
-from dashboard.domain.funds import explain, transactions
+from dashboard.domain.funds import explain, transactions, wallets
 from dashboard.domain.funds.transactions import Filters
 from dashboard.domain.identity.permissions import Verb, allowed
 from dashboard.models import Wallet
@@ -54,12 +52,14 @@ def listing(path: inputs.OrgPath, query: RowQuery) -> Response:
     """
     access = auth.enter(path.org_id, Verb.READ_OWN_ROWS)
     filters = replace(query.filters(), only_of=_only_of(access))
-    wallet = _only_wallet(access) if query.wallet_id is None else _wallet(access, query.wallet_id)
+    wallet = (
+        wallets.only_one(access.org.id, access.mode) if query.wallet_id is None else _wallet(access, query.wallet_id)
+    )
     if wallet is None:
         page = transactions.across(access.org.id, access.mode, filters, query.cursor, query.size)
     else:
         page = transactions.page(wallet, filters, query.cursor, query.size)
-    rows = [shapes.transaction(row) for row in page.rows]
+    rows = shapes.transactions(page.rows)
     return answer(shapes.RowList(data=rows, next_cursor=page.next_cursor))
 
 
@@ -71,7 +71,7 @@ def show(path: inputs.OrgItemPath) -> Response:
     only_of = _only_of(access)
     if row.mode != access.mode or (only_of and only_of not in (row.actor_id, row.member_id)):
         raise NotFound("There is no such transaction.")
-    return answer(shapes.explained(row, explain.explain(row)))
+    return answer(shapes.explained(row, wallets.units_of([row])[row.wallet_id], explain.explain(row)))
 
 
 def _only_of(access: Access) -> UUID | None:
@@ -81,15 +81,9 @@ def _only_of(access: Access) -> UUID | None:
     return access.person.user_id
 
 
-def _only_wallet(access: Access) -> Wallet | None:
-    """The wallet of an organization that has but one in the mode: inside a wallet seq gives the exact order."""
-    found = db.session.scalars(select(Wallet).filter_by(org_id=access.org.id, mode=access.mode).limit(2)).all()
-    return found[0] if len(found) == 1 else None
-
-
 def _wallet(access: Access, text: str) -> Wallet:
     wallet_id = ids.parse(text)
-    wallet = db.session.get(Wallet, (access.org.id, wallet_id)) if wallet_id else None
+    wallet = wallets.find(access.org.id, wallet_id) if wallet_id else None
     if wallet is None or wallet.mode != access.mode:
         raise Invalid("There is no such wallet.", field="wallet_id")
     return wallet

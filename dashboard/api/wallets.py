@@ -5,13 +5,12 @@ from typing import Literal
 from uuid import UUID
 
 from flask import Response
-from sqlalchemy import select
 
 from dashboard.api import auth, idempotency, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core.db import db, retrying, transaction
 from dashboard.domain import audit
-from dashboard.domain.funds import caps, ledger, transactions
+from dashboard.domain.funds import caps, ledger, transactions, wallets
 from dashboard.domain.funds.ledger import Posting
 from dashboard.domain.identity import organizations
 from dashboard.domain.identity.permissions import Act, Verb, origin_of
@@ -41,7 +40,7 @@ class Movement(inputs.Body):
 def show(path: inputs.OrgPath) -> Response:
     """The organization's dollar wallet"""
     access = auth.enter(path.org_id, Verb.READ_BALANCE)
-    return answer(shapes.wallet(organizations.wallet(access.org.id, access.mode), access.org))
+    return answer(shapes.wallet(wallets.of_organization(access.org.id, access.mode), access.org))
 
 
 @api.get("/orgs/<uuid:org_id>/wallets", responses={200: shapes.WalletList})
@@ -49,7 +48,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """All wallets of the caller's mode"""
     access = auth.enter(path.org_id, Verb.READ_BALANCE)
     scope = ("wallets", access.org.id, access.mode)
-    wanted = select(Wallet).filter_by(org_id=access.org.id, mode=access.mode).order_by(Wallet.id.desc())
+    wanted = wallets.in_mode(access.org.id, access.mode)
     if after := query.after(*scope):
         wanted = wanted.where(Wallet.id < after)
     found = db.session.scalars(wanted.limit(query.size + 1)).all()
@@ -68,7 +67,7 @@ def move(path: inputs.OrgPath, body: Movement) -> Response:
     access = auth.enter(path.org_id, verb, Act.SPEND if verb is Verb.CHARGE else Act.READ)
     auth.require_open(access)
     key = idempotency.key(body.idempotency_key)
-    wallet = organizations.wallet(access.org.id, access.mode)
+    wallet = wallets.of_organization(access.org.id, access.mode)
     posting = _charge(access, wallet, body, key) if verb is Verb.CHARGE else _deposit(access, wallet, body, key)
     return _moved(access, wallet, posting, body, key)
 
@@ -128,7 +127,7 @@ def _moved(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement
     else:
         values = shapes.wallet_values(wallet, access.org, posting.balance_after)
         row = _row(access, wallet, posting, body, key)  # what was just written need not be read
-    shape = shapes.WalletWithRow(**values, transaction=shapes.transaction(row))
+    shape = shapes.WalletWithRow(**values, transaction=shapes.transaction(row, wallet.unit))
     return idempotency.told(answer(shape, 201), key, replayed=posting.replayed)
 
 

@@ -23,7 +23,7 @@ from dashboard.core.db import db, transaction
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
-from dashboard.domain.funds import expiry, ledger, seals
+from dashboard.domain.funds import expiry, ledger, seals, wallets
 from dashboard.domain.funds.caps import Cap
 from dashboard.domain.identity import entrance, keys, memberships, organizations, users
 from dashboard.domain.payments import checkout, hosted_page, inbox
@@ -197,7 +197,7 @@ def _today(demo: Organization, birch: Organization, people: dict[str, User], pro
     demo_mail.tell_ends(demo.id)
     demo_invites.make(demo, people["owner"], demo_invites.DEMO)
     demo_invites.make(birch, people["admin"], demo_invites.BIRCH)
-    wallet = organizations.wallet(birch.id, settings().mode)
+    wallet = wallets.of_organization(birch.id, settings().mode)
     if wallet.balance > 0:
         with transaction(org=birch.id):
             grants.remove(
@@ -284,7 +284,7 @@ def _used(org: Organization, program: Actor) -> None:
 def _spend(org: Organization, uses: tuple[Use, ...], day: datetime, by: Actor) -> None:
     """A day's charges: fewer on weekends, and the same again when asked again for the same day."""
     chance = random.Random(f"{org.slug} {day:%F}")  # noqa: S311 - believable, not secret
-    wallet_id, mode = organizations.wallet(org.id, settings().mode).id, settings().mode
+    wallet_id, mode = wallets.of_organization(org.id, settings().mode).id, settings().mode
     weekend = 45 if day.weekday() >= 5 else 100
     charges = []
     for use in uses:

@@ -14,7 +14,8 @@ from dashboard.models.transaction_types import ADJUSTMENTS, TRANSACTION_TYPES
 
 
 class Wallet(OrgOwned, Base):
-    """A balance of one unit in one mode; amounts in the unit's smallest part (micros for usd).
+    """A balance of one unit in one mode; amounts in the unit's smallest part (micros for usd). It is held by a member,
+    a team, a seat or an end user, or by the organization itself if none is named.
 
     `next_expiry_at`: when the next slice of it lapses. `settled_seq`: up to which row it is told which slice paid.
     `sealed_seq`: up to which row it is sealed at least, a hint that says where not to look for unsealed rows.
@@ -23,7 +24,11 @@ class Wallet(OrgOwned, Base):
     __tablename__ = "wallets"
 
     mode: Mapped[str]
-    unit: Mapped[str] = mapped_column(default="usd")
+    unit: Mapped[str]
+    membership_id: Mapped[UUID | None]
+    team_id: Mapped[UUID | None]
+    seat_id: Mapped[UUID | None]
+    end_user_id: Mapped[UUID | None]
     balance: Mapped[int] = mapped_column(BigInteger, default=0)
     held: Mapped[int] = mapped_column(BigInteger, default=0)
     seq: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -37,7 +42,21 @@ class Wallet(OrgOwned, Base):
     __table_args__ = (
         org_root(),
         Index("ix_wallets_next_expiry_at", "next_expiry_at", postgresql_where=text("next_expiry_at IS NOT NULL")),
-        Index("uq_wallets_org_id_mode_unit", "org_id", "mode", "unit", unique=True),
+        org_key("membership_id", "memberships"),
+        org_key("end_user_id", "end_users"),
+        Index(
+            "uq_wallets_holder",
+            "org_id",
+            "mode",
+            "unit",
+            "membership_id",
+            "team_id",
+            "seat_id",
+            "end_user_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+        CheckConstraint("num_nonnulls(membership_id, team_id, seat_id, end_user_id) <= 1", name="holder"),
         CheckConstraint("mode IN ('test', 'live')", name="mode"),
         CheckConstraint("held >= 0 AND overdraft_limit >= 0", name="floors"),
         {"postgresql_with": {"fillfactor": "50"}},

@@ -15,6 +15,7 @@ from dashboard.core.errors import NotFound
 from dashboard.core.money import MICROS_PER_USD
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor, trail
+from dashboard.domain.funds import wallets
 from dashboard.domain.identity import entrance, memberships, organizations, second_factor, sessions, users
 from dashboard.domain.identity.permissions import Act, Caller, Verb, allowed, of_person, require, require_state
 from dashboard.models import Organization, Wallet
@@ -59,7 +60,7 @@ def enter(slug: str, verb: Verb, *, act: Act = Act.READ) -> Visit:
     if caller.stranger:
         raise NotFound
     require_state(Act.READ, entry.org, operator=caller.operator)
-    visit = Visit(entry.org, caller, organizations.wallet(entry.org.id, settings().mode))
+    visit = Visit(entry.org, caller, wallets.of_organization(entry.org.id, settings().mode))
     g.shell_maker = partial(_org_shell, visit)  # before the refusals, whose pages keep the navigation
     require(verb, caller)
     require_state(act, entry.org, operator=caller.operator)

@@ -10,7 +10,8 @@ from dashboard.config import settings
 from dashboard.core import ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import TooManyRequests
-from dashboard.domain.identity import invites, memberships, org_settings, organizations
+from dashboard.domain.funds import wallets
+from dashboard.domain.identity import invites, memberships, org_settings
 from dashboard.domain.identity.organizations import SlugTaken
 from dashboard.domain.identity.permissions import ROLE_WORDS, Verb, allowed, of_person
 from dashboard.models import Organization, Wallet
@@ -69,8 +70,8 @@ def _make(values: dict[str, str]) -> Organization:
 
 def _cards() -> list[Card]:
     entries = [entry for entry in memberships.orgs_of(current_user.id) if entry.role]
-    wallets = organizations.wallets_of([entry.org.id for entry in entries], settings().mode)
-    return [_card(entry.org, entry.role or "", wallets[entry.org.id]) for entry in entries]
+    own = wallets.of_organizations([entry.org.id for entry in entries], settings().mode)
+    return [_card(entry.org, entry.role or "", own[entry.org.id]) for entry in entries]
 
 
 def _card(org: Organization, role: str, wallet: Wallet) -> Card:

@@ -735,7 +735,12 @@ CREATE TABLE public.wallets (
     next_expiry_at timestamp with time zone,
     settled_seq bigint NOT NULL,
     sealed_seq bigint DEFAULT 0 NOT NULL,
+    membership_id uuid,
+    team_id uuid,
+    seat_id uuid,
+    end_user_id uuid,
     CONSTRAINT ck_wallets_floors CHECK (((held >= 0) AND (overdraft_limit >= 0))),
+    CONSTRAINT ck_wallets_holder CHECK ((num_nonnulls(membership_id, team_id, seat_id, end_user_id) <= 1)),
     CONSTRAINT ck_wallets_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
 )
 WITH (fillfactor='50');
@@ -1458,10 +1463,10 @@ CREATE UNIQUE INDEX uq_users_email ON public.users USING btree (lower(email));
 
 
 --
--- Name: uq_wallets_org_id_mode_unit; Type: INDEX; Schema: public; Owner: -
+-- Name: uq_wallets_holder; Type: INDEX; Schema: public; Owner: -
 --
 
-CREATE UNIQUE INDEX uq_wallets_org_id_mode_unit ON public.wallets USING btree (org_id, mode, unit);
+CREATE UNIQUE INDEX uq_wallets_holder ON public.wallets USING btree (org_id, mode, unit, membership_id, team_id, seat_id, end_user_id) NULLS NOT DISTINCT;
 
 
 --
@@ -1806,6 +1811,22 @@ ALTER TABLE ONLY public.user_sessions
 
 ALTER TABLE ONLY public.wallet_days
     ADD CONSTRAINT fk_wallet_days_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: wallets fk_wallets_org_id_end_user_id_end_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.wallets
+    ADD CONSTRAINT fk_wallets_org_id_end_user_id_end_users FOREIGN KEY (org_id, end_user_id) REFERENCES public.end_users(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: wallets fk_wallets_org_id_membership_id_memberships; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.wallets
+    ADD CONSTRAINT fk_wallets_org_id_membership_id_memberships FOREIGN KEY (org_id, membership_id) REFERENCES public.memberships(org_id, id) ON DELETE RESTRICT;
 
 
 --

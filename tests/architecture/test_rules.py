@@ -98,6 +98,15 @@ def test_ledger_rows_are_written_in_one_place() -> None:
         assert not {"Transaction", "WalletDay", "CreditGrant"} & calls(ast.parse(path.read_text())), path
 
 
+def test_wallets_are_opened_and_found_in_one_place() -> None:
+    for path in (ROOT / "dashboard").rglob("*.py"):
+        if path != DOMAIN / "funds" / "wallets.py":
+            found = re.findall(r"select\(Wallet\)|\.get\(Wallet\b|Wallet\.unit\b|\bunit=\"", path.read_text())
+            assert not found, (path, found)
+    for path in DOMAIN.rglob("*.py"):
+        assert path.name == "wallets.py" or "Wallet" not in calls(ast.parse(path.read_text())), path
+
+
 def test_no_float_near_money() -> None:
     for folder in ("dashboard/domain", "dashboard/api", "dashboard/web"):
         for path in (ROOT / folder).rglob("*.py"):

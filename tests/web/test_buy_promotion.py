@@ -11,7 +11,8 @@ from sqlalchemy import select
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
-from dashboard.domain.identity import limits, organizations
+from dashboard.domain.funds import wallets
+from dashboard.domain.identity import limits
 from dashboard.domain.payments import fulfil
 from dashboard.models import PLATFORM_ORG_ID, Payment
 from dashboard.providers import current
@@ -64,7 +65,7 @@ def test_a_code_takes_off_and_the_full_grant_is_credited(
     with app.app_context():
         done = fulfil.confirm(payment.org_id, payment.id, provider=current())
         assert (done.state, done.total_minor, done.discount_minor) == ("credited", paid, 5_000 - paid)
-        assert organizations.wallet(team.org_id, "test").balance == 50_000_000
+        assert wallets.of_organization(team.org_id, "test").balance == 50_000_000
     shown = team.owner.get(f"/o/{team.slug}/buy/return?payment={payment.id}").text
     assert "Discount" in shown
 

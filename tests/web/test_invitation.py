@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
+from dashboard.domain.funds import wallets
 from dashboard.domain.identity import limits, memberships, organizations, users
 from dashboard.models import AuditEntry, Invite, Membership, Organization, OutboxEmail, Transaction, User, UserSession
 from tests import invites as invitations
@@ -119,7 +120,7 @@ def test_a_new_person_signs_up_in_the_same_flow(app: Flask, team: Team) -> None:
         assert memberships.role_of(user.id, team.org_id) == "admin"
         own = organizations.personal_of(user.id)
         assert own
-        assert organizations.wallet(own.id, "test").balance == 10_000_000
+        assert wallets.of_organization(own.id, "test").balance == 10_000_000
         actions = db.session.scalars(select(AuditEntry.action).filter_by(org_id=team.org_id, actor_id=user.id)).all()
         assert {"invite.accepted", "member.joined"} <= set(actions)
 

@@ -15,7 +15,6 @@ from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
 from dashboard.domain.identity import external_keys, organizations, standing
 from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.platform import organizations as overview
 from dashboard.models import Organization
 
 api = blueprint("platform organizations", prefix=PLATFORM)
@@ -71,7 +70,7 @@ def _change(org: Organization, body: TermsChange, *, by: Actor) -> None:
         external_keys.assign(org, body.external_key, reason=body.reason, by=by)
     if body.overdraft_limit_micros is not None:
         organizations.hold_open(org.id)
-        wallet = overview.wallet_of(org.id, settings().mode)
+        wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
         wallets.set_overdraft(wallet, limit_micros=body.overdraft_limit_micros, reason=body.reason, by=by)
 
 
@@ -83,5 +82,5 @@ def _find(path: inputs.ItemPath) -> Organization:
 
 
 def _terms(org: Organization) -> Response:
-    wallet = overview.wallet_of(org.id, settings().mode)
+    wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
     return answer(shapes.org_terms(org, external_keys.of(org), wallet))

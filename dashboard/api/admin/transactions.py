@@ -59,7 +59,7 @@ def create(body: Adjustment) -> Response:
     org = _receiver(body.user_id, body.org_id)
     posting = _post(org, body, by=caller.actor, key=key)
     row = transactions.find(org.id, posting.id)
-    return idempotency.told(answer(shapes.transaction(row, platform=True), 201), key, replayed=posting.replayed)
+    return idempotency.told(answer(shapes.transactions([row], platform=True)[0], 201), key, replayed=posting.replayed)
 
 
 @api.get("/transactions", responses={200: shapes.RowList})
@@ -70,7 +70,7 @@ def listing(query: EveryQuery) -> Response:
     if query.org_id is not None or query.user_id is not None:
         org_id = _receiver(_id(query.user_id, "user_id"), _id(query.org_id, "org_id"), reading=True).id
     page = transactions.everywhere(settings().mode, query.filters(), query.cursor, query.size, org_id=org_id)
-    rows = [shapes.transaction(row, platform=True) for row in page.rows]
+    rows = shapes.transactions(page.rows, platform=True)
     return answer(shapes.RowList(data=rows, next_cursor=page.next_cursor))
 
 

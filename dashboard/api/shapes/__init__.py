@@ -45,6 +45,7 @@ from dashboard.api.shapes.transactions import (
     explained,
     transaction,
     transaction_values,
+    transactions,
 )
 from dashboard.api.shapes.wallets import Wallet, WalletList, wallet, wallet_values
 
@@ -106,6 +107,7 @@ __all__ = [
     "product",
     "transaction",
     "transaction_values",
+    "transactions",
     "usd",
     "wallet",
     "wallet_values",

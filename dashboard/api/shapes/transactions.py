@@ -1,5 +1,6 @@
 """Transactions, and what led to one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -8,7 +9,7 @@ from pydantic import BaseModel
 
 from dashboard.api.shapes.money import Mode, usd
 from dashboard.api.shapes.wallets import Wallet
-from dashboard.domain.funds import origins
+from dashboard.domain.funds import origins, wallets
 from dashboard.domain.funds.explain import Explanation, Step
 from dashboard.models import Transaction
 
@@ -82,17 +83,19 @@ class ExplainedRow(LedgerRow):
     explanation: Reasons
 
 
-def transaction_values(row: Transaction, *, platform: bool = False) -> dict[str, Any]:
-    """`platform`: with the organization and the reason, for the platform's own lists."""
+def transaction_values(row: Transaction, unit: str, *, platform: bool = False) -> dict[str, Any]:
+    """`unit` is its wallet's. `platform`: with the organization and the reason, for the platform's own lists."""
     values: dict[str, Any] = {
-        "id": row.id, "wallet_id": row.wallet_id, "mode": row.mode, "unit": "usd", "seq": row.seq, "type": row.type,
-        "amount": row.amount, "amount_micros": row.amount, "amount_usd": usd(row.amount),
+        "id": row.id, "wallet_id": row.wallet_id, "mode": row.mode, "unit": unit, "seq": row.seq, "type": row.type,
+        "amount": row.amount,
         "balance_before": row.balance_before, "balance_after": row.balance_after, "description": row.description,
         "idempotency_key": row.key if row.origin in SENT else None, "app": row.app or None,
         # Customers read that the platform acted, not which of its people.
         "actor": Actor(kind=row.actor_kind, id=row.actor_id if platform or row.actor_kind != "manager" else None),
         "created_at": row.created_at,
     }  # fmt: skip
+    if unit == wallets.USD:
+        values |= {"amount_micros": row.amount, "amount_usd": usd(row.amount)}
     if row.payment_id:
         values["payment_id"] = row.payment_id
     if platform:
@@ -100,11 +103,16 @@ def transaction_values(row: Transaction, *, platform: bool = False) -> dict[str,
     return values
 
 
-def transaction(row: Transaction, *, platform: bool = False) -> LedgerRow:
-    return LedgerRow(**transaction_values(row, platform=platform))
+def transaction(row: Transaction, unit: str, *, platform: bool = False) -> LedgerRow:
+    return LedgerRow(**transaction_values(row, unit, platform=platform))
 
 
-def explained(row: Transaction, found: Explanation) -> ExplainedRow:
+def transactions(rows: Sequence[Transaction], *, platform: bool = False) -> list[LedgerRow]:
+    units = wallets.units_of(rows)
+    return [transaction(row, units[row.wallet_id], platform=platform) for row in rows]
+
+
+def explained(row: Transaction, unit: str, found: Explanation) -> ExplainedRow:
     slices = [
         Slice(
             id=part.id,
@@ -117,7 +125,7 @@ def explained(row: Transaction, found: Explanation) -> ExplainedRow:
         for part in found.grants
     ]
     reasons = Reasons(cause=_steps(found.cause), grants=slices, followed=_steps(found.followed))
-    return ExplainedRow(**transaction_values(row), explanation=reasons)
+    return ExplainedRow(**transaction_values(row, unit), explanation=reasons)
 
 
 def _steps(steps: tuple[Step, ...]) -> list[ExplanationStep]:

@@ -6,12 +6,16 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from dashboard.api.shapes.money import Mode, usd
+from dashboard.domain.funds import wallets
 from dashboard.models import Organization
 from dashboard.models import Wallet as WalletRow
 
 
 class Wallet(BaseModel):
-    """`funding` is `own` where the organization sells its own credits: its balance is not the platform's money."""
+    """Amounts are in the wallet's smallest unit: micros for `usd`, the only unit that is also told in dollars.
+
+    `funding` is `own` if the organization sells its own credits: its balance is not the platform's money then.
+    """
 
     org_id: UUID
     wallet_id: UUID
@@ -19,7 +23,7 @@ class Wallet(BaseModel):
     unit: str
     funding: str
     wallet_balance: int
-    wallet_balance_usd: str
+    wallet_balance_usd: str | None = None
     held_micros: int
     available_micros: int
     blocked: bool
@@ -34,12 +38,12 @@ def wallet_values(row: WalletRow, org: Organization, balance: int | None = None)
     """`org` is the wallet's own. `balance`: what it is after a posting that `row` has not seen."""
     balance = row.balance if balance is None else balance
     available = balance - row.held
-    return {
+    values = {
         "org_id": row.org_id, "wallet_id": row.id, "mode": row.mode, "unit": row.unit, "funding": org.funding,
-        "wallet_balance": balance,
-        "wallet_balance_usd": usd(balance), "held_micros": row.held, "available_micros": available,
+        "wallet_balance": balance, "held_micros": row.held, "available_micros": available,
         "blocked": available <= -row.overdraft_limit,
     }  # fmt: skip
+    return values | ({"wallet_balance_usd": usd(balance)} if row.unit == wallets.USD else {})
 
 
 def wallet(row: WalletRow, org: Organization) -> Wallet:

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, TextClause, select
+from sqlalchemy import Row, TextClause
 from sqlalchemy.exc import DataError
 
 from dashboard.core import clock, ids, metrics
@@ -22,7 +22,7 @@ from dashboard.core.db import after_commit, autocommit, db, in_transaction, requ
 from dashboard.core.errors import CofferError, InsufficientFunds, Invalid, NotFound
 from dashboard.core.money import LARGEST
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import expiry, ledger_sql, origins
+from dashboard.domain.funds import expiry, ledger_sql, origins, wallets
 from dashboard.models import SPENDING, TRANSACTION_TYPES, Transaction, TransactionType, Wallet
 
 BATCH_LIMIT = 5_000
@@ -179,7 +179,7 @@ def _in_order(
 ) -> list[Posting | CofferError]:
     """Each entry's outcome. What moved nothing is told apart in two reads, however many there are."""
     left = [entry for entry, row_id in zip(entries, row_ids, strict=True) if row_id not in posted]
-    wallets, booked = _standing(org_id, left, mode, origin) if left else ({}, {})
+    found, booked = _standing(org_id, left, mode, origin) if left else ({}, {})
     results: list[Posting | CofferError] = []
     for entry, row_id in zip(entries, row_ids, strict=True):
         try:
@@ -187,7 +187,7 @@ def _in_order(
             results.append(
                 _posting(row, replayed=False)
                 if row
-                else _judge(wallets.get(entry.wallet_id), booked.get(entry.key), type, -entry.amount, entry.body_hash)
+                else _judge(found.get(entry.wallet_id), booked.get(entry.key), type, -entry.amount, entry.body_hash)
             )
         except CofferError as refusal:
             results.append(refusal)
@@ -198,14 +198,9 @@ def _standing(
     org_id: UUID, entries: Sequence[Entry], mode: str, origin: str
 ) -> tuple[dict[UUID, Wallet], dict[str, Transaction]]:
     """The wallets as they are now, and the rows booked under the entries' keys."""
-    wallets = db.session.scalars(
-        select(Wallet).where(
-            Wallet.org_id == org_id, Wallet.mode == mode, Wallet.id.in_({entry.wallet_id for entry in entries})
-        ),
-        execution_options={"populate_existing": True},
-    )
+    found = wallets.as_of_now(org_id, {entry.wallet_id for entry in entries})
     booked = origins.booked(org_id, mode, origin, {entry.key for entry in entries})
-    return {wallet.id: wallet for wallet in wallets}, booked
+    return {wallet_id: wallet for wallet_id, wallet in found.items() if wallet.mode == mode}, booked
 
 
 def _debit(values: dict[str, Any]) -> Row[Any] | None:
@@ -249,9 +244,7 @@ def _replay_or_refuse(
     org_id: UUID, wallet_id: UUID, type: str, amount: int, origin: str, key: str, body_hash: bytes | None
 ) -> Posting:
     """Why the statement moved nothing: the fact is booked already, or the wallet did not allow it."""
-    wallet = db.session.scalar(
-        select(Wallet).filter_by(org_id=org_id, id=wallet_id), execution_options={"populate_existing": True}
-    )
+    wallet = wallets.as_of_now(org_id, [wallet_id]).get(wallet_id)
     booked = origins.booked(org_id, wallet.mode, origin, [key]).get(key) if wallet else None
     return _judge(wallet, booked, type, amount, body_hash)
 

@@ -1,15 +1,117 @@
-"""How far below zero a wallet may go; everything else of a wallet is the ledger's."""
+"""Wallets: the only module that opens, finds and locks them. What is in them is the ledger's.
 
+A wallet counts one unit in one mode for one holder. Its unit and mode are read from the row, never assumed.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, select, tuple_
 
 from dashboard.core.db import db, lock
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.core.money import LARGEST
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.models import Wallet
+from dashboard.models import Transaction, Wallet
+
+MODES = ("test", "live")
+USD = "usd"
+"""Micro-dollars: the unit of money. Every other unit counts what a plan gives, such as `mentorship_hours`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who a wallet belongs to within its organization: at most one of these; none is the organization itself."""
+
+    membership_id: UUID | None = None
+    team_id: UUID | None = None
+    seat_id: UUID | None = None
+    end_user_id: UUID | None = None
+
+    def columns(self) -> dict[str, UUID | None]:
+        return {name: getattr(self, name) for name in ("membership_id", "team_id", "seat_id", "end_user_id")}
+
+
+ORGANIZATION = Holder()
+
+
+def open_wallet(org_id: UUID, *, mode: str, unit: str = USD, holder: Holder = ORGANIZATION) -> Wallet:
+    """A new, empty wallet. Needs the organization's transaction. The database refuses a second one of its kind."""
+    row = Wallet(org_id=org_id, mode=mode, unit=unit, **holder.columns())
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def of_organization(org_id: UUID, mode: str, *, fresh: bool = False) -> Wallet:
+    """The organization's own dollars in a mode; opened with the organization, so there is one. `fresh` reads again
+    what the session holds already."""
+    query = select(Wallet).where(Wallet.org_id == org_id, *is_organizations(mode))
+    return db.session.scalars(query, execution_options={"populate_existing": fresh}).one()
+
+
+def of_organizations(org_ids: Iterable[UUID], mode: str) -> dict[UUID, Wallet]:
+    """The own dollars of several, by organization."""
+    query = select(Wallet).where(Wallet.org_id.in_(org_ids), *is_organizations(mode))
+    return {row.org_id: row for row in db.session.scalars(query)}
+
+
+def is_organizations(mode: str) -> list[ColumnElement[bool]]:
+    """Conditions on `Wallet` for what `of_organization` finds: for queries over many organizations."""
+    return [
+        Wallet.mode == mode,
+        Wallet.unit == USD,
+        *(getattr(Wallet, name).is_(None) for name in ORGANIZATION.columns()),
+    ]
+
+
+def in_dollars() -> ColumnElement[bool]:
+    """Condition on `Wallet`, whoever holds it: only dollars add up to money."""
+    return Wallet.unit == USD
+
+
+def find(org_id: UUID, wallet_id: UUID) -> Wallet | None:
+    return db.session.get(Wallet, (org_id, wallet_id))
+
+
+def in_mode(org_id: UUID, mode: str) -> Select[Wallet]:
+    """All wallets of the organization in a mode, every unit and holder, newest first."""
+    return select(Wallet).filter_by(org_id=org_id, mode=mode).order_by(Wallet.id.desc())
+
+
+def only_one(org_id: UUID, mode: str) -> Wallet | None:
+    """The wallet of an organization that has one only in the mode: inside a wallet `seq` gives the exact order."""
+    rows = db.session.scalars(in_mode(org_id, mode).limit(2)).all()
+    return rows[0] if len(rows) == 1 else None
+
+
+def every(org_id: UUID) -> list[Wallet]:
+    """All wallets of the organization as they are now, in both modes."""
+    query = select(Wallet).filter_by(org_id=org_id).order_by(Wallet.mode, Wallet.id)
+    return list(db.session.scalars(query, execution_options={"populate_existing": True}))
+
+
+def as_of_now(org_id: UUID, wallet_ids: Collection[UUID]) -> dict[UUID, Wallet]:
+    """These wallets of the organization, read again."""
+    query = select(Wallet).where(Wallet.org_id == org_id, Wallet.id.in_(wallet_ids))
+    return {row.id: row for row in db.session.scalars(query, execution_options={"populate_existing": True})}
+
+
+def units_of(rows: Iterable[Transaction]) -> dict[UUID, str]:
+    """The unit of each of the rows' wallets, in one read."""
+    keys = {(row.org_id, row.wallet_id) for row in rows}
+    query = select(Wallet.id, Wallet.unit).where(tuple_(Wallet.org_id, Wallet.id).in_(keys))
+    return {row.id: row.unit for row in db.session.execute(query)} if keys else {}
+
+
+def locked(org_id: UUID, mode: str) -> Wallet:
+    """The organization's own dollars, locked until the end of the transaction, as they are now."""
+    row = lock(select(Wallet).where(Wallet.org_id == org_id, *is_organizations(mode)))
+    if row is None:
+        raise NotFound("There is no such wallet.")
+    return row
 
 
 def set_overdraft(wallet: Wallet, *, limit_micros: int, reason: str | None, by: Actor) -> Wallet:

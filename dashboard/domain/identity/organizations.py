@@ -14,11 +14,10 @@ from dashboard.core.errors import Conflict, NotFound
 from dashboard.core.money import Micros
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
-from dashboard.domain.funds import ledger
+from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.identity.permissions import Act, require_state
-from dashboard.models import PLATFORM_ORG_ID, Membership, Organization, OrgDirectory, User, Wallet, WelcomedAddress
+from dashboard.models import PLATFORM_ORG_ID, Membership, Organization, OrgDirectory, User, WelcomedAddress
 
-MODES = ("test", "live")
 LONGEST_SLUG = 40
 SLUG_TRIES = 8
 WELCOME_ORIGIN = "signup"
@@ -51,7 +50,7 @@ def welcome(org: Organization, user: User, *, mode: str, micros: Micros) -> None
     """
     if micros and _first_welcome(user.email):
         ledger.post(
-            wallet(org.id, mode),
+            wallets.of_organization(org.id, mode),
             type="admin_grant",
             amount=micros,
             origin=WELCOME_ORIGIN,
@@ -129,17 +128,6 @@ def home_of(user_id: UUID) -> UUID:
     return found or PLATFORM_ORG_ID
 
 
-def wallet(org_id: UUID, mode: str, unit: str = "usd") -> Wallet:
-    """The organization's own wallet of a mode; it is made with the organization, so there is one."""
-    return db.session.scalars(select(Wallet).filter_by(org_id=org_id, mode=mode, unit=unit)).one()
-
-
-def wallets_of(org_ids: list[UUID], mode: str) -> dict[UUID, Wallet]:
-    """The dollar wallets of several."""
-    query = select(Wallet).where(Wallet.org_id.in_(org_ids), Wallet.mode == mode, Wallet.unit == "usd")
-    return {row.org_id: row for row in db.session.scalars(query)}
-
-
 def slug_of(name: str) -> str:
     """A readable part of an address: lower-case ASCII letters and digits, joined by hyphens."""
     plain = unicodedata.normalize("NFKD", name[:200]).encode("ascii", "ignore").decode().lower()
@@ -151,7 +139,8 @@ def _make(org: Organization, *, owner: User, by: Actor, slug: str | None) -> Org
     db.session.add(org)
     db.session.flush()
     _enter_directory(org, fixed=slug is not None)
-    db.session.add_all([Wallet(org_id=org.id, mode=mode) for mode in MODES])
+    for mode in wallets.MODES:
+        wallets.open_wallet(org.id, mode=mode)
     db.session.add(Membership(org_id=org.id, user_id=owner.id, role="owner"))
     audit.record(
         org.id,

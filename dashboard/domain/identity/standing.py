@@ -10,7 +10,7 @@ from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
 from dashboard.domain.identity import keys, memberships, organizations
-from dashboard.models import ApiKey, Invite, Organization, OrgDirectory, Payment, Transaction, Wallet
+from dashboard.models import ApiKey, Invite, Organization, OrgDirectory, Payment, Transaction
 
 OPEN_PAYMENTS = ("created", "unknown", "pending", "paid", "review")
 
@@ -94,14 +94,14 @@ def obstacles(org: Organization) -> list[str]:
     """What keeps an owner from deleting it, in sentences; nothing when it is empty."""
     balances = [
         f"The {'test ' if wallet.mode == 'test' else ''}balance is {money(wallet.balance)}; it must be zero."
-        for wallet in _wallets(org)
+        for wallet in wallets.every(org.id)
         if wallet.balance
     ]
     return [*balances, *_held(org), *_open_payments(org)]
 
 
 def _held(org: Organization) -> list[str]:
-    held = sum(wallet.held for wallet in _wallets(org))
+    held = sum(wallet.held for wallet in wallets.every(org.id))
     return [f"{money(held)} is held."] if held else []
 
 
@@ -112,11 +112,6 @@ def _open_payments(org: Organization) -> list[str]:
         return []
     words = f"{many} payments are" if many > 1 else "1 payment is"
     return [f"{words} not finished; what was given up ends by itself within a day."]
-
-
-def _wallets(org: Organization) -> list[Wallet]:
-    query = select(Wallet).filter_by(org_id=org.id).order_by(Wallet.mode)
-    return list(db.session.scalars(query, execution_options={"populate_existing": True}))
 
 
 def _close(row: Organization, *, by: Actor, reason: str | None) -> None:

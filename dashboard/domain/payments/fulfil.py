@@ -10,7 +10,7 @@ from dashboard.core.db import db, lock, retrying, transaction
 from dashboard.core.errors import Conflict, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
-from dashboard.domain.funds import expiry, ledger
+from dashboard.domain.funds import expiry, ledger, wallets
 from dashboard.domain.funds.ledger import Slice
 from dashboard.domain.payments import declines, receipts, story
 from dashboard.domain.payments.hosted_page import KIND
@@ -81,9 +81,9 @@ def fulfil(org_id: UUID, payment_id: UUID, *, session: CheckoutSession, declined
 def locked(org_id: UUID, payment_id: UUID) -> tuple[Wallet, Payment]:
     """The payment and the wallet it credits, locked in this order: wallet, payment. Raises NotFound."""
     mode = find(org_id, payment_id).mode
-    wallet = lock(select(Wallet).filter_by(org_id=org_id, mode=mode, unit="usd"))
+    wallet = wallets.locked(org_id, mode)
     payment = lock(select(Payment).filter_by(org_id=org_id, id=payment_id))
-    if wallet is None or payment is None:
+    if payment is None:
         raise NotFound("There is no such payment.")
     return wallet, payment
 

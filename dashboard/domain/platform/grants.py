@@ -6,7 +6,7 @@ from dashboard.config import settings
 from dashboard.core.errors import Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import ledger, origins
+from dashboard.domain.funds import ledger, origins, wallets
 from dashboard.domain.funds.ledger import Posting, Slice
 from dashboard.domain.identity import organizations
 from dashboard.models import Organization, Wallet
@@ -74,7 +74,7 @@ def remove(
 
 
 def _wallet(org: Organization) -> Wallet:
-    return organizations.wallet(org.id, settings().mode)
+    return wallets.of_organization(org.id, settings().mode)
 
 
 def check_category(category: str) -> None:

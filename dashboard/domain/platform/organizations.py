@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from dashboard.core import clock, cursors
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid
-from dashboard.domain.funds import costs, forecast
+from dashboard.domain.funds import costs, forecast, wallets
 from dashboard.domain.funds.forecast import Forecast
 from dashboard.domain.platform import search
 from dashboard.models import (
@@ -82,7 +82,7 @@ def page(filters: Filters, *, mode: str, low_micros: int, cursor: str | None = N
     scope = ("platform organizations", mode, filters)
     query = (
         select(Organization, Wallet)
-        .join(Wallet, and_(Wallet.org_id == Organization.id, Wallet.mode == mode, Wallet.unit == "usd"))
+        .join(Wallet, and_(Wallet.org_id == Organization.id, *wallets.is_organizations(mode)))
         .where(Organization.kind != "platform", search.organizations_matching(filters.q))
         .where(*_narrowed(filters, mode, low_micros))
         .order_by(Organization.id.desc())
@@ -117,12 +117,6 @@ def last_grants(org_id: UUID, *, limit: int = 5) -> list[Transaction]:
     """The newest grants and removals, so that nobody gives the same twice."""
     query = select(Transaction).where(Transaction.org_id == org_id, Transaction.type.in_(ADJUSTMENTS))
     return list(db.session.scalars(query.order_by(Transaction.id.desc()).limit(limit)))
-
-
-def wallet_of(org_id: UUID, mode: str) -> Wallet:
-    """Its dollar wallet of a mode, as it is now."""
-    query = select(Wallet).filter_by(org_id=org_id, mode=mode, unit="usd")
-    return db.session.scalars(query, execution_options={"populate_existing": True}).one()
 
 
 def credited(wallet: Wallet) -> Credited:

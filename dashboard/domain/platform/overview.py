@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, func, literal, null, select, union_all
 from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.domain.funds import seals
+from dashboard.domain.funds import seals, wallets
 from dashboard.models import (
     TRANSACTION_TYPES,
     InboxEvent,
@@ -115,7 +115,7 @@ def liability(mode: str) -> Liability:
 
 def _counted(mode: str) -> list[Any]:
     """Wallets that hold the platform's money: those of a self-funded organization are its own."""
-    return [Wallet.mode == mode, Wallet.unit == "usd", Organization.funding == "platform"]
+    return [Wallet.mode == mode, wallets.in_dollars(), Organization.funding == "platform"]
 
 
 def _counts(mode: str) -> Any:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, select
 
 from dashboard.core import cursors
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid
+from dashboard.domain.funds import wallets
 from dashboard.domain.platform import search
 from dashboard.models import AuditEntry, Membership, Organization, User, Wallet
 
@@ -71,7 +72,7 @@ def entries_of(user_ids: list[UUID], *, mode: str) -> dict[UUID, list[Entry]]:
     query = (
         select(Membership.user_id, Membership.role, Organization, Wallet)
         .join(Organization, Organization.id == Membership.org_id)
-        .join(Wallet, (Wallet.org_id == Organization.id) & (Wallet.mode == mode) & (Wallet.unit == "usd"))
+        .join(Wallet, and_(Wallet.org_id == Organization.id, *wallets.is_organizations(mode)))
         .where(Membership.user_id.in_(user_ids), Membership.removed_at.is_(None))
         .order_by(Organization.kind != "personal", Organization.name, Organization.id)
     )

@@ -9,7 +9,7 @@ from sqlalchemy.sql.selectable import Subquery
 
 from dashboard.core import ids
 from dashboard.core.errors import Invalid
-from dashboard.domain.identity.organizations import MODES
+from dashboard.domain.funds.wallets import MODES
 from dashboard.models import (
     PLATFORM_ORG_ID,
     ApiKey,

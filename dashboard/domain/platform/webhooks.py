@@ -14,7 +14,7 @@ from dashboard.core import clock, cursors, ids, keysets
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.funds.transactions import Filters as Days
-from dashboard.domain.identity.organizations import MODES
+from dashboard.domain.funds.wallets import MODES
 from dashboard.domain.platform import search
 from dashboard.models import INBOX_STATES, PLATFORM_ORG_ID, InboxEvent, InboxTry, Organization, Transaction
 

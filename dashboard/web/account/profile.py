@@ -10,6 +10,7 @@ from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import Conflict, Invalid, TooManyRequests
+from dashboard.domain.funds import wallets
 from dashboard.domain.identity import email_change, erasure, organizations, permissions, users
 from dashboard.web import guards, render
 from dashboard.web.account import profile_pages as pages
@@ -81,7 +82,7 @@ def _kept() -> dict[str, Any]:
 
 def _erase_form(errors: dict[str, str], *, status: int = 200) -> Response:
     own = organizations.personal_of(current_user.id)
-    balance = organizations.wallet(own.id, settings().mode).balance if own else 0
+    balance = wallets.of_organization(own.id, settings().mode).balance if own else 0
     typed = request.form.get("email", "")
     return render.render("account/erase.html", status=status, errors=errors, typed=typed, balance=max(balance, 0))
 

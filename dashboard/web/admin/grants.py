@@ -16,7 +16,7 @@ from dashboard.core.errors import CofferError, Invalid, NotFound
 from dashboard.core.money import money, parse_credits
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import expiry, forecast, ledger
+from dashboard.domain.funds import expiry, forecast, ledger, wallets
 from dashboard.domain.funds.ledger import Posting, RemovalTooLarge
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import grants, organizations
@@ -161,7 +161,7 @@ def _carry_out(org: Organization, act: Act, order: Order, by: Actor) -> Posting:
 
 def _review(org: Organization, act: Act, order: Order) -> dict[str, Any]:
     """Before, change and after, as of now. Raises RemovalTooLarge for what the confirmation would refuse."""
-    wallet = organizations.wallet_of(org.id, settings().mode)
+    wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
     change = -order.amount_micros if act.removing else order.amount_micros
     if act.removing and not order.allow_negative and wallet.available < order.amount_micros:
         raise RemovalTooLarge("This is more than the balance.", available_micros=wallet.available)
@@ -178,7 +178,7 @@ def _review(org: Organization, act: Act, order: Order) -> dict[str, Any]:
 
 
 def _form(org: Organization, act: Act, values: Any, errors: dict[str, str]) -> dict[str, Any]:
-    wallet = organizations.wallet_of(org.id, settings().mode)
+    wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
     typed = {name: str(values.get(name, ""))[:1000] for name in SHOWN}
     # A key that was refused would be refused again.
     key = "" if "" in errors else values.get("idempotency_key", "")

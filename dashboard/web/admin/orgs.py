@@ -9,7 +9,7 @@ from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.errors import Invalid
 from dashboard.core.money import of_currency
-from dashboard.domain.funds import costs, forecast, transactions
+from dashboard.domain.funds import costs, forecast, transactions, wallets
 from dashboard.domain.identity import external_keys, memberships
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import organizations, people
@@ -68,7 +68,7 @@ def listing() -> Response:
 @pages.get("/<uuid:org_id>")
 def show(org_id: UUID) -> Response:
     org, _ = guards.look_into(org_id, Verb.PLATFORM_READ)
-    wallet = organizations.wallet_of(org.id, settings().mode)
+    wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
     ahead, acts = forecast.of(wallet), organizations.manager_acts(org.id)
     keys = organizations.keys_of(org.id)
     return render.render(

@@ -13,11 +13,10 @@ from dashboard.core.errors import Invalid
 from dashboard.core.money import money
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import forecast
+from dashboard.domain.funds import forecast, wallets
 from dashboard.domain.funds.transactions import names_of
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.payments import listing, receipts, review, story
-from dashboard.domain.platform import organizations
 from dashboard.models import Organization, Payment
 from dashboard.web import guards, payment_list, render
 from dashboard.web.admin import words
@@ -154,7 +153,7 @@ def _sides(payment: Payment, taken: story.Taken | None) -> list[tuple[str, str, 
 
 def _form(org: Organization, payment: Payment, act: Act, reason: str, errors: dict[str, str]) -> dict[str, Any]:
     """The form and its review alike: what it would do, as of now."""
-    wallet = organizations.wallet_of(org.id, payment.mode)
+    wallet = wallets.of_organization(org.id, payment.mode, fresh=True)
     change = _granted(payment) if act.accepting else 0
     ahead = forecast.of(wallet)
     return _told(org, payment) | {

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from dashboard.core import clock, crypto
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Gone, Invalid, TooManyRequests
+from dashboard.domain.funds import wallets
 from dashboard.domain.identity import accounts, entrance, keys, limits, organizations, proofs, sessions, users
 from dashboard.domain.messages import outbox
 from dashboard.models import AuditEntry, OutboxEmail, Transaction, User, UserProof
@@ -100,7 +101,7 @@ def test_in_production_the_credits_come_with_the_confirmation(make_app: Callable
         user = accounts.verify(token("verify"))
         own = organizations.personal_of(user.id)
         assert own is not None
-        assert organizations.wallet(own.id, "test").balance == 10_000_000
+        assert wallets.of_organization(own.id, "test").balance == 10_000_000
         with transaction(own.id):
             accounts.mark_verified(user, home=own.id)
         assert db.session.scalar(select(func.count()).select_from(Transaction)) == 1

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid, TooManyRequests
+from dashboard.domain.funds import wallets
 from dashboard.domain.identity import devices, entrance, limits, memberships, organizations, passwords, users
 from dashboard.models import (
     PLATFORM_ORG_ID,
@@ -53,7 +54,7 @@ def test_initial_credits_are_a_setting_and_are_given_once(make_app: Callable[...
         user = sign_up()
         org = organizations.personal_of(user.id)
         assert org is not None
-        assert organizations.wallet(org.id, "test").balance == 2_500_000
+        assert wallets.of_organization(org.id, "test").balance == 2_500_000
         with transaction(org.id):
             organizations.welcome(org, user, mode="test", micros=entrance.settings().initial_micros)
         assert db.session.scalar(select(func.count()).select_from(Transaction)) == 1
@@ -68,7 +69,7 @@ def test_an_address_is_welcomed_once_whoever_has_it_later() -> None:
         first.email = "ada.new@demo.test"
     org = organizations.personal_of(sign_up("ADA@demo.test").id)
     assert org is not None
-    assert organizations.wallet(org.id, "test").balance == 0
+    assert wallets.of_organization(org.id, "test").balance == 0
     assert db.session.scalar(select(func.count()).select_from(Transaction)) == 1
 
 

@@ -5,6 +5,7 @@ import pytest
 from dashboard.core import clock, ids
 from dashboard.core.db import transaction
 from dashboard.domain.audit import SYSTEM
+from dashboard.domain.funds import wallets
 from dashboard.domain.identity import entrance, memberships, organizations, users
 from dashboard.models import Organization, User
 
@@ -41,7 +42,7 @@ def test_a_team_has_its_owner_both_wallets_and_its_slug() -> None:
     assert (org.slug, org.kind, org.funding) == ("demo", "team", "platform")
     assert organizations.by_slug("demo") is org
     assert organizations.by_id(org.id) is org
-    assert {organizations.wallet(org.id, mode).balance for mode in ("test", "live")} == {0}
+    assert {wallets.of_organization(org.id, mode).balance for mode in ("test", "live")} == {0}
     assert memberships.role_of(owner.id, org.id) == "owner"
 
 

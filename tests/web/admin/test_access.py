@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from dashboard.core import ids
 from dashboard.core.db import db
-from dashboard.domain.identity import organizations
+from dashboard.domain.funds import wallets
 from dashboard.models import PLATFORM_ORG_ID, User
 from tests.servers import Servers
 from tests.web.people import Person, Team, ready_team
@@ -60,7 +60,7 @@ def test_a_form_without_its_token_moves_nothing(app: Flask, team: Team, places: 
         form = {"amount": "5", "category": "goodwill", "reason": "x", "confirm": "1"}
         assert team.manager.client.post(path.format(**places), data=form).status_code == 403
     with app.app_context():
-        assert organizations.wallet(team.org_id, "test").balance == 10_000_000
+        assert wallets.of_organization(team.org_id, "test").balance == 10_000_000
 
 
 def test_what_is_not_there_is_not_found(team: Team) -> None:

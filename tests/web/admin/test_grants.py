@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
+from dashboard.domain.funds import wallets
 from dashboard.domain.identity import organizations
 from dashboard.models import AuditEntry, CreditGrant, Organization, Transaction, User
 from tests.factories import charge, wallet_of
@@ -38,7 +39,7 @@ def team(app: Flask, servers: Servers) -> Team:
 def balance(app: Flask, team: Team) -> Callable[[], int]:
     def read() -> int:
         with app.app_context():
-            return organizations.wallet(team.org_id, "test").balance
+            return wallets.of_organization(team.org_id, "test").balance
 
     return read
 

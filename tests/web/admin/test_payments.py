@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from dashboard.core.db import db
-from dashboard.domain.identity import organizations
+from dashboard.domain.funds import wallets
 from dashboard.models import AuditEntry, Payment, Transaction
 from tests.factories import make_org
 from tests.servers import Servers
@@ -30,7 +30,7 @@ def payment_id(app: Flask, team: Team) -> UUID:
 
 def balance(app: Flask, team: Team) -> int:
     with app.app_context():
-        return organizations.wallet(team.org_id, "test").balance
+        return wallets.of_organization(team.org_id, "test").balance
 
 
 def state(app: Flask, payment_id: UUID) -> str:
