@@ -1,11 +1,13 @@
 """Transactions: the statement of a wallet, and what caused each of its rows."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 
+from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound
 from dashboard.domain import audit
@@ -131,12 +133,23 @@ def live_address(visit: Visit, *, part: str, since: int | None = None, state: st
 def _statement(visit: Visit, found: Listing) -> tuple[Statement, str]:
     filters = Filters.parse({name: found.typed.get(name, "") for name in ("from", "to")})
     first, last = filters.from_day, filters.to_day
-    statement = transactions.statement(visit.wallet, first, last)
+    statement = transactions.statement(visit.wallet, filters)
+    if not filters.whole_days:
+        return statement, " ".join(_bounds(filters))
     if first and last:
         return statement, f"Statement, {day_range(first, last)}"
     if first or last:
         return statement, f"Statement from {day(first)}" if first else f"Statement up to {day(last)}"
     return statement, "Statement since the beginning"
+
+
+def _bounds(filters: Filters) -> Iterator[str]:
+    """A range of moments in words; they may lie within a UTC day."""
+    yield "Statement"
+    if filters.since:
+        yield f"from {clock.in_words(filters.since)}"
+    if filters.until:
+        yield f"until {clock.in_words(filters.until)}"
 
 
 def _how_many(statement: Statement | None, found: Listing) -> str:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -189,6 +189,44 @@ def test_times_are_shown_in_the_own_zone_or_in_utc(app: Flask, team: Team) -> No
     assert rows_in(utc) == 1
     detail = team.owner.get(f"/o/{team.slug}/transactions/{newest(app, team).id}").text
     assert "12:00 UTC (17:45 for you)" in detail
+
+
+UTC_RANGES = {
+    "from=2027-03-01&to=2027-03-31": (24, 28), "from=2027-04-01&to=2027-04-01": (1, 5),
+    "from=2027-03-28&to=2027-03-28": (22, 22),
+}  # fmt: skip
+BERLIN_RANGES = {
+    "from=2027-03-01T00:00:00%2B01:00&to=2027-03-31T23:59:59.999999%2B02:00": (23, 23),
+    "from=2027-04-01T00:00:00%2B02:00&to=2027-04-01T23:59:59.999999%2B02:00": (2, 10),
+    "from=2027-03-28T00:00:00%2B01:00&to=2027-03-28T23:59:59.999999%2B02:00": (23, 23),
+}
+"""What a range holds: rows, and dollars. In Berlin 28 March 2027 has 23 hours."""
+
+
+def test_list_file_and_statement_agree_on_which_day_it_is_and_name_the_zone(app: Flask, team: Team) -> None:
+    first = datetime(2027, 3, 27, 23, 30, tzinfo=UTC)  # the first of the 23 hours
+    moments = [(first + timedelta(hours=n), 1) for n in range(23)]
+    moments += [(datetime(2027, 3, 31, 23, 30, tzinfo=UTC), 5), (datetime(2027, 4, 1, 0, 10, tzinfo=UTC), 5)]
+    with app.app_context():
+        with transaction():
+            user = db.session.get(User, member_id(app, team, "owner"))
+            assert user
+            user.timezone = "Europe/Berlin"
+        for moment, dollars in moments:
+            with clock.at(moment):
+                grant(wallet_of(org_of(team)), dollars * 1_000_000)
+    with clock.at(datetime(2027, 4, 2, 12, tzinfo=UTC)):
+        team.owner.sign_in()
+        for query, (rows, dollars) in {**UTC_RANGES, **BERLIN_RANGES}.items():
+            page = team.owner.get(f"/o/{team.slug}/transactions?{query}").text
+            file = list(csv.DictReader(io.StringIO(team.owner.get(f"/o/{team.slug}/transactions.csv?{query}").text)))
+            assert (rows_in(page), len(file)) == (rows, rows), query
+            assert sum(int(row["amount"].replace(".", "")) for row in file) == dollars * 1_000_000
+            assert f"<dt>In</dt><dd>+ ${dollars}.000000</dd>" in page, query
+            assert "times in Europe/Berlin, days in UTC" in page
+            assert {row["time_utc"][-1] for row in file} == {"Z"}
+        page = team.owner.get(f"/o/{team.slug}/transactions?{list(BERLIN_RANGES)[1]}").text
+        assert "Statement from 31 March 2027, 22:00 UTC until 1 April 2027, 22:00 UTC" in page
 
 
 def test_strangers_find_neither_list_nor_row_nor_file(app: Flask, team: Team) -> None:

@@ -156,6 +156,59 @@ def test_rows_that_arrive_between_two_pages_shift_nothing(wallet: Wallet) -> Non
     assert transactions.page(wallet, None, second.newer_cursor, 10).newer_cursor is not None
 
 
+def test_rows_of_one_moment_are_all_reached_in_both_directions_while_others_arrive(app_context: Flask) -> None:
+    wallet = wallet_of(make_org(funds=1_000))
+    entries = [Entry(wallet.id, n, f"n{n}", "", "", None) for n in range(1, 26)]
+    with clock.at(clock.now() + timedelta(minutes=1)), transaction(org=wallet.org_id):
+        ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
+    only = parse(type="charge")
+    readers: list[Callable[[str | None], Page]] = [
+        lambda cursor: transactions.page(wallet, only, cursor, 10),
+        lambda cursor: transactions.across(wallet.org_id, wallet.mode, only, cursor, 10),
+        lambda cursor: transactions.everywhere(wallet.mode, only, cursor, 10),
+    ]
+    assert len({row.created_at for row in readers[0](None).rows}) == 1
+    forward: list[list[Page]] = []
+    for read in readers:
+        pages = [read(None)]
+        with clock.at(clock.now() + timedelta(minutes=2)):
+            for _ in range(3):
+                grant(wallet, 1)
+        while cursor := pages[-1].next_cursor:
+            pages.append(read(cursor))
+        assert [len(page.rows) for page in pages] == [10, 10, 5]
+        rows = [row for page in pages for row in page.rows]
+        assert len({row.id for row in rows}) == 25
+        assert sum(row.amount for row in rows) == -sum(range(1, 26))
+        forward.append(pages)
+    back = forward[0][-1]
+    seen = list(back.rows)
+    while back.newer_cursor:
+        back = transactions.page(wallet, only, back.newer_cursor, 10)
+        seen = [*back.rows, *seen]
+    assert [row.seq for row in seen] == [row.seq for page in forward[0] for row in page.rows]
+
+
+def test_a_statement_of_moments_is_that_of_its_rows(wallet: Wallet) -> None:
+    """Ranges in another zone begin and end amid UTC days."""
+    every, _ = walk(lambda f, c: transactions.page(wallet, f, c, 100), Filters())
+    hour = timedelta(hours=1)
+    ends = [None, NOON - hour, NOON, NOON + timedelta(days=3), NOON + timedelta(days=3) + hour,
+            NOON + timedelta(days=7, hours=-1), NOON + timedelta(days=30, minutes=5)]  # fmt: skip
+    for since in ends:
+        for until in ends:
+            if since and until and since >= until:
+                continue
+            filters = Filters(since=since, until=until)
+            found, inside = transactions.statement(wallet, filters), [row for row in every if matches(row, filters)]
+            assert found.rows == len(inside), (since, until)
+            assert found.money_in == sum(row.amount for row in inside if row.amount > 0)
+            assert found.money_out == -sum(row.amount for row in inside if row.amount < 0)
+            earlier = [row.amount for row in every if since is not None and row.created_at < since]
+            assert found.opening == sum(earlier)
+            assert found.closing == found.opening + found.money_in - found.money_out
+
+
 def test_a_cursor_of_other_filters_or_another_wallet_starts_at_the_newest(wallet: Wallet) -> None:
     cursor = transactions.page(wallet, None, None, 10).next_cursor
     assert transactions.page(wallet, parse(type="charge"), cursor, 10).rows[0].seq == 122
@@ -258,7 +311,7 @@ def test_the_statement_adds_up_for_every_range(wallet: Wallet) -> None:
                 row for row in rows
                 if (not first or row.created_at.date() >= first) and (not last or row.created_at.date() <= last)
             ]  # fmt: skip
-            found = transactions.statement(wallet, first, last)
+            found = transactions.statement(wallet, Filters.of_days(first, last))
             assert found.opening + found.money_in - found.money_out == found.closing
             assert found.money_in == sum(row.amount for row in inside if row.amount > 0)
             assert found.money_out == -sum(row.amount for row in inside if row.amount < 0)
@@ -268,7 +321,7 @@ def test_the_statement_adds_up_for_every_range(wallet: Wallet) -> None:
 
 
 def test_the_statement_of_an_empty_wallet_is_zero(app_context: Flask) -> None:
-    found = transactions.statement(wallet_of(make_org()), None, None)
+    found = transactions.statement(wallet_of(make_org()))
     assert (found.opening, found.money_in, found.money_out, found.closing, found.rows) == (0, 0, 0, 0, 0)
 
 

@@ -1,10 +1,12 @@
 """Reading the ledger: pages of rows, one row, who did it, and the statement of a range. Nothing here writes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, Select, Subquery, case, func, select, true
 
 from dashboard.core import ids
 from dashboard.core.db import db
@@ -42,27 +44,77 @@ def find(org_id: UUID, transaction_id: UUID | str) -> Transaction:
     return row
 
 
-def statement(wallet: Wallet, from_day: date | None, to_day: date | None) -> Statement:
-    """The statement of the UTC days from `from_day` to `to_day`, both inclusive; None leaves that end open.
+def statement(wallet: Wallet, filters: Filters | None = None) -> Statement:
+    """The statement of the filters' range of time, whatever else they narrow; None: since the beginning.
 
-    From the balance and the days' sums, in one snapshot: it costs the same however many rows there are.
+    From the balance and the days' sums, in one snapshot: it costs the same however many rows there are. Only of the
+    UTC days that the range cuts, rows are read: those that are not inside.
     """
-    first, last = from_day or date.min, to_day or date.max
-    inside = WalletDay.day.between(first, last)
-    amount = WalletDay.amount
-    later = func.coalesce(func.sum(amount).filter(WalletDay.day > last), 0)
-    came = func.coalesce(func.sum(case((amount > 0, amount), else_=0)).filter(inside), 0)
-    went = func.coalesce(func.sum(case((amount < 0, -amount), else_=0)).filter(inside), 0)
-    rows = func.coalesce(func.sum(WalletDay.count).filter(inside), 0)
-    found = db.session.execute(
-        select(Wallet.balance, later, came, went, rows)
+    filters = filters or Filters()
+    first, last = filters.from_day or date.min, filters.to_day or date.max
+    cut = [_left_out(wallet, day, outside).subquery() for day, outside in _cut_days(filters)]
+    found = db.session.execute(_beside(_of_days(wallet, first, last).subquery(), cut)).one()
+    balance, after, money_in, money_out, rows, *left = (int(value) for value in found)
+    closing = balance - after
+    if filters.until and not _is_day(filters.until):
+        closing -= left[-3] - left[-2]  # of the last day, what came after the range
+    money_in, money_out, rows = money_in - sum(left[0::3]), money_out - sum(left[1::3]), rows - sum(left[2::3])
+    return Statement(closing - money_in + money_out, money_in, money_out, closing, rows)
+
+
+def _beside(whole: Subquery, others: list[Subquery]) -> Select[Any]:
+    """The one row of each, side by side."""
+    query = select(whole, *others).select_from(whole)
+    for other in others:
+        query = query.join(other, true())
+    return query
+
+
+def _of_days(wallet: Wallet, first: date, last: date) -> Select[Any]:
+    """The balance, what came after the days, and what came, went and how many rows there were on them."""
+    amount, inside = WalletDay.amount, WalletDay.day.between(first, last)
+    return (
+        select(
+            Wallet.balance,
+            func.coalesce(func.sum(amount).filter(WalletDay.day > last), 0).label("after"),
+            func.coalesce(func.sum(case((amount > 0, amount), else_=0)).filter(inside), 0).label("came"),
+            func.coalesce(func.sum(case((amount < 0, -amount), else_=0)).filter(inside), 0).label("went"),
+            func.coalesce(func.sum(WalletDay.count).filter(inside), 0).label("rows"),
+        )
         .outerjoin(
             WalletDay,
             (WalletDay.org_id == Wallet.org_id) & (WalletDay.wallet_id == Wallet.id) & (WalletDay.day >= first),
         )
         .where(Wallet.org_id == wallet.org_id, Wallet.id == wallet.id)
         .group_by(Wallet.balance)
-    ).one()
-    balance, after, money_in, money_out, count = (int(value) for value in found)
-    closing = balance - after
-    return Statement(closing - money_in + money_out, money_in, money_out, closing, count)
+    )
+
+
+def _cut_days(filters: Filters) -> Iterator[tuple[date, ColumnElement[bool]]]:
+    """The UTC days that the range begins or ends amid, each with what of it is outside."""
+    if filters.since and not _is_day(filters.since):
+        yield filters.since.date(), Transaction.created_at < filters.since
+    if filters.until and not _is_day(filters.until):
+        yield filters.until.date(), Transaction.created_at >= filters.until
+
+
+def _left_out(wallet: Wallet, day: date, outside: ColumnElement[bool]) -> Select[Any]:
+    """What came, went and how many rows there were of a day outside the range: a range of seq, as days are."""
+    own = (WalletDay.org_id == wallet.org_id, WalletDay.wallet_id == wallet.id)
+    count = select(func.coalesce(func.sum(WalletDay.count), 0)).where(*own)
+    amount = Transaction.amount
+    return select(
+        func.coalesce(func.sum(case((amount > 0, amount), else_=0)), 0).label("came"),
+        func.coalesce(func.sum(case((amount < 0, -amount), else_=0)), 0).label("went"),
+        func.count().label("rows"),
+    ).where(
+        Transaction.org_id == wallet.org_id,
+        Transaction.wallet_id == wallet.id,
+        Transaction.seq > count.where(WalletDay.day < day).scalar_subquery(),
+        Transaction.seq <= count.where(WalletDay.day <= day).scalar_subquery(),
+        outside,
+    )
+
+
+def _is_day(moment: datetime) -> bool:
+    return moment.time() == time.min
