@@ -54,8 +54,8 @@ def cannot_store(error: Exception) -> bool:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, UnicodeEncodeError):
         return "surrogates" in cause.reason
-    nul = isinstance(cause, psycopg.DataError) and "NUL" in str(cause)
-    return nul or isinstance(cause, psycopg.errors.UntranslatableCharacter)
+    odd = isinstance(cause, psycopg.DataError) and any(word in str(cause) for word in ("NUL (0x00)", "surrogate"))
+    return odd or isinstance(cause, psycopg.errors.UntranslatableCharacter)
 
 
 class Base(DeclarativeBase):

@@ -1,5 +1,6 @@
 """The one visible transaction: it commits whole, never nests, and its hooks wait for the commit."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import uuid4
@@ -14,6 +15,7 @@ from dashboard.core import clock
 from dashboard.core.db import (
     after_commit,
     autocommit,
+    cannot_store,
     db,
     in_transaction,
     lock,
@@ -23,7 +25,7 @@ from dashboard.core.db import (
     transaction,
 )
 from dashboard.core.errors import Unavailable
-from dashboard.models import RateBucket
+from dashboard.models import RateBucket, UserSession
 from tests.servers import Servers
 
 
@@ -260,3 +262,27 @@ def test_a_connection_with_a_mere_notice_stays(app_context: Flask) -> None:
     with db.engine.connect() as again:
         assert again.scalar(text("SELECT pg_backend_pid()")) == pid
         again.execute(text("UNLISTEN *"))
+
+
+@pytest.mark.parametrize("odd", ["a\x00b", "a\ud800b", "\ud800"])
+@pytest.mark.parametrize("surface", ["/t/text", "/t/json", "/api/v1/t/text", "/api/v1/t/json"])
+def test_text_that_cannot_be_stored_is_refused_wherever_it_gets_through(
+    make_app: Callable[..., Flask], odd: str, surface: str
+) -> None:
+    app = make_app()
+
+    def store() -> str:
+        with transaction() as session:
+            session.add(UserSession(token_hash=b"x", expires_at=clock.now(), **values))
+            session.flush()
+        return ""
+
+    values = {"ip": odd} if surface.endswith("text") else {"state": {"deep": [{odd: odd}]}}
+    app.add_url_rule(surface, "t", store)
+    assert app.test_client().get(surface).status_code == 422
+
+
+def test_a_fault_of_ours_is_still_a_fault(app_context: Flask) -> None:
+    with pytest.raises(DBAPIError) as error:
+        autocommit().execute(text("SELECT CAST(:value AS integer)"), {"value": "x"})
+    assert not cannot_store(error.value)
