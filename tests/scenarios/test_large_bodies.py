@@ -1,6 +1,8 @@
 """Who sends too much is answered and let go, also without a proxy in front."""
 
+import select
 import socket
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,10 +18,11 @@ def test_who_goes_on_sending_is_answered_and_let_go(stack: Stack, path: str, siz
     with socket.create_connection(("127.0.0.1", urlsplit(stack.url).port or 0), timeout=20) as client:
         client.sendall(begin.encode())
         piece = b"x" * 65_536 if "Length" in size else b"10000\r\n" + b"x" * 65_536 + b"\r\n"
-        for _ in range(17):
-            client.sendall(piece)
-        answer = client.recv(65_536)
-        while not answer.endswith(b"\n\n") and (more := client.recv(65_536)):
+        with suppress(OSError):  # the other side has closed: what it said before can still be read
+            while not select.select([client], [], [], 0)[0]:
+                client.sendall(piece)
+        answer = b""
+        while b"\r\n\r\n" not in answer and (more := client.recv(65_536)):
             answer += more
     head = answer.partition(b"\r\n\r\n")[0].decode()
     assert " 4" in head.splitlines()[0], head
