@@ -10,7 +10,7 @@ from dashboard.core import clock
 from dashboard.core.errors import CofferError
 from dashboard.domain.payments import inbox, refusals
 from dashboard.models import PLATFORM_ORG_ID
-from dashboard.providers.base import BadSignature, Event, Provider, ProviderError
+from dashboard.providers.base import BadSignature, Provider, ProviderError
 
 BODY_BYTES = 1_000_000
 
@@ -40,21 +40,17 @@ def _receive(provider: Provider | None) -> Response:
     raw = request.get_data()
     try:
         if provider is None:
-            raise BadSignature("There is no such organization.", "bad_signature")
+            raise BadSignature("There is no such organization.", "unknown_address")
         event = provider.verify(raw, dict(request.headers), now=clock.now())
-        _require_ours(event, provider)
+        if event.account is not None:
+            raise Refused("Events of connected accounts are not taken.", code="foreign_account")
     except (ProviderError, Refused) as error:
         refusals.count(error.code)
         raise _refusal(error) from None
+    if event.livemode != (provider.mode == "live"):
+        refusals.count(refusals.WRONG_MODE)  # acknowledged and kept, so that it is seen; the worker does nothing on it
     inbox.store(PLATFORM_ORG_ID, event, raw, provider=provider.name, mode=provider.mode)
     return Response('{"received":true}', 200, content_type="application/json")
-
-
-def _require_ours(event: Event, provider: Provider) -> None:
-    if event.livemode != (provider.mode == "live"):
-        raise Refused("The event is of another mode.", code="wrong_mode")
-    if event.account is not None:
-        raise Refused("Events of connected accounts are not taken.", code="foreign_account")
 
 
 def _refusal(error: ProviderError | Refused) -> Refused:

@@ -151,6 +151,8 @@ class DummyProvider:
 
     def verify(self, raw: bytes, headers: Mapping[str, str], *, now: datetime) -> Event:
         given = next((value for name, value in headers.items() if name.lower() == SIGNATURE_HEADER.lower()), "")
+        if not given:
+            raise BadSignature("The event is not signed.", "no_signature")
         signed_at, _, signature = given.partition(",")
         if not (signed_at.isdecimal() and signed_at.isascii() and len(signed_at) < 12 and signature.isascii()):
             raise BadSignature("The event is not signed.", "bad_signature")

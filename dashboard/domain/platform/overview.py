@@ -11,6 +11,7 @@ from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.domain.funds import seals, wallets
+from dashboard.domain.platform import webhooks
 from dashboard.models import (
     TRANSACTION_TYPES,
     InboxEvent,
@@ -34,7 +35,8 @@ PATIENCE = timedelta(minutes=5)
 class WorkItem:
     """Something that needs attention. `kind`: inbox_parked, inbox_failed, inbox_waiting, payment_review,
     payment_unknown, payment_uncredited, price_drift (packs not sold), external_keys (that owners set), mail_parked,
-    mail_waiting, mail_unset (no server to send them), overdrawn, tick_late, seals_late (wallets). `oldest` is None
+    mail_waiting, mail_unset (no server to send them), overdrawn, tick_late, seals_late (wallets),
+    webhooks_silent (payments credited without one). `oldest` is None
     where no moment is known."""
 
     kind: str
@@ -69,7 +71,7 @@ def work_list(mode: str) -> list[WorkItem]:
         "payment_review", "inbox_parked", "payment_uncredited", "payment_unknown", "inbox_failed", "inbox_waiting",
         "price_drift", "external_keys", "mail_parked", "mail_unset", "mail_waiting", "overdrawn",
     )  # fmt: skip
-    late = [item for item in (_tick_late(), _seals_late()) if item]
+    late = [item for item in (_tick_late(), _seals_late(), _webhooks_silent(mode)) if item]
     return late + [found[kind] for kind in order if kind in found and found[kind].count]
 
 
@@ -168,6 +170,12 @@ def _tick_late() -> WorkItem | None:
     if until is not None and until >= now - TICK_GRACE:
         return None
     return WorkItem("tick_late", 1, until)
+
+
+def _webhooks_silent(mode: str) -> WorkItem | None:
+    """Whether payments were credited without any webhook: then buyers wait minutes instead of seconds."""
+    silence = webhooks.silence(mode)
+    return WorkItem("webhooks_silent", silence.payments, silence.since) if silence else None
 
 
 def _seals_late() -> WorkItem | None:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,29 @@ FROM unnest(CAST(:states AS text[])) AS s(state)""")
 _REPEATED = text("""SELECT CAST(coalesce(sum(deliveries - 1), 0) AS bigint) FROM (
   SELECT deliveries FROM inbox_events
   WHERE org_id = :org AND deliveries > 1 AND id >= :since ORDER BY id DESC LIMIT :most) AS few""")
+
+
+# The newest payments in which no event had a part: it ends at the first one that an event told of.
+_SILENT = text("""WITH newest AS (
+  SELECT p.id, p.credited_at, EXISTS (
+    SELECT FROM inbox_events e
+    WHERE e.org_id = :org AND e.effects ->> 'org_id' = CAST(p.org_id AS text)
+      AND e.effects ->> 'payment_id' = CAST(p.id AS text)) AS told
+  FROM payments p
+  WHERE p.state = 'credited' AND p.mode = :mode AND p.provider <> 'dummy' AND p.id >= :since
+    AND p.credited_at <= :until
+  ORDER BY p.id DESC LIMIT :most)
+SELECT count(*) AS payments, min(credited_at) AS since FROM newest
+WHERE NOT told AND id > coalesce((SELECT id FROM newest WHERE told ORDER BY id DESC LIMIT 1), :since)""")
+SILENT_DAYS, SILENT_GRACE, MOST_SILENT = timedelta(days=7), timedelta(minutes=10), 50
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """How many of the newest payments were credited without any webhook, and since when."""
+
+    payments: int
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +132,20 @@ def page(filters: Filters, *, cursor: str | None = None) -> Page:
     rows = [Row(event, effects[event.id]) for event in found[:PAGE_ROWS]]
     more = len(found) > PAGE_ROWS
     return Page(rows, cursors.encode(rows[-1].event.id.bytes, *scope) if more else None)
+
+
+def silence(mode: str) -> Silence | None:
+    """Whether the provider's webhooks stopped coming: the newest payments were credited by asking the provider alone.
+
+    Looks at 50 payments of the last 7 days, each by index; one may be 10 minutes ahead of its webhook.
+    """
+    now = clock.now()
+    values = {
+        "org": PLATFORM_ORG_ID, "mode": mode, "since": ids.lowest(now - SILENT_DAYS), "until": now - SILENT_GRACE,
+        "most": MOST_SILENT,
+    }  # fmt: skip
+    found = db.session.execute(_SILENT, values).one()
+    return Silence(int(found.payments), found.since) if found.payments else None
 
 
 def find(event_id: UUID) -> InboxEvent:

@@ -21,6 +21,7 @@ SHOWN_VIOLATIONS = 20
 KINDS = {
     "tick_late": ("Worker is late", "Nothing is swept up until worker.py runs again", "/admin/system"),
     "seals_late": ("Seals are late", "Transactions unsealed for over 15 minutes", "/admin/system"),
+    "webhooks_silent": ("Webhooks stopped coming", "Payments credited without one", "/admin/webhooks"),
     "payment_review": ("Payments in review", "Paid, but not what was sold", "/admin/payments?state=review"),
     "inbox_parked": ("Webhooks parked", "Not repeated by themselves", "/admin/webhooks?state=parked"),
     "payment_uncredited": ("Paid, not credited", "For over 5 minutes", "/admin/payments?state=paid"),

@@ -24,7 +24,6 @@ guards.signed_in_only(pages)
 ENDPOINT = "/admin/api/v1/webhooks/payments"
 FIELDS = ("state", "type", "event", "org", "from", "to")
 STATES = [("", "All states"), *((state, state.capitalize()) for state in INBOX_STATES)]
-RETRYABLE = ("parked", "failed")
 QUEUED = ("received", "failed")
 
 
@@ -45,7 +44,8 @@ def listing() -> Response:
         error=error, older=older, newest=newest, states=STATES, tones=words.EVENT_TONES, lasted=words.lasted,
         endpoint=_endpoint(), most=webhooks.MOST_COUNTED,
         counts=None if render.is_htmx() else webhooks.counts(),
-        refused=0 if render.is_htmx() else refusals.last_day(),
+        refused=[] if render.is_htmx() else refusals.last_day(),
+        silence=None if render.is_htmx() else webhooks.silence(settings().mode),
     )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def retry(event_id: UUID) -> Response:
     event = webhooks.find(event_id)
     here = url_for(".show", event_id=event.id)
     if request.method != "POST":  # also HEAD, which carries no token
-        if event.state not in RETRYABLE:
+        if not inbox.retryable(event):
             raise Conflict(f"The event is {event.state}; there is nothing to retry.")
         return render.render("admin/webhooks/retry.html", fragment="admin/webhooks/_retry.html", **_seen(event))
     guards.require_recent()
@@ -110,7 +110,7 @@ def _seen(event: InboxEvent) -> dict[str, Any]:
     return {
         "event": event, "version": _version(event), "effect": webhooks.effects_of([event])[event.id], "tries": tries,
         "payload": webhooks.payload_of(event), "tones": words.EVENT_TONES, "queued": event.state in QUEUED,
-        "retryable": event.state in RETRYABLE, "lasted": words.lasted,
+        "retryable": inbox.retryable(event), "lasted": words.lasted,
         "lag": event.finished_at - event.created_at if event.finished_at else None,
     }  # fmt: skip
 

@@ -9,6 +9,7 @@ from dashboard.core import clock
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.domain.payments import story, sweep
 from dashboard.domain.payments.checkout import ProviderAway
+from dashboard.domain.platform import overview, webhooks
 from dashboard.models import AuditEntry, Customer, Payment
 from dashboard.providers.stripe import StripeProvider
 from tests.domain.payments.shop import Shop
@@ -52,6 +53,29 @@ def test_without_any_webhook_a_paid_session_is_credited_by_the_sweep(shop: Shop)
     assert shop.payment(payment.id).state == "credited"
     assert shop.wallet.balance == 26_000_000
     assert sweep.due() == []
+
+
+def silence() -> int:
+    with clock.at(clock.now() + timedelta(minutes=11)):
+        found = webhooks.silence("test")
+    return found.payments if found else 0
+
+
+def test_payments_credited_without_any_webhook_are_an_alert_until_one_comes(shop: Shop) -> None:
+    assert silence() == 0
+    for key in ("form-1", "form-2"):
+        shop.stripe.pay(str(shop.buy(key).session_id))
+    ask(shop, times=2)
+    assert webhooks.silence("test") is None  # the webhook has its ten minutes
+    assert silence() == 2
+    with clock.at(clock.now() + timedelta(minutes=11)):
+        assert ("webhooks_silent", 2) in [(item.kind, item.count) for item in overview.work_list("test")]
+    shop.deliver(shop.sent[-1])  # of the second payment
+    shop.work()
+    assert silence() == 0
+    shop.stripe.pay(str(shop.buy("form-3").session_id))
+    ask(shop)
+    assert silence() == 1
 
 
 def test_the_first_question_comes_after_a_minute(shop: Shop) -> None:

@@ -1,6 +1,8 @@
 """The inbox on its pages: what came in, what it did, nothing secret, and another try."""
 
+import html
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +12,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
 from dashboard import providers
+from dashboard.core import clock
 from dashboard.core.db import db, transaction
-from dashboard.domain.payments import inbox
+from dashboard.domain.payments import fulfil, inbox, refusals
 from dashboard.domain.platform import webhooks
-from dashboard.models import PLATFORM_ORG_ID, AuditEntry, InboxEvent
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry, InboxEvent, RateBucket
 from dashboard.providers import reading
 from tests.domain.payments.shop import Shop
 from tests.servers import Servers
@@ -58,7 +61,37 @@ def test_refused_and_repeated_deliveries_are_counted(app: Flask, client: FlaskCl
         store(app)
     page = " ".join(team.manager.get("/admin/webhooks").text.split())
     assert "Duplicate deliveries</span> 2<" in page
-    assert "Refused deliveries, 24 hours</span> 3<" in page
+    assert 'Not signed</dt><dd><span class="strong">3</span> · Anybody can send these' in page
+
+
+def test_deliveries_that_were_not_taken_say_why_and_what_to_do(app: Flask, team: Team) -> None:
+    with app.app_context():
+        for reason in refusals.REASONS:
+            refusals.count(reason)
+        refusals.count("bad_signature")
+    page = " ".join(html.unescape(team.manager.get("/admin/webhooks").text).split())
+    for meaning, advice in refusals.REASONS.values():
+        assert meaning in page
+        assert advice in page
+    assert page.index("Signed with another secret") < page.index("Of the other mode")
+    with app.app_context():
+        kept = db.session.query(RateBucket).where(RateBucket.key.startswith(refusals.PREFIX))
+        assert kept.count() == len(refusals.REASONS)
+
+
+def test_webhooks_that_stopped_coming_say_what_to_do(app: Flask, team: Team) -> None:
+    with app.app_context():
+        shop = Shop(app)
+        payment = shop.buy()
+        shop.stripe.pay(str(payment.session_id))
+        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    with clock.at(clock.now() + timedelta(minutes=11)):
+        page = " ".join(team.manager.get("/admin/webhooks").text.split())
+        overview = team.manager.get("/admin/").text
+    assert "1 payment was credited without one" in page
+    assert "In Stripe, check that an endpoint with the address below exists" in page
+    assert "Webhooks stopped coming" in overview
+    app.extensions.pop(providers.EXTENSION, None)
 
 
 def test_many_events_are_counted_up_to_a_bound(app: Flask, team: Team) -> None:
