@@ -177,7 +177,7 @@ class Payment(OrgOwned, Base):
             "ix_payments_to_check",
             "org_id",
             "next_check_at",
-            postgresql_where=text("state IN ('created', 'unknown', 'pending')"),
+            postgresql_where=text("state IN ('created', 'unknown', 'pending', 'paid')"),
         ),
         Index("ix_payments_sold", "product_id", "credited_at", postgresql_where=text("state = 'credited'")),
         Index("ix_payments_open", "state", postgresql_where=text("state IN ('created', 'unknown', 'paid', 'review')")),
@@ -195,6 +195,13 @@ class Payment(OrgOwned, Base):
     def provider_name(self) -> str:
         """In a sentence."""
         return "Stripe" if self.provider == "stripe" else f"the {self.provider} provider"
+
+    @property
+    def tax_on_top(self) -> bool:
+        """Whether its tax was added to the price; else it is a part of what was paid."""
+        if not self.tax_minor or self.paid_currency != self.currency:
+            return False
+        return self.total_minor == self.amount_minor - (self.discount_minor or 0) + self.tax_minor
 
     @property
     def rejected(self) -> bool:

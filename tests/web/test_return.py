@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from dashboard import providers
 from dashboard.core import clock, ids, queue
 from dashboard.core.db import db, transaction
-from dashboard.domain.payments import fulfil
+from dashboard.domain.payments import fulfil, story
 from dashboard.jobs import payments
 from dashboard.models import AuditEntry, Payment, Transaction
 from dashboard.providers.dummy import DummyProvider
@@ -89,6 +89,53 @@ def test_a_poll_changes_nothing_until_there_is_news(app: Flask, team: Team, paym
     decide(app, payment_id, "paid")
     answer = team.owner.get(poll, htmx=True)
     assert answer.headers["HX-Redirect"] == f"/o/{team.slug}/buy/return?payment={payment_id}"
+
+
+def test_the_page_says_from_the_start_that_a_bank_may_take_days(team: Team, payment_id: str) -> None:
+    page = team.owner.get(at(team, payment_id)).text
+    assert "A payment from a bank account may take days: do not pay again meanwhile." in page
+
+
+def test_a_delayed_payment_is_on_its_way_and_not_to_be_paid_again(app: Flask, team: Team, payment_id: str) -> None:
+    change(app, payment_id, problem=story.DELAYED)
+    poll = at(team, payment_id, since=int(clock.now().timestamp()))
+    assert team.owner.get(poll, htmx=True).headers["HX-Redirect"] == f"/o/{team.slug}/buy/return?payment={payment_id}"
+    for more in ({}, {"cancelled": 1}):
+        page = team.owner.get(at(team, payment_id, **more)).text
+        assert "Payment on its way" in page
+        assert "The bank may need days to confirm it. Do not pay again." in page
+        assert "every 2s" not in page
+        assert "Nothing was charged and no credits" not in page
+    shown = team.owner.get(f"/o/{team.slug}/payments/{payment_id}").text
+    assert "Do not pay again: the credits come by themselves then." in shown
+    assert "Wait, and do not pay again" in shown
+    assert "Continue to payment" not in shown
+
+
+def test_what_is_paid_and_not_booked_says_so(app: Flask, team: Team, payment_id: str) -> None:
+    change(app, payment_id, state="paid", problem=fulfil.UNREADABLE)
+    for path in (at(team, payment_id), f"/o/{team.slug}/payments/{payment_id}"):
+        page = team.owner.get(path).text
+        assert "Paid, not yet booked" in page
+        assert "Do not pay again" in page
+
+
+@pytest.mark.parametrize(
+    ("total", "words"),
+    [(10_825, ("<dt>Tax</dt><dd>$8.25</dd>", "<dt>Paid</dt><dd>$108.25</dd>")),
+     (10_000, ("<dt>Paid</dt><dd>$100.00</dd>", "<dt>Of which tax</dt><dd>$8.25, $91.75 without tax</dd>"))],
+)  # fmt: skip
+def test_tax_on_top_and_tax_in_the_price_are_told_apart(
+    app: Flask, team: Team, payment_id: str, total: int, words: tuple[str, ...]
+) -> None:
+    decide(app, payment_id, "paid")
+    change(
+        app, payment_id, unit_price_minor=5_000, amount_minor=10_000, total_minor=total, tax_minor=825,
+        paid_currency="usd",
+    )  # fmt: skip
+    page = team.owner.get(at(team, payment_id)).text
+    for one in words:
+        assert one in page
 
 
 @pytest.mark.parametrize("since", ["0", "x", "-1", "1" * 50])

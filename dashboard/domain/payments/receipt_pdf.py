@@ -124,7 +124,11 @@ class _Sheet:
         sums += [("Tax", said["tax"])] if said["tax"] else []
         for label, value in sums:
             y = self.sum(label, value, y + 2.5)
-        return self.sum("Paid", said["paid"], (self.rule(y + 2.5) if sums else y) + 2.5, style="B")
+        y = self.sum("Paid", said["paid"], (self.rule(y + 2.5) if sums else y) + 2.5, style="B")
+        for label, name in (("Without tax", "without_tax"), ("Of which tax", "tax_included")):
+            if said.get(name):  # a receipt that was owed before there were any has neither
+                y = self.sum(label, said[name], y + 2.5)
+        return y
 
     def sum(self, label: str, value: str, y: float, style: str = "") -> float:
         self.write(value, 156, y, size=10.5, style=style, width=29, align="R")

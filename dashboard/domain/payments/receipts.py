@@ -74,7 +74,7 @@ def facts(payment: Payment) -> dict[str, Any]:
         "price": money(from_minor(payment.amount_minor)),
         "discount": _sum(payment.discount_minor, currency),
         "promotion_code": one_line(payment.promotion_code or ""),
-        "tax": _sum(payment.tax_minor, currency),
+        **_tax(payment, currency, total),
         "paid": of_currency(total, currency),
         "note": ACCEPTED if db.session.scalar(reason) else "",
         "credits": money(payment.grant_micros + payment.bonus_micros),
@@ -105,6 +105,14 @@ def _send(payment: Payment, key: str, to: str) -> UUID | None:
         return None
 
 
+def payer_address(payment: Payment) -> str | None:
+    """Where mails about a payment go: to the person who paid, or where bills go if a program did."""
+    payer = _payer(payment)
+    if payer is None:
+        return _bills_to(payment.org_id)
+    return payer.email if payer.is_active else None
+
+
 def _bills_to(org_id: UUID) -> str | None:
     return db.session.scalar(select(Organization.billing_email).filter_by(id=org_id))
 
@@ -117,6 +125,14 @@ def _payer(payment: Payment) -> User | None:
     if payment.actor_kind not in PERSONS or payment.actor_id is None:
         return None
     return db.session.scalar(select(User).filter_by(id=payment.actor_id))
+
+
+def _tax(payment: Payment, currency: str, total: int) -> dict[str, str]:
+    """Tax on top of the price is one of the sums that make the total; tax in the price is a part of the total."""
+    if not payment.tax_minor or payment.tax_on_top:
+        return {"tax": _sum(payment.tax_minor, currency), "tax_included": "", "without_tax": ""}
+    included, net = of_currency(payment.tax_minor, currency), of_currency(total - payment.tax_minor, currency)
+    return {"tax": "", "tax_included": included, "without_tax": net}
 
 
 def _sum(minor: int | None, currency: str) -> str:

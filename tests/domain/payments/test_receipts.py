@@ -18,7 +18,7 @@ from dashboard.domain.payments import checkout, fulfil, receipt_pdf, receipts, r
 from dashboard.models import OutboxEmail, Payment, User
 from tests.domain.messages.test_outbox import FACTS
 from tests.domain.payments.shop import Shop
-from tests.factories import make_user
+from tests.factories import make_pack, make_user
 
 ODD_NAMES = [
     "שלום בע\"מ", "شركة الاختبار", "🚀🧑‍🚀 Rocket", "W" * 300, "a b" * 120, "\x00\x07\x1b[31mred\x7f", "\u202egnp.exe",
@@ -124,6 +124,42 @@ def test_what_is_zero_is_not_mentioned(shop: Shop, ada: User) -> None:
         assert "Discount" not in place
         assert "Tax" not in place
         assert "None" not in place
+
+
+def details(tax: int, discount: int = 0) -> dict[str, int]:
+    return {"amount_discount": discount, "amount_tax": tax, "amount_shipping": 0}
+
+
+def test_tax_on_top_is_one_of_the_sums(shop: Shop, ada: User) -> None:
+    shop.offer = make_pack(price_minor=5_000, credits_micros=50_000_000)
+    payment = credited(shop, person(ada), amount_total=10_825, total_details=details(825))
+    said = receipts.facts(payment)
+    assert (said["price"], said["tax"], said["paid"], said["credits"]) == ("$100.00", "$8.25", "$108.25", "$100.00")
+    assert (said["tax_included"], said["without_tax"], shop.wallet.balance) == ("", "", 100_000_000)
+    letter = mail.render("receipt", said)
+    for place in (letter.text, letter.html, words_of(receipts.pdf(said).content)):
+        assert "Of which tax" not in place
+
+
+@pytest.mark.parametrize(
+    ("total", "tax", "discount", "net"), [(10_000, 1_667, 0, "$83.33"), (7_500, 1_250, 2_500, "$62.50")]
+)
+def test_tax_in_the_price_is_a_part_of_what_was_paid(
+    shop: Shop, ada: User, total: int, tax: int, discount: int, net: str
+) -> None:
+    shop.offer = make_pack(price_minor=5_000, credits_micros=50_000_000)
+    payment = credited(shop, person(ada), amount_total=total, total_details=details(tax, discount))
+    said = receipts.facts(payment)
+    assert (said["tax"], said["tax_included"], said["without_tax"]) == ("", money(from_minor(tax)), net)
+    assert shop.wallet.balance == 100_000_000
+    letter = mail.render("receipt", said)
+    for place in (letter.text, letter.html, words_of(receipts.pdf(said).content)):
+        assert "f which tax" in place
+        for words in (money(from_minor(tax)), net, money(from_minor(total))):
+            assert words in place
+    owed_before = {name: value for name, value in said.items() if name not in ("tax_included", "without_tax")}
+    assert "which tax" not in mail.render("receipt", owed_before).text
+    assert receipts.pdf(owed_before).content
 
 
 def test_a_whole_discount_is_paid_with_nothing(shop: Shop, ada: User) -> None:
