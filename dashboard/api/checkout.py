@@ -15,7 +15,7 @@ from dashboard.domain.catalog import configured, products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import ledger
 from dashboard.domain.identity.permissions import Act, Verb
-from dashboard.domain.payments.checkout import MAX_QUANTITY, Buyer, CheckoutRefused, open_checkout
+from dashboard.domain.payments.checkout import MAX_QUANTITY, Buyer, open_checkout, refused
 from dashboard.models import Payment
 
 KEY_SPACE = "api:"
@@ -52,7 +52,7 @@ def create(path: inputs.OrgPath, body: Purchase) -> Response:
     _check(access, body)
     payment, replayed = _open(access, body, key)
     if payment.session_url is None:
-        raise CheckoutRefused("The payment provider refused to open a payment page. Nothing was charged.")
+        raise refused(payment.decline_code)
     return idempotency.told(answer(shapes.checkout(payment), 201), key, replayed=replayed)
 
 

@@ -25,6 +25,10 @@ class ProviderUnavailable(ProviderError):
     """No definite answer: time-out, reset, 429, 5xx, unreadable body. The act may or may not have happened."""
 
 
+class UnreadableAnswer(ProviderUnavailable):
+    """It answered, in a shape that is not known here."""
+
+
 class ProviderBusy(ProviderUnavailable):
     """Not asked: too many requests wait for the provider, or it just left one without an answer. Nothing happened."""
 

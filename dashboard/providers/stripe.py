@@ -24,6 +24,7 @@ from dashboard.providers.base import (
     ProviderError,
     ProviderRefused,
     ProviderUnavailable,
+    UnreadableAnswer,
 )
 from dashboard.providers.stripe_catalog import NOT_VALID, StripeCatalog
 
@@ -36,6 +37,7 @@ TIMEOUT_SECONDS = (3.05, 4.5)
 NETWORK_RETRIES = 1
 SIGNATURE_AGE_SECONDS = 300
 PERMISSION_DENIED = "permission_denied"
+CURRENCY_REFUSED = "currency_refused"
 PAGE, MOST_PAGES = 100, 10
 CLOCKS_DIFFER_SECONDS = 300
 
@@ -167,7 +169,7 @@ class StripeProvider(StripeCatalog):
         except stripe.StripeError as error:
             problem = _problem(error)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            problem = ProviderUnavailable("Stripe's answer could not be read.", "unreadable_answer")
+            problem = UnreadableAnswer("Stripe's answer could not be read.", "unreadable_answer")
         raise problem
 
     def _client(self) -> stripe.StripeClient:
@@ -201,15 +203,16 @@ def _of_order(answer: dict[str, Any], order_id: str) -> tuple[CheckoutSession | 
 
 
 def _checkout_session(answer: dict[str, Any]) -> CheckoutSession:
-    totals = answer["total_details"] or {}
+    totals = answer.get("total_details") or {}
     code, failed = _decline(answer["payment_intent"])
     return CheckoutSession(
         id=reading.text(answer, "id"),
         url=answer["url"],
         status=answer["status"],
         payment_status=reading.text(answer, "payment_status"),
-        amount_subtotal=reading.minor(answer["amount_subtotal"]),
-        amount_total=reading.minor(answer["amount_total"]),
+        # Whether these amounts are told and fit is judged with the payment's own row beside them.
+        amount_subtotal=reading.minor(answer.get("amount_subtotal")),
+        amount_total=reading.minor(answer.get("amount_total")),
         amount_discount=reading.minor(totals.get("amount_discount")) or 0,
         amount_tax=reading.minor(totals.get("amount_tax")) or 0,
         currency=answer["currency"],
@@ -250,6 +253,8 @@ def _problem(error: stripe.StripeError) -> ProviderError:
         return CustomerMissing(detail, code)
     if str(facts.get("param") or "").startswith("discounts") or code.startswith(("coupon", "promotion_code")):
         return PromotionRefused(NOT_VALID if code == "resource_missing" else detail, code)
+    if "currency" in str(facts.get("param") or "") and status == 400:
+        return ProviderRefused(detail, CURRENCY_REFUSED)
     if status == 401:
         # Stripe's sentence repeats the first and last characters of whatever was sent as a key.
         return ProviderRefused("Stripe does not accept the API key.", str(facts.get("code") or "authentication_failed"))
@@ -262,6 +267,8 @@ def _signed_at(signature: str) -> int:
     """Seconds since the epoch, from the one `t=` of the header."""
     # Exactly one and all digits: the SDK reads `t=1=2` as 1 and takes the first of several, so a captured event
     # could otherwise show the SDK its old time and us a fresh one.
+    if not signature:
+        raise BadSignature("The event is not signed.", "no_signature")
     times = [item for item in signature.split(",") if item.startswith("t=")]
     if len(times) != 1 or re.fullmatch(r"t=[0-9]{1,12}", times[0], re.ASCII) is None:
         raise BadSignature("The signature header holds no time.", "bad_signature")

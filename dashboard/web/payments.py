@@ -122,6 +122,7 @@ def _told(visit: Visit, payment: Payment) -> dict[str, Any]:
         "name": names_of([payment], for_manager=manager)[payment.id],
         "steps": [(step.title, step.detail, step.state, step.at) for step in told.steps],
         "advice": told.advice,
+        "delayed": story.delayed(payment),
         "problem": story.problem(payment, for_manager=manager),
         "taken": told.taken,
         "amount_of": story.amount,

@@ -1277,7 +1277,7 @@ CREATE INDEX ix_payments_state_id ON public.payments USING btree (state, id);
 -- Name: ix_payments_to_check; Type: INDEX; Schema: public; Owner: -
 --
 
-CREATE INDEX ix_payments_to_check ON public.payments USING btree (org_id, next_check_at) WHERE (state = ANY (ARRAY['created'::text, 'unknown'::text, 'pending'::text]));
+CREATE INDEX ix_payments_to_check ON public.payments USING btree (org_id, next_check_at) WHERE (state = ANY (ARRAY['created'::text, 'unknown'::text, 'pending'::text, 'paid'::text]));
 
 
 --

@@ -19,7 +19,7 @@ FLOWS = {
     "payments/budgets.py": {"take_page", "one_code", "_give_back"},
     "payments/checkout.py": {"_open", "_intent", "_note"},
     "payments/hosted_page.py": {"_customer"},
-    "payments/fulfil.py": {"fulfil"},
+    "payments/fulfil.py": {"fulfil", "note_paid"},
     "payments/inbox.py": {"_work"},
     "payments/sweep.py": {"_unopened", "_doubt"},
     "catalog/configured.py": {"ensure_configured"},

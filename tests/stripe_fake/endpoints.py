@@ -159,7 +159,12 @@ def create_session(fake: "Fake", account: Account, params: Json, _: str) -> Json
         raise Refusal(400, None, "You may only specify one of these parameters: customer, customer_email.", "customer")
     if "customer" in params and "deleted" in account.find(params["customer"], "customer", "customer"):
         raise Refusal(400, "resource_missing", f"No such customer: '{params['customer']}'", "customer")
+    if fake.refuse_sessions:
+        raise fake.refuse_sessions
     items = [_line(fake, account, line, index) for index, line in enumerate(params["line_items"])]
+    known = account.things.get(params.get("customer", ""), {}).get("currency")
+    if known and any(item["currency"] != known for item in items):
+        raise Refusal(400, None, f"You cannot combine currencies on a single customer, which pays in {known}.")
     made = shapes.session(params, items, base_url=fake.base_url, livemode=account.livemode, now=int(fake.clock()))
     discounts.apply(fake, account, made, items, params)
     account.lines[made["id"]] = items

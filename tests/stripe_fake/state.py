@@ -29,6 +29,7 @@ class Fake(Checkout):
         self.faults = Faults()
         self.account_of_key: dict[str, str] = {}
         self.revoked_keys: set[str] = set()
+        self.refuse_sessions: Refusal | None = None
         self.lock = threading.RLock()
         self._accounts: dict[tuple[str, bool], Account] = {}
         self._answers: dict[tuple[str, bool, str], tuple[str, Answer | None]] = {}

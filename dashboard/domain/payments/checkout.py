@@ -1,5 +1,6 @@
 """Buying credits: our payment row first, then the provider's hosted page."""
 
+import logging
 import re
 import time
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR
 from dashboard.domain.funds.ledger import KeyReused
 from dashboard.domain.identity import organizations
-from dashboard.domain.payments import budgets, hosted_page
+from dashboard.domain.payments import budgets, declines, hosted_page
 from dashboard.models import Organization, Payment
 from dashboard.providers.base import (
     PromotionRefused,
@@ -49,7 +50,8 @@ OWN_ACCOUNT = (
 AWAY = "The payment page is not available. Nothing was charged. Try again."
 CROWDED = "The payment provider is slow now, and others wait for it. Nothing was charged. Try again in a few seconds."
 OPENING = "The payment page is still being opened. Nothing was charged. Try again in a few seconds."
-REFUSED = "The payment provider refused to open a payment page. Nothing was charged."
+
+log = logging.getLogger(__name__)
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
@@ -132,7 +134,8 @@ def _open(buyer: Buyer, offer: Offer, provider: Provider, payment: Payment) -> P
         _note(org_id, payment.id, "unknown", error.detail)
         raise
     except ProviderRefused as error:
-        _note(org_id, payment.id, "failed", error.detail)
+        log.error("checkout refused", extra={"payment": str(payment.id), "code": error.code, "reason": error.detail})
+        _note(org_id, payment.id, "failed", error.detail, code=error.code)
         raise _refusal(error, offer, payment) from None
     with transaction(org=org_id):
         found = lock(select(Payment).filter_by(org_id=org_id, id=payment.id))
@@ -169,7 +172,13 @@ def _refusal(error: ProviderRefused, offer: Offer, payment: Payment) -> Invalid 
         return PromotionInvalid(error.detail, field="promotion_code")
     if payment.provider_price_id:
         sync.suspect(payment.version_id, catalog_id=offer.version.org_id, mode=payment.mode)
-    return CheckoutRefused(REFUSED)
+    return refused(error.code)
+
+
+def refused(code: str | None) -> CheckoutRefused:
+    """A definite no, with what the buyer can do about it."""
+    words = declines.opening(code)
+    return CheckoutRefused(f"{words.why} {words.advice}")
 
 
 def _intent(
@@ -246,8 +255,9 @@ def _at_provider(buyer: Buyer, offer: Offer, provider: Provider, code: str) -> t
             return price_id, provider.find_promotion(code)
     except PromotionRefused as error:
         raise PromotionInvalid(error.detail, field="promotion_code") from None
-    except ProviderRefused:
-        raise CheckoutRefused(REFUSED) from None
+    except ProviderRefused as error:
+        log.error("checkout refused", extra={"org": str(buyer.org.id), "code": error.code, "reason": error.detail})
+        raise refused(error.code) from None
 
 
 def _settled(payment: Payment) -> Payment:
@@ -265,14 +275,14 @@ def _settled(payment: Payment) -> Payment:
     return payment
 
 
-def _note(org_id: UUID, payment_id: UUID, state: str, problem: str) -> None:
-    """What came of the call, unless something else moved the payment meanwhile."""
+def _note(org_id: UUID, payment_id: UUID, state: str, problem: str, *, code: str | None = None) -> None:
+    """What came of the call, unless something else moved the payment meanwhile. `code` is why it was refused."""
     with transaction(org=org_id):
         payment = lock(select(Payment).filter_by(org_id=org_id, id=payment_id))
         if payment is not None and payment.state in ("created", "unknown"):
             before = payment.state
             payment.state, payment.problem, payment.changed_at = state, problem, clock.now()
-            payment.next_check_at = clock.now() + FIRST_CHECK
+            payment.next_check_at, payment.decline_code = clock.now() + FIRST_CHECK, code
             audit.record(
                 org_id, by=SYSTEM, action=f"payment.{state}", object_kind="payment", object_id=payment_id,
                 before={"state": before}, after={"state": state, "problem": problem},

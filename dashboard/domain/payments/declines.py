@@ -1,4 +1,4 @@
-"""Why a payment was declined, in words, and what to do: the one table from a provider's codes."""
+"""Why a payment was declined, or no payment page opened, in words, and what to do: the tables of a provider's codes."""
 
 from dataclasses import dataclass
 
@@ -78,6 +78,44 @@ TABLE: dict[str, Decline] = {
     ),
 }
 """What is not here is told as UNKNOWN: also on purpose, as a bank's word on stolen cards is not for who holds one."""
+
+
+_PAGE = "The payment provider refused to open a payment page"
+_ACCOUNT = Decline(
+    f"{_PAGE}: the operator's payment account cannot take payments now. Nothing was charged.",
+    "Tell the operator: trying again does not help.",
+)
+_CURRENCY = Decline(
+    f"{_PAGE}: it does not take this pack's currency from your organization. Nothing was charged.",
+    "Tell the operator: your organization may have paid in another currency before.",
+)
+_SMALL = Decline(f"{_PAGE}: the amount is too small for it. Nothing was charged.", "Buy a larger pack, or more of it.")
+_LARGE = Decline(f"{_PAGE}: the amount is too large for it. Nothing was charged.", "Buy a smaller pack, or less of it.")
+REFUSED = Decline(
+    f"{_PAGE}. Nothing was charged.",
+    "Try another pack. If that is refused too, tell the operator, who sees the provider's reason.",
+)
+
+PAGES: dict[str, Decline] = {
+    "authentication_failed": _ACCOUNT,
+    "api_key_expired": _ACCOUNT,
+    "permission_denied": _ACCOUNT,
+    "account_invalid": _ACCOUNT,
+    "account_closed": _ACCOUNT,
+    "testmode_charges_only": _ACCOUNT,
+    "livemode_mismatch": _ACCOUNT,
+    "charges_not_enabled": _ACCOUNT,
+    "currency_refused": _CURRENCY,
+    "currency_not_supported": _CURRENCY,
+    "amount_too_small": _SMALL,
+    "amount_too_large": _LARGE,
+}
+"""Why no payment page was opened. What is not here is told as REFUSED."""
+
+
+def opening(code: str | None) -> Decline:
+    """The words for a provider's code when it refused to open a payment page."""
+    return PAGES.get(code or "", REFUSED)
 
 
 def told(code: str | None) -> Decline:

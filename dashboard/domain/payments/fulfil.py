@@ -12,12 +12,13 @@ from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import expiry, ledger, wallets
 from dashboard.domain.funds.ledger import Slice
-from dashboard.domain.payments import declines, receipts, story
+from dashboard.domain.payments import declines, late, receipts, story
 from dashboard.domain.payments.hosted_page import KIND
 from dashboard.models import Payment, Wallet
 from dashboard.providers.base import CheckoutSession, Provider
 
 PAID = ("paid", "no_payment_required")
+UNREADABLE = "The provider's payment page could not be read. It is read again by itself."
 
 
 class SessionMismatch(Conflict):
@@ -38,6 +39,21 @@ def confirm(org_id: UUID, payment_id: UUID, *, provider: Provider, declined: boo
     return fulfil(org_id, payment_id, session=provider.read_checkout(payment.session_id), declined=declined)
 
 
+def note_paid(org_id: UUID, payment_id: UUID) -> None:
+    """The provider told that it is paid, and its session cannot be read: the payer is not to pay again meanwhile, and
+    the sweep goes on asking. Credits nothing. Opens its own transaction; does nothing for a payment that ended."""
+    with transaction(org=org_id):
+        payment = lock(select(Payment).filter_by(org_id=org_id, id=payment_id))
+        if payment is None or payment.state not in ("created", "unknown", "pending"):
+            return
+        before = payment.state
+        payment.state, payment.problem, payment.changed_at = "paid", UNREADABLE, clock.now()
+        audit.record(
+            org_id, by=SYSTEM, action="payment.paid", object_kind="payment", object_id=payment_id,
+            before={"state": before}, after={"state": "paid", "problem": UNREADABLE},
+        )  # fmt: skip
+
+
 def find(org_id: UUID, payment_id: UUID) -> Payment:
     payment = db.session.scalar(select(Payment).filter_by(org_id=org_id, id=payment_id))
     if payment is None:
@@ -49,25 +65,29 @@ def find(org_id: UUID, payment_id: UUID) -> Payment:
 def fulfil(org_id: UUID, payment_id: UUID, *, session: CheckoutSession, declined: bool = False) -> Payment:
     """Move the payment to what `session` says, and credit it once if it is paid.
 
-    What is credited stands on our row; the provider's subtotal and currency are only compared with it, and what
-    differs goes to `review`. `declined`: the provider told that a delayed payment failed. What a person decided in the
-    review stays. Locks the wallet, then the payment. Raises NotFound, SessionMismatch.
+    What is credited stands on our row; the provider's subtotal and currency are only compared with it. What differs
+    goes to `review`, and is credited after all should a later reading fit. `declined`: the provider told that a delayed
+    payment failed. What a person decided in the review stays. Locks the wallet, then the payment. Raises NotFound,
+    SessionMismatch.
     """
     with transaction(org=org_id):
         wallet, payment = locked(org_id, payment_id)
         _require_same(payment, session)
-        if payment.state in ("credited", "review") or payment.rejected:
+        held = payment.state == "review" and not (_paid(session) and _fits(payment, session))
+        if payment.state == "credited" or held or payment.rejected:
             return payment
         before = payment.state
         _note_page(payment, session)
-        if session.status == "complete" and session.payment_status in PAID:
+        if _paid(session):
             _take(payment, wallet, session)
         elif session.status == "expired":
             payment.state, payment.problem = "expired", "The payment page expired before it was paid."
         elif declined or session.declined:
             payment.state = "failed"
             payment.problem = f"{declines.told(payment.decline_code).why} Nothing was charged."
-        elif payment.state in ("created", "unknown", "pending"):
+            if session.status == "complete":  # a card's decline leaves the page open
+                late.tell(payment)
+        elif payment.state in ("created", "unknown", "pending", "paid"):
             payment.state, payment.problem = "pending", story.DELAYED if session.status == "complete" else None
         if payment.state != before:
             payment.changed_at = clock.now()
@@ -122,12 +142,32 @@ def _note_page(payment: Payment, session: CheckoutSession) -> None:
 
 def _taken(session: CheckoutSession) -> dict[str, Any]:
     """What the provider says it took, where it took something: kept for the review."""
-    if session.status != "complete" or session.payment_status not in PAID:
+    if not _paid(session):
         return {}
     return {
         "subtotal_minor": session.amount_subtotal, "total_minor": session.amount_total, "currency": session.currency,
         "discount_minor": session.amount_discount, "tax_minor": session.amount_tax,
     }  # fmt: skip
+
+
+def _before_discount(session: CheckoutSession) -> int | None:
+    """What it says it sold for, as far as it says so."""
+    return session.amount_total if session.amount_subtotal is None else session.amount_subtotal
+
+
+def _paid(session: CheckoutSession) -> bool:
+    return session.status == "complete" and session.payment_status in PAID
+
+
+def _fits(payment: Payment, session: CheckoutSession) -> bool:
+    """Whether what was sold was paid for. Where the subtotal is not told, the total with its discount is compared; it
+    may hold the tax on top of the price, or as a part of it."""
+    if session.currency != payment.currency:
+        return False
+    if session.amount_subtotal is not None or session.amount_total is None:
+        return session.amount_subtotal == payment.amount_minor
+    before_discount = session.amount_total + session.amount_discount
+    return payment.amount_minor in (before_discount, before_discount - session.amount_tax)
 
 
 def _require_same(payment: Payment, session: CheckoutSession) -> None:
@@ -144,11 +184,11 @@ def _take(payment: Payment, wallet: Wallet, session: CheckoutSession) -> None:
     payment.paid_at = clock.now()
     payment.total_minor, payment.paid_currency = session.amount_total, session.currency
     payment.discount_minor, payment.tax_minor = session.amount_discount, session.amount_tax
-    if (session.amount_subtotal, session.currency) != (payment.amount_minor, payment.currency):
+    if not _fits(payment, session):
         payment.state = "review"
         payment.problem = (
             f"Sold for {story.amount(payment.amount_minor, payment.currency)}, "
-            f"the provider took {story.amount(session.amount_subtotal, session.currency)}. Nothing was credited."
+            f"the provider took {story.amount(_before_discount(session), session.currency)}. Nothing was credited."
         )
         return
     credit(payment, wallet, by=Actor(payment.actor_kind, payment.actor_id))

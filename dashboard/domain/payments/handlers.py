@@ -3,21 +3,28 @@
 An event is only a hint: its handler reads the object back from the provider and trusts that.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import orjson
 
 from dashboard.core import ids
 from dashboard.core.errors import CofferError, NotFound
-from dashboard.domain.payments.fulfil import fulfil
+from dashboard.domain.payments.fulfil import PAID, fulfil, note_paid
 from dashboard.domain.payments.hosted_page import KIND
 from dashboard.models import InboxEvent
 from dashboard.providers import reading
-from dashboard.providers.base import CheckoutSession, Provider, ProviderRefused
+from dashboard.providers.base import CheckoutSession, Provider, ProviderRefused, UnreadableAnswer
+
+Told = Mapping[str, Any]
+"""The object as the event tells it."""
 
 
 class Ignored(Exception):
     """Nothing of ours: stored, and left alone."""
+
+
+OTHER_MODE = "Sent in {} mode to an installation that works in {} mode. Nothing was done."
 
 
 class OtherVersion(CofferError):
@@ -30,10 +37,12 @@ class UnknownPayment(NotFound):
 
 def handle(event: InboxEvent, provider: Provider) -> str:
     """Do what the event asks for and return its effects as JSON. Raises Ignored, CofferError, ProviderError."""
+    told = reading.event(event.payload)
+    if told.livemode != (event.mode == "live"):
+        raise Ignored(OTHER_MODE.format("live" if told.livemode else "test", event.mode))
     handler = HANDLERS.get(event.type)
     if handler is None:
         raise Ignored(f"Coffer does nothing on {event.type}.")
-    told = reading.event(event.payload)
     if provider.name != event.provider or provider.mode != event.mode:
         raise ProviderRefused(f"This event is of {event.provider} in mode {event.mode}, which is not configured now.")
     if provider.api_version and told.api_version != provider.api_version and event.retry_requested_at is None:
@@ -41,15 +50,30 @@ def handle(event: InboxEvent, provider: Provider) -> str:
             f"Sent in API version {told.api_version}; Coffer reads {provider.api_version}. "
             "Set the endpoint's version. Retry reads the object from the provider instead."
         )
-    return handler(str(told.object.get("id", "")), provider)
+    return handler(told.object, provider)
 
 
-def _settle(session_id: str, provider: Provider) -> str:
-    return _fulfil(provider.read_checkout(session_id), declined=False)
+def _settle(told: Told, provider: Provider) -> str:
+    try:
+        session = provider.read_checkout(str(told.get("id", "")))
+    except UnreadableAnswer:
+        _note_paid(told)
+        raise
+    return _fulfil(session, declined=False)
 
 
-def _decline(session_id: str, provider: Provider) -> str:
-    return _fulfil(provider.read_checkout(session_id), declined=True)
+def _decline(told: Told, provider: Provider) -> str:
+    return _fulfil(provider.read_checkout(str(told.get("id", ""))), declined=True)
+
+
+def _note_paid(told: Told) -> None:
+    """Its payer reads that it is paid, if the event says so. What is credited waits until the session can be read."""
+    metadata = told.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("kind") != KIND or told.get("payment_status") not in PAID:
+        return
+    org_id, payment_id = (ids.parse(str(metadata.get(name))) for name in ("org_id", "order_id"))
+    if org_id and payment_id:
+        note_paid(org_id, payment_id)
 
 
 def _fulfil(session: CheckoutSession, *, declined: bool) -> str:
@@ -73,7 +97,7 @@ def _fulfil(session: CheckoutSession, *, declined: bool) -> str:
     ).decode()
 
 
-HANDLERS: dict[str, Callable[[str, Provider], str]] = {
+HANDLERS: dict[str, Callable[[Told, Provider], str]] = {
     "checkout.session.completed": _settle,
     "checkout.session.async_payment_succeeded": _settle,
     "checkout.session.async_payment_failed": _decline,

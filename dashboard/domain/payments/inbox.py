@@ -21,6 +21,7 @@ from dashboard.providers.base import Event, Provider, ProviderRefused, ProviderU
 DRAIN = "dashboard.jobs.inbox.drain"
 MAX_ATTEMPTS = 30
 LONGEST_PAUSE_SECONDS = 3600
+REVIEWED = ("processed", "review")
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +103,17 @@ def drain(org_id: UUID, *, provider: Provider, worker: str, seconds: int = 20) -
     return True
 
 
+def retryable(event: InboxEvent) -> bool:
+    """Whether working on it again may change something: it found no end, or its payment is held for review."""
+    return event.state in ("parked", "failed") or (event.state, (event.effects or {}).get("state")) == REVIEWED
+
+
 def retry(event: InboxEvent, *, by: Actor) -> None:
-    """Have a parked or failed event worked on again, by reading the object from the provider. Raises Conflict."""
+    """Have a `retryable` event worked on again, by reading the object from the provider. Raises Conflict."""
     found = lock(select(InboxEvent).filter_by(org_id=event.org_id, id=event.id))
     if found is None:
         raise NotFound
-    if found.state not in ("parked", "failed"):
+    if not retryable(found):
         raise Conflict(f"The event is {found.state}; there is nothing to retry.", code="not_retryable")
     audit.record(
         found.org_id, by=by, action="inbox_event.retried", object_kind="inbox_event", object_id=found.id,

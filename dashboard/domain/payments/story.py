@@ -30,7 +30,7 @@ TITLES = {
 
 DELAYED = "It was paid in a way that takes its time: the bank may need days to confirm it."
 NO_ANSWER = "The payment provider gave no definite answer."
-REFUSED = "The payment provider refused to open a payment page. Nothing was charged."
+DO_NOT_PAY = "Wait, and do not pay again: the credits are added by themselves when the bank confirms the payment."
 
 ENDINGS = ("failed", "expired", "review", "unknown")
 
@@ -78,15 +78,23 @@ def of(payment: Payment, *, for_manager: bool = False) -> Story:
 def advice(payment: Payment) -> str:
     """What its payer can do now."""
     if payment.state == "failed" and not payment.rejected:
-        if payment.decline_code or payment.session_id:
+        if payment.session_id:
             return declines.told(payment.decline_code).advice
-        return "Try again. If it is refused again, tell the operator."
+        return declines.opening(payment.decline_code).advice
+    if delayed(payment):
+        return DO_NOT_PAY
     if payment.state == "pending" and payment.decline_code:
         return declines.told(payment.decline_code).advice
     return {
         "expired": "Buy again where the credits are still wanted.",
+        "paid": "Wait, and do not pay again.",
         "review": "Wait for the operator, and do not pay again.",
     }.get(payment.state, "")
+
+
+def delayed(payment: Payment) -> bool:
+    """Whether it was paid in a way that takes its time, and nobody is to pay again."""
+    return payment.state == "pending" and payment.problem == DELAYED
 
 
 def problem(payment: Payment, *, for_manager: bool = False) -> str:
@@ -129,7 +137,7 @@ def _why(payment: Payment, state: str, told: str | None, for_manager: bool) -> s
         if state == "unknown":
             return NO_ANSWER
         if state == "failed" and payment.session_id is None:
-            return REFUSED
+            return declines.opening(payment.decline_code).why
         if state == "pending" and told != DELAYED:
             return ""
     return told or ""
@@ -162,7 +170,10 @@ def _now(payment: Payment, for_manager: bool) -> Iterator[Step]:
     elif payment.state in ("created", "unknown"):
         yield Step("Asking the provider", "It is asked again by itself until it answers.", "now", None)
     elif payment.state == "paid":
-        yield Step("Booking the credits", "The money is there. The credits follow by themselves.", "now", None)
+        why = problem(payment, for_manager=for_manager) if for_manager else ""
+        yield Step(
+            "Booking the credits", f"The money is there. The credits follow by themselves. {why}".strip(), "now", None
+        )
     elif payment.state == "review":
         yield Step("Waiting for the operator", "A platform manager accepts or rejects it.", "now", None)
 

@@ -18,7 +18,7 @@ from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.payments import fulfil
 from dashboard.models import Customer, Payment
-from dashboard.providers.base import CustomerMissing, Provider, ProviderRefused, ProviderUnavailable
+from dashboard.providers.base import CustomerMissing, Provider, ProviderRefused, ProviderUnavailable, UnreadableAnswer
 
 DRAIN = "dashboard.jobs.payments.sweep"
 LOOKS = 3
@@ -32,7 +32,7 @@ OVER = timedelta(hours=25)
 log = logging.getLogger(__name__)
 
 _DUE = text("""SELECT org_id FROM payments
-WHERE state IN ('created', 'unknown', 'pending') AND (next_check_at IS NULL OR next_check_at <= now())
+WHERE state IN ('created', 'unknown', 'pending', 'paid') AND (next_check_at IS NULL OR next_check_at <= now())
 GROUP BY org_id ORDER BY min(next_check_at) NULLS FIRST LIMIT :most""")
 
 # The pause is the claim, on the database's clock: who dies of it loses one pause. 2, 4, ... minutes, at most an hour.
@@ -40,7 +40,7 @@ _CLAIM = text("""UPDATE payments SET checks = checks + 1,
   next_check_at = now() + make_interval(mins => least(1 << least(checks + 1, 6), 60))
 WHERE org_id = :org AND id = (
   SELECT id FROM payments
-  WHERE org_id = :org AND state IN ('created', 'unknown', 'pending')
+  WHERE org_id = :org AND state IN ('created', 'unknown', 'pending', 'paid')
     AND (next_check_at IS NULL OR next_check_at <= now())
   ORDER BY next_check_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, checks""")
@@ -64,6 +64,8 @@ def drain(org_id: UUID, *, provider: Provider, seconds: int = 20) -> bool:
             return False
         try:
             settle(org_id, claimed.id, provider=provider, looked=claimed.checks)
+        except UnreadableAnswer as error:
+            log.error("payment cannot be read", extra={"payment": str(claimed.id), "code": error.code})
         except (ProviderUnavailable, Unavailable) as error:
             log.warning("payment not checked", extra={"payment": str(claimed.id), "code": error.code})
             return False

@@ -42,10 +42,9 @@ def returned(slug: str) -> Response:
         fragment="buy/_payment.html",
         visit=visit,
         payment=payment,
-        paid_micros=from_minor(payment.amount_minor) if payment else 0,
         amount_of=story.amount,
         state=state,
-        **_receipt(payment),
+        **_told(payment),
         cancelled="cancelled" in request.args,
         poll=here(since=since) if waiting else "",
         poll_seconds=POLL_SECONDS,
@@ -77,20 +76,29 @@ def _payment_of(visit: Visit) -> Payment | None:
     return payment
 
 
-def _receipt(payment: Payment | None) -> dict[str, Any]:
-    """Whether there is one, and the mail that brings it."""
-    if payment is None or not receipts.exists(payment):
-        return {"receipt": False, "mailed": None}
-    return {"receipt": True, "mailed": receipts.mailed(payment)}
+def _told(payment: Payment | None) -> dict[str, Any]:
+    """The price, what is wrong and what to do; whether there is a receipt, and the mail that brings it."""
+    if payment is None:
+        return {}
+    receipt = receipts.exists(payment)
+    return {
+        "paid_micros": from_minor(payment.amount_minor),
+        "problem": story.problem(payment),
+        "advice": story.advice(payment),
+        "receipt": receipt,
+        "mailed": receipts.mailed(payment) if receipt else None,
+    }
 
 
 def _state(payment: Payment | None) -> str:
-    """Which face: none, cancelled, waiting, confirmed, handled, failed, rejected, expired or review."""
+    """Which face: none, cancelled, waiting, delayed, confirmed, handled, failed, rejected, expired or review."""
     if payment is None:
         return "none"
     if payment.state == "credited":
         long_ago = payment.credited_at is not None and payment.credited_at < clock.now() - LONG_AGO
         return "handled" if long_ago else "confirmed"
+    if story.delayed(payment):
+        return "delayed"
     if payment.state in OPEN:
         return "cancelled" if "cancelled" in request.args and payment.state != "paid" else "waiting"
     return "rejected" if payment.rejected else payment.state

@@ -12,7 +12,7 @@ from dashboard.domain.audit import Actor
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import ledger
 from dashboard.domain.payments import checkout, inbox
-from dashboard.models import PLATFORM_ORG_ID, InboxEvent, Organization, Payment, Wallet
+from dashboard.models import PLATFORM_ORG_ID, InboxEvent, Organization, Payment, User, Wallet
 from dashboard.providers.stripe import StripeProvider
 from tests.factories import make_org, make_pack, wallet_of
 from tests.stripe_fake import signing
@@ -21,6 +21,7 @@ from tests.stripe_fake.signing import Json
 from tests.stripe_fake.state import Fake
 
 SECRET = "whsec_ours"
+SOMEBODY = Actor("user")
 
 
 class Shop:
@@ -49,9 +50,10 @@ class Shop:
         quantity: int = 1,
         org: Organization | None = None,
         email: str = "buyer@example.test",
+        by: Actor = SOMEBODY,
     ) -> Payment:
         return checkout.open_checkout(
-            checkout.Buyer(org or self.org, Actor("user"), email), self.offer, provider=self.provider,
+            checkout.Buyer(org or self.org, by, email), self.offer, provider=self.provider,
             quantity=quantity, success_url="http://127.0.0.1/ok?payment={payment_id}", cancel_url="http://127.0.0.1/no",
             key=key, body_hash=ledger.body_hash("/buy", {"quantity": quantity}),
         )  # fmt: skip
@@ -79,3 +81,7 @@ class Shop:
     def told(self, type: str) -> Json:
         """The last event of a type that Stripe sent."""
         return next(event for event in reversed(self.sent) if event["type"] == type)
+
+
+def buy_as(shop: Shop, person: User, key: str = "form-1") -> Payment:
+    return shop.buy(key, email=person.email, by=Actor("user", person.id))

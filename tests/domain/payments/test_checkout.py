@@ -7,10 +7,12 @@ import pytest
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain.funds.ledger import KeyReused
+from dashboard.domain.payments import declines, story
 from dashboard.domain.payments.checkout import CheckoutRefused, ProviderAway, ProviderCrowded
 from dashboard.models import Customer, Payment
 from tests.domain.payments.shop import Shop
 from tests.factories import make_pack
+from tests.stripe_fake.model import Refusal
 
 SESSIONS = "/v1/checkout/sessions"
 
@@ -121,6 +123,42 @@ def test_a_definite_no_fails_the_payment(shop: Shop) -> None:
     with pytest.raises(CheckoutRefused):
         shop.buy()
     assert db.session.query(Payment).one().state == "failed"
+
+
+def test_a_customer_of_another_currency_is_refused_in_words_and_nothing_stays_open(shop: Shop) -> None:
+    shop.buy("form-1")
+    shop.stripe.account().newest("customer")[0]["currency"] = "eur"
+    with pytest.raises(CheckoutRefused) as refusal:
+        shop.buy("form-2")
+    assert "Nothing was charged. Try another pack." in refusal.value.detail
+    assert "tell the operator" in refusal.value.detail
+    payment = db.session.query(Payment).filter_by(key="form-2").one()
+    assert (payment.state, shop.wallet.balance) == ("failed", 0)
+    assert "combine currencies" in story.problem(payment, for_manager=True)
+    assert story.problem(payment) == declines.REFUSED.why
+    assert story.advice(payment) == declines.REFUSED.advice
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Refusal(400, "account_invalid", "acct_1 cannot"), declines.opening("account_invalid")),
+        (Refusal(403, None, "no permission"), declines.opening("permission_denied")),
+        (Refusal(400, None, "None", "line_items[0][price_data][currency]"), declines.opening("currency_refused")),
+        (Refusal(400, "amount_too_small", "at least 50 cents"), declines.opening("amount_too_small")),
+        (Refusal(400, "never_heard_of", "acct_1 no"), declines.REFUSED),
+    ],
+)  # fmt: skip
+def test_each_refusal_names_the_next_step_and_tells_nothing_of_the_account(
+    shop: Shop, error: Refusal, words: declines.Decline
+) -> None:
+    shop.stripe.refuse_sessions = error
+    with pytest.raises(CheckoutRefused) as refusal:
+        shop.buy()
+    assert refusal.value.detail == f"{words.why} {words.advice}"
+    assert "acct_1" not in refusal.value.detail
+    payment = db.session.query(Payment).one()
+    assert (payment.state, story.advice(payment)) == ("failed", words.advice)
 
 
 def test_a_deleted_customer_is_made_anew_once(shop: Shop) -> None:

@@ -5,15 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import current_app
 
+from dashboard.core import mail
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import expiry
-from dashboard.domain.payments import fulfil
+from dashboard.domain.payments import fulfil, story
 from dashboard.domain.payments.fulfil import SessionMismatch
-from dashboard.models import PLATFORM_ORG_ID, CreditGrant, Transaction
-from tests.domain.payments.shop import Shop
-from tests.factories import make_org
+from dashboard.models import PLATFORM_ORG_ID, CreditGrant, OutboxEmail, Transaction
+from tests.domain.payments.shop import Shop, buy_as
+from tests.factories import make_org, make_user
+from tests.stripe_fake import signing
 
 
 def test_a_paid_session_credits_grant_and_bonus_in_one_row(shop: Shop) -> None:
@@ -96,6 +98,82 @@ def test_another_sum_or_currency_goes_to_review(shop: Shop, changes: dict[str, o
     assert done.state == "review"
     assert "Nothing was credited" in str(done.problem)
     assert shop.wallet.balance == 0
+
+
+@pytest.mark.parametrize(
+    ("total", "discount", "tax", "state"),
+    [(2_500, 0, 0, "credited"), (2_750, 0, 250, "credited"), (2_500, 0, 417, "credited"), (2_000, 500, 0, "credited"),
+     (2_200, 500, 200, "credited"), (2_499, 0, 0, "review"), (2_750, 0, 0, "review")],
+)  # fmt: skip
+def test_without_a_subtotal_the_total_is_compared(shop: Shop, total: int, discount: int, tax: int, state: str) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    details = {"amount_discount": discount, "amount_tax": tax, "amount_shipping": 0}
+    shop.stripe.amend(str(payment.session_id), amount_subtotal=None, amount_total=total, total_details=details)
+    assert fulfil.confirm(shop.org.id, payment.id, provider=shop.provider).state == state
+    assert shop.wallet.balance == (26_000_000 if state == "credited" else 0)
+
+
+def mails() -> list[OutboxEmail]:
+    return db.session.query(OutboxEmail).order_by(OutboxEmail.id).all()
+
+
+def test_a_delayed_payment_that_fails_late_is_told_by_one_mail(shop: Shop) -> None:
+    payment = buy_as(shop, make_user("ada@example.test"))
+    shop.stripe.pay_later(str(payment.session_id))
+    shop.deliver_all()
+    shop.work()
+    assert (story.delayed(shop.payment(payment.id)), mails(), shop.wallet.balance) == (True, [], 0)
+    shop.stripe.fail(str(payment.session_id))
+    for _ in range(2):
+        shop.deliver_all()
+        shop.work()
+        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    assert (shop.payment(payment.id).state, shop.wallet.balance) == ("failed", 0)
+    (sent,) = mails()
+    assert (sent.event, sent.to_address, sent.org_id) == ("payment_failed", "ada@example.test", shop.org.id)
+    letter = mail.render(sent.event, sent.context)
+    assert letter.subject == "Payment failed: Starter for Acme (test mode)"
+    for words in ("Nothing was charged", "not enough money", "Pay with another card.", str(payment.id)):
+        assert words in letter.text
+        assert words in letter.html
+
+
+def test_a_late_success_credits_once_with_one_receipt_also_if_it_comes_first(shop: Shop) -> None:
+    payment = buy_as(shop, make_user("ada@example.test"))
+    shop.stripe.pay_later(str(payment.session_id))
+    shop.stripe.settle(str(payment.session_id))
+    late, first = shop.told("checkout.session.async_payment_succeeded"), shop.told("checkout.session.completed")
+    for event in (late, first, late):
+        shop.deliver(event)
+        shop.work()
+    assert (shop.payment(payment.id).state, shop.wallet.balance) == ("credited", 26_000_000)
+    assert [sent.event for sent in mails()] == ["receipt"]
+
+
+def test_an_expired_page_or_a_declined_card_sends_no_mail(shop: Shop) -> None:
+    person = make_user("ada@example.test")
+    left, declined = buy_as(shop, person, "form-1"), buy_as(shop, person, "form-2")
+    shop.stripe.expire(str(left.session_id))
+    shop.stripe.decline(str(declined.session_id))
+    for payment in (left, declined):
+        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    assert mails() == []
+
+
+def test_an_expired_session_that_comes_late_changes_nothing_of_the_paid_one(shop: Shop) -> None:
+    person = make_user("ada@example.test")
+    left, paid = buy_as(shop, person, "form-1"), buy_as(shop, person, "form-2")
+    shop.stripe.pay(str(paid.session_id))
+    shop.deliver_all()
+    shop.work()
+    shop.stripe.expire(str(left.session_id))
+    shop.deliver(shop.told("checkout.session.expired"))
+    shop.deliver(signing.event("checkout.session.expired", dict(shop.stripe.session(str(paid.session_id)))))
+    shop.work()
+    assert (shop.payment(left.id).state, shop.payment(paid.id).state) == ("expired", "credited")
+    assert shop.wallet.balance == 26_000_000
+    assert [sent.event for sent in mails()] == ["receipt"]
 
 
 def test_an_expired_session_ends_the_payment(shop: Shop) -> None:

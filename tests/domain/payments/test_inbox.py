@@ -1,5 +1,8 @@
 """The inbox: stored once, worked on until it is decided, and every reason visible."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
@@ -7,10 +10,14 @@ from dashboard.core import clock
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.core.errors import Conflict
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.payments import inbox
-from dashboard.models import PLATFORM_ORG_ID, InboxEvent, InboxTry
-from tests.domain.payments.shop import Shop
+from dashboard.domain.payments import inbox, sweep
+from dashboard.domain.platform import overview
+from dashboard.models import PLATFORM_ORG_ID, InboxEvent, InboxTry, Payment, Transaction
+from dashboard.providers.stripe import StripeProvider
+from tests.domain.payments.shop import SECRET, Shop
+from tests.factories import make_org, make_pack, wallet_of
 from tests.stripe_fake import signing
+from tests.stripe_fake.client import FakeClient
 
 COMPLETED = "checkout.session.completed"
 
@@ -176,3 +183,98 @@ def test_claims_are_exclusive(shop: Shop) -> None:
     assert second
     assert first.id != second.id
     assert inbox.claim(PLATFORM_ORG_ID) is None
+
+
+@pytest.mark.parametrize(("key", "told", "works"), [("sk_live_x", "test", "live"), ("sk_test_x", "live", "test")])
+def test_an_event_of_the_other_mode_is_put_aside_with_its_reason(shop: Shop, key: str, told: str, works: str) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    shop.provider = StripeProvider(api_key=key, webhook_secrets=[SECRET], http_client=FakeClient(shop.stripe))
+    event, asked = shop.told(COMPLETED) | {"livemode": told == "live"}, len(shop.stripe.calls)
+    shop.deliver(event)
+    shop.work()
+    aside = shop.event(event["id"])
+    assert aside.state == "ignored"
+    assert f"Sent in {told} mode to an installation that works in {works} mode" in str(aside.error)
+    assert len(shop.stripe.calls) == asked
+    assert db.session.query(Transaction).filter_by(type="purchase").count() == 0
+
+
+def replay(shop: Shop, event: InboxEvent) -> None:
+    with transaction(org=PLATFORM_ORG_ID):
+        inbox.retry(event, by=SYSTEM)
+    shop.work()
+
+
+class MovedClient(FakeClient):
+    """Stripe in a later version, in which a field has another name."""
+
+    moved = True
+
+    def request(self, *args: Any, **named: Any) -> tuple[bytes, int, Mapping[str, str]]:
+        body, status, headers = super().request(*args, **named)
+        return (body.replace(b'"payment_status"', b'"state_of_payment"') if self.moved else body), status, headers
+
+
+def test_paid_sessions_that_cannot_be_read_are_credited_once_after_the_repair(shop: Shop) -> None:
+    other, large = make_org("Other"), make_pack(price_minor=2_000, credits_micros=20_000_000)
+    small = make_pack("Small", price_minor=500, credits_micros=5_000_000)
+    bought: list[Payment] = []
+    for number, (offer, org) in enumerate(((large, shop.org), (small, shop.org), (large, other))):
+        shop.offer = offer
+        bought.append(shop.buy(f"form-{number}", org=org))
+        shop.stripe.pay(str(bought[-1].session_id))
+    client = MovedClient(shop.stripe)
+    shop.provider = StripeProvider(api_key="sk_test_later", webhook_secrets=[SECRET], http_client=client)
+    shop.deliver_all()
+    shop.work()
+    db.session.expire_all()
+    stuck = db.session.query(InboxEvent).filter_by(type=COMPLETED).all()
+    assert [(event.state, event.error) for event in stuck] == [("failed", "Stripe's answer could not be read.")] * 3
+    assert [shop.payment(payment.id).state for payment in bought] == ["paid"] * 3
+    assert (shop.wallet.balance, wallet_of(other).balance) == (0, 0)
+    autocommit().execute(text("UPDATE payments SET changed_at = now() - interval '6 minutes'"))
+    counts = {item.kind: item.count for item in overview.work_list("test")}
+    assert (counts["payment_uncredited"], counts["inbox_failed"]) == (3, 3)
+    client.moved = False
+    for event in stuck:
+        replay(shop, event)
+    for event in stuck:
+        with pytest.raises(Conflict):
+            replay(shop, event)
+    shop.deliver_all()
+    shop.work()
+    assert (shop.wallet.balance, wallet_of(other).balance) == (25_000_000, 20_000_000)
+
+
+def test_a_payment_that_cannot_be_read_is_asked_about_until_it_can(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    client = MovedClient(shop.stripe)
+    shop.provider = StripeProvider(api_key="sk_test_later", webhook_secrets=[SECRET], http_client=client)
+    shop.deliver(shop.told(COMPLETED))
+    shop.work()
+    for moved, state in ((True, "paid"), (False, "credited")):
+        client.moved = moved
+        autocommit().execute(text("UPDATE payments SET next_check_at = now()"))
+        assert sweep.due() == [shop.org.id]
+        sweep.drain(shop.org.id, provider=shop.provider)
+        assert shop.payment(payment.id).state == state
+    assert shop.wallet.balance == 26_000_000
+
+
+def test_a_review_of_sums_that_were_not_told_is_judged_again_by_a_replay(shop: Shop) -> None:
+    payment = shop.buy()
+    shop.stripe.pay(str(payment.session_id))
+    shop.stripe.amend(str(payment.session_id), amount_subtotal=None, amount_total=None)
+    shop.deliver(shop.told(COMPLETED))
+    shop.work()
+    held = shop.payment(payment.id)
+    assert (held.state, shop.wallet.balance) == ("review", 0)
+    assert "took not told" in str(held.problem)
+    shop.stripe.amend(str(payment.session_id), amount_subtotal=2_500, amount_total=2_500)
+    event = shop.event(shop.told(COMPLETED)["id"])
+    replay(shop, event)
+    assert (shop.payment(payment.id).state, shop.wallet.balance) == ("credited", 26_000_000)
+    with pytest.raises(Conflict):
+        replay(shop, event)

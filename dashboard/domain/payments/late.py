@@ -1,0 +1,39 @@
+"""The mail about a delayed payment that failed: its payer left long ago, believing that it was on its way."""
+
+import logging
+
+from dashboard.config import settings
+from dashboard.core import clock
+from dashboard.core.db import db
+from dashboard.core.errors import Invalid
+from dashboard.core.mail import one_line
+from dashboard.domain.messages import outbox
+from dashboard.domain.payments import declines, receipts
+from dashboard.models import Organization, Payment
+
+EVENT = "payment_failed"
+
+log = logging.getLogger(__name__)
+
+
+def tell(payment: Payment) -> None:
+    """Mail its payer, or where bills go if a program bought it; once per payment. Needs the organization's open
+    transaction. An address no mail can reach stops nothing."""
+    org, to = db.session.get(Organization, payment.org_id), receipts.payer_address(payment)
+    if org is None or to is None:
+        return
+    words, base = declines.told(payment.decline_code), settings().base_url
+    context = {
+        "org": one_line(org.name),
+        "sold": one_line(payment.sold),
+        "why": words.why,
+        "advice": words.advice,
+        "ordered_at": clock.in_words(payment.created_at),
+        "payment_id": str(payment.id),
+        "test": payment.mode == "test",
+        "link": f"{base}/o/{org.slug}/payments/{payment.id}" if base else "",
+    }
+    try:
+        outbox.send(payment.org_id, key=f"payment-failed:{payment.id}", event=EVENT, to=to, context=context)
+    except Invalid as refusal:
+        log.warning("no mail about a failed payment", extra={"payment": str(payment.id), "reason": refusal.detail})
