@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, true
+from sqlalchemy import Row, and_, func, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
@@ -18,6 +18,9 @@ from dashboard.models import Transaction, Wallet
 
 MARGIN = timedelta(minutes=1)
 """How far a row's time may be from the time in its id: it waits for its wallet's lock."""
+
+Hit = tuple[UUID, UUID]
+"""A row's id and its organization."""
 
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 1, tzinfo=UTC)
@@ -49,7 +52,8 @@ def everywhere(
 ) -> Page:
     """As `across` over all organizations, for the platform; `org_id` narrows it to one.
 
-    Reads at most the window's rows in all, so that a filter that hits rarely goes on in small steps.
+    Reads one row of each organization and at most the window's rows besides, so that a filter that hits rarely goes on
+    in small steps.
     """
     if org_id is not None:
         return across(org_id, mode, filters, cursor, limit, window=window)
@@ -72,13 +76,8 @@ def _page(
     newest = ids.lowest(min(filters.until, _LATEST) + MARGIN) if filters.until else _HIGHEST
     before = cursors.decode_id(cursor, *scope) or newest
     after = ids.lowest(max(filters.since, _EARLIEST) - MARGIN) if filters.since else _LOWEST
-    if not orgs:
-        return Page()
-    # Mostly the newest few rows fill the page; only a filter that hits rarely needs the whole window.
-    for depth in (limit * 4, max(window // len(orgs), limit * 4)):
-        rows, horizon = _look(orgs, mode, filters, (before, after), depth, limit + 1)
-        if len(rows) > limit or horizon is None:
-            break
+    hits, horizon = _merge(orgs, mode, filters, (before, after), limit, window)
+    rows = _load(hits[: limit + 1])
     more = rows[limit - 1].id if len(rows) > limit else horizon
     return Page(
         rows[:limit],
@@ -87,33 +86,74 @@ def _page(
     )
 
 
-def _look(
-    orgs: Sequence[UUID], mode: str, filters: Filters, ends: tuple[UUID, UUID], depth: int, most: int
-) -> tuple[list[Transaction], UUID | None]:
-    """The newest `most` rows, each organization read `depth` rows deep, and the horizon: the shallowest of those
-    depths, above which the answer is complete; None when all was read."""
+def _merge(
+    orgs: Sequence[UUID], mode: str, filters: Filters, ends: tuple[UUID, UUID], limit: int, window: int
+) -> tuple[list[Hit], UUID | None]:
+    """The hits as far as a page needs them, newest first, and the horizon: the id down to which they are complete; None
+    if that is the end.
+
+    Reading stops somewhere in each organization. The horizon is the newest of these ids, so only the organizations that
+    are nearest to it are read further, until the page is full or the window is used up.
+    """
     before, after = ends
-    org = func.unnest(list(orgs)).table_valued("id").render_derived(name="org")
-    inside = (
+    stopped: dict[UUID, UUID] = {}
+    hits: list[Hit] = []
+    wanted = dict.fromkeys(orgs, before)
+    depth, left = min(max(window // 4 // max(len(orgs), 1), 1), limit * 4), window + len(orgs)
+    while wanted:
+        looks = _look(wanted, mode, filters, after, depth)
+        stopped = {org_id: last for org_id, last in stopped.items() if org_id not in wanted}
+        stopped |= {look.org_id: look.last for look in looks if look.read == depth}
+        hits += [(row_id, look.org_id) for look in looks for row_id in look.hits or ()]
+        left -= sum(look.read for look in looks)
+        horizon = max(stopped.values(), default=_LOWEST)
+        if left <= 0 or sum(row_id >= horizon for row_id, _ in hits) > limit:
+            break
+        nearest = sorted(stopped, key=stopped.__getitem__, reverse=True)[: max(left // 2 // limit, 1)]
+        wanted = {org_id: stopped[org_id] for org_id in nearest}
+        depth = max((left if len(wanted) == len(stopped) else left // 2) // max(len(wanted), 1), 1)
+    horizon = max(stopped.values(), default=_LOWEST)
+    complete = sorted((hit for hit in hits if hit[0] >= horizon), reverse=True)
+    return complete, horizon if stopped else None
+
+
+def _look(befores: dict[UUID, UUID], mode: str, filters: Filters, after: UUID, depth: int) -> Sequence[Row[Any]]:
+    """Of each organization's newest `depth` rows below its id in `befores`: how many there are (`read`), the oldest id
+    (`last`), and the ids of those that are asked for (`hits`, None if there are none)."""
+    start = func.unnest(list(befores), list(befores.values())).table_valued("org_id", "before")
+    start = start.render_derived(name="start")
+    near = (
         select(Transaction)
-        .where(Transaction.org_id == org.c.id, Transaction.id < before, Transaction.id >= after)
+        .where(Transaction.org_id == start.c.org_id, Transaction.id < start.c.before, Transaction.id >= after)
         .order_by(Transaction.id.desc())
         .limit(depth)
+        .lateral()
     )
-    deep = inside.with_only_columns(Transaction.id).lateral()
-    rows = func.count(deep.c.id).label("rows")
-    last = func.array_agg(aggregate_order_by(deep.c.id, deep.c.id))[1].label("last")  # PostgreSQL 15 has no min(uuid)
-    depths = select(org.c.id, rows, last).join(deep, true()).group_by(org.c.id).subquery()
-    cut: list[UUID] = list(db.session.scalars(select(depths.c.last).where(depths.c.rows >= depth)))
-    horizon = max(cut, default=None)
-    near = inside.lateral()
     row = aliased(Transaction, near)
-    query = (
-        select(row)
-        .select_from(org)
-        .join(near, true())
-        .where(row.mode == mode, row.id >= (horizon or _LOWEST), *filters.conditions(row), *filters.moments(row))
-        .order_by(row.id.desc())
-        .limit(most)
+    wanted = and_(row.mode == mode, *filters.conditions(row), *filters.moments(row))
+    ids_ = func.array_agg(aggregate_order_by(row.id, row.id))  # PostgreSQL 15 has no min(uuid)
+    query = select(
+        row.org_id,
+        func.count().label("read"),
+        ids_[1].label("last"),
+        func.array_agg(row.id).filter(wanted).label("hits"),
     )
-    return list(db.session.scalars(query)), horizon
+    return db.session.execute(query.select_from(start).join(near, true()).group_by(row.org_id)).all()
+
+
+def _load(hits: Sequence[Hit]) -> list[Transaction]:
+    """In their order. Each is looked up in the order of its index: as a list of pairs, statistics that were taken when
+    the ledger was nearly empty read all of it."""
+    if not hits:
+        return []
+    org_ids, row_ids = [org_id for _, org_id in hits], [row_id for row_id, _ in hits]
+    hit = func.unnest(org_ids, row_ids).table_valued("org_id", "id").render_derived(name="hit")
+    one = (
+        select(Transaction)
+        .where(Transaction.org_id == hit.c.org_id, Transaction.id.between(hit.c.id, hit.c.id))
+        .order_by(Transaction.org_id, Transaction.id)
+        .limit(1)
+        .lateral()
+    )
+    row = aliased(Transaction, one)
+    return list(db.session.scalars(select(row).select_from(hit).join(one, true()).order_by(row.id.desc())))
