@@ -3,6 +3,8 @@
 import logging
 import os
 import socket
+import time
+from collections.abc import Iterable
 
 from psycopg.errors import QueryCanceled
 from rq.timeouts import JobTimeoutException
@@ -18,22 +20,28 @@ MISSED_TICKS = 3
 
 log = logging.getLogger(__name__)
 
-_SEEN = text("""INSERT INTO leases AS l (name, holder, token, until)
-VALUES (:name, :holder, 1, now() + make_interval(secs => :seconds))
-ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = l.token + 1, until = excluded.until""")
+# Counted before anything else is done, so that a tick that does not come to its end is counted too.
+_BEGUN = text("""INSERT INTO leases AS l (name, holder, token, until) VALUES (:name, :holder, 1, now())
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = l.token + 1 RETURNING token""")
+
+_SEEN = text("UPDATE leases SET until = now() + make_interval(secs => :seconds) WHERE name = :name")
 
 
 def tick() -> None:
-    """Ring for everything that is due, and leave a sign of life that runs out after three missed ticks.
+    """Enqueue everything that is due, and leave a sign of life that runs out after three missed ticks.
 
-    A duty that fails keeps no other from being rung for; the first failure is raised at the end, for the worker's log.
-    The database being away and the end of the job's time fail them all, and end the tick at once.
+    A task that fails keeps no other from its turn; the first failure is raised at the end, for the worker's log. Nor
+    does one with very much to do: its turn ends after a third of the interval, and the next tick goes on. Each tick
+    begins with another task, so that one that uses up the job's time does not always keep the same ones waiting.
+    The database being away and the end of the job's time end the tick at once.
     """
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    number = autocommit().execute(_BEGUN, {"name": LEASE, "holder": holder}).scalar_one()
+    start = (number - 1) % len(DUTIES)
     failures = []
-    for due, job in DUTIES:
+    for due, job in DUTIES[start:] + DUTIES[:start]:
         try:
-            for key in due():
-                queue.enqueue(job, key)
+            _take_turn(due(), job)
         except JobTimeoutException:
             raise
         except Exception as error:
@@ -42,11 +50,18 @@ def tick() -> None:
             db.session.rollback()
             log.exception("a duty could not be asked for", extra={"job": job})
             failures.append(error)
-    seconds = settings().jobs.tick_seconds * MISSED_TICKS
-    holder = f"{socket.gethostname()}:{os.getpid()}"
-    autocommit().execute(_SEEN, {"name": LEASE, "holder": holder, "seconds": seconds})
+    autocommit().execute(_SEEN, {"name": LEASE, "seconds": settings().jobs.tick_seconds * MISSED_TICKS})
     if failures:
         raise failures[0]
+
+
+def _take_turn(keys: Iterable[str], job: str) -> None:
+    end = time.monotonic() + settings().jobs.tick_seconds / 3
+    for key in keys:
+        queue.enqueue(job, key)
+        if time.monotonic() > end:
+            log.warning("more is due than a turn can enqueue", extra={"job": job})
+            return
 
 
 def _away(error: Exception) -> bool:

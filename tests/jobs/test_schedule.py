@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import repeat
 
 import pytest
 from flask import Flask
@@ -44,6 +46,11 @@ def first(*duties: schedule.Due) -> Iterator[None]:
         del schedule.DUTIES[: len(duties)]
 
 
+def rung() -> list[list[str]]:
+    connection = queue.connect(str(settings().redis_url), timeout=5.0)
+    return [list(job.args) for job in Queue(queue.WORK, connection=connection, serializer=JSONSerializer).jobs]
+
+
 def fail() -> Iterable[str]:
     raise RuntimeError("this duty is broken")
 
@@ -62,10 +69,30 @@ def take_too_long() -> Iterable[str]:
 def test_a_duty_that_fails_keeps_no_other_from_its_bell(app_context: Flask, due: schedule.Due, said: str) -> None:
     with first(due, lambda: ["told"]), pytest.raises((RuntimeError, OperationalError), match=said):
         tick.tick()
-    connection = queue.connect(str(settings().redis_url), timeout=5.0)
-    rung = [job.args for job in Queue(queue.WORK, connection=connection, serializer=JSONSerializer).jobs]
-    assert ["told"] in [list(args) for args in rung]
+    assert ["told"] in rung()
     assert db.session.query(Lease).filter_by(name=tick.LEASE).count() == 1
+
+
+def test_a_duty_with_endless_work_leaves_the_others_their_turn(make_app: Callable[..., Flask]) -> None:
+    app = make_app(jobs={"tick_seconds": 1})
+    with app.app_context(), first(lambda: repeat("endless"), lambda: ["told"]):
+        tick.tick()
+        assert ["told"] in rung()
+
+
+def test_each_tick_begins_with_another_duty_also_after_one_that_ran_out_of_time(app_context: Flask) -> None:
+    begun: list[str] = []
+
+    def run_out_of_time(name: str) -> Iterable[str]:
+        begun.append(name)
+        raise JobTimeoutException
+
+    names = ["a", "b", "c"]
+    with first(*(partial(run_out_of_time, name) for name in names)):
+        for _ in names:
+            with pytest.raises(JobTimeoutException):
+                tick.tick()
+    assert begun == names
 
 
 def test_without_the_database_the_tick_ends_at_once(make_app: Callable[..., Flask]) -> None:
@@ -92,8 +119,8 @@ def test_the_end_of_its_time_ends_the_tick(app_context: Flask) -> None:
 def test_the_hourly_purge_is_rung_whatever_the_tick(app_context: Flask) -> None:
     hour = datetime(2026, 11, 20, 9, tzinfo=UTC)
     (purges,) = (due for due, job in schedule.DUTIES if job.endswith(".purge"))
-    rung = [second for second in range(0, 3600, 15) if at(hour + timedelta(seconds=second), purges)]
-    assert 0 < len(rung) <= 4
+    seconds = [second for second in range(0, 3600, 15) if at(hour + timedelta(seconds=second), purges)]
+    assert 0 < len(seconds) <= 4
 
 
 def at(moment: datetime, due: schedule.Due) -> bool:
