@@ -1,8 +1,10 @@
 """Mail: three templates make a letter, SMTP takes it to one server. Knows nothing of what is written, or why.
 
-Whatever a template is given, header fields hold one line each.
+Whatever a template is given, header fields hold one line each, and only our own links are links: names that people and
+organizations chose are written so that no mail program turns a part of them into one.
 """
 
+import re
 import smtplib
 import ssl
 import unicodedata
@@ -29,6 +31,14 @@ LONGEST_REASON = 300
 
 # Controls, unpaired surrogates, line and paragraph separators.
 _BREAKING = ("Cc", "Cs", "Zl", "Zp")
+
+OUR_LINKS = ("link", "base", "token")
+"""What a template gets for the addresses it links; every other text may come from somebody else."""
+UNLINKED = "\u200c"
+"""A zero-width non-joiner: nobody sees it, and mail programs do not take what holds it for an address of the web."""
+
+# A dot, also an ideographic or full-width one, within a word that looks like a domain, or a scheme.
+_LINKED = re.compile("(?<=[^\\s.])[.\u3002\uff0e\uff61](?=[^\\W\\d_])|:(?=//)")
 
 
 class MailError(Exception):
@@ -60,11 +70,29 @@ class Attachment:
 
 def render(event: str, context: Mapping[str, Any]) -> Rendered:
     """The letter of `templates/emails/<event>/`. No request stands behind it: `context` is all that it can show."""
+    plain = {name: value if name in OUR_LINKS else unlinked(value) for name, value in context.items()}
     subject, text, html = (
-        current_app.jinja_env.get_template(f"emails/{event}/{part}").render(**context)
+        current_app.jinja_env.get_template(f"emails/{event}/{part}").render(**plain)
         for part in ("subject.txt", "text.txt", "html.html")
     )
     return Rendered(one_line(subject)[:LONGEST_SUBJECT], text, html)
+
+
+def unlinked(value: Any) -> Any:
+    """A text, or each text of a list, so that no mail program makes a link of it. Mail addresses stay as they are."""
+    if isinstance(value, list):
+        return [unlinked(one) for one in value]
+    if not isinstance(value, str) or _is_address(value):
+        return value
+    return _LINKED.sub(lambda found: found[0] + UNLINKED, value)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        require_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def compose(

@@ -183,3 +183,17 @@ def test_anything_else_is_no_sender(text: str) -> None:
 def test_the_text_is_one_line() -> None:
     assert mail.one_line(" a\r\nb\x00\x0bc\u2028d  e\t") == "a b c d e"
     assert mail.one_line("Zoë 🚀 חברה") == "Zoë 🚀 חברה"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("$26.00 at 12:00, Dr. No, Inc.", True), ("ada.l@example.test", True), ("192.0.2.1", True),
+        ("evil.example/login", False), ("https://192.0.2.1/", False), ("evil\u3002example", False),
+        ("x.y@z.test a", False),
+    ],
+)  # fmt: skip
+def test_only_what_a_mail_program_would_link_is_written_otherwise(text: str, kept: bool) -> None:
+    found = mail.unlinked([text])[0]
+    assert (found == text) == kept
+    assert found.replace(mail.UNLINKED, "") == text

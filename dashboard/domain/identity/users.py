@@ -1,5 +1,6 @@
 """People: who they are, whether they may sign in, and whether they run the platform."""
 
+import re
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,6 +17,7 @@ LONGEST_EMAIL = 254
 LONGEST_NAME = 100
 STANDARD = "standard"
 MANAGER = "platform_manager"
+_LINK = re.compile(r"://|\bwww\.", re.IGNORECASE)
 THEMES = ("system", "light", "dark")
 
 
@@ -67,9 +69,13 @@ def checked_email(email: str) -> str:
 
 
 def checked_name(name: str) -> str:
+    """The name of a person or an organization as it is kept. Raises Invalid. Names stand in mails to strangers, which
+    must not carry anybody else's link; `core.mail` takes care of those that only look like one, as Example.com does."""
     name = " ".join(name[: LONGEST_NAME + 1].split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise Invalid(f"Enter a name of 1 to {LONGEST_NAME} characters.", field="name")
+    if _LINK.search(name):
+        raise Invalid("A name cannot hold a link.", field="name")
     return name
 
 

@@ -1,5 +1,6 @@
 """Invites under pressure: guesses, floods of mail, many at once."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from dashboard.core.db import db, transaction
 from dashboard.core.errors import Conflict, Invalid, TooManyRequests
 from dashboard.domain.identity import invites, limits, memberships, organizations, users
 from dashboard.domain.identity.invites import UnknownInvite
+from dashboard.domain.messages import outbox
 from dashboard.models import Invite, Membership, Organization, OutboxEmail, User
 from tests.factories import add_member, make_org, make_user
 from tests.invites import GRACE, IP, accept, look, refused, resend, revoke, right, send, token_of
@@ -48,11 +50,66 @@ def test_a_token_that_never_was_is_the_same_however_it_looks(org: Organization, 
     assert told.pop()[:2] == (404, "not_found")
 
 
-def test_one_address_is_bothered_by_so_many_organizations_a_day(owner: User) -> None:
-    for _ in range(limits.INVITE_ANYWHERE.most):
+def test_one_person_bothers_an_address_only_so_often_from_however_many_organizations(owner: User) -> None:
+    for _ in range(limits.INVITE_PAIR.most):
         send(make_org(owner=owner), owner)
     error = refused(send, make_org(owner=owner), owner)
     assert isinstance(error, TooManyRequests)
+
+
+def test_nobody_uses_up_what_an_address_may_get_from_others(org: Organization, owner: User) -> None:
+    for _ in range(5):  # each sends what one person may
+        stranger = make_user()
+        row = send(make_org(owner=stranger), stranger)
+        for _ in range(limits.INVITE_PAIR.most - 1):
+            with suppress(TooManyRequests):
+                resend(row, stranger)
+    row = send(org, owner)
+    assert row.state == "pending"
+    assert isinstance(refused(resend, row, owner), TooManyRequests), "more than one mail stands in the common count"
+
+
+def test_a_new_organization_invites_fewer_until_it_pays(app: Flask, org: Organization, owner: User) -> None:
+    fill(limits.INVITE_NEW, str(owner.id))
+    assert isinstance(refused(send, org, owner), TooManyRequests)
+    with clock.at(clock.now() + timedelta(hours=23)):
+        assert isinstance(refused(send, org, owner), TooManyRequests)
+    old = make_org("Old", owner=owner)
+    with transaction(org=old.id):
+        old.created_at -= timedelta(days=2)
+    assert send(old, owner).state == "pending"
+
+
+NAMES = {
+    "Coffer Security: confirm at https://evil.example/login": False,
+    "Coffer WWW.evil.example": False,
+    "Coffer evil.example/login": True,
+    "Booking.com": True,
+    "Dr. No & St.John, Inc.": True,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_carry_no_links_into_mails(org: Organization, owner: User, name: str) -> None:
+    """New names cannot hold a plain link; whatever a name holds, also an older one, is no link in a mail."""
+    try:
+        allowed = users.checked_name(name) == name
+    except Invalid as refusal:
+        allowed = refusal.field != "name"
+    assert allowed == NAMES[name]
+    with transaction():
+        for table, id_ in (("organizations", org.id), ("users", owner.id)):
+            db.session.execute(db.text(f"UPDATE {table} SET name = :name WHERE id = :id"), {"name": name, "id": id_})
+    db.session.expire_all()
+    row = send(org, owner)
+    mail = db.session.scalars(select(OutboxEmail).filter_by(to_address=row.email)).one()
+    letter = outbox.letter(mail)
+    for part in (letter.subject, letter.text, letter.html):
+        words = part.replace("http://localhost/invite/", "").replace(row.email, "")
+        assert "evil.example" not in words
+        assert "Booking.com" not in words
+        assert "https://" not in words
+        assert name.split()[0].partition(".")[0] in words
 
 
 def test_guesses_are_limited_by_address(org: Organization, owner: User) -> None:

@@ -20,10 +20,11 @@ from dashboard.domain.identity.invites.listing import shown
 from dashboard.domain.identity.memberships import AlreadyMember, RoleTooHigh
 from dashboard.domain.identity.permissions import ROLE_WORDS, ROLES, Act, require_state
 from dashboard.domain.messages import outbox
-from dashboard.models import Invite, Organization
+from dashboard.models import Invite, Organization, Payment
 
 EVENT = "invite"
 LIFETIME = timedelta(days=7)
+NEW = timedelta(days=1)
 MOST_OPEN = 500
 MOST_AT_ONCE = 100
 LONGEST_SHOWN = 100
@@ -155,7 +156,7 @@ def end(row: Invite, state: str, *, by: Actor, action: str, **values: Any) -> No
 
 def _send(org: Organization, row: Invite) -> None:
     """A new link, and the mail that brings it. Raises Invalid, TooManyRequests: nothing was written then."""
-    _require_pace(org.id, row)
+    _require_pace(org, row)
     secret = crypto.token()
     now = clock.now()
     digest = crypto.digest(secret)
@@ -206,17 +207,32 @@ def _require_room(org_id: UUID) -> None:
         raise Conflict(sentence, code="too_many_invites")
 
 
-def _require_pace(org_id: UUID, row: Invite) -> None:
-    """Mails are sent in our name to whoever is typed in, so that their number is bounded. Raises TooManyRequests."""
+def _require_pace(org: Organization, row: Invite) -> None:
+    """Mails are sent in our name to whoever is typed in, so that their number is bounded. Raises TooManyRequests.
+
+    An organization's first mail of a day to an address is not counted together with those of other organizations:
+    nobody can use up what an address may get, so that others cannot invite it.
+    """
+    inviter, pair = str(row.invited_by or org.id), f"{org.id} {row.email}"
     tries = [
-        (limits.INVITE_INVITER, str(row.invited_by or org_id)),
-        (limits.INVITE_ORG, str(org_id)),
-        (limits.INVITE_ADDRESS, f"{org_id} {row.email}"),
-        (limits.INVITE_ANYWHERE, row.email),
+        (limits.INVITE_INVITER, inviter),
+        (limits.INVITE_PAIR, f"{inviter} {row.email}"),
+        (limits.INVITE_ORG, str(org.id)),
+        (limits.INVITE_ADDRESS, pair),
     ]
+    if _is_new(org):
+        tries.append((limits.INVITE_NEW, inviter))
+    if limits.exceeded(limits.INVITE_FIRST, pair) is not None:
+        tries.append((limits.INVITE_ANYWHERE, row.email))
     waits = [limits.exceeded(limit, subject) for limit, subject in tries]
     if wait := max((wait for wait in waits if wait is not None), default=None):
         raise TooManyRequests("Too many invites were sent. Wait before you send more.", retry_after=wait)
+
+
+def _is_new(org: Organization) -> bool:
+    """Younger than a day, and nothing was paid yet: most of those that only want to send mails in our name."""
+    paid = select(Payment.id).filter_by(org_id=org.id, state="credited").limit(1)
+    return org.created_at > clock.now() - NEW and db.session.scalar(paid) is None
 
 
 def _record(row: Invite, *, by: Actor, action: str, **values: Any) -> None:
