@@ -24,6 +24,9 @@ TAKEN = refusal("A member or invited already (`already_member`, `already_invited
 ENDED = refusal("Answered or withdrawn already (`invite_ended`).")
 DEAD = refusal("It opens nothing any more: `invite_expired`, `invite_used`, `invite_withdrawn` and others.")
 
+SCOPE = "org:admin"
+"""What a personal token needs to answer an invite."""
+
 Address = Annotated[inputs.Text, Field(min_length=1)]
 
 
@@ -118,7 +121,7 @@ def peek(query: PeekQuery) -> Response:
 def accept(body: Token) -> Response:
     """Join the organization of an invite
 
-    With a personal token, whatever its scopes, of the person whose address was invited.
+    With a personal token that has the scope `org:admin`, of the person whose address was invited.
     """
     user = _person()
     found = _opening(body.token)
@@ -132,8 +135,8 @@ def accept(body: Token) -> Response:
 def decline(body: Token) -> Response:
     """Turn an invite down
 
-    With a personal token, whatever its scopes, of the person whose address was invited. Without an account it is
-    declined on the page of the link.
+    With a personal token that has the scope `org:admin`, of the person whose address was invited. Without an account
+    it is declined on the page of the link.
     """
     user = _person()
     found = _opening(body.token)
@@ -161,6 +164,8 @@ def _person() -> User:
     row = auth.bearer()
     if isinstance(row, ApiKey):
         raise Forbidden("A person's own token answers an invite.")
+    if SCOPE not in row.scopes:  # a token made for reading only must not gain an organization to read
+        raise Forbidden(f"This token lacks the scope {SCOPE}.")
     return row.user
 
 

@@ -6,6 +6,7 @@ from dashboard.models.funds import OTHER_APPS, CreditGrant, GrantBurn, LedgerSea
 from dashboard.models.identity import (
     ApiKey,
     AuditEntry,
+    FormerSlug,
     Lease,
     Membership,
     Organization,
@@ -52,6 +53,7 @@ __all__ = [
     "Customer",
     "DummySession",
     "EndUser",
+    "FormerSlug",
     "GrantBurn",
     "IdentityProvider",
     "InboxEvent",

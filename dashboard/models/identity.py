@@ -126,6 +126,16 @@ class Organization(Base):
         return self.id
 
 
+class FormerSlug(Base):
+    """A slug that an organization gave up: for a while nobody else gets it."""
+
+    __tablename__ = "former_slugs"
+
+    slug: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    given_up_at: Mapped[datetime]
+
+
 class OrgDirectory(Base):
     """Which organization a slug or an external key means: the one global look-up.
 

@@ -38,7 +38,7 @@ def token(program: Program, owner: User) -> str:
 @pytest.fixture
 def grace(program: Program) -> str:
     """A personal token of the person who is invited."""
-    return program.token(program.make(factories.make_user, GRACE), "wallet:read")
+    return program.token(program.make(factories.make_user, GRACE), "org:admin")
 
 
 def base(org: Organization) -> str:
@@ -155,6 +155,11 @@ def test_the_invited_person_accepts_with_their_own_token(
     problem(program.post("/api/v1/invites/decline", stranger, json=body), 403, "wrong_address")
     problem(program.post("/api/v1/invites/accept", program.key(org, "members:write"), json=body), 403, "forbidden")
     problem(program.post("/api/v1/invites/accept", json=body), 401, "unauthenticated")
+    with program.app.app_context():
+        invited = users.by_email(GRACE)
+    reading = program.token(invited, "wallet:read")
+    for answer in ("accept", "decline"):
+        problem(program.post(f"/api/v1/invites/{answer}", reading, json=body), 403, "forbidden")
     assert role(program, org) is None
     answer = program.post("/api/v1/invites/accept", grace, json=body)
     assert answer.status_code == 200

@@ -180,6 +180,17 @@ CREATE TABLE public.end_users (
 
 
 --
+-- Name: former_slugs; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.former_slugs (
+    slug text NOT NULL,
+    org_id uuid NOT NULL,
+    given_up_at timestamp with time zone NOT NULL
+);
+
+
+--
 -- Name: grant_burns; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -810,6 +821,14 @@ ALTER TABLE ONLY public.dummy_sessions
 
 ALTER TABLE ONLY public.end_users
     ADD CONSTRAINT pk_end_users PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: former_slugs pk_former_slugs; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.former_slugs
+    ADD CONSTRAINT pk_former_slugs PRIMARY KEY (slug);
 
 
 --
@@ -1598,6 +1617,14 @@ ALTER TABLE ONLY public.end_users
 
 
 --
+-- Name: former_slugs fk_former_slugs_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.former_slugs
+    ADD CONSTRAINT fk_former_slugs_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id);
+
+
+--
 -- Name: grant_burns fk_grant_burns_org_id_grant_id_credit_grants; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1898,6 +1925,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.dummy_sessions TO coffer_app;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.end_users TO coffer_app;
+
+
+--
+-- Name: TABLE former_slugs; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.former_slugs TO coffer_app;
 
 
 --

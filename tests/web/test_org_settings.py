@@ -1,5 +1,7 @@
 """Organizations on pages: made, listed, renamed, moved to another address, deleted."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 
@@ -9,7 +11,7 @@ from dashboard.domain.identity import organizations
 from dashboard.models import Organization
 from tests.factories import charge, grant, make_org, wallet_of
 from tests.servers import Servers
-from tests.web.people import Team, ready_team
+from tests.web.people import Person, Team, ready_team
 
 
 @pytest.fixture
@@ -83,6 +85,20 @@ def test_settings_are_saved_and_the_old_address_leads_nowhere(app: Flask, team: 
         assert text in page
     assert team.owner.get(f"/o/{team.slug}/settings").status_code == 404
     assert team.owner.get("/o/acme-labs/").status_code == 200
+
+
+def test_nobody_else_gets_an_old_address_for_a_while(app: Flask, team: Team) -> None:
+    assert team.owner.post(f"/o/{team.slug}/settings", FILLED).status_code == 303
+    answer = team.stranger.post("/orgs", {"name": "Other", "slug": "acme"})
+    assert (answer.status_code, "is taken" in answer.text) == (422, True)
+    assert team.stranger.post("/orgs", {"name": "Acme"}).location.startswith("/o/acme-")
+    assert team.stranger.post("/orgs", {"name": "Other", "slug": "other"}).status_code == 303
+    assert team.stranger.post("/o/other/settings", {"slug": "acme"}).status_code == 422
+    assert team.owner.post("/o/acme-labs/settings", {"slug": "acme"}).location == "/o/acme/settings"
+    assert team.owner.post("/o/acme/settings", {"slug": "acme-labs"}).status_code == 303
+    with clock.at(clock.now() + organizations.SLUG_KEPT + timedelta(minutes=1)):
+        later = Person(app, team.stranger.email)
+        assert later.post("/orgs", {"name": "Other", "slug": "acme"}).location == "/o/acme/"
 
 
 def test_unset_fields_say_what_they_are_for(team: Team) -> None:

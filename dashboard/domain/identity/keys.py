@@ -19,7 +19,7 @@ from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import caps
 from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import limits, organizations
+from dashboard.domain.identity import limits, organizations, users
 from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES, given_by
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Membership, Organization, PersonalToken, User
 
@@ -107,15 +107,16 @@ def held_now(org_id: UUID, grantable: frozenset[str], *, by: Actor) -> frozenset
         return grantable
     organizations.locked(org_id)
     if by.kind == "manager":
-        # Shared with nobody who takes the platform role away: either waits for the other.
-        user = db.session.get_one(User, by.id, populate_existing=True, with_for_update={"read": True})
-        if not (user.is_manager and user.is_active):
+        if not users.still_manager(by.id):
             raise NotFound
         return grantable
     role = db.session.scalar(select(Membership.role).filter_by(org_id=org_id, user_id=by.id, removed_at=None))
     if role is None:
         raise NotFound
-    return grantable & (given_by(role) | OPERATOR_SCOPES)
+    held = given_by(role)
+    if grantable & OPERATOR_SCOPES and users.still_manager(by.id):
+        held |= OPERATOR_SCOPES
+    return grantable & held
 
 
 def put_in_place_of(old: ApiKey, *, created_by: UUID) -> MadeKey:

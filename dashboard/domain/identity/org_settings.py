@@ -40,7 +40,8 @@ def found(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User, by: Ac
 def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) -> Organization:
     """Set what differs of FIELDS; None or an empty text unsets. Locks the organization.
 
-    A new `slug` leaves the old address leading nowhere. Raises Invalid with its field, SlugTaken.
+    A new `slug` leaves the old address leading nowhere, and nobody else gets it for a while. Raises Invalid with its
+    field, SlugTaken.
     """
     values = {name: check(name, value) for name, value in wanted.items()}
     row = organizations.locked(org.id)
@@ -53,6 +54,9 @@ def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) ->
         setattr(row, name, value)
     directory.slug = row.slug
     _flush(news)
+    if "slug" in news:
+        organizations.give_up_slug(str(before["slug"]), org_id=row.id)
+        organizations.require_unreserved(row.slug, org_id=row.id)
     audit.record(
         row.id, by=by, action="organization.changed", object_kind="organization", object_id=row.id,
         before={name: before[name] for name in news}, after=news,
@@ -84,6 +88,7 @@ def suggestion(slug: str) -> str:
     stem = slug[: LONGEST_SLUG - 5].rstrip("-")
     wanted = [f"{stem}-{number}" for number in range(2, SUGGESTED + 1)]
     taken = set(db.session.scalars(select(OrgDirectory.slug).where(OrgDirectory.slug.in_(wanted))))
+    taken |= organizations.reserved_slugs(wanted)
     return next((each for each in wanted if each not in taken), f"{stem}-{secrets.token_hex(2)}")
 
 

@@ -3,6 +3,8 @@
 import re
 import secrets
 import unicodedata
+from collections.abc import Iterable
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -16,10 +18,12 @@ from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.identity.permissions import Act, require_state
-from dashboard.models import PLATFORM_ORG_ID, Membership, Organization, OrgDirectory, User, WelcomedAddress
+from dashboard.models import PLATFORM_ORG_ID, FormerSlug, Membership, Organization, OrgDirectory, User, WelcomedAddress
 
 LONGEST_SLUG = 40
 SLUG_TRIES = 8
+SLUG_KEPT = timedelta(days=90)
+"""How long nobody else gets a slug that an organization gave up: its links stand in mails and bookmarks."""
 WELCOME_ORIGIN = "signup"
 
 
@@ -134,6 +138,32 @@ def slug_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain)[:LONGEST_SLUG].strip("-") or "org"
 
 
+def give_up_slug(slug: str, *, org_id: UUID) -> None:
+    """The organization has another slug now. Needs its transaction."""
+    row = insert(FormerSlug).values(slug=slug, org_id=org_id, given_up_at=clock.now())
+    newer = {"org_id": row.excluded.org_id, "given_up_at": row.excluded.given_up_at}
+    db.session.execute(row.on_conflict_do_update(index_elements=["slug"], set_=newer))
+
+
+def require_unreserved(slug: str, *, org_id: UUID) -> None:
+    """Call it when the directory holds `slug` for the organization: whoever gives one up at the same moment has done so
+    by then. Raises SlugTaken for one that another organization gave up lately."""
+    if _reserved(slug, org_id):
+        raise SlugTaken(f"The address {slug} is taken.")
+
+
+def reserved_slugs(slugs: Iterable[str]) -> set[str]:
+    """Which of them nobody gets now, since an organization gave them up lately."""
+    recent = FormerSlug.given_up_at > clock.now() - SLUG_KEPT
+    return set(db.session.scalars(select(FormerSlug.slug).where(FormerSlug.slug.in_(list(slugs)), recent)))
+
+
+def _reserved(slug: str, org_id: UUID) -> bool:
+    recent = FormerSlug.given_up_at > clock.now() - SLUG_KEPT
+    others = select(FormerSlug.slug).where(FormerSlug.slug == slug, FormerSlug.org_id != org_id, recent)
+    return db.session.scalar(others) is not None
+
+
 def _make(org: Organization, *, owner: User, by: Actor, slug: str | None) -> Organization:
     org.slug = slug or slug_of(org.name)
     db.session.add(org)
@@ -161,7 +191,9 @@ def _enter_directory(org: Organization, *, fixed: bool) -> None:
         entry = (
             insert(OrgDirectory).values(org_id=org.id, slug=org.slug).on_conflict_do_nothing(index_elements=["slug"])
         )
-        if db.session.execute(entry.returning(OrgDirectory.org_id)).first():
+        free = not _reserved(org.slug, org.id)
+        if free and db.session.execute(entry.returning(OrgDirectory.org_id)).first():
+            require_unreserved(org.slug, org_id=org.id)
             return
         if fixed:
             break

@@ -15,7 +15,7 @@ from dashboard.core.errors import NotFound, TooManyRequests
 from dashboard.core.money import Micros
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import key_changes, keys, limits, memberships, standing
+from dashboard.domain.identity import key_changes, keys, limits, memberships, standing, users
 from dashboard.domain.identity.keys import MadeKey, ScopeTooWide, TooManyKeys
 from dashboard.domain.identity.permissions import OrgSuspended, given_by
 from dashboard.models import ApiKey, Membership, Organization, User
@@ -90,6 +90,27 @@ def test_who_was_demoted_meanwhile_gives_what_the_new_role_may_give() -> None:
         with pytest.raises(ScopeTooWide):
             act()
     assert make(org, admin, "wallet:charge").row.scopes == ["wallet:charge"]
+
+
+@pytest.mark.usefixtures("app_context")
+def test_who_lost_the_platform_role_meanwhile_gives_no_operator_scopes() -> None:
+    """A manager who is a member there: the request began while they still were one."""
+    org, boss = make_org(), make_user(manager=True)
+    add_member(org, "admin", user=boss)
+    taken_along = ADMINS | {"wallet:deposit"}
+
+    def work() -> MadeKey:
+        with transaction(org.id):
+            return keys.make(
+                org, name="Till", scopes=["wallet:deposit"], mode="test", by=Actor("user", boss.id),
+                grantable=taken_along, made_by=boss.id,
+            )  # fmt: skip
+
+    assert work().row.scopes == ["wallet:deposit"]
+    with transaction():
+        boss.platform_role = users.STANDARD
+    with pytest.raises(ScopeTooWide):
+        work()
 
 
 @pytest.mark.usefixtures("app_context")
