@@ -7,6 +7,7 @@ from threading import Barrier
 
 from flask import Flask
 
+from dashboard.core.db import db
 from dashboard.core.errors import CofferError
 
 WORKERS = 12
@@ -40,3 +41,8 @@ def head_on(app: Flask, *works: Callable[[], str]) -> list[str]:
 
     with ThreadPoolExecutor(len(works)) as pool:
         return list(pool.map(one, works))
+
+
+def somebody_waits() -> bool:
+    """Whether a transaction waits for another one's lock."""
+    return bool(db.session.scalar(db.text("SELECT count(*) FROM pg_locks WHERE NOT granted")))

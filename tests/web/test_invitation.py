@@ -121,6 +121,7 @@ def test_a_new_person_signs_up_in_the_same_flow(app: Flask, team: Team) -> None:
         own = organizations.personal_of(user.id)
         assert own
         assert wallets.of_organization(own.id, "test").balance == 10_000_000
+        assert wallets.of_organization(team.org_id, "test").balance == 0, "joining brings the organization nothing"
         actions = db.session.scalars(select(AuditEntry.action).filter_by(org_id=team.org_id, actor_id=user.id)).all()
         assert {"invite.accepted", "member.joined"} <= set(actions)
 

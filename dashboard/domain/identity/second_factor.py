@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import delete, func, select, update
 
 from dashboard.core import clock, crypto
-from dashboard.core.db import db, transaction
+from dashboard.core.db import db, lock, transaction
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
@@ -48,7 +48,9 @@ def on(user: User) -> bool:
 
 
 def prepare(user: User) -> None:
-    """A new secret for an app; it counts for nothing until `enable`. Needs a transaction. Raises Conflict."""
+    """A new secret for an app; it counts for nothing until `enable`. Needs a transaction; locks the person, so that a
+    page that was open too long never replaces the secret in use. Raises Conflict."""
+    lock(select(User).filter_by(id=user.id))
     if on(user):
         raise Conflict("The second factor is on already.")
     user.totp_secret = crypto.encrypt(pyotp.random_base32(), org_id=PLATFORM_ORG_ID, purpose=_purpose(user))
@@ -71,9 +73,13 @@ def enable(user: User, code: str, *, keep: UUID) -> list[str]:
     shown once. Opens its own transactions. Raises BadCode, Conflict, TooManyRequests."""
     if on(user):
         raise Conflict("The second factor is on already.")
+    judged = user.totp_secret
     _judge(user, code, recovery=False)
     home = organizations.home_of(user.id)
     with transaction(home):
+        lock(select(User).filter_by(id=user.id))
+        if on(user) or user.totp_secret != judged:  # another page began anew: the app would have the wrong secret
+            raise Conflict("Another set-up was begun in the meantime. Nothing was switched on.")
         user.totp_enabled_at = clock.now()
         sessions.end_all(user.id, but=keep)
         _tell(user, home=home, action="user.second_factor_on", event="second_factor_on")

@@ -11,8 +11,18 @@ from sqlalchemy import func, select
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid, TooManyRequests
+from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import devices, entrance, limits, memberships, organizations, passwords, users
+from dashboard.domain.identity import (
+    devices,
+    entrance,
+    erasure,
+    limits,
+    memberships,
+    organizations,
+    passwords,
+    users,
+)
 from dashboard.models import (
     PLATFORM_ORG_ID,
     AuditEntry,
@@ -24,6 +34,7 @@ from dashboard.models import (
     User,
     Wallet,
 )
+from tests.factories import charge
 
 PASSWORD = "coffer-demo"
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -73,6 +84,21 @@ def test_an_address_is_welcomed_once_whoever_has_it_later() -> None:
     assert db.session.scalar(select(func.count()).select_from(Transaction)) == 1
 
 
+def test_erasing_an_account_and_signing_up_again_brings_no_second_welcome() -> None:
+    """Whoever spent the initial credits, and in whatever case the address is written."""
+    given = []
+    for address in ("ada@demo.test", "ada@demo.test", "ADA@Demo.Test"):
+        user = sign_up(address)
+        own = organizations.personal_of(user.id)
+        assert own is not None
+        wallet = wallets.of_organization(own.id, "test")
+        given.append(wallet.balance)
+        if wallet.balance:
+            charge(wallet, wallet.balance)
+        erasure.erase(user, reason="They asked for it", by=Actor("user", user.id))
+    assert given == [10_000_000, 0, 0]
+
+
 def test_in_production_the_credits_wait_for_the_verification(make_app: Callable[..., Flask]) -> None:
     with make_app(environment="production").app_context():
         sign_up()
@@ -106,6 +132,7 @@ def test_of_many_sign_ups_at_once_with_one_address_one_succeeds(app: Flask) -> N
         results = list(pool.map(attempt, range(6)))
     assert results.count("taken") == 5
     assert db.session.scalar(select(func.count()).select_from(Membership)) == 1
+    assert list(db.session.scalars(select(Transaction.amount))) == [10_000_000], "the form sent twice welcomes once"
     assert db.session.scalar(select(func.count()).select_from(OrgDirectory)) == 2  # the platform's and theirs
 
 

@@ -125,6 +125,19 @@ def test_an_address_has_one_open_invite(org: Organization, owner: User) -> None:
     assert send(elsewhere, owner).state == "pending"
 
 
+def test_letter_case_is_one_address_and_a_plus_sign_is_another(org: Organization, owner: User) -> None:
+    first, plus = make_user("first.last@example.test"), "first.last+billing@example.test"
+    row = send(org, owner, " First.Last@Example.Test ")
+    assert isinstance(refused(send, org, owner, "first.LAST@example.test"), AlreadyInvited)
+    other = send(org, owner, plus)
+    assert (other.id != row.id, other.email) == (True, plus)
+    assert isinstance(refused(accept, token_of(other), first), WrongAddress)
+    assert accept(token_of(row), first).role == "member"
+    assert isinstance(refused(send, org, owner, "FIRST.last@example.test"), AlreadyMember)
+    assert accept(token_of(other), make_user(plus)).role == "member"
+    assert db.session.scalar(select(func.count()).select_from(Invite)) == 2
+
+
 def test_who_belongs_to_it_is_not_invited(org: Organization, owner: User) -> None:
     add_member(org, "viewer", user=make_user(GRACE))
     assert isinstance(refused(send, org, owner), AlreadyMember)
@@ -228,6 +241,24 @@ def test_after_seven_days_it_opens_nothing_until_it_is_sent_again(org: Organizat
         renewed = send(org, owner, role="viewer")
         assert (renewed.id, renewed.role) == (row.id, "viewer")
         assert accept(token_of(row), grace).role == "viewer"
+
+
+def test_sent_again_after_it_ran_out_the_new_link_works_for_seven_days(org: Organization, owner: User) -> None:
+    row, grace, start = send(org, owner), make_user(GRACE), clock.now()
+    old = token_of(row)
+    with clock.at(start + timedelta(days=9)):
+        resend(row, owner)
+        new = token_of(row)
+        assert isinstance(refused(accept, old, grace), UnknownInvite)
+        assert "newest mail" in refused(accept, old, grace).detail
+    with clock.at(start + timedelta(days=16, minutes=1)):
+        assert refused(accept, new, grace).code == "invite_expired"
+    with clock.at(start + timedelta(days=15, hours=23)):
+        assert accept(new, grace).role == "member"
+        assert refused(resend, row, owner).code == "invite_ended"
+        assert isinstance(refused(accept, old, grace), UnknownInvite)
+    assert db.session.scalar(select(func.count()).select_from(Invite)) == 1
+    assert len(db.session.scalars(select(Membership).filter_by(user_id=grace.id, org_id=org.id)).all()) == 1
 
 
 def entry_of(org: Organization, user: User) -> Membership:

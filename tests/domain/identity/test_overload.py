@@ -14,6 +14,7 @@ from dashboard.domain.identity import accounts, devices, entrance, limits, organ
 from dashboard.models import User
 from tests.factories import PASSWORD, make_user
 from tests.letters import link_in
+from tests.racing import somebody_waits
 from tests.scenarios.processes import wait_until
 
 IP = "192.0.2.1"
@@ -90,14 +91,10 @@ def test_a_password_set_during_a_sign_in_is_not_undone_by_renewing_the_old_hash(
             locked = lock(db.select(User).filter_by(id=user.id))
             assert locked is not None
             answer = pool.submit(sign_in)
-            wait_until(_somebody_waits, "the sign-in to wait for the person's row")
+            wait_until(somebody_waits, "the sign-in to wait for the person's row")
             locked.password_hash = reset
         assert answer.result() == "refused"
     db.session.expire_all()
     found = users.by_id(user.id)
     assert found is not None
     assert found.password_hash == reset
-
-
-def _somebody_waits() -> bool:
-    return bool(db.session.scalar(db.text("SELECT count(*) FROM pg_locks WHERE NOT granted")))

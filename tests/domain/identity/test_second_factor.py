@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 from uuid import uuid4
 
 import pyotp
@@ -18,6 +19,8 @@ from dashboard.domain.identity import entrance, limits, organizations, second_fa
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, RecoveryCode, User
 from tests.factories import PASSWORD, make_user
 from tests.letters import mails
+from tests.racing import somebody_waits
+from tests.scenarios.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("app_context", "amid_a_step")
 
@@ -61,6 +64,52 @@ def test_it_is_on_only_after_a_first_right_code() -> None:
         second_factor.prepare(user)
     assert [mail.event for mail in mails(to=user.email)] == ["second_factor_on"]
     assert db.session.scalar(select(AuditEntry.action).filter_by(action="user.second_factor_on"))
+
+
+def test_a_new_set_up_that_is_left_changes_nothing_for_the_app_in_use(app: Flask) -> None:
+    user = make_user("ada@demo.test")
+    with transaction():
+        second_factor.prepare(user)
+    with app.app_context():  # another browser switches it on; the page here still shows it as off
+        other = users.by_id(user.id)
+        assert other is not None
+        second_factor.enable(other, code_of(other, steps=-1), keep=uuid4())
+    assert not second_factor.on(user), "as this browser knows it"
+    with pytest.raises(Conflict), transaction():
+        second_factor.prepare(user)
+    db.session.expire_all()
+    assert not refused(user, code_of(user)), "the old app still works"
+    assert second_factor.codes_left(user) == 10
+
+
+def test_a_set_up_begun_again_meanwhile_is_not_switched_on_by_the_old_code(app: Flask) -> None:
+    user = make_user("ada@demo.test")
+    with transaction():
+        second_factor.prepare(user)
+    code = code_of(user)
+
+    def enable() -> str:
+        with app.app_context():
+            found = users.by_id(user.id)
+            assert found is not None
+            second_factor.secret_of(found)
+            waiting.set()
+            try:
+                second_factor.enable(found, code, keep=uuid4())
+            except Conflict as refusal:
+                return refusal.detail
+            return "on"
+
+    waiting = Event()
+    with ThreadPoolExecutor(1) as pool:
+        with transaction():
+            second_factor.prepare(user)
+            answer = pool.submit(enable)
+            assert waiting.wait(10)
+            wait_until(somebody_waits, "the old code to wait for the person's row")
+        assert "Another set-up" in answer.result()
+    db.session.expire_all()
+    assert not second_factor.on(user)
 
 
 def test_the_secret_and_the_codes_cannot_be_read_from_the_database() -> None:
