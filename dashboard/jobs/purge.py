@@ -1,7 +1,7 @@
-"""Deletes what has run out and proves nothing: old sessions, rate counters and links."""
+"""Deletes what has run out and proves nothing: old sessions, rate counters and links. Keys are renewed."""
 
 from dashboard.core.db import transaction
-from dashboard.domain.identity import devices, limits, proofs, sessions
+from dashboard.domain.identity import devices, limits, proofs, sessions, welcomes
 
 
 def purge(_: str) -> None:
@@ -10,3 +10,5 @@ def purge(_: str) -> None:
         limits.purge()
         proofs.purge()
         devices.purge()
+    with transaction():
+        welcomes.renew()

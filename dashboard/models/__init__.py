@@ -1,6 +1,6 @@
 """The rows. Ids are set, not objects; relationships are for reading."""
 
-from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, UserProof, WelcomedAddress
+from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, StoredKey, UserProof, WelcomedAddress
 from dashboard.models.base import PLATFORM_ORG_ID, Base
 from dashboard.models.funds import OTHER_APPS, CreditGrant, GrantBurn, LedgerSeal, Transaction, Wallet, WalletDay
 from dashboard.models.identity import (
@@ -75,6 +75,7 @@ __all__ = [
     "RateBucket",
     "RecoveryCode",
     "SpendLimit",
+    "StoredKey",
     "Transaction",
     "TransactionType",
     "User",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from dashboard.core import clock, ids
@@ -45,12 +45,25 @@ class KnownDevice(Base):
 
 
 class WelcomedAddress(Base):
-    """An address that initial credits were given for: only its SHA-256, which tells whether, and not whose it was."""
+    """An address that initial credits were given for: only an HMAC of its SHA-256; older rows, not `keyed`, hold the
+    SHA-256 itself. See `domain.identity.welcomes`."""
 
     __tablename__ = "welcomed_addresses"
 
     address_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    keyed: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (Index("ix_welcomed_addresses_unkeyed", "address_hash", postgresql_where=text("NOT keyed")),)
+
+
+class StoredKey(Base):
+    """A random key that must outlive the rotation of encryption keys; `sealed` under the newest of them."""
+
+    __tablename__ = "stored_keys"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    sealed: Mapped[str]
 
 
 class RecoveryCode(Base):

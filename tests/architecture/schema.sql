@@ -616,6 +616,16 @@ CREATE TABLE public.recovery_codes (
 
 
 --
+-- Name: stored_keys; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.stored_keys (
+    name text NOT NULL,
+    sealed text NOT NULL
+);
+
+
+--
 -- Name: transactions; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -763,7 +773,8 @@ WITH (fillfactor='50');
 
 CREATE TABLE public.welcomed_addresses (
     address_hash bytea NOT NULL,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    keyed boolean DEFAULT false NOT NULL
 );
 
 
@@ -997,6 +1008,14 @@ ALTER TABLE ONLY public.rate_buckets
 
 ALTER TABLE ONLY public.recovery_codes
     ADD CONSTRAINT pk_recovery_codes PRIMARY KEY (id);
+
+
+--
+-- Name: stored_keys pk_stored_keys; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.stored_keys
+    ADD CONSTRAINT pk_stored_keys PRIMARY KEY (name);
 
 
 --
@@ -1346,6 +1365,13 @@ CREATE INDEX ix_user_sessions_user_id ON public.user_sessions USING btree (user_
 --
 
 CREATE INDEX ix_wallets_next_expiry_at ON public.wallets USING btree (next_expiry_at) WHERE (next_expiry_at IS NOT NULL);
+
+
+--
+-- Name: ix_welcomed_addresses_unkeyed; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_welcomed_addresses_unkeyed ON public.welcomed_addresses USING btree (address_hash) WHERE (NOT keyed);
 
 
 --
@@ -2082,6 +2108,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_codes TO coffer_app;
 
 
 --
+-- Name: TABLE stored_keys; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.stored_keys TO coffer_app;
+
+
+--
 -- Name: TABLE transactions; Type: ACL; Schema: public; Owner: -
 --
 
@@ -2127,7 +2160,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.wallets TO coffer_app;
 -- Name: TABLE welcomed_addresses; Type: ACL; Schema: public; Owner: -
 --
 
-GRANT SELECT,INSERT ON TABLE public.welcomed_addresses TO coffer_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.welcomed_addresses TO coffer_app;
 
 
 --

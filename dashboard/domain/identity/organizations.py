@@ -10,15 +10,16 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from dashboard.core import clock, crypto
+from dashboard.core import clock
 from dashboard.core.db import db, lock
 from dashboard.core.errors import Conflict, NotFound
 from dashboard.core.money import Micros
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger, wallets
+from dashboard.domain.identity import welcomes
 from dashboard.domain.identity.permissions import Act, require_state
-from dashboard.models import PLATFORM_ORG_ID, FormerSlug, Membership, Organization, OrgDirectory, User, WelcomedAddress
+from dashboard.models import PLATFORM_ORG_ID, FormerSlug, Membership, Organization, OrgDirectory, User
 
 LONGEST_SLUG = 40
 SLUG_TRIES = 8
@@ -52,7 +53,7 @@ def welcome(org: Organization, user: User, *, mode: str, micros: Micros) -> None
 
     Needs the organization's transaction. 0 grants nothing.
     """
-    if micros and _first_welcome(user.email):
+    if micros and welcomes.first(user.email):
         ledger.post(
             wallets.of_organization(org.id, mode),
             type="admin_grant",
@@ -63,13 +64,6 @@ def welcome(org: Organization, user: User, *, mode: str, micros: Micros) -> None
             description="Welcome credits",
             slices=[ledger.Slice("promotional", WELCOME_ORIGIN, micros)],
         )
-
-
-def _first_welcome(email: str) -> bool:
-    """Whether nobody was welcomed at this address before; of two at once one is the first."""
-    row = insert(WelcomedAddress).values(address_hash=crypto.digest(email.lower()), created_at=clock.now())
-    first = row.on_conflict_do_nothing(index_elements=["address_hash"]).returning(WelcomedAddress.address_hash)
-    return db.session.scalar(first) is not None
 
 
 def by_slug(slug: str) -> Organization | None:
