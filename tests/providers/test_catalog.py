@@ -37,11 +37,11 @@ def wanted(**changes: object) -> PriceOrder:
 
 
 def promotion(fake: Fake, code: str, *, percent: int = 20, **more: object) -> str:
-    coupon = _made(fake, "/v1/coupons", {"percent_off": percent, "duration": "once"})
-    return _made(fake, "/v1/promotion_codes", {"promotion": {"type": "coupon", "coupon": coupon}, "code": code, **more})
+    coupon = made(fake, "/v1/coupons", {"percent_off": percent, "duration": "once"})
+    return made(fake, "/v1/promotion_codes", {"promotion": {"type": "coupon", "coupon": coupon}, "code": code, **more})
 
 
-def _made(fake: Fake, path: str, params: dict[str, object]) -> str:
+def made(fake: Fake, path: str, params: dict[str, object]) -> str:
     return str(endpoints.run(fake, fake.account(), Call("POST", path, params, None, "test", None))["id"])
 
 

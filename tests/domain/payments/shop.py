@@ -51,11 +51,13 @@ class Shop:
         org: Organization | None = None,
         email: str = "buyer@example.test",
         by: Actor = SOMEBODY,
+        promotion_code: str = "",
     ) -> Payment:
         return checkout.open_checkout(
             checkout.Buyer(org or self.org, by, email), self.offer, provider=self.provider,
             quantity=quantity, success_url="http://127.0.0.1/ok?payment={payment_id}", cancel_url="http://127.0.0.1/no",
             key=key, body_hash=ledger.body_hash("/buy", {"quantity": quantity}),
+            promotion_code=promotion_code,
         )  # fmt: skip
 
     def payment(self, payment_id: UUID) -> Payment:
