@@ -125,8 +125,7 @@ def transaction(org: UUID | None = None) -> Iterator[Session]:
     finally:
         session.info["transaction"] = False
         hooks = session.info.pop("hooks", [])
-    for hook in hooks:
-        hook()
+    _run(hooks)
 
 
 def in_transaction() -> bool:
@@ -141,14 +140,22 @@ def require_org(org_id: UUID) -> None:
 
 
 def after_commit(hook: Callable[[], object]) -> None:
-    """Run `hook` when the open transaction has committed, never when it rolled back; at once where none is open.
+    """Run `hook` when the open transaction has committed, never when it rolled back; at once if none is open.
 
-    A hook must not raise: the commit stands already.
+    What it raises after a commit is logged and keeps no other hook from running: the commit stands already.
     """
     if in_transaction():
         db.session().info["hooks"].append(hook)
     else:
         hook()
+
+
+def _run(hooks: list[Callable[[], object]]) -> None:
+    for hook in hooks:
+        try:
+            hook()
+        except Exception:
+            log.exception("what follows a commit failed", extra={"hook": repr(hook)})
 
 
 def lock(query: Select[R]) -> R | None:

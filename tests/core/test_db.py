@@ -95,6 +95,19 @@ def test_hooks_run_after_the_commit_in_order_and_once(app_context: Flask) -> Non
     assert len(seen) == 2
 
 
+def test_a_hook_that_raises_keeps_no_other_from_running(app_context: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    ran = []
+
+    def fail() -> None:
+        raise RuntimeError("this hook is broken")
+
+    with transaction():
+        after_commit(fail)
+        after_commit(lambda: ran.append("after"))
+    assert ran == ["after"]
+    assert "this hook is broken" in caplog.text
+
+
 def test_hooks_of_a_rolled_back_block_never_run(app_context: Flask) -> None:
     seen: list[int] = []
 

@@ -40,7 +40,7 @@ ROW = """org_id, wallet_id, seq, id, CAST(extract(epoch FROM created_at) * 10000
 
 _COPY = sql.SQL("""COPY (
 SELECT {row} FROM transactions
-WHERE (org_id, wallet_id, seq) >= ({first_org}, {first_wallet}, {first})
+WHERE {near} AND (org_id, wallet_id, seq) >= ({first_org}, {first_wallet}, {first})
   AND (org_id, wallet_id, seq) <= ({last_org}, {last_wallet}, {last})
 ORDER BY org_id, wallet_id, seq LIMIT {most}
 ) TO STDOUT (ENCODING 'UTF8')""")
@@ -107,9 +107,29 @@ def lines(connection: Connection, first: Place, last: Place, *, most: int | None
     Until the last one is taken or the iterator is closed, the connection does nothing else.
     """
     driver = connection.connection.driver_connection
-    assert isinstance(driver, Psycopg)
+    if not isinstance(driver, Psycopg):
+        raise TypeError(f"COPY needs psycopg, not {driver!r}")
     values = dict(zip(("first_org", "first_wallet", "first", "last_org", "last_wallet", "last"), (*first, *last),
                       strict=True))  # fmt: skip
-    query = _COPY.format(row=sql.SQL(ROW), most=sql.Literal(most), **{k: sql.Literal(v) for k, v in values.items()})
+    ends = {name: sql.Literal(value) for name, value in values.items()}
+    query = _COPY.format(row=sql.SQL(ROW), near=_near(first, last), most=sql.Literal(most), **ends)
     with driver.cursor() as cursor, cursor.copy(query) as copy:
         yield from copy
+
+
+def _near(first: Place, last: Place) -> sql.Composable:
+    """What is true of all rows from `first` to `last`, column by column.
+
+    Before PostgreSQL 18 the end of a comparison of whole rows does not end the reading of an index, which then goes on
+    to the end of the organization.
+    """
+    found: list[sql.Composable] = []
+    for name, low, high in zip(("org_id", "wallet_id", "seq"), first, last, strict=True):
+        found.append(
+            sql.SQL("{} BETWEEN {} AND {}").format(sql.Identifier(name), sql.Literal(low), sql.Literal(high))
+            if low != high
+            else sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(low))
+        )
+        if low != high:
+            break
+    return sql.SQL(" AND ").join(found)

@@ -57,7 +57,8 @@ class Head:
 def head(connection: Connection, at: datetime) -> Head:
     """The head as of a moment (aware): the same whenever it is asked for, once PAUSE has passed."""
     driver = connection.connection.driver_connection
-    assert isinstance(driver, Psycopg)
+    if not isinstance(driver, Psycopg):
+        raise TypeError(f"COPY needs psycopg, not {driver!r}")
     digest, wallets = hashlib.sha256(), 0
     with driver.cursor() as cursor, cursor.copy(_HEADS.format(at=sql.Literal(at))) as copy:
         for line in copy:
