@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -15,8 +14,6 @@ EMAIL_STATES = ("waiting", "sent", "failed", "parked", "dismissed")
 class OutboxEmail(OrgOwned, Base):
     """One e-mail, once per (organization, `key`): the fact it tells of. `context` holds what its template needs, and
     `secret`, encrypted and until it is sent, the token of the link in it.
-
-    A claim is `claimed_until` and its token, on the database's clock.
     """
 
     __tablename__ = "outbox_emails"
@@ -28,8 +25,6 @@ class OutboxEmail(OrgOwned, Base):
     state: Mapped[str] = mapped_column(default="waiting")
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None]
-    claimed_until: Mapped[datetime | None]
-    claim_token: Mapped[UUID | None]
     error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     secret: Mapped[str | None]
@@ -37,7 +32,13 @@ class OutboxEmail(OrgOwned, Base):
     __table_args__ = (
         org_root(),
         Index("uq_outbox_emails_org_id_key", "org_id", "key", unique=True),
-        Index("ix_outbox_emails_due", "org_id", "id", postgresql_where=text("state IN ('waiting', 'failed')")),
+        Index(
+            "ix_outbox_emails_due",
+            "org_id",
+            text("next_attempt_at NULLS FIRST"),
+            "id",
+            postgresql_where=text("state IN ('waiting', 'failed')"),
+        ),
         Index("ix_outbox_emails_parked", "org_id", "id", postgresql_where=text("state = 'parked'")),
         Index("ix_outbox_emails_sent", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
         CheckConstraint(f"state IN {EMAIL_STATES}", name="state"),

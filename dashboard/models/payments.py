@@ -210,7 +210,7 @@ class Payment(OrgOwned, Base):
 
 
 class InboxEvent(OrgOwned, Base):
-    """A provider's webhook as received. A claim is `claimed_until` and its token, on the database's clock."""
+    """A provider's webhook as received."""
 
     __tablename__ = "inbox_events"
 
@@ -223,8 +223,6 @@ class InboxEvent(OrgOwned, Base):
     deliveries: Mapped[int] = mapped_column(default=1)
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None]
-    claimed_until: Mapped[datetime | None]
-    claim_token: Mapped[UUID | None]
     retry_requested_at: Mapped[datetime | None]
     error: Mapped[str | None]
     effects: Mapped[dict[str, Any] | None]
@@ -234,7 +232,13 @@ class InboxEvent(OrgOwned, Base):
         org_root(),
         Index("uq_inbox_events_org_id_mode_event_id", "org_id", "mode", "event_id", unique=True),
         # In the order in which events are claimed: however much is waiting, the next one is the first of it.
-        Index("ix_inbox_events_due", "org_id", "id", postgresql_where=text("state IN ('received', 'failed')")),
+        Index(
+            "ix_inbox_events_due",
+            "org_id",
+            text("next_attempt_at NULLS FIRST"),
+            "id",
+            postgresql_where=text("state IN ('received', 'failed')"),
+        ),
         Index("ix_inbox_events_parked", "org_id", "id", postgresql_where=text("state = 'parked'")),
         Index("ix_inbox_events_org_id_state_id", "org_id", "state", "id"),
         Index(

@@ -248,8 +248,6 @@ CREATE TABLE public.inbox_events (
     deliveries integer NOT NULL,
     attempts integer NOT NULL,
     next_attempt_at timestamp with time zone,
-    claimed_until timestamp with time zone,
-    claim_token uuid,
     retry_requested_at timestamp with time zone,
     error text,
     effects jsonb,
@@ -438,8 +436,6 @@ CREATE TABLE public.outbox_emails (
     state text NOT NULL,
     attempts integer NOT NULL,
     next_attempt_at timestamp with time zone,
-    claimed_until timestamp with time zone,
-    claim_token uuid,
     error text,
     sent_at timestamp with time zone,
     secret text,
@@ -1168,7 +1164,7 @@ CREATE INDEX ix_grant_burns_org_id_grant_id ON public.grant_burns USING btree (o
 -- Name: ix_inbox_events_due; Type: INDEX; Schema: public; Owner: -
 --
 
-CREATE INDEX ix_inbox_events_due ON public.inbox_events USING btree (org_id, id) WHERE (state = ANY (ARRAY['received'::text, 'failed'::text]));
+CREATE INDEX ix_inbox_events_due ON public.inbox_events USING btree (org_id, next_attempt_at NULLS FIRST, id) WHERE (state = ANY (ARRAY['received'::text, 'failed'::text]));
 
 
 --
@@ -1238,7 +1234,7 @@ CREATE INDEX ix_org_directory_unconfirmed ON public.org_directory USING btree (o
 -- Name: ix_outbox_emails_due; Type: INDEX; Schema: public; Owner: -
 --
 
-CREATE INDEX ix_outbox_emails_due ON public.outbox_emails USING btree (org_id, id) WHERE (state = ANY (ARRAY['waiting'::text, 'failed'::text]));
+CREATE INDEX ix_outbox_emails_due ON public.outbox_emails USING btree (org_id, next_attempt_at NULLS FIRST, id) WHERE (state = ANY (ARRAY['waiting'::text, 'failed'::text]));
 
 
 --

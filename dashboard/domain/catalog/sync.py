@@ -4,17 +4,17 @@ A version's row in `provider_prices` says how it stands at one account. Selling 
 the payment page is given the amount itself.
 """
 
+import functools
 import logging
-import time
 from typing import Any
 from uuid import UUID
 
-import orjson
-from sqlalchemy import Row, select, text
+from sqlalchemy import select, text
 
-from dashboard.core import clock, ids, queue
+from dashboard.core import clock, ids
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.core.errors import Invalid, NotFound
+from dashboard.core.work_queue import Claim, Outcome, WorkQueue
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.catalog import prices, products
@@ -45,20 +45,6 @@ _ELSEWHERE = text("""UPDATE provider_prices
 SET state = 'archived', problem = 'Of another account.', next_check_at = NULL
 WHERE org_id = :org AND mode = :mode AND account_id <> :account AND state <> 'archived'""")
 
-# The moment until which a row is claimed is the claim's token: whoever rings meanwhile moves it, and wins.
-_CLAIM = text("""UPDATE provider_prices SET next_check_at = clock_timestamp() + make_interval(secs => :seconds)
-WHERE org_id = :org AND id = (
-  SELECT id FROM provider_prices
-  WHERE org_id = :org AND mode = :mode AND account_id = :account AND state <> 'archived' AND next_check_at <= now()
-  ORDER BY next_check_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, version_id, next_check_at""")
-
-_FINISH = text("""UPDATE provider_prices SET state = :state, product_ref = coalesce(:product_ref, product_ref),
-  price_ref = coalesce(:price_ref, price_ref), seen = CAST(:seen AS jsonb), problem = :problem,
-  checked_at = :now,
-  next_check_at = CASE WHEN :state <> 'archived' THEN now() + make_interval(secs => :pause) END
-WHERE org_id = :org AND id = :id AND next_check_at = :token""")
-
 _DUE = text("""SELECT 1 FROM provider_prices p
 JOIN product_versions v ON v.org_id = p.org_id AND v.id = p.version_id
 JOIN products o ON o.org_id = v.org_id AND o.id = v.product_id
@@ -67,6 +53,9 @@ WHERE p.org_id = :org AND p.mode = :mode AND p.state <> 'archived'
 
 _SUSPECT = text("""UPDATE provider_prices SET next_check_at = now()
 WHERE org_id = :org AND version_id = :version AND mode = :mode AND state <> 'archived'""")
+
+
+WORK = WorkQueue(ProviderPrice, job=SYNC, open_states=("wanted", "ready", "drift"), due_at=ProviderPrice.next_check_at)
 
 
 class NotAvailable(Invalid):
@@ -93,14 +82,11 @@ def run(catalog_id: UUID, *, provider: Provider, seconds: int = 20) -> bool:
     """
     if not provider.keeps_prices or catalog_id != PLATFORM_ORG_ID:
         return False  # self-funded organizations have their catalog, and no account of their own yet
-    account, end = provider.account_id(), time.monotonic() + seconds
+    account = provider.account_id()
     _want(catalog_id, provider, account)
-    while time.monotonic() < end:
-        claimed = _claim(catalog_id, provider.mode, account)
-        if claimed is None:
-            return False
-        _finish(catalog_id, claimed, *_look(catalog_id, claimed, provider))
-    return True
+    attempt = functools.partial(_attempt, provider=provider)
+    ours = (ProviderPrice.mode == provider.mode, ProviderPrice.account_id == account)
+    return WORK.drain(catalog_id, attempt, *ours, claim_seconds=CLAIM_SECONDS, seconds=seconds)
 
 
 def price_for(version: ProductVersion, provider: Provider) -> str | None:
@@ -132,7 +118,7 @@ def standings(catalog_id: UUID, version_ids: list[UUID], mode: str) -> dict[UUID
 def suspect(version_id: UUID, *, catalog_id: UUID, mode: str) -> None:
     """Have the price looked at now: the provider refused to sell with it. One statement."""
     autocommit().execute(_SUSPECT, {"org": catalog_id, "version": version_id, "mode": mode})
-    queue.enqueue(SYNC, str(catalog_id))
+    WORK.wake(catalog_id)
 
 
 def put_right(version: ProductVersion, *, mode: str, anew: bool, by: Actor) -> None:
@@ -151,7 +137,7 @@ def put_right(version: ProductVersion, *, mode: str, anew: bool, by: Actor) -> N
         )  # fmt: skip
     db.session.flush()
     db.session.execute(_SUSPECT, {"org": version.org_id, "version": version.id, "mode": mode})
-    queue.enqueue(SYNC, str(version.org_id))
+    WORK.wake(version.org_id)
 
 
 def _want(catalog_id: UUID, provider: Provider, account: str) -> None:
@@ -174,40 +160,36 @@ def _unwanted(catalog_id: UUID, mode: str) -> bool:
     return any(version not in known or known[version].state == "archived" for version in versions)
 
 
-def _claim(catalog_id: UUID, mode: str, account: str) -> Row[Any] | None:
-    values = {"org": catalog_id, "mode": mode, "account": account, "seconds": CLAIM_SECONDS}
-    return autocommit().execute(_CLAIM, values).one_or_none()
-
-
-def _look(catalog_id: UUID, claimed: Row[Any], provider: Provider) -> tuple[Standing, int]:
-    """How the version stands after doing at the provider what is to be done, and the product's revision before that."""
-    row = db.session.scalars(select(ProviderPrice).filter_by(org_id=catalog_id, id=claimed.id)).one()
-    version = db.session.scalars(select(ProductVersion).filter_by(org_id=catalog_id, id=claimed.version_id)).one()
-    offer = products.find(catalog_id, version.product_id)
-    for one in (row, offer.product):
-        db.session.refresh(one)
+def _attempt(row: ProviderPrice, _claim: Claim, *, provider: Provider) -> Outcome:
+    """Do at the provider what is to be done for the version, and note how it stands there."""
+    version = db.session.scalars(select(ProductVersion).filter_by(org_id=row.org_id, id=row.version_id)).one()
+    offer = products.find(row.org_id, version.product_id)
+    db.session.refresh(offer.product)
     revision, sold = offer.product.revision, offer.version.id == version.id and products.sells(offer)
     try:
-        return (prices.keep(row, offer, provider) if sold else prices.end(row, version, provider)), revision
+        standing = prices.keep(row, offer, provider) if sold else prices.end(row, version, provider)
     except ProviderUnavailable as error:
-        problem = error.detail if row.state == "wanted" else row.problem
-        return Standing(row.state, problem=problem, soon=True), revision
+        standing = Standing(row.state, problem=error.detail if row.state == "wanted" else row.problem, soon=True)
     except ProviderRefused as error:
         log.warning("a price was refused", extra={"version": str(version.id), "code": error.code})
-        return Standing(row.state, problem=error.detail), revision
+        standing = Standing(row.state, problem=error.detail)
+    return _outcome(row, standing, revision)
 
 
-def _finish(catalog_id: UUID, claimed: Row[Any], standing: Standing, revision: int) -> None:
+def _outcome(row: ProviderPrice, standing: Standing, revision: int) -> Outcome:
+    """`revision` is the product's from before the provider was asked: what changed meanwhile is looked at again."""
     price = standing.price
     seen: dict[str, Any] = {"revision": revision}
     if price:
-        seen |= {"amount_minor": price.unit_amount_minor, "currency": price.currency, "active": price.active}
-        seen["product_active"] = price.product_active
+        seen |= {
+            "amount_minor": price.unit_amount_minor, "currency": price.currency, "active": price.active,
+            "product_active": price.product_active,
+        }  # fmt: skip
     values = {
-        "org": catalog_id, "id": claimed.id, "token": claimed.next_check_at, "state": standing.state,
-        "now": clock.now(), "product_ref": price.product_id if price else None,
-        "price_ref": price.id if price else None, "seen": orjson.dumps(seen).decode(), "problem": standing.problem,
-        "pause": RETRY_SECONDS if standing.soon else CHECK_SECONDS,
+        "state": standing.state, "problem": standing.problem, "seen": seen, "checked_at": clock.now(),
+        "product_ref": (price.product_id if price else None) or row.product_ref,
+        "price_ref": (price.id if price else None) or row.price_ref,
     }  # fmt: skip
-    with transaction(org=catalog_id) as session:
-        session.execute(_FINISH, values)
+    if standing.state == "archived":
+        return Outcome(values)
+    return Outcome(values, pause=RETRY_SECONDS if standing.soon else CHECK_SECONDS)

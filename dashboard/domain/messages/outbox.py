@@ -3,20 +3,21 @@
 Between sending and noting that it was sent a worker may die; the mail then goes twice, under the same Message-ID.
 """
 
+import functools
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from dashboard.config import settings
 from dashboard.core import clock, crypto, ids, mail, queue
-from dashboard.core.db import autocommit, db, in_transaction, lock, require_org, transaction
+from dashboard.core.db import db, in_transaction, lock, require_org
 from dashboard.core.errors import Conflict, Invalid, NotFound
 from dashboard.core.mail import Attachment, MailError, Rendered
+from dashboard.core.work_queue import Claim, Outcome, WorkQueue, backoff
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.models import OutboxEmail
@@ -33,24 +34,13 @@ Attach = Mapping[str, Callable[[dict[str, Any]], list[Attachment]]]
 
 log = logging.getLogger(__name__)
 
-_DUE = text("""SELECT DISTINCT org_id FROM outbox_emails
-WHERE state IN ('waiting', 'failed') AND (next_attempt_at IS NULL OR next_attempt_at <= now())
-  AND (claimed_until IS NULL OR claimed_until < now())""")
-
-_CLAIM = text("""UPDATE outbox_emails SET claimed_until = now() + make_interval(secs => :seconds), claim_token = :token,
-  attempts = attempts + 1
-WHERE org_id = :org AND id = (
-  SELECT id FROM outbox_emails
-  WHERE org_id = :org AND state IN ('waiting', 'failed') AND (next_attempt_at IS NULL OR next_attempt_at <= now())
-    AND (claimed_until IS NULL OR claimed_until < now())
-  ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, attempts, claim_token""")
-
-_FINISH = text("""UPDATE outbox_emails SET state = :state, error = :error, attempts = attempts - :given_back,
-  sent_at = CASE WHEN :state = 'sent' THEN CAST(:now AS timestamptz) END,
-  next_attempt_at = CASE WHEN :state = 'failed' THEN now() + make_interval(secs => :pause) END,
-  secret = CASE WHEN :state <> 'sent' THEN secret END, claimed_until = NULL, claim_token = NULL
-WHERE org_id = :org AND id = :id AND claim_token = :token""")
+WORK = WorkQueue(
+    OutboxEmail,
+    job=DRAIN,
+    open_states=("waiting", "failed"),
+    due_at=OutboxEmail.next_attempt_at,
+    attempts=OutboxEmail.attempts,
+)
 
 
 def send(
@@ -80,7 +70,7 @@ def send(
         .returning(OutboxEmail.id)
     )
     if made and settings().smtp.url:
-        queue.enqueue(DRAIN, str(org_id))
+        WORK.wake(org_id)
     return made
 
 
@@ -113,7 +103,7 @@ def unsent(most: int) -> list[OutboxEmail]:
 
 def due() -> list[UUID]:
     """Organizations with a mail to be sent now; none without a mail server: then mails wait, and nothing is tried."""
-    return [row.org_id for row in autocommit().execute(_DUE)] if settings().smtp.url else []
+    return WORK.due() if settings().smtp.url else []
 
 
 def drain(org_id: UUID, *, attach: Attach, seconds: int = 20) -> bool:
@@ -121,21 +111,10 @@ def drain(org_id: UUID, *, attach: Attach, seconds: int = 20) -> bool:
 
     Opens its own transactions around each call of the server, never during it; call it where none is open.
     """
-    end = time.monotonic() + seconds
-    while settings().smtp.url and time.monotonic() < end:
-        claimed = claim(org_id)
-        if claimed is None or not _work(org_id, claimed, attach):
-            return False
-    return bool(settings().smtp.url)
-
-
-def claim(org_id: UUID) -> Row[Any] | None:
-    """Take the oldest due mail, and count the attempt: its `id`, `attempts` and `claim_token`; None when none is due.
-
-    Until the claim runs out, on the database's clock, nobody else gets it. One statement.
-    """
-    values = {"org": org_id, "seconds": settings().jobs.claim_seconds, "token": ids.new()}
-    return autocommit().execute(_CLAIM, values).one_or_none()
+    if not settings().smtp.url:
+        return False
+    attempt = functools.partial(_attempt, attach=attach)
+    return WORK.drain(org_id, attempt, claim_seconds=settings().jobs.claim_seconds, seconds=seconds)
 
 
 def retry(row: OutboxEmail, *, by: Actor) -> None:
@@ -147,8 +126,7 @@ def retry(row: OutboxEmail, *, by: Actor) -> None:
         found.org_id, by=by, action="email.retried", object_kind="email", object_id=found.id,
         before={"state": found.state, "error": found.error}, after={"state": "waiting"},
     )  # fmt: skip
-    found.state, found.attempts, found.next_attempt_at = "waiting", 0, None
-    queue.enqueue(DRAIN, str(found.org_id))
+    WORK.repeat(found, state="waiting")
 
 
 def dismiss(row: OutboxEmail, *, by: Actor) -> None:
@@ -176,30 +154,19 @@ def _locked(row: OutboxEmail) -> OutboxEmail:
     return found
 
 
-def _work(org_id: UUID, claimed: Row[Any], attach: Attach) -> bool:
-    """One attempt, and a note of how it ended. False when the server takes no mail at all now: that is no attempt at
-    this mail, which is sent whenever the server is back."""
-    row = db.session.scalars(
-        select(OutboxEmail).filter_by(org_id=org_id, id=claimed.id), execution_options={"populate_existing": True}
-    ).one()
+def _attempt(row: OutboxEmail, claim: Claim, *, attach: Attach) -> Outcome:
+    """One attempt. If the server takes no mail at all now, it is none: the mail is sent whenever the server is back."""
     refusal = _try(row, attach)
-    state = "sent" if refusal is None else "parked" if refusal.final else "failed"
-    reason = refusal.detail if refusal else None
-    away = bool(refusal and refusal.away)
-    if state == "failed" and claimed.attempts >= MAX_ATTEMPTS and not away:
-        state, reason = "parked", f"Tried {claimed.attempts} times. Last: {reason}"
-    pause = min(FIRST_PAUSE_SECONDS * 2 ** (claimed.attempts - 1), LONGEST_PAUSE_SECONDS)
-    with transaction(org=org_id) as session:  # changes nothing where the claim ran out and another took it over
-        session.execute(
-            _FINISH,
-            {
-                "org": org_id, "id": row.id, "token": claimed.claim_token, "state": state, "error": reason,
-                "now": clock.now(), "pause": AWAY_PAUSE_SECONDS if away else pause, "given_back": int(away),
-            },
-        )  # fmt: skip
-    if state == "parked":
-        log.error("mail parked", extra={"mail": str(row.id), "event_name": row.event})
-    return not away
+    if refusal is None:
+        return Outcome({"state": "sent", "error": None, "sent_at": clock.now(), "secret": None})
+    if refusal.away:
+        return Outcome({"state": "failed", "error": refusal.detail}, pause=AWAY_PAUSE_SECONDS, stop=True, counts=False)
+    if not refusal.final and claim.attempt < MAX_ATTEMPTS:
+        pause = backoff(claim.attempt, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
+        return Outcome({"state": "failed", "error": refusal.detail}, pause=pause)
+    reason = refusal.detail if refusal.final else f"Tried {claim.attempt} times. Last: {refusal.detail}"
+    log.error("mail parked", extra={"mail": str(row.id), "event_name": row.event})
+    return Outcome({"state": "parked", "error": reason})
 
 
 def _try(row: OutboxEmail, attach: Attach) -> MailError | None:

@@ -6,8 +6,6 @@ An event is only a hint: its handler reads the object back from the provider and
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from dashboard.core import ids
 from dashboard.core.errors import CofferError, NotFound
 from dashboard.domain.payments.fulfil import PAID, fulfil, note_paid
@@ -17,6 +15,7 @@ from dashboard.providers import reading
 from dashboard.providers.base import CheckoutSession, Provider, ProviderRefused, UnreadableAnswer
 
 Told = Mapping[str, Any]
+Effects = dict[str, Any]
 """The object as the event tells it."""
 
 
@@ -35,8 +34,8 @@ class UnknownPayment(NotFound):
     code = "unknown_payment"
 
 
-def handle(event: InboxEvent, provider: Provider) -> str:
-    """Do what the event asks for and return its effects as JSON. Raises Ignored, CofferError, ProviderError."""
+def handle(event: InboxEvent, provider: Provider) -> Effects:
+    """Do what the event asks for and return its effects. Raises Ignored, CofferError, ProviderError."""
     told = reading.event(event.payload)
     if told.livemode != (event.mode == "live"):
         raise Ignored(OTHER_MODE.format("live" if told.livemode else "test", event.mode))
@@ -53,7 +52,7 @@ def handle(event: InboxEvent, provider: Provider) -> str:
     return handler(told.object, provider)
 
 
-def _settle(told: Told, provider: Provider) -> str:
+def _settle(told: Told, provider: Provider) -> Effects:
     try:
         session = provider.read_checkout(str(told.get("id", "")))
     except UnreadableAnswer:
@@ -62,7 +61,7 @@ def _settle(told: Told, provider: Provider) -> str:
     return _fulfil(session, declined=False)
 
 
-def _decline(told: Told, provider: Provider) -> str:
+def _decline(told: Told, provider: Provider) -> Effects:
     return _fulfil(provider.read_checkout(str(told.get("id", ""))), declined=True)
 
 
@@ -76,7 +75,7 @@ def _note_paid(told: Told) -> None:
         note_paid(org_id, payment_id)
 
 
-def _fulfil(session: CheckoutSession, *, declined: bool) -> str:
+def _fulfil(session: CheckoutSession, *, declined: bool) -> Effects:
     if session.metadata.get("kind") != KIND:
         raise Ignored("Not a session of ours: no kind of ours in its metadata.")
     org_id = ids.parse(session.metadata.get("org_id", ""))
@@ -87,17 +86,15 @@ def _fulfil(session: CheckoutSession, *, declined: bool) -> str:
         payment = fulfil(org_id, payment_id, session=session, declined=declined)
     except NotFound:
         raise UnknownPayment("No payment of ours has this organization and id. Nothing was credited.") from None
-    return orjson.dumps(
-        {
-            "org_id": str(org_id),
-            "payment_id": str(payment_id),
-            "state": payment.state,
-            "transaction_id": str(payment.transaction_id) if payment.transaction_id else None,
-        }
-    ).decode()
+    return {
+        "org_id": str(org_id),
+        "payment_id": str(payment_id),
+        "state": payment.state,
+        "transaction_id": str(payment.transaction_id) if payment.transaction_id else None,
+    }
 
 
-HANDLERS: dict[str, Callable[[Told, Provider], str]] = {
+HANDLERS: dict[str, Callable[[Told, Provider], Effects]] = {
     "checkout.session.completed": _settle,
     "checkout.session.async_payment_succeeded": _settle,
     "checkout.session.async_payment_failed": _decline,

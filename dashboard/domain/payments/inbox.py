@@ -1,17 +1,19 @@
 """The inbox: a provider's events as received, worked on by whoever claims them first."""
 
+import functools
 import logging
 import time
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import select, text
 
 from dashboard.config import settings
-from dashboard.core import clock, ids, queue
-from dashboard.core.db import autocommit, db, lock, transaction
+from dashboard.core import clock, ids
+from dashboard.core.db import autocommit, db, lock
 from dashboard.core.errors import CofferError, Conflict, NotFound
+from dashboard.core.work_queue import Claim, Outcome, WorkQueue, backoff
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.payments import handlers
@@ -32,34 +34,22 @@ VALUES (:org, :id, :now, :provider, :mode, :event_id, :type, :payload, 'received
 ON CONFLICT (org_id, mode, event_id) DO UPDATE SET deliveries = e.deliveries + 1
 RETURNING id, state""")
 
-_CLAIM = text("""UPDATE inbox_events SET claimed_until = now() + make_interval(secs => :seconds), claim_token = :token,
-  attempts = attempts + 1
-WHERE org_id = :org AND id = (
-  SELECT id FROM inbox_events
-  WHERE org_id = :org AND state IN ('received', 'failed') AND (next_attempt_at IS NULL OR next_attempt_at <= now())
-    AND (claimed_until IS NULL OR claimed_until < now())
-  ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, attempts, claim_token""")
-
-_DUE = text("""SELECT DISTINCT org_id FROM inbox_events
-WHERE state IN ('received', 'failed') AND (next_attempt_at IS NULL OR next_attempt_at <= now())
-  AND (claimed_until IS NULL OR claimed_until < now())""")
-
-_FINISH = text("""UPDATE inbox_events SET state = :state, error = :error, effects = CAST(:effects AS jsonb),
-  finished_at = CASE WHEN :state = 'failed' THEN NULL ELSE CAST(:now AS timestamptz) END,
-  next_attempt_at = CASE WHEN :state = 'failed' THEN now() + make_interval(secs => :pause) END,
-  claimed_until = NULL, claim_token = NULL
-WHERE org_id = :org AND id = :id AND claim_token = :token
-RETURNING id""")
+WORK = WorkQueue(
+    InboxEvent,
+    job=DRAIN,
+    open_states=("received", "failed"),
+    due_at=InboxEvent.next_attempt_at,
+    attempts=InboxEvent.attempts,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Ending:
     """How a try ended: the event's new state, why, and what it did."""
 
     state: str
     error: str | None = None
-    effects: str | None = None
+    effects: dict[str, Any] | None = None
 
 
 def store(org_id: UUID, event: Event, raw: bytes, *, provider: str, mode: str) -> UUID:
@@ -79,13 +69,13 @@ def store(org_id: UUID, event: Event, raw: bytes, *, provider: str, mode: str) -
         .one()
     )  # fmt: skip
     if row.state == "received":
-        queue.enqueue(DRAIN, str(org_id))
+        WORK.wake(org_id)
     return UUID(str(row.id))
 
 
 def due() -> list[UUID]:
     """Organizations whose inbox has something to work on now."""
-    return [row.org_id for row in autocommit().execute(_DUE)]
+    return WORK.due()
 
 
 def drain(org_id: UUID, *, provider: Provider, worker: str, seconds: int = 20) -> bool:
@@ -94,13 +84,18 @@ def drain(org_id: UUID, *, provider: Provider, worker: str, seconds: int = 20) -
     Each event's effect commits in the payer's organization first, then the event is marked; a crash between repeats a
     no-op. Opens its own transactions; call it where none is open.
     """
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        claimed = claim(org_id)
-        if claimed is None:
-            return False
-        _work(org_id, claimed, provider, worker)
-    return True
+
+    def note(event: InboxEvent, claim: Claim, outcome: Outcome) -> None:
+        db.session.add(
+            InboxTry(
+                org_id=org_id, inbox_event_id=event.id, number=claim.attempt, worker=worker,
+                duration_ms=int((time.monotonic() - claim.began) * 1000), result=outcome.values["state"],
+                error=outcome.values["error"],
+            )
+        )  # fmt: skip
+
+    attempt = functools.partial(_attempt, provider=provider)
+    return WORK.drain(org_id, attempt, noted=note, claim_seconds=settings().jobs.claim_seconds, seconds=seconds)
 
 
 def retryable(event: InboxEvent) -> bool:
@@ -119,9 +114,7 @@ def retry(event: InboxEvent, *, by: Actor) -> None:
         found.org_id, by=by, action="inbox_event.retried", object_kind="inbox_event", object_id=found.id,
         before={"state": found.state, "error": found.error}, after={"state": "received"},
     )  # fmt: skip
-    found.state, found.attempts, found.next_attempt_at, found.finished_at = "received", 0, None, None
-    found.retry_requested_at = clock.now()
-    queue.enqueue(DRAIN, str(found.org_id))
+    WORK.repeat(found, state="received", finished_at=None, retry_requested_at=clock.now())
 
 
 def ignore(event: InboxEvent, *, reason: str, by: Actor) -> None:
@@ -139,57 +132,38 @@ def ignore(event: InboxEvent, *, reason: str, by: Actor) -> None:
     found.state, found.error, found.finished_at = "ignored", f"Ignored by hand: {reason}", clock.now()
 
 
-def claim(org_id: UUID) -> Row[Any] | None:
-    """Take the oldest due event, and count the attempt: its `id`, `attempts` and `claim_token`; None when none is due.
-
-    Until the claim runs out, nobody else gets it. One statement.
-    """
-    values = {"org": org_id, "seconds": settings().jobs.claim_seconds, "token": ids.new()}
-    return autocommit().execute(_CLAIM, values).one_or_none()
-
-
-def _work(org_id: UUID, claimed: Row[Any], provider: Provider, worker: str) -> None:
-    started = time.monotonic()
-    event = db.session.scalars(
-        select(InboxEvent).filter_by(org_id=org_id, id=claimed.id), execution_options={"populate_existing": True}
-    ).one()
-    outcome = _try(event, provider)
-    if outcome.state == "failed" and claimed.attempts >= MAX_ATTEMPTS:
-        outcome = Outcome("parked", f"Tried {claimed.attempts} times. Last: {outcome.error}")
-    with transaction(org=org_id) as session:
-        marked = session.execute(
-            _FINISH,
-            {
-                "org": org_id, "id": event.id, "token": claimed.claim_token, "state": outcome.state,
-                "error": outcome.error, "effects": outcome.effects, "now": clock.now(),
-                "pause": min(2**claimed.attempts, LONGEST_PAUSE_SECONDS),
-            },
-        )  # fmt: skip
-        if marked.one_or_none():  # else the claim ran out and another worker took it over
-            session.add(
-                InboxTry(
-                    org_id=org_id, inbox_event_id=event.id, number=claimed.attempts, worker=worker,
-                    duration_ms=int((time.monotonic() - started) * 1000), result=outcome.state, error=outcome.error,
-                )
-            )  # fmt: skip
-    if outcome.state == "parked":
-        log.error("inbox event parked", extra={"event_id": event.event_id, "reason": outcome.error})
+def _attempt(event: InboxEvent, claim: Claim, *, provider: Provider) -> Outcome:
+    ending = _try(event, provider)
+    if ending.state == "failed" and claim.attempt >= MAX_ATTEMPTS:
+        ending = Ending("parked", f"Tried {claim.attempt} times. Last: {ending.error}")
+    if ending.state == "parked":
+        log.error("inbox event parked", extra={"event_id": event.event_id, "reason": ending.error})
+    failed = ending.state == "failed"
+    return Outcome(
+        {
+            "state": ending.state,
+            "error": ending.error,
+            "effects": ending.effects,
+            "finished_at": None if failed else clock.now(),
+        },
+        pause=backoff(claim.attempt, first=2, longest=LONGEST_PAUSE_SECONDS) if failed else None,
+    )
 
 
-def _try(event: InboxEvent, provider: Provider) -> Outcome:
+def _try(event: InboxEvent, provider: Provider) -> Ending:
     """Never raises for what the world outside can cause; a passing fault is `failed` and comes again."""
     if event.attempts > MAX_ATTEMPTS:
-        return Outcome("parked", f"Tried {MAX_ATTEMPTS} times without an end; a worker may have died of it.")
+        return Ending("parked", f"Tried {MAX_ATTEMPTS} times without an end; a worker may have died of it.")
     try:
         effects = handlers.handle(event, provider)
     except handlers.Ignored as reason:
-        return Outcome("ignored", str(reason))
+        return Ending("ignored", str(reason))
     except ProviderUnavailable as error:
-        return Outcome("failed", error.detail)
+        return Ending("failed", error.detail)
     except (ProviderRefused, CofferError) as error:
-        return Outcome("parked" if getattr(error, "status", 0) < 500 else "failed", error.detail)
+        return Ending("parked" if getattr(error, "status", 0) < 500 else "failed", error.detail)
     except Exception as error:
         log.exception("inbox event failed", extra={"event_id": event.event_id})
         db.session.rollback()
-        return Outcome("failed", f"Unexpected {type(error).__name__}; see the log.")
-    return Outcome("processed", None, effects)
+        return Ending("failed", f"Unexpected {type(error).__name__}; see the log.")
+    return Ending("processed", None, effects)

@@ -3,17 +3,18 @@
 A webhook that never comes then costs minutes, not the credit. What a webhook would settle is settled the same way here.
 """
 
+import functools
 import logging
-import time
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import select
 
+from dashboard.config import settings
 from dashboard.core import clock
-from dashboard.core.db import autocommit, db, lock, transaction
+from dashboard.core.db import db, lock, transaction
 from dashboard.core.errors import Unavailable
+from dashboard.core.work_queue import Claim, Outcome, WorkQueue, backoff
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.payments import fulfil
@@ -24,31 +25,26 @@ DRAIN = "dashboard.jobs.payments.sweep"
 LOOKS = 3
 """How often a page that the provider does not know is looked for: its buyer may repeat the request meanwhile."""
 
-ORGS_AT_ONCE = 50
+FIRST_PAUSE_SECONDS = 120
+LONGEST_PAUSE_SECONDS = 3600
 OVER = timedelta(hours=25)
 """A page lives for a day: one that the provider has forgotten by then can no longer be paid."""
 
 
 log = logging.getLogger(__name__)
 
-_DUE = text("""SELECT org_id FROM payments
-WHERE state IN ('created', 'unknown', 'pending', 'paid') AND (next_check_at IS NULL OR next_check_at <= now())
-GROUP BY org_id ORDER BY min(next_check_at) NULLS FIRST LIMIT :most""")
-
-# The pause is the claim, on the database's clock: who dies of it loses one pause. 2, 4, ... minutes, at most an hour.
-_CLAIM = text("""UPDATE payments SET checks = checks + 1,
-  next_check_at = now() + make_interval(mins => least(1 << least(checks + 1, 6), 60))
-WHERE org_id = :org AND id = (
-  SELECT id FROM payments
-  WHERE org_id = :org AND state IN ('created', 'unknown', 'pending', 'paid')
-    AND (next_check_at IS NULL OR next_check_at <= now())
-  ORDER BY next_check_at NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, checks""")
+WORK = WorkQueue(
+    Payment,
+    job=DRAIN,
+    open_states=("created", "unknown", "pending", "paid"),
+    due_at=Payment.next_check_at,
+    attempts=Payment.checks,
+)
 
 
 def due() -> list[UUID]:
-    """Organizations with payments to ask about now; those that wait longest, up to 50."""
-    return [row.org_id for row in autocommit().execute(_DUE, {"most": ORGS_AT_ONCE})]
+    """Organizations with payments to ask about now."""
+    return WORK.due()
 
 
 def drain(org_id: UUID, *, provider: Provider, seconds: int = 20) -> bool:
@@ -57,19 +53,22 @@ def drain(org_id: UUID, *, provider: Provider, seconds: int = 20) -> bool:
     Ends at once where the provider gives no answer: the next ones would wait for it too. Opens its own transactions
     around the provider's calls; call it where none is open.
     """
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        claimed = _claim(org_id)
-        if claimed is None:
-            return False
-        try:
-            settle(org_id, claimed.id, provider=provider, looked=claimed.checks)
-        except UnreadableAnswer as error:
-            log.error("payment cannot be read", extra={"payment": str(claimed.id), "code": error.code})
-        except (ProviderUnavailable, Unavailable) as error:
-            log.warning("payment not checked", extra={"payment": str(claimed.id), "code": error.code})
-            return False
-    return True
+    attempt = functools.partial(_attempt, provider=provider)
+    return WORK.drain(org_id, attempt, claim_seconds=settings().jobs.claim_seconds, seconds=seconds)
+
+
+def _attempt(payment: Payment, claim: Claim, *, provider: Provider) -> Outcome:
+    """The payment's state is settled on the way; here only when it is asked about next, should it still be open."""
+    pause = backoff(claim.attempt, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
+    extra = {"payment": str(payment.id)}
+    try:
+        settle(payment.org_id, payment.id, provider=provider, looked=claim.attempt)
+    except UnreadableAnswer as error:
+        log.error("payment cannot be read", extra=extra | {"code": error.code})
+    except (ProviderUnavailable, Unavailable) as error:
+        log.warning("payment not checked", extra=extra | {"code": error.code})
+        return Outcome(pause=pause, stop=True)
+    return Outcome(pause=pause)
 
 
 def settle(org_id: UUID, payment_id: UUID, *, provider: Provider, looked: int) -> None:
@@ -92,10 +91,6 @@ def settle(org_id: UUID, payment_id: UUID, *, provider: Provider, looked: int) -
         log.error("payment cannot be checked", extra={"payment": str(payment_id), "reason": error.detail})
         gone = error.code == "resource_missing" and clock.now() - payment.created_at > OVER
         _doubt(payment, error.detail, over=gone)
-
-
-def _claim(org_id: UUID) -> Row[Any] | None:
-    return autocommit().execute(_CLAIM, {"org": org_id}).one_or_none()
 
 
 def _found(payment: Payment, provider: Provider) -> bool:

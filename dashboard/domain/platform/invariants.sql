@@ -240,11 +240,11 @@ SELECT org_id, object, detail FROM (
 ORDER BY org_id, object LIMIT :most
 
 -- name: stuck
--- says: 10: nothing is claimed or unknown for longer than 15 minutes
+-- says: 10: nothing is due or unknown for longer than 15 minutes
 -- warning
 SELECT org_id, object, detail FROM (
-  SELECT org_id, 'inbox event ' || id AS object, format('%s, claimed until %s', event_id, claimed_until) AS detail
-  FROM inbox_events WHERE state IN ('received', 'failed') AND claimed_until < now() - interval '15 minutes'
+  SELECT org_id, 'inbox event ' || id AS object, format('%s, due since %s', event_id, next_attempt_at) AS detail
+  FROM inbox_events WHERE state IN ('received', 'failed') AND next_attempt_at < now() - interval '15 minutes'
   UNION ALL
   SELECT org_id, 'payment ' || id, format('%s since %s', state, changed_at)
   FROM payments WHERE state IN ('unknown', 'paid') AND changed_at < now() - interval '15 minutes'

@@ -252,11 +252,12 @@ def test_the_first_account_comes_back_with_its_prices(shop: Shop) -> None:
 def test_a_claim_that_was_rung_over_does_not_win(shop: Shop) -> None:
     """Who changed the product while Stripe was asked is looked at again."""
     sync._want(PLATFORM, shop.provider, shop.provider.account_id())
-    claimed = sync._claim(PLATFORM, "test", shop.provider.account_id())
-    assert claimed
-    looked = sync._look(PLATFORM, claimed, shop.provider)
+    claim = sync.WORK.claim(PLATFORM, seconds=60)
+    assert claim
+    outcome = sync._attempt(sync.WORK.load(PLATFORM, claim.id), claim, provider=shop.provider)
     sync.suspect(shop.offer.version.id, catalog_id=PLATFORM, mode="test")
-    sync._finish(PLATFORM, claimed, *looked)
+    with transaction(org=PLATFORM):
+        assert not sync.WORK.finish(PLATFORM, claim, outcome)
     assert standing(shop).state == "wanted"
     run(shop)
     assert standing(shop).state == "ready"

@@ -12,7 +12,7 @@ from dashboard.core.errors import Conflict
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.payments import inbox, sweep
 from dashboard.domain.platform import overview
-from dashboard.models import PLATFORM_ORG_ID, InboxEvent, InboxTry, Payment, Transaction
+from dashboard.models import PLATFORM_ORG_ID, InboxEvent, InboxTry, Payment
 from dashboard.providers.stripe import StripeProvider
 from tests.domain.payments.shop import SECRET, Shop
 from tests.factories import make_org, make_pack, wallet_of
@@ -140,11 +140,11 @@ def test_a_dead_workers_claim_runs_out(shop: Shop) -> None:
     payment = shop.buy()
     shop.stripe.pay(str(payment.session_id))
     shop.deliver(shop.told(COMPLETED))
-    inbox.claim(PLATFORM_ORG_ID)  # a worker takes it and dies
+    inbox.WORK.claim(PLATFORM_ORG_ID, seconds=60)  # a worker takes it and dies
     assert inbox.due() == []
     shop.work()
     assert shop.wallet.balance == 0
-    autocommit().execute(text("UPDATE inbox_events SET claimed_until = now() - interval '1 second'"))
+    autocommit().execute(text("UPDATE inbox_events SET next_attempt_at = now() - interval '1 second'"))
     assert inbox.due() == [PLATFORM_ORG_ID]
     shop.work()
     assert shop.wallet.balance == 26_000_000
@@ -173,31 +173,6 @@ def test_only_parked_and_failed_events_can_be_retried(shop: Shop) -> None:
     event = db.session.query(InboxEvent).one()
     with pytest.raises(Conflict), transaction(org=PLATFORM_ORG_ID):
         inbox.retry(event, by=SYSTEM)
-
-
-def test_claims_are_exclusive(shop: Shop) -> None:
-    for name in ("customer.updated", "product.updated"):
-        shop.deliver(signing.event_file(name))
-    first, second = inbox.claim(PLATFORM_ORG_ID), inbox.claim(PLATFORM_ORG_ID)
-    assert first
-    assert second
-    assert first.id != second.id
-    assert inbox.claim(PLATFORM_ORG_ID) is None
-
-
-@pytest.mark.parametrize(("key", "told", "works"), [("sk_live_x", "test", "live"), ("sk_test_x", "live", "test")])
-def test_an_event_of_the_other_mode_is_put_aside_with_its_reason(shop: Shop, key: str, told: str, works: str) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    shop.provider = StripeProvider(api_key=key, webhook_secrets=[SECRET], http_client=FakeClient(shop.stripe))
-    event, asked = shop.told(COMPLETED) | {"livemode": told == "live"}, len(shop.stripe.calls)
-    shop.deliver(event)
-    shop.work()
-    aside = shop.event(event["id"])
-    assert aside.state == "ignored"
-    assert f"Sent in {told} mode to an installation that works in {works} mode" in str(aside.error)
-    assert len(shop.stripe.calls) == asked
-    assert db.session.query(Transaction).filter_by(type="purchase").count() == 0
 
 
 def replay(shop: Shop, event: InboxEvent) -> None:

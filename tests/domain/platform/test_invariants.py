@@ -325,7 +325,7 @@ def test_what_waits_too_long_is_a_warning(wallet: Wallet) -> None:
         event = InboxEvent(
             org_id=PLATFORM_ORG_ID, provider="dummy", mode="test", type="x", payload=b"{}", event_id="e1"
         )
-        event.claimed_until = long_ago
+        event.next_attempt_at = long_ago
         session.add(event)
     violations = verify.broken()
     assert [(violation.check, violation.warning) for violation in violations] == [("stuck", True)] * 2
