@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Many processes start in a run; without their byte code each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench soak lock clean
+.PHONY: help setup run quick test lint format bench soak lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,16 +16,20 @@ setup: .venv/.dev ## Make .venv with everything for running, testing and linting
 run: .venv/.run ## Run Coffer with demo data on http://127.0.0.1:8000/ (PORT=8001 for another port)
 	@$(BIN)/python -m dashboard.dev
 
+quick: .venv/.dev ## Run the tests that need neither a browser nor processes of their own
+	@$(BIN)/python -m pytest -n 3 --ignore=tests/style --ignore=tests/browser --ignore=tests/scenarios $(ARGS)
+
 # Three at a time on two cores: many tests wait for processes and clocks.
 test: .venv/.dev ## Run the tests (long ones excepted)
 	@tests/browser/install_chromium.sh
-	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder --ignore=tests/style $(ARGS)
 
 lint: .venv/.dev ## Check style, types and layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -p no:cacheprovider tests/style
 
 format: .venv/.dev ## Rewrite the files in the common style
 	@$(BIN)/ruff check --fix .
