@@ -156,7 +156,7 @@ def find(org_id: UUID) -> Access:
         if row.org_id != org_id:
             raise NotFound
         return Access(row.organization, permissions.of_key(row), row.mode, None, row.limit_id)
-    entry = memberships.entry_by_id(org_id, row.user_id)
+    entry = memberships.entry_by_id(org_id, row.user_id, token_of=row.created_at)
     caller = permissions.of_token(row, row.user, entry.role if entry else None)
     if entry is None or caller.stranger:
         raise NotFound

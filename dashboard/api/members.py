@@ -1,9 +1,11 @@
 """Who belongs to an organization, in which role, and handing it over."""
 
 from collections.abc import Callable
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from flask import Response
+from pydantic import BaseModel
 
 from dashboard.api import auth, inputs, invites, paging, shapes
 from dashboard.api.auth import Access
@@ -16,11 +18,22 @@ from dashboard.models import Membership
 
 api = blueprint("members")
 
+Found = TypeVar("Found")
+
 LAST_OWNER = refusal("It would leave no active owner.")
 
 
 class RoleChange(inputs.Body):
+    """`end_keys` ends every key of theirs that may do more than the new role, instead of handing any over."""
+
     role: shapes.Role
+    end_keys: bool = False
+
+
+class Removal(BaseModel):
+    """`end_keys=true` ends every key of theirs, instead of handing any over."""
+
+    end_keys: Literal["true", "false"] = "false"
 
 
 class Transfer(inputs.Body):
@@ -47,26 +60,30 @@ def add(path: inputs.OrgPath, body: invites.NewMember) -> Response:
     return invites.send(access, body.email, body.role)
 
 
-@api.patch("/orgs/<uuid:org_id>/members/<uuid:id>", responses={200: shapes.Member, 409: LAST_OWNER})
+@api.patch("/orgs/<uuid:org_id>/members/<uuid:id>", responses={200: shapes.ChangedMember, 409: LAST_OWNER})
 def change_role(path: inputs.OrgItemPath, body: RoleChange) -> Response:
     """Give a member another role
 
-    Scope `members:write`, of a personal token `org:admin` too. Owners alone give and take the owner's role; a key of
-    the organization acts as an admin. Keys of theirs that may do more than the new role end.
+    Scope `members:write`, of a personal token `org:admin` too. Only owners give and take the owner's role; a key of
+    the organization acts as an admin. Keys of theirs that may do more than the new role pass to the caller (of a key:
+    to its holder, else to an owner); those that let others in or hold an operator's scope end.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
     auth.require_admin_scope(access)
     member = _find(access, path.id)
-    _carry_out(access, lambda: memberships.change_role(member, role=body.role, by=access.actor))
-    return answer(shapes.member(_find(access, path.id), managing=True))
+    handed = _carry_out(
+        access, lambda: memberships.change_role(member, role=body.role, by=access.actor, end_keys=body.end_keys)
+    )
+    return answer(shapes.changed_member(_find(access, path.id), handed))
 
 
-@api.delete("/orgs/<uuid:org_id>/members/<uuid:id>", responses={204: None, 409: LAST_OWNER})
-def remove(path: inputs.OrgItemPath) -> Response:
+@api.delete("/orgs/<uuid:org_id>/members/<uuid:id>", responses={200: shapes.RemovedMember, 409: LAST_OWNER})
+def remove(path: inputs.OrgItemPath, query: Removal) -> Response:
     """Remove a member, or leave
 
-    Scope `members:write`, for an owner `org:admin` too; to leave, one's own personal token with `org:admin`. The keys
-    that they made end at once.
+    Scope `members:write`, for an owner `org:admin` too; to leave, one's own personal token with `org:admin`. Their keys
+    pass to the caller (of a key: to its holder, else to an owner; of who leaves: to an owner); those that let others in
+    or hold an operator's scope end. Their personal tokens end here for good.
     """
     person = auth.find(path.org_id).person
     found = memberships.find(path.org_id, path.id)
@@ -75,8 +92,9 @@ def remove(path: inputs.OrgItemPath) -> Response:
     member = _find(access, path.id)
     if member.role == "owner":
         auth.require_admin_scope(access)
-    _carry_out(access, lambda: memberships.remove(member, by=access.actor))
-    return Response(status=204)
+    end_keys = query.end_keys == "true"
+    handed = _carry_out(access, lambda: memberships.remove(member, by=access.actor, end_keys=end_keys))
+    return answer(shapes.removed_member(member, handed))
 
 
 @api.post(
@@ -96,9 +114,9 @@ def transfer(path: inputs.OrgPath, body: Transfer) -> Response:
 
 
 @retrying
-def _carry_out(access: Access, act: Callable[[], object]) -> None:
+def _carry_out(access: Access, act: Callable[[], Found]) -> Found:
     with transaction(org=access.org.id):
-        act()
+        return act()
 
 
 def _find(access: Access, member_id: UUID) -> Membership:

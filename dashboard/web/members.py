@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
@@ -12,7 +12,8 @@ from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.domain.funds import spenders
 from dashboard.domain.funds.spenders import Spending
-from dashboard.domain.identity import memberships, ownership
+from dashboard.domain.identity import handover, memberships, ownership
+from dashboard.domain.identity.handover import Handover
 from dashboard.domain.identity.permissions import ROLE_WORDS, Act, Verb, assignable
 from dashboard.models import ApiKey, Membership
 from dashboard.web import guards, render
@@ -23,6 +24,7 @@ pages = Blueprint("members", __name__, url_prefix="/o/<slug>")
 guards.signed_in_only(pages)
 
 COST_DAYS = 30
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,12 @@ def change_role(slug: str, member_id: UUID) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
     member = _reachable(visit, member_id)
     guards.require_recent()
-    role = request.form.get("role", "")
+    role, end = request.form.get("role", ""), _ends_keys()
     try:
-        _carry_out(visit, lambda: memberships.change_role(member, role=role, by=visit.by))
+        handed = _carry_out(visit, lambda: memberships.change_role(member, role=role, by=visit.by, end_keys=end))
     except (Conflict, Invalid, memberships.RoleTooHigh) as refusal:
         return _role_form(visit, member, wanted=role, refusal=refusal)
-    render.toast_next(f"{member.user.name} is {_an(role)} now.")
+    render.toast_next(f"{member.user.name} is {_an(role)} now.{_done(handed)}")
     return render.redirect(url_for("members.listing", slug=slug))
 
 
@@ -78,13 +80,14 @@ def remove(slug: str, member_id: UUID) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
     member = _reachable(visit, member_id)
     guards.require_recent()
+    end = _ends_keys()
     try:
-        _carry_out(visit, lambda: memberships.remove(member, by=visit.by))
+        handed = _carry_out(visit, lambda: memberships.remove(member, by=visit.by, end_keys=end))
     except Conflict as refusal:
         return _remove_form(visit, member, refusal=refusal)
     if member.user_id == current_user.id:
-        return _gone(visit)
-    render.toast_next(f"{member.user.name} is no longer a member.")
+        return _gone(visit, handed)
+    render.toast_next(f"{member.user.name} is no longer a member.{_done(handed)}")
     return render.redirect(url_for("members.listing", slug=slug))
 
 
@@ -97,11 +100,12 @@ def ask_leave(slug: str) -> Response:
 def leave(slug: str) -> Response:
     visit = guards.enter(slug, Verb.LEAVE, act=Act.MEMBERS)
     guards.require_recent()
+    end = _ends_keys()
     try:
-        _carry_out(visit, lambda: memberships.remove(_own(visit), by=visit.by))
+        handed = _carry_out(visit, lambda: memberships.remove(_own(visit), by=visit.by, end_keys=end))
     except Conflict as refusal:
         return _leave_form(visit, status=refusal.status)
-    return _gone(visit)
+    return _gone(visit, handed)
 
 
 @pages.get("/members/<uuid:member_id>/transfer")
@@ -124,9 +128,9 @@ def transfer(slug: str, member_id: UUID) -> Response:
 
 
 @retrying
-def _carry_out(visit: Visit, act: Callable[[], object]) -> None:
+def _carry_out(visit: Visit, act: Callable[[], Found]) -> Found:
     with transaction(org=visit.org.id):
-        act()
+        return act()
 
 
 def _rows(visit: Visit, found: list[Membership], spending: Spending) -> list[Row]:
@@ -170,11 +174,12 @@ def _own(visit: Visit) -> Membership:
 def _role_form(
     visit: Visit, member: Membership, *, wanted: str = "", refusal: Conflict | Invalid | Forbidden | None = None
 ) -> Response:
-    ends = {role: memberships.keys_beyond(member, role) for role in assignable(visit.caller)}
+    plans = {role: handover.of_demoted(member, role, by=visit.by) for role in assignable(visit.caller)}
     at = refusal.field or "" if isinstance(refusal, Invalid) else ""
     return _form(
         "role", visit, member, status=refusal.status if refusal else 200, value=wanted or member.role,
-        options=[(role, role.capitalize(), _meaning(role, keys)) for role, keys in ends.items()],
+        options=[(role, role.capitalize(), _meaning(visit, role, plan)) for role, plan in plans.items()],
+        passing=any(plan.passing for plan in plans.values()), end_keys=_ends_keys(),
         errors={at: refusal.detail} if refusal else {}, may_transfer=visit.may(Verb.MANAGE_ORG),
     )  # fmt: skip
 
@@ -182,13 +187,13 @@ def _role_form(
 def _remove_form(visit: Visit, member: Membership, *, refusal: Conflict | None = None) -> Response:
     errors = {"": refusal.detail} if refusal else {}
     status = refusal.status if refusal else 200
-    return _form("remove", visit, member, status=status, errors=errors, ends=memberships.keys_of(member))
+    return _form("remove", visit, member, status=status, errors=errors, **_handed(visit, member))
 
 
 def _leave_form(visit: Visit, *, status: int = 200) -> Response:
     member = _own(visit)
     alone = member.role == "owner" and not memberships.has_other_owner(visit.org.id, member.user_id)
-    return _form("leave", visit, member, status=status, errors={}, alone=alone, ends=memberships.keys_of(member))
+    return _form("leave", visit, member, status=status, errors={}, alone=alone, **_handed(visit, member))
 
 
 def _transfer_form(visit: Visit, member: Membership, *, refusal: Conflict | None = None) -> Response:
@@ -208,16 +213,52 @@ def _form(name: str, visit: Visit, member: Membership, **context: Any) -> Respon
     )  # fmt: skip
 
 
-def _gone(visit: Visit) -> Response:
-    render.toast_next(f"You left {visit.org.name}.")
+def _gone(visit: Visit, handed: Handover) -> Response:
+    render.toast_next(f"You left {visit.org.name}.{_done(handed)}")
     return render.redirect(url_for("orgs.listing"))
 
 
-def _meaning(role: str, ends: list[ApiKey]) -> str:
-    if not ends:
-        return ROLE_WORDS[role]
-    names = ", ".join(key.name for key in ends[:3]) + (" and others" if len(ends) > 3 else "")
-    return f"{ROLE_WORDS[role]} Ends {len(ends)} API key{'s' if len(ends) != 1 else ''} that may do more: {names}."
+def _ends_keys() -> bool:
+    """Whether every key is to end, instead of being handed over."""
+    return request.form.get("end_keys") == "1"
+
+
+def _handed(visit: Visit, member: Membership) -> dict[str, Any]:
+    plan = handover.of_leaver(member, by=visit.by)
+    return {"plan": plan, "heir": _heir(visit, plan), "end_keys": _ends_keys()}
+
+
+def _heir(visit: Visit, plan: Handover) -> str:
+    if plan.heir is None:
+        return ""
+    return "you" if plan.heir.id == visit.by.id else plan.heir.name
+
+
+def _meaning(visit: Visit, role: str, plan: Handover) -> str:
+    """What the role may do, and what becomes of the keys that may do more."""
+    words = [ROLE_WORDS[role]]
+    if plan.passing:
+        words.append(f"{_keys(plan.passing)} that may do more: handed over to {_heir(visit, plan)}.")
+    if plan.ending:
+        words.append(f"{_keys(plan.ending)} that may do more and let others in: revoked.")
+    return " ".join(words)
+
+
+def _keys(found: tuple[ApiKey, ...]) -> str:
+    names = ", ".join(key.name for key in found[:3]) + (" and others" if len(found) > 3 else "")
+    return f"{len(found)} API key{'s' if len(found) != 1 else ''} ({names})"
+
+
+def _done(handed: Handover) -> str:
+    """What became of the keys, after the sentence that says what happened."""
+    passed, ended = len(handed.passing), len(handed.ending)
+    words = []
+    if passed and handed.heir:
+        name = "you" if handed.heir.id == current_user.id else handed.heir.name
+        words.append(f"{passed} API key{'s' if passed > 1 else ''} passed to {name}")
+    if ended:
+        words.append(f"{ended} ended" if words else f"{ended} API key{'s' if ended > 1 else ''} ended")
+    return f" {', '.join(words)}." if words else ""
 
 
 def _an(role: str) -> str:

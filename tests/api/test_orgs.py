@@ -1,11 +1,12 @@
 """Organizations and their members, for programs: made, found, changed, handed over, deleted; by whom and with what."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from dashboard.core import clock
+from dashboard.domain.audit import Actor
 from dashboard.domain.identity import memberships, organizations
 from dashboard.models import Organization, User
 from tests import factories
@@ -167,7 +168,7 @@ def test_a_personal_token_changes_roles_with_the_scope_for_it(program: Program, 
     weak = program.token(team.owner, "members:write")
     path = f"{team.path}/members/{team.member_id('viewer')}"
     problem(program.call("PATCH", path, weak, json={"role": "admin"}), 403, "forbidden")
-    assert program.call("DELETE", path, weak).status_code == 204
+    assert program.call("DELETE", path, weak).status_code == 200
 
 
 def test_an_owner_is_removed_with_the_scope_for_owners_alone(program: Program, team: Team) -> None:
@@ -179,19 +180,19 @@ def test_an_owner_is_removed_with_the_scope_for_owners_alone(program: Program, t
         path = f"{team.path}/members/{row.id}"
     for weak in (program.token(team.owner, "members:write"), program.key(team.org, "members:write")):
         assert program.call("DELETE", path, weak).status_code == 403
-    assert program.call("DELETE", path, team.tokens["owner"]).status_code == 204
+    assert program.call("DELETE", path, team.tokens["owner"]).status_code == 200
 
 
 def test_members_are_removed_and_leave(program: Program, team: Team) -> None:
     assert (
         program.call("DELETE", f"{team.path}/members/{team.member_id('viewer')}", team.tokens["viewer"]).status_code
-        == 204
+        == 200
     )
     problem(program.get(team.path, team.tokens["viewer"]), 404, "not_found")
     for role in ("member", "admin"):
         path = f"{team.path}/members/{team.member_id(role)}"
         problem(program.call("DELETE", path, team.tokens["stranger"]), 404, "not_found")
-        assert program.call("DELETE", path, team.tokens["owner"]).status_code == 204
+        assert program.call("DELETE", path, team.tokens["owner"]).status_code == 200
         problem(program.call("DELETE", path, team.tokens["owner"]), 404, "not_found")
     problem(
         program.call("DELETE", f"{team.path}/members/{team.member_id('owner')}", team.tokens["owner"]),
@@ -199,6 +200,25 @@ def test_members_are_removed_and_leave(program: Program, team: Team) -> None:
         "last_owner",
     )
     problem(program.call("DELETE", f"{team.path}/members/{uuid4()}", team.tokens["owner"]), 404, "not_found")
+
+
+@pytest.mark.parametrize("end", [False, True])
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_the_answer_says_what_became_of_keys(program: Program, team: Team, method: str, end: bool) -> None:
+    with program.app.app_context():
+        row = memberships.find(team.org.id, UUID(team.member_id("admin")))
+        assert row
+        by = Actor("user", row.user_id)
+    for scope in ("wallet:read", "members:write"):
+        program.key(team.org, scope, by=by)
+    path = f"{team.path}/members/{team.member_id('admin')}"
+    body = {"role": "member", "end_keys": end} if method == "PATCH" else None
+    query = f"?end_keys={str(end).lower()}" if method == "DELETE" else ""
+    told = program.call(method, f"{path}{query}", team.tokens["owner"], json=body)
+    assert told.status_code == 200, told.text
+    found = told.get_json()
+    assert (len(found["keys_passed"]), len(found["keys_ended"])) == ((0, 2) if end else (1, 1))
+    assert found["keys_passed_to"] == (None if end else str(team.owner.id))
 
 
 def test_ownership_moves_to_a_member(program: Program, team: Team) -> None:

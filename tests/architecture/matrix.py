@@ -218,7 +218,7 @@ CALLS: dict[str, tuple[int, ...]] = {
     "DELETE /api/v1/orgs/<uuid:org_id>":                        (401, 404, 403, 403, 409, 403, 403, 403, 404, 403),
     "GET /api/v1/orgs/<uuid:org_id>/members":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
     "PATCH /api/v1/orgs/<uuid:org_id>/members/<uuid:id>":       (401, 404, 403, 200, 200, 200, 403, 403, 404, 403),
-    "DELETE /api/v1/orgs/<uuid:org_id>/members/<uuid:id>":      (401, 404, 403, 204, 204, 204, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<uuid:org_id>/members/<uuid:id>":      (401, 404, 403, 200, 200, 200, 403, 403, 404, 403),
     "GET /api/v1/orgs/<uuid:org_id>/wallet":                    (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
     "POST /api/v1/orgs/<uuid:org_id>/wallet":                   (401, 404, 403, 201, 403, 403, 403, 403, 404, 201),
     "GET /api/v1/orgs/<uuid:org_id>/wallets":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),

@@ -139,14 +139,16 @@ def test_odd_roles_and_the_owners_role_are_refused_in_the_form(app: Flask, team:
     assert "last active owner" in answer.text
 
 
-def test_a_lower_role_names_the_keys_that_end(app: Flask, team: Team) -> None:
+def test_a_lower_role_names_the_keys_that_change_hands(app: Flask, team: Team) -> None:
     row = member(app, team, "admin")
     with app.app_context():
         org = db.session.get_one(Organization, team.org_id)
         with transaction(org=org.id):
             keys.make(org, name="Nightly report", scopes=["wallet:read"], mode="test", by=SYSTEM, made_by=row.user_id)
     page = team.owner.get(path(team, row, "role")).text
-    assert "Ends 1 API key that may do more: Nightly report." in page
+    assert "1 API key (Nightly report) that may do more: handed over to you." in page
+    answer = team.owner.post(path(team, row, "role"), {"role": "member"})
+    assert "1 API key passed to you." in team.owner.get(answer.location).text
 
 
 @pytest.mark.parametrize("act", ["role", "transfer"])
@@ -160,17 +162,21 @@ def test_rights_are_changed_after_a_recent_sign_in_only(app: Flask, team: Team, 
     assert role_of(app, team, row.user_id) == "member"
 
 
-def test_whoever_is_removed_is_a_stranger_from_the_next_click_on(app: Flask, team: Team) -> None:
+@pytest.mark.parametrize("end_all", [False, True])
+def test_whoever_is_removed_is_a_stranger_from_the_next_click_on(app: Flask, team: Team, end_all: bool) -> None:
     row = member(app, team, "member")
     key = spend(app, team, row.user_id, 1)
     page = team.admin.get(path(team, row, "remove")).text
     assert "Prod" in page
-    answer = team.admin.post(path(team, row, "remove"))
+    assert "passes to you" in page
+    assert "End all of them instead" in page
+    answer = team.admin.post(path(team, row, "remove"), {"end_keys": "1"} if end_all else {})
     assert answer.status_code == 303
-    assert "is no longer a member" in team.admin.get(answer.location).text
+    told = "1 API key ended" if end_all else "1 API key passed to you"
+    assert f"is no longer a member. {told}." in team.admin.get(answer.location).text
     assert team.member.get(f"/o/{team.slug}/").status_code == 404
     with app.app_context():
-        assert db.session.get_one(ApiKey, (team.org_id, key.id)).revoked_at is not None
+        assert (db.session.get_one(ApiKey, (team.org_id, key.id)).revoked_at is not None) == end_all
     assert team.admin.post(path(team, row, "remove")).status_code == 404
 
 

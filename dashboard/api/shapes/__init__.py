@@ -18,17 +18,21 @@ from dashboard.api.shapes.invites import (
 from dashboard.api.shapes.keys import Key, KeyCap, KeyList, NewKey, key, new_key
 from dashboard.api.shapes.money import Mode, mode, usd
 from dashboard.api.shapes.orgs import (
+    ChangedMember,
     Member,
     MemberList,
     Org,
     OrgDetails,
     OrgList,
     OrgTerms,
+    RemovedMember,
     Role,
+    changed_member,
     member,
     org,
     org_details,
     org_terms,
+    removed_member,
 )
 from dashboard.api.shapes.payments import Checkout, checkout
 from dashboard.api.shapes.people import Person, PersonList, person
@@ -56,6 +60,7 @@ __all__ = [
     "AuditList",
     "AuditObject",
     "Catalog",
+    "ChangedMember",
     "Checkout",
     "ExplainedRow",
     "ExplanationStep",
@@ -83,6 +88,7 @@ __all__ = [
     "ProductList",
     "ProductShape",
     "Reasons",
+    "RemovedMember",
     "Role",
     "RowList",
     "Slice",
@@ -90,6 +96,7 @@ __all__ = [
     "WalletList",
     "WalletWithRow",
     "audit_entry",
+    "changed_member",
     "checkout",
     "explained",
     "identity_provider",
@@ -105,6 +112,7 @@ __all__ = [
     "org_terms",
     "person",
     "product",
+    "removed_member",
     "transaction",
     "transaction_values",
     "transactions",

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from dashboard.domain.identity.handover import Handover
 from dashboard.models import Membership, Organization, OrgDirectory, Wallet
 
 Role = Literal["owner", "admin", "member", "viewer"]
@@ -66,6 +67,23 @@ class Member(BaseModel):
     created_at: datetime
 
 
+class ChangedMember(Member):
+    """`keys_passed` go on as those of `keys_passed_to`; `keys_ended` are revoked."""
+
+    keys_passed: list[UUID]
+    keys_passed_to: UUID | None
+    keys_ended: list[UUID]
+
+
+class RemovedMember(BaseModel):
+    """What became of the keys of a member who is removed or left."""
+
+    id: UUID
+    keys_passed: list[UUID]
+    keys_passed_to: UUID | None
+    keys_ended: list[UUID]
+
+
 class MemberList(BaseModel):
     data: list[Member]
     next_cursor: str | None
@@ -107,6 +125,22 @@ def member(row: Membership, *, managing: bool = False) -> Member:
         id=row.id, org_id=row.org_id, user_id=row.user_id, name=row.user.name, email=row.user.email, role=row.role,
         disabled=not row.user.is_active, last_seen_at=row.last_seen_at, created_at=row.created_at, **told,
     )  # fmt: skip
+
+
+def changed_member(row: Membership, found: Handover) -> ChangedMember:
+    return ChangedMember(**dict(member(row, managing=True)), **_handed(found))
+
+
+def removed_member(row: Membership, found: Handover) -> RemovedMember:
+    return RemovedMember(id=row.id, **_handed(found))
+
+
+def _handed(found: Handover) -> dict[str, Any]:
+    return {
+        "keys_passed": [key.id for key in found.passing],
+        "keys_passed_to": found.heir.id if found.heir and found.passing else None,
+        "keys_ended": [key.id for key in found.ending],
+    }
 
 
 def _billing(row: Organization) -> dict[str, Any]:

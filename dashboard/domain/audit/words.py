@@ -41,6 +41,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "key.made": ("keys", "{who} made the key {what}"),
     "key.revoked": ("keys", "{who} revoked the key {what}"),
     "key.rotated": ("keys", "{who} rotated the key {what}"),
+    "key.handed_over": ("keys", "The key {what} passed from {before.holder:person} to {after.holder:person}"),
     "key.cap_changed": ("keys", "{who} changed the cap of the key {what}"),
     "key.scopes_changed": ("keys", "{who} changed the operator scopes of the key {what}"),
     "token.made": ("keys", "{who} made the personal token {what}"),

@@ -90,7 +90,7 @@ def make(
         mode=mode,
         created_by=made_by,
         expires_at=_future(expires_at),
-        issued_by="org" if by.kind == "user" else "platform",
+        issued_by="org" if made_by and by.kind != "manager" else "platform",
     )
     after: dict[str, Any] = {"name": made.row.name, "scopes": made.row.scopes, "mode": mode}
     if cap:

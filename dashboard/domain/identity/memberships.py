@@ -5,16 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, case, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, update
+from sqlalchemy.orm import aliased
 
 from dashboard.core import clock
 from dashboard.core.db import db, lock
 from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
-from dashboard.domain.identity import keys, organizations
-from dashboard.domain.identity.permissions import LEADS, OPERATOR_SCOPES, ROLES, Act, given_by
-from dashboard.models import ApiKey, Invite, Membership, Organization, OrgDirectory, User
+from dashboard.domain.identity import handover, organizations
+from dashboard.domain.identity.handover import Handover
+from dashboard.domain.identity.permissions import LEADS, ROLES, Act
+from dashboard.models import Invite, Membership, Organization, OrgDirectory, User
 
 SEEN_EVERY = timedelta(minutes=1)
 LISTED = 500
@@ -51,9 +53,11 @@ def entry_by_slug(slug: str, user_id: UUID) -> Entry | None:
     return _entry(db.session.execute(query.where(OrgDirectory.slug == slug)).first())
 
 
-def entry_by_id(org_id: UUID, user_id: UUID) -> Entry | None:
-    """The same for programs, which know the id."""
-    return _entry(db.session.execute(_with_role(user_id).where(Organization.id == org_id)).first())
+def entry_by_id(org_id: UUID, user_id: UUID, *, token_of: datetime) -> Entry | None:
+    """The same for a personal token, made at `token_of`. It ended here for good when a membership of its person did:
+    joining again does not bring it back."""
+    query = _with_role(user_id, token_of=token_of)
+    return _entry(db.session.execute(query.where(Organization.id == org_id)).first())
 
 
 def role_of(user_id: UUID, org_id: UUID) -> str | None:
@@ -155,27 +159,27 @@ def add(org: Organization, user: User, *, role: str, by: Actor) -> Membership:
     return membership
 
 
-def change_role(member: Membership, *, role: str, by: Actor) -> Membership:
-    """Give another role. Locks the organization. Keys with more than the new role may give end.
+def change_role(member: Membership, *, role: str, by: Actor, end_keys: bool = False) -> Handover:
+    """Give another role. Locks the organization. Keys that may do more than the new role may give are handed over.
 
-    Owners alone give and take the owner's role. Raises RoleTooHigh, LastOwner, Invalid.
+    Returns what became of them. Only owners give and take the owner's role. Raises RoleTooHigh, LastOwner, Invalid.
     """
     if role not in ROLES:
         raise Invalid(f"Choose one of: {', '.join(ROLES)}.", field="role")
     row = locked(member)
     _require_reach(row, role, by=by)
     if role == row.role:
-        return row
+        return Handover((), (), None)
     if row.role == "owner":
         _require_other_owner(row.org_id, row.user_id)
     before, row.role = row.role, role
     _record(row, "member.role_changed", by=by, before={"role": before}, after={"role": role})
-    _end(keys_beyond(row, role), by=by)
-    return row
+    return handover.carry_out(handover.of_demoted(row, role, by=by, end_all=end_keys), by=by)
 
 
-def remove(member: Membership, *, by: Actor) -> None:
-    """End a membership at once; one's own is left. Locks the organization. Their keys and their open invite end too.
+def remove(member: Membership, *, by: Actor, end_keys: bool = False) -> Handover:
+    """End a membership at once; one's own is left. Locks the organization. Their open invite ends too, and their keys
+    are handed over, or end with `end_keys`. Returns what became of the keys.
 
     In a suspended organization the product alone does that, for a person who is erased. Raises RoleTooHigh above the
     actor's own role, LastOwner, OrgSuspended.
@@ -188,7 +192,7 @@ def remove(member: Membership, *, by: Actor) -> None:
         _require_other_owner(row.org_id, row.user_id)
     row.removed_at = clock.now()
     _record(row, "member.left" if own else "member.removed", by=by, before={"role": row.role})
-    _end(keys_of(row), by=by)
+    handed = handover.carry_out(handover.of_leaver(row, by=by, end_all=end_keys), by=by)
     email = db.session.scalar(select(User.email).filter_by(id=row.user_id)) or ""
     theirs = and_(Invite.org_id == row.org_id, Invite.state == "pending", func.lower(Invite.email) == email.lower())
     ended = update(Invite).where(theirs).values(state="revoked", ended_at=clock.now()).returning(Invite.id, Invite.role)
@@ -197,6 +201,7 @@ def remove(member: Membership, *, by: Actor) -> None:
         audit.record(
             row.org_id, by=by, action="invite.revoked", object_kind="invite", object_id=invite_id, before=before
         )
+    return handed
 
 
 def require_other_owners(user: User) -> None:
@@ -215,17 +220,6 @@ def require_other_owners(user: User) -> None:
     if alone := [org.name for org in found if org.id in owned and not has_other_owner(org.id, user.id)]:
         names = ", ".join(alone[:5]) + (" and others" if len(alone) > 5 else "")
         raise LastOwner(f"They are the last active owner of {names}. Give each another owner first.")
-
-
-def keys_of(member: Membership) -> list[ApiKey]:
-    """The living keys of the organization that this person made."""
-    query = select(ApiKey).filter_by(org_id=member.org_id, created_by=member.user_id)
-    return list(db.session.scalars(query.where(keys.living()).order_by(ApiKey.id)))
-
-
-def keys_beyond(member: Membership, role: str) -> list[ApiKey]:
-    """Those that may do more than `role` may give; what a platform manager gave stays."""
-    return [key for key in keys_of(member) if set(key.scopes) - OPERATOR_SCOPES - given_by(role)]
 
 
 def locked(member: Membership, act: Act = Act.MEMBERS) -> Membership:
@@ -275,11 +269,6 @@ def has_other_owner(org_id: UUID, user_id: UUID) -> bool:
     return db.session.scalar(query.limit(1)) is not None
 
 
-def _end(found: list[ApiKey], *, by: Actor) -> None:
-    for key in found:
-        keys.revoke(key, by=by)
-
-
 def _record(
     row: Membership, action: str, *, by: Actor, before: dict[str, Any], after: dict[str, Any] | None = None
 ) -> None:
@@ -289,9 +278,18 @@ def _record(
     )  # fmt: skip
 
 
-def _with_role(user_id: UUID) -> Select[Organization, str, datetime | None]:
+def _with_role(user_id: UUID, *, token_of: datetime | None = None) -> Select[Organization, str, datetime | None]:
     active = and_(Membership.org_id == Organization.id, Membership.user_id == user_id, Membership.removed_at.is_(None))
+    if token_of:
+        active = and_(active, _never_left(token_of))
     return select(Organization, Membership.role, Membership.last_seen_at).outerjoin(Membership, active)
+
+
+def _never_left(since: datetime) -> ColumnElement[bool]:
+    """That no earlier membership of the same person there ended since then."""
+    earlier = aliased(Membership)
+    ended = select(earlier.id).where(earlier.org_id == Membership.org_id, earlier.user_id == Membership.user_id)
+    return ~ended.where(earlier.removed_at >= since).exists()
 
 
 def _entry(row: Row[Organization, str, datetime | None] | None) -> Entry | None:

@@ -1,0 +1,94 @@
+"""The API keys of whoever leaves an organization or gets a lower role: production hangs on them, so they go on.
+
+Keys that let others in or hold an operator's scope end with the right behind them. The others pass to somebody who
+leads the organization, unless all of them are to end.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core.db import db
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import keys
+from dashboard.domain.identity.permissions import LEADS, OPERATOR_SCOPES, PERSONAL_SCOPES, RIGHTS_SCOPES, given_by
+from dashboard.models import ApiKey, Membership, User
+
+ENDING = OPERATOR_SCOPES | RIGHTS_SCOPES | PERSONAL_SCOPES
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What becomes of keys: `passing` go on as those of `heir`, `ending` are revoked."""
+
+    passing: tuple[ApiKey, ...]
+    ending: tuple[ApiKey, ...]
+    heir: User | None
+
+    @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        return self.passing + self.ending
+
+
+def of_leaver(member: Membership, *, by: Actor, end_all: bool = False) -> Handover:
+    """What becomes of the member's keys when `by` removes them, or they leave."""
+    return _split(keys_of(member), member, by=by, end_all=end_all)
+
+
+def of_demoted(member: Membership, role: str, *, by: Actor, end_all: bool = False) -> Handover:
+    """What becomes of those of the member's keys that may do more than `role` may give, when `by` gives it to them.
+
+    What a platform manager gave is not the role's: a key with nothing else beyond the role stays theirs.
+    """
+    beyond = [key for key in keys_of(member) if set(key.scopes) - OPERATOR_SCOPES - given_by(role)]
+    return _split(beyond, member, by=by, end_all=end_all)
+
+
+def carry_out(found: Handover, *, by: Actor) -> Handover:
+    """Needs the organization's transaction, in which it is locked."""
+    for key in found.ending:
+        keys.revoke(key, by=by)
+    for key in found.passing:
+        assert found.heir is not None  # nothing passes to nobody
+        before, key.created_by = key.created_by, found.heir.id
+        audit.record(
+            key.org_id, by=by, action="key.handed_over", object_kind="api_key", object_id=key.id,
+            before={"holder": str(before)}, after={"holder": str(found.heir.id)},
+        )  # fmt: skip
+    return found
+
+
+def keys_of(member: Membership) -> list[ApiKey]:
+    """The living keys of the organization that are this person's."""
+    query = select(ApiKey).filter_by(org_id=member.org_id, created_by=member.user_id)
+    return list(db.session.scalars(query.where(keys.living()).order_by(ApiKey.id)))
+
+
+def _split(found: list[ApiKey], member: Membership, *, by: Actor, end_all: bool) -> Handover:
+    heir = _heir(member, by) if found and not end_all else None
+    ends = {key.id for key in found if heir is None or ENDING.intersection(key.scopes)}
+    return Handover(
+        tuple(key for key in found if key.id not in ends), tuple(key for key in found if key.id in ends), heir
+    )
+
+
+def _heir(member: Membership, by: Actor) -> User | None:
+    """Whoever removes or demotes the member; of who leaves, or when nobody of the organization does it, the owner who
+    has been there longest. None where no other owner can sign in."""
+    acting = by.id if by.kind == "user" else _holder(member.org_id, by) if by.kind == "key" else None
+    others = (
+        select(User)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.org_id == member.org_id, Membership.removed_at.is_(None))
+        .where(User.id != member.user_id, User.disabled_at.is_(None))
+        .order_by(Membership.id)
+        .limit(1)
+    )
+    found = db.session.scalar(others.where(User.id == acting, Membership.role.in_(LEADS))) if acting else None
+    return found or db.session.scalar(others.where(Membership.role == "owner"))
+
+
+def _holder(org_id: UUID, by: Actor) -> UUID | None:
+    return db.session.scalar(select(ApiKey.created_by).filter_by(org_id=org_id, id=by.id))
