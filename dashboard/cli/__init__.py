@@ -16,7 +16,7 @@ from dashboard.core.errors import CofferError
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds.seals import heads
-from dashboard.domain.identity import custody, entrance, keys, organizations, second_factor, users
+from dashboard.domain.identity import custody, entrance, follow_ups, keys, organizations, second_factor, users
 from dashboard.domain.platform import verify
 from dashboard.models import PLATFORM_ORG_ID, User
 
@@ -72,8 +72,7 @@ def disable_user(email: str, reason: str) -> None:
     user = _person(email)
     with _refusals(), transaction(org=PLATFORM_ORG_ID):
         custody.disable(user, reason=reason, by=SYSTEM)
-    custody.end_keys(user.id, by=SYSTEM)
-    custody.tell_teams(user, disabled=True, by=SYSTEM)
+    follow_ups.work(user.id)
     click.echo(f"{user.email} is disabled.")
 
 

@@ -9,6 +9,7 @@ JOBS = frozenset(
         "dashboard.jobs.outbox.drain",
         "dashboard.jobs.payments.check",
         "dashboard.jobs.payments.sweep",
+        "dashboard.jobs.people.follow_up",
         "dashboard.jobs.purge.purge",
         "dashboard.jobs.seals.record_head",
         "dashboard.jobs.seals.seal",

@@ -9,6 +9,7 @@ from dashboard.domain.catalog import products
 from dashboard.domain.catalog import sync as prices
 from dashboard.domain.funds import expiry, seals
 from dashboard.domain.funds.seals import heads
+from dashboard.domain.identity import follow_ups
 from dashboard.domain.messages import outbox
 from dashboard.domain.payments import inbox, sweep
 from dashboard.providers.dummy import DummyProvider
@@ -31,6 +32,10 @@ def _prices() -> Iterable[str]:
 
 def _outboxes() -> Iterable[str]:
     return (str(org_id) for org_id in outbox.due())
+
+
+def _follow_ups() -> Iterable[str]:
+    return (str(user_id) for user_id in follow_ups.due())
 
 
 def _dummy_events() -> Iterable[str]:
@@ -65,6 +70,7 @@ DUTIES: list[Line] = [
     (_heads, "dashboard.jobs.seals.record_head"),  # once a day, where the chains of seals end
     (_prices, products.SYNC),  # the provider's prices: made, archived, and each compared with ours once an hour
     (_outboxes, outbox.DRAIN),  # mails whose bell was lost, whose worker died, or whose pause is over
+    (_follow_ups, follow_ups.JOB),  # people whose keys or teams a killed process did not come to
     (_purges, "dashboard.jobs.purge.purge"),  # sessions and counters that have run out
     (_dummy_events, "dashboard.jobs.dummy.deliver"),  # the dummy provider keeps trying, as Stripe does
 ]

@@ -14,6 +14,7 @@ from dashboard.models.identity import (
     PersonalToken,
     RateBucket,
     User,
+    UserFollowUp,
     UserSession,
 )
 from dashboard.models.invites import ALGORITHMS, INVITE_STATES, EndUser, IdentityProvider, Invite
@@ -79,6 +80,7 @@ __all__ = [
     "Transaction",
     "TransactionType",
     "User",
+    "UserFollowUp",
     "UserProof",
     "UserSession",
     "Wallet",

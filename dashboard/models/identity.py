@@ -98,6 +98,22 @@ class RateBucket(Base):
     count: Mapped[int]
 
 
+class UserFollowUp(Base):
+    """What still has to follow in one organization after an act on a person; deleted in its transaction."""
+
+    __tablename__ = "user_follow_ups"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=ids.new)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    org_id: Mapped[UUID]
+    act: Mapped[str]
+    actor_kind: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    __table_args__ = (CheckConstraint("act IN ('disabled', 'enabled', 'erased', 'manager_removed')", name="act"),)
+
+
 class Organization(Base):
     __tablename__ = "organizations"
     __tenant__ = True
@@ -209,6 +225,7 @@ class ApiKey(OrgOwned, Base):
     issued_by: Mapped[str] = mapped_column(default="org", server_default="org")
 
     organization: Mapped[Organization] = relationship(viewonly=True)
+    holder: Mapped[User | None] = relationship(viewonly=True)
 
     __table_args__ = (
         org_root(),

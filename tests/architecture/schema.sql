@@ -652,6 +652,22 @@ CREATE TABLE public.transactions (
 
 
 --
+-- Name: user_follow_ups; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.user_follow_ups (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    act text NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_user_follow_ups_act CHECK ((act = ANY (ARRAY['disabled'::text, 'enabled'::text, 'erased'::text, 'manager_removed'::text])))
+);
+
+
+--
 -- Name: user_proofs; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -1023,6 +1039,14 @@ ALTER TABLE ONLY public.transactions
 
 
 --
+-- Name: user_follow_ups pk_user_follow_ups; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.user_follow_ups
+    ADD CONSTRAINT pk_user_follow_ups PRIMARY KEY (id);
+
+
+--
 -- Name: user_proofs pk_user_proofs; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1333,6 +1357,13 @@ CREATE INDEX ix_personal_tokens_user_id ON public.personal_tokens USING btree (u
 --
 
 CREATE INDEX ix_transactions_adjustments ON public.transactions USING btree (org_id, id) WHERE (type = ANY (ARRAY['admin_grant'::text, 'admin_removal'::text]));
+
+
+--
+-- Name: ix_user_follow_ups_user_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_user_follow_ups_user_id ON public.user_follow_ups USING btree (user_id);
 
 
 --
@@ -1839,6 +1870,14 @@ ALTER TABLE ONLY public.transactions
 
 
 --
+-- Name: user_follow_ups fk_user_follow_ups_user_id_users; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.user_follow_ups
+    ADD CONSTRAINT fk_user_follow_ups_user_id_users FOREIGN KEY (user_id) REFERENCES public.users(id);
+
+
+--
 -- Name: user_proofs fk_user_proofs_user_id_users; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -2115,6 +2154,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.stored_keys TO coffer_app;
 --
 
 GRANT SELECT,INSERT ON TABLE public.transactions TO coffer_app;
+
+
+--
+-- Name: TABLE user_follow_ups; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.user_follow_ups TO coffer_app;
 
 
 --

@@ -34,7 +34,7 @@ FLOWS = {
         "ask_to_join",
         "_add_standard",
     },
-    "identity/custody.py": {"end_keys", "tell_teams"},
+    "identity/follow_ups.py": {"_follow"},
     "identity/limits.py": {"require", "counted"},
     "identity/email_change.py": {"ask", "agree", "call_off"},
     "identity/erasure.py": {"erase", "_close_own", "_leave"},

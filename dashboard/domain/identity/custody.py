@@ -1,7 +1,8 @@
 """What platform managers may do to people: end their sessions, disable them, make them managers.
 
-Each verb but `end_keys` and `tell_teams` needs the platform organization's transaction and locks its row first: of two
-managers who disable each other at the same instant, one stays.
+Each verb needs the platform organization's transaction and locks its row first: of two managers who disable each other
+at the same instant, one stays. What follows in organizations is noted in that transaction, and `follow_ups.work` does
+it after the commit.
 """
 
 from uuid import UUID
@@ -9,13 +10,12 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from dashboard.core import clock
-from dashboard.core.db import db, lock, transaction
+from dashboard.core.db import db, lock
 from dashboard.core.errors import Conflict, Forbidden, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import keys, memberships, proofs, sessions, tokens, users
-from dashboard.domain.identity.permissions import OPERATOR_SCOPES, RIGHTS_SCOPES
-from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, User
+from dashboard.domain.identity import follow_ups, memberships, proofs, sessions, tokens, users
+from dashboard.models import PLATFORM_ORG_ID, Organization, User
 
 
 class OwnAccount(Conflict):
@@ -48,6 +48,7 @@ def disable(user: User, *, reason: str, by: Actor) -> None:
     memberships.require_other_owners(row)
     row.disabled_at = clock.now()
     end_access(row)
+    follow_ups.begin(row.id, "disabled", by=by)
     _record(row, "user.disabled", reason=reason, by=by)
 
 
@@ -56,6 +57,7 @@ def enable(user: User, *, reason: str, by: Actor) -> None:
     row = locked(user.id, by=by)
     if row.disabled_at is not None:
         row.disabled_at = None
+        follow_ups.begin(row.id, "enabled", by=by)
         _record(row, "user.enabled", reason=reason, by=by)
 
 
@@ -75,6 +77,7 @@ def take_role(user: User, *, reason: str, by: Actor) -> None:
     require_other(row, by)
     require_other_manager(row)
     if row.is_manager:
+        follow_ups.begin(row.id, "manager_removed", by=by)
         _set_role(row, users.STANDARD, "user.manager_removed", reason=reason, by=by)
 
 
@@ -111,34 +114,6 @@ def end_access(row: User) -> None:
     sessions.end_all(row.id)
     proofs.end(row.id)
     tokens.end_all(row.id)
-
-
-def end_keys(user_id: UUID, *, by: Actor) -> None:
-    """Keys whose text the person knows and that may do what an operator may, or that stand in organizations of others;
-    of who is disabled, also those that let others in.
-
-    For who is no manager any more, or disabled. Opens a transaction for each organization.
-    """
-    user = users.by_id(user_id)
-    ending = OPERATOR_SCOPES if user and user.is_active else OPERATOR_SCOPES | RIGHTS_SCOPES
-    theirs = select(ApiKey).where(ApiKey.created_by == user_id, keys.living()).order_by(ApiKey.org_id, ApiKey.id)
-    for key in db.session.scalars(theirs).all():
-        if set(key.scopes) & ending or memberships.role_of(user_id, key.org_id) is None:
-            with transaction(key.org_id):
-                keys.revoke(db.session.get_one(ApiKey, (key.org_id, key.id), populate_existing=True), by=by)
-
-
-def tell_teams(user: User, *, disabled: bool, by: Actor) -> None:
-    """An entry in the trail of every organization they belong to; the reason is between the platform and the person.
-
-    Opens a transaction for each organization.
-    """
-    for member in memberships.all_of(user.id):
-        with transaction(member.org_id):
-            audit.record(
-                member.org_id, by=by, action="member.disabled" if disabled else "member.enabled",
-                object_kind="membership", object_id=member.id,
-            )  # fmt: skip
 
 
 def _set_role(row: User, role: str, action: str, *, reason: str, by: Actor) -> None:

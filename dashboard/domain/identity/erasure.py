@@ -14,7 +14,7 @@ from dashboard.core.db import db, transaction
 from dashboard.core.errors import NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
-from dashboard.domain.identity import custody, devices, memberships, organizations, standing, users
+from dashboard.domain.identity import custody, devices, follow_ups, memberships, organizations, standing, users
 from dashboard.models import (
     PLATFORM_ORG_ID,
     Invite,
@@ -48,8 +48,9 @@ def erase(user: User, *, reason: str, by: Actor) -> None:
     with transaction(PLATFORM_ORG_ID):
         row = _require_free(user_id, by=by)
         _blank(row)
+        follow_ups.begin(user_id, "erased", by=SYSTEM)
         audit.record(PLATFORM_ORG_ID, by=by, action="user.erased", object_kind="user", object_id=user_id, reason=reason)
-    custody.end_keys(user_id, by=SYSTEM)
+    follow_ups.work(user_id)
 
 
 def _require_free(user_id: UUID, *, by: Actor) -> User:

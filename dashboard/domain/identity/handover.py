@@ -13,10 +13,8 @@ from dashboard.core.db import db
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.identity import keys
-from dashboard.domain.identity.permissions import LEADS, OPERATOR_SCOPES, PERSONAL_SCOPES, RIGHTS_SCOPES, given_by
+from dashboard.domain.identity.permissions import ENDING_SCOPES, LEADS, OPERATOR_SCOPES, given_by
 from dashboard.models import ApiKey, Membership, User
-
-ENDING = OPERATOR_SCOPES | RIGHTS_SCOPES | PERSONAL_SCOPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +59,14 @@ def carry_out(found: Handover, *, by: Actor) -> Handover:
 
 
 def keys_of(member: Membership) -> list[ApiKey]:
-    """The living keys of the organization that are this person's."""
-    query = select(ApiKey).filter_by(org_id=member.org_id, created_by=member.user_id)
+    """The organization's living keys that are this person's; one that the platform made is not the organization's."""
+    query = select(ApiKey).filter_by(org_id=member.org_id, created_by=member.user_id, issued_by="org")
     return list(db.session.scalars(query.where(keys.living()).order_by(ApiKey.id)))
 
 
 def _split(found: list[ApiKey], member: Membership, *, by: Actor, end_all: bool) -> Handover:
     heir = _heir(member, by) if found and not end_all else None
-    ends = {key.id for key in found if heir is None or ENDING.intersection(key.scopes)}
+    ends = {key.id for key in found if heir is None or ENDING_SCOPES.intersection(key.scopes)}
     return Handover(
         tuple(key for key in found if key.id not in ends), tuple(key for key in found if key.id in ends), heir
     )

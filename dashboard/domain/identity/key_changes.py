@@ -15,7 +15,7 @@ from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import caps
 from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import keys
+from dashboard.domain.identity import key_rights, keys
 from dashboard.domain.identity.keys import MadeKey, ScopeTooWide
 from dashboard.domain.identity.permissions import OPERATOR_SCOPES, Caller
 from dashboard.models import ApiKey, Organization, SpendLimit
@@ -63,10 +63,10 @@ def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: froz
     """
     if grace not in GRACES:
         raise Invalid("Choose when the old key ends.", field="grace")
+    grantable = key_rights.held_now(key.org_id, grantable, by=by)
     row = _living(key)
     if db.session.scalar(select(ApiKey.id).filter_by(org_id=row.org_id, replaces_id=row.id, revoked_at=None)):
         raise KeyRotated("This key was rotated already. Rotate the key that took its place.")
-    grantable = keys.held_now(row.org_id, grantable, by=by)
     if row.platforms and by.kind == "user" and row.created_by != by.id:
         raise Forbidden(PLATFORMS)
     may = grantable | OPERATOR_SCOPES if row.created_by == made_by else grantable

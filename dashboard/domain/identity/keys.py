@@ -14,14 +14,14 @@ from sqlalchemy.orm import joinedload
 
 from dashboard.core import clock, crypto, ids
 from dashboard.core.db import db
-from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthenticated
+from dashboard.core.errors import Conflict, Forbidden, Invalid, TooManyRequests, Unauthenticated
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import caps
 from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import limits, organizations, users
-from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES, given_by
-from dashboard.models import PLATFORM_ORG_ID, ApiKey, Membership, Organization, PersonalToken, User
+from dashboard.domain.identity import key_rights, limits
+from dashboard.domain.identity.permissions import PERSONAL_SCOPES, SCOPES
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken, User
 
 ORG_PREFIX = "cof_"
 PERSONAL_PREFIX = "cofp_"
@@ -81,7 +81,7 @@ def make(
     that may be sent twice. For people it locks the organization. Raises Invalid for odd values, ScopeTooWide above what
     may be given, NotFound for whoever belongs to it no more, OrgSuspended, TooManyKeys, TooManyRequests.
     """
-    grantable = held_now(org.id, grantable, by=by)
+    grantable = key_rights.held_now(org.id, grantable, by=by)
     made = _put(
         id=key_id or ids.new(),
         org_id=org.id,
@@ -98,25 +98,6 @@ def make(
         after |= {"cap_micros": cap.amount, "window": cap.window}
     _record(made.row, by=by, action="key.made", after=after)
     return made
-
-
-def held_now(org_id: UUID, grantable: frozenset[str], *, by: Actor) -> frozenset[str]:
-    """What the actor may still give of `grantable`, the organization locked: their role may have changed since they
-    came in. A command may give all. Raises NotFound for whoever belongs to it no more, OrgSuspended."""
-    if by.kind == "system":
-        return grantable
-    organizations.locked(org_id)
-    if by.kind == "manager":
-        if not users.still_manager(by.id):
-            raise NotFound
-        return grantable
-    role = db.session.scalar(select(Membership.role).filter_by(org_id=org_id, user_id=by.id, removed_at=None))
-    if role is None:
-        raise NotFound
-    held = given_by(role)
-    if grantable & OPERATOR_SCOPES and users.still_manager(by.id):
-        held |= OPERATOR_SCOPES
-    return grantable & held
 
 
 def put_in_place_of(old: ApiKey, *, created_by: UUID) -> MadeKey:
@@ -167,7 +148,7 @@ def authenticate(key: str) -> ApiKey | PersonalToken:
     row = _find(key) if len(key) <= LONGEST_TOKEN and key.isascii() else None
     if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= clock.now()):
         raise InvalidKey("This key is not valid. It may have been revoked or have expired.")
-    if isinstance(row, PersonalToken) and not row.user.is_active:
+    if key_rights.lost(row) if isinstance(row, ApiKey) else not row.user.is_active:
         raise InvalidKey("This key is not valid. It may have been revoked or have expired.")
     return row
 
@@ -265,7 +246,7 @@ def _find(key: str) -> ApiKey | PersonalToken | None:
     return db.session.scalar(
         select(ApiKey)
         .where(ApiKey.org_id == org_id, ApiKey.secret_hash == crypto.digest(secret_text), ApiKey.mode == mode)
-        .options(joinedload(ApiKey.organization)),
+        .options(joinedload(ApiKey.organization), joinedload(ApiKey.holder)),
         execution_options=fresh,
     )
 

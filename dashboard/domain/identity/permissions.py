@@ -123,6 +123,9 @@ RIGHTS_SCOPES = frozenset({"members:write"})
 """They let others in: a key keeps them no longer than its maker can be asked about it."""
 
 PERSONAL_SCOPES = frozenset({"org:admin"})
+ENDING_SCOPES = OPERATOR_SCOPES | RIGHTS_SCOPES | PERSONAL_SCOPES
+"""A key that has one of them ends with the right behind it; others go on, because production hangs on them."""
+
 SCOPES = _READING | _SPENDING | _LEADING | OPERATOR_SCOPES | PERSONAL_SCOPES
 """Every scope there is."""
 

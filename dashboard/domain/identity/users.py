@@ -97,13 +97,6 @@ def change_profile(user: User, *, name: str, timezone: str, theme: str, keyboard
     user.name, user.timezone, user.theme, user.keyboard = checked_name(name), timezone, theme, keyboard
 
 
-def still_manager(user_id: UUID | None) -> bool:
-    """Read again, and locked against whoever takes the platform role away: either waits for the other. Needs a
-    transaction."""
-    user = db.session.get_one(User, user_id, populate_existing=True, with_for_update={"read": True})
-    return user.is_manager and user.is_active
-
-
 def opened(user: User, org_id: UUID) -> None:
     """Remember the organization last opened, where the next sign-in leads. Needs a transaction."""
     user.last_org_id = org_id

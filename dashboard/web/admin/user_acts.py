@@ -11,7 +11,7 @@ from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import custody, erasure, organizations, second_factor, users
+from dashboard.domain.identity import custody, erasure, follow_ups, organizations, second_factor, users
 from dashboard.domain.identity.permissions import Verb
 from dashboard.models import PLATFORM_ORG_ID, User
 from dashboard.web import guards, render
@@ -123,10 +123,7 @@ def _do(user: User, act: str, *, reason: str, by: Actor) -> None:
             second_factor.disable(user, by=by, home=home, reason=reason)
     else:
         _judged(VERBS[act], user, reason, by)
-        if act in ("disable", "demote"):
-            custody.end_keys(user.id, by=by)
-        if act in ("disable", "enable"):
-            custody.tell_teams(user, disabled=act == "disable", by=by)
+        follow_ups.work(user.id)
 
 
 VERBS: dict[str, Callable[..., None]] = {

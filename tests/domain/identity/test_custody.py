@@ -2,7 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from uuid import UUID
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
@@ -15,6 +17,7 @@ from dashboard.domain.identity import (
     custody,
     entrance,
     erasure,
+    follow_ups,
     keys,
     memberships,
     organizations,
@@ -24,8 +27,10 @@ from dashboard.domain.identity import (
 )
 from dashboard.domain.messages import outbox
 from dashboard.domain.platform import verify
+from dashboard.jobs import people, schedule
 from dashboard.models import (
     PLATFORM_ORG_ID,
+    ApiKey,
     AuditEntry,
     Invite,
     Organization,
@@ -36,6 +41,7 @@ from dashboard.models import (
     UserSession,
 )
 from tests.factories import PASSWORD, add_member, make_org, make_token, make_user, wallet_of
+from tests.servers import Servers
 
 IP = "192.0.2.1"
 WHY = "Ticket 4821"
@@ -63,6 +69,10 @@ def made_key(org: Organization, person: User, *scopes: str) -> str:
         ).key  # fmt: skip
 
 
+def living_of(user: User) -> list[UUID]:
+    return list(db.session.scalars(select(ApiKey.id).filter_by(created_by=user.id).where(keys.living())))
+
+
 def works(key: str) -> bool:
     try:
         keys.authenticate(key)
@@ -84,7 +94,9 @@ def test_a_manager_who_is_none_any_more_is_left_with_no_operators_key(act_of) ->
     if act_of is custody.disable:
         add_member(own, "owner")
     act(act_of, other, boss)
-    custody.end_keys(other.id, by=Actor("manager", boss.id))
+    assert [works(key) for key in gone + kept] == [False, False, True, True, True]  # at the very instant
+    assert len(living_of(other)) == 3
+    follow_ups.work(other.id)
     assert [works(key) for key in gone + kept] == [False, False, True, True, True]
     with pytest.raises(NotFound):
         made_key(org, other, "platform:grant")
@@ -96,8 +108,50 @@ def test_a_disabled_person_s_keys_let_nobody_in_any_more() -> None:
     add_member(org, "admin", user=ada)
     letting_in, charging = made_key(org, ada, "members:write"), made_key(org, ada, "wallet:charge")
     act(custody.disable, ada, boss)
-    custody.end_keys(ada.id, by=Actor("manager", boss.id))
     assert (works(letting_in), works(charging)) == (False, True)
+    follow_ups.work(ada.id)
+    act(custody.enable, ada, boss)
+    assert (works(letting_in), works(charging)) == (False, True)
+
+
+def test_a_manager_s_key_in_an_own_organization_is_refused_before_it_is_revoked() -> None:
+    boss, other = make_user(manager=True), make_user(manager=True)
+    key = made_key(make_org(owner=other), other, "wallet:deposit", "wallet:charge")
+    assert works(key)
+    act(custody.take_role, other, boss)
+    assert not works(key)
+    follow_ups.work(other.id)
+    assert (works(key), living_of(other)) == (False, [])
+
+
+def told(org: Organization) -> list[str]:
+    found = select(AuditEntry.action).filter_by(org_id=org.id).where(AuditEntry.action.like("member.%abled"))
+    return list(db.session.scalars(found.order_by(AuditEntry.id)))
+
+
+def test_what_a_killed_process_did_not_come_to_is_done_once_and_in_order(servers: Servers) -> None:
+    boss, ada = make_user(manager=True), make_user()
+    orgs = [make_org() for _ in range(3)]
+    letting_in = []
+    for org in orgs:
+        add_member(org, "admin", user=ada)
+        letting_in.append(made_key(org, ada, "members:write"))
+    act(custody.disable, ada, boss)  # killed right after its commit
+    assert [told(org) for org in orgs] == [[]] * 3
+    with psycopg.connect(servers.database_url.replace("+psycopg", "")) as other:  # kept out of one of them
+        other.execute("SELECT FROM organizations WHERE id = %s FOR UPDATE", [orgs[1].id])
+        follow_ups.work(ada.id)
+    assert [told(org) for org in orgs] == [["member.disabled"], [], ["member.disabled"]]
+    act(custody.enable, ada, boss)
+    assert [works(key) for key in letting_in] == [False] * 3
+    asked = [(due, job) for due, job in schedule.DUTIES if job == follow_ups.JOB]
+    for due, _ in asked:
+        assert list(due()) == [str(ada.id)]
+        people.follow_up(str(ada.id))
+        people.follow_up(str(ada.id))
+        assert list(due()) == []
+    assert [told(org) for org in orgs] == [["member.disabled", "member.enabled"]] * 3
+    assert [works(key) for key in letting_in] == [False] * 3
 
 
 def test_an_erased_person_is_gone_from_suspended_organizations_too() -> None:

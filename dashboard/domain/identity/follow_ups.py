@@ -1,0 +1,76 @@
+"""What has to follow in organizations when a person is disabled, enabled, erased or no platform manager any more.
+
+The act commits in the platform's transaction, with one row for each organization concerned. Each row is worked off in
+a transaction of its organization, which deletes it: a process that is killed on the way leaves the rest to the
+scheduled task, and nothing happens twice. Until then `keys.authenticate` refuses the keys that are to end.
+"""
+
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import delete, select, union
+from sqlalchemy.exc import DBAPIError
+
+from dashboard.core.db import db, lock, transaction
+from dashboard.domain import audit
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import keys, memberships
+from dashboard.domain.identity.permissions import ENDING_SCOPES, OPERATOR_SCOPES
+from dashboard.models import ApiKey, Membership, Organization, UserFollowUp
+
+JOB = "dashboard.jobs.people.follow_up"
+AT_ONCE = 100
+ENDED_SCOPES = {"disabled": ENDING_SCOPES, "erased": ENDING_SCOPES, "manager_removed": OPERATOR_SCOPES}
+"""Whose keys end with the act; of somebody who does not belong to the organization, all that they made end."""
+TOLD = {"disabled": "member.disabled", "enabled": "member.enabled"}
+
+log = logging.getLogger(__name__)
+
+
+def begin(user_id: UUID, act: str, *, by: Actor) -> None:
+    """Note what has to follow wherever the person belongs or holds a working key. Needs the act's transaction."""
+    belongs = (
+        select(Membership.org_id)
+        .join(Organization, Organization.id == Membership.org_id)
+        .where(Membership.user_id == user_id, Membership.removed_at.is_(None), Organization.closed_at.is_(None))
+    )
+    holds = select(ApiKey.org_id).where(ApiKey.created_by == user_id, keys.living())
+    wanted = union(belongs, holds).subquery()
+    db.session.add_all(
+        UserFollowUp(user_id=user_id, org_id=org_id, act=act, actor_kind=by.kind, actor_id=by.id)
+        for org_id in db.session.scalars(select(wanted.c.org_id).order_by(wanted.c.org_id))
+    )
+
+
+def due() -> Sequence[UUID]:
+    """People for whom something still has to follow."""
+    return db.session.scalars(select(UserFollowUp.user_id).distinct().limit(AT_ONCE)).all()
+
+
+def work(user_id: UUID) -> None:
+    """Work off what is noted for the person, oldest first. Opens a transaction for each organization; one that cannot
+    be changed now is left for the next time."""
+    noted = select(UserFollowUp.id, UserFollowUp.org_id).filter_by(user_id=user_id).order_by(UserFollowUp.id)
+    for row_id, org_id in db.session.execute(noted).all():
+        try:
+            _follow(row_id, org_id)
+        except DBAPIError:
+            log.exception("a follow-up is left for later", extra={"user": str(user_id), "org": str(org_id)})
+
+
+def _follow(row_id: UUID, org_id: UUID) -> None:
+    with transaction(org_id):
+        lock(select(Organization).filter_by(id=org_id))  # before keys that are just being made are looked for
+        row = db.session.scalar(delete(UserFollowUp).filter_by(id=row_id).returning(UserFollowUp))
+        if row is None:  # somebody else did it
+            return
+        by, member = Actor(row.actor_kind, row.actor_id), memberships.of_person(org_id, row.user_id)
+        if row.act in ENDED_SCOPES:
+            theirs = select(ApiKey).filter_by(org_id=org_id, created_by=row.user_id).where(keys.living())
+            for key in db.session.scalars(theirs.order_by(ApiKey.id)).all():
+                if member is None or ENDED_SCOPES[row.act].intersection(key.scopes):
+                    keys.revoke(key, by=by)
+        if member is not None and row.act in TOLD:
+            # The reason is between the platform and the person.
+            audit.record(org_id, by=by, action=TOLD[row.act], object_kind="membership", object_id=member.id)

@@ -1,0 +1,46 @@
+"""The rights behind a key: what its maker may give now, and whether its holder lost what it hangs on."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dashboard.core.db import db
+from dashboard.core.errors import NotFound
+from dashboard.domain.audit import Actor
+from dashboard.domain.identity import organizations
+from dashboard.domain.identity.permissions import ENDING_SCOPES, OPERATOR_SCOPES, given_by
+from dashboard.models import ApiKey, Membership, User, UserFollowUp
+
+
+def held_now(org_id: UUID, grantable: frozenset[str], *, by: Actor) -> frozenset[str]:
+    """What the actor may still give of `grantable`, the organization locked: their role, in it and on the platform, may
+    have changed since they came in. A command may give all. Raises NotFound for whoever belongs to it no more or is
+    disabled, OrgSuspended."""
+    if by.kind == "system":
+        return grantable
+    # Shared with nobody who disables them or takes the platform role away: either waits for the other. As there, the
+    # person is locked before the organization.
+    user = db.session.get_one(User, by.id, populate_existing=True, with_for_update={"read": True})
+    organizations.locked(org_id)
+    if not user.is_active or (by.kind == "manager" and not user.is_manager):
+        raise NotFound
+    if by.kind == "manager":
+        return grantable
+    role = db.session.scalar(select(Membership.role).filter_by(org_id=org_id, user_id=by.id, removed_at=None))
+    if role is None:
+        raise NotFound
+    return grantable & (given_by(role) | (OPERATOR_SCOPES if user.is_manager else frozenset()))
+
+
+def lost(key: ApiKey) -> bool:
+    """Whether the key ends with a right that its holder lost. It is revoked a moment later (`follow_ups`), and must not
+    work until then."""
+    holder = key.holder
+    if holder is None:
+        return False
+    if key.platforms and not (holder.is_active and holder.is_manager):
+        return True
+    if not ENDING_SCOPES.intersection(key.scopes):
+        return False
+    noted = select(UserFollowUp.id).filter_by(user_id=holder.id, org_id=key.org_id)
+    return not holder.is_active or db.session.scalar(noted.where(UserFollowUp.act != "enabled").limit(1)) is not None
