@@ -1,6 +1,5 @@
 """Wallets: what is in them, and the two ways a program moves money: deposit and charge."""
 
-from dataclasses import replace
 from typing import Literal
 from uuid import UUID
 
@@ -12,8 +11,8 @@ from dashboard.core.db import db, retrying, transaction
 from dashboard.domain import audit
 from dashboard.domain.funds import caps, ledger, transactions, wallets
 from dashboard.domain.funds.ledger import Posting
-from dashboard.domain.identity import organizations
-from dashboard.domain.identity.permissions import Act, Verb, origin_of
+from dashboard.domain.identity import key_rights, organizations
+from dashboard.domain.identity.permissions import LEADS, Act, Verb, origin_of
 from dashboard.models import Transaction, Wallet
 
 SHORT = (
@@ -74,8 +73,21 @@ def move(path: inputs.OrgPath, body: Movement) -> Response:
 
 def _charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
     """One statement in autocommit: the hot path."""
-    if access.limit_id is not None:
-        return _capped(access, access.limit_id, wallet, body, key)
+    limit_id = _limit(access)
+    if limit_id is not None:
+        return _capped(access, limit_id, wallet, body, key)
+    return _post_charge(access, wallet, body, key)
+
+
+def _limit(access: auth.Access) -> UUID | None:
+    """The cap that the charge counts against: the key's, or the one that binds the person of a personal token."""
+    if access.person is None or access.caller.role in LEADS:
+        return access.limit_id
+    bound = key_rights.bound_by(access.org.id, access.person.user_id)
+    return bound.id if bound else None
+
+
+def _post_charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
     return ledger.post(
         wallet, type="charge", amount=-body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
         description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
@@ -86,7 +98,7 @@ def _charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Po
 def _capped(access: auth.Access, limit_id: UUID, wallet: Wallet, body: Movement, key: str) -> Posting:
     """The charge and its count under the key's cap: both, or none. A replay was counted when it was booked."""
     with transaction(org=access.org.id):
-        posting = _charge(replace(access, limit_id=None), wallet, body, key)
+        posting = _post_charge(access, wallet, body, key)
         if not posting.replayed:
             caps.take(access.org.id, limit_id, amount=body.amount_micros, at=posting.created_at)
     return posting

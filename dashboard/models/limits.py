@@ -12,7 +12,10 @@ WINDOWS = ("day", "month")
 
 
 class SpendLimit(OrgOwned, Base):
-    """At most `amount` micros in each UTC day or month. `scope_id` names what is limited: for `key` an API key's id."""
+    """At most `amount` micros in each UTC day or month. `scope_id` names what is limited: for `key` an API key's id.
+
+    `imposed`: somebody who leads the organization set it, so that it binds its member, not only the key.
+    """
 
     __tablename__ = "limits"
 
@@ -21,6 +24,7 @@ class SpendLimit(OrgOwned, Base):
     window: Mapped[str]
     amount: Mapped[int] = mapped_column(BigInteger)
     ended_at: Mapped[datetime | None]
+    imposed: Mapped[bool] = mapped_column(default=False, server_default="false")
 
     __table_args__ = (
         org_root(),

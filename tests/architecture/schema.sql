@@ -363,6 +363,7 @@ CREATE TABLE public.limits (
     "window" text NOT NULL,
     amount bigint NOT NULL,
     ended_at timestamp with time zone,
+    imposed boolean DEFAULT false NOT NULL,
     CONSTRAINT ck_limits_amount CHECK ((amount > 0)),
     CONSTRAINT ck_limits_scope CHECK ((scope = 'key'::text)),
     CONSTRAINT ck_limits_window CHECK (("window" = ANY (ARRAY['day'::text, 'month'::text])))

@@ -44,12 +44,13 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A cap with what is spent of it in the window at hand."""
+    """A cap with what is spent of it in the window at hand. `imposed` by somebody who leads the organization."""
 
     amount: Micros
     window: str
     spent: Micros
     resets_at: datetime
+    imposed: bool = False
 
     @property
     def left(self) -> Micros:
@@ -67,9 +68,11 @@ WHERE w.spent + excluded.spent <= (
 RETURNING spent""")
 
 
-def begin(org_id: UUID, scope_id: UUID, cap: Cap) -> SpendLimit:
+def begin(org_id: UUID, scope_id: UUID, cap: Cap, *, imposed: bool = False) -> SpendLimit:
     """A cap that counts from now on, whatever was spent before. Needs the organization's transaction."""
-    row = SpendLimit(org_id=org_id, scope=KEY, scope_id=str(scope_id), window=cap.window, amount=cap.amount)
+    row = SpendLimit(
+        org_id=org_id, scope=KEY, scope_id=str(scope_id), window=cap.window, amount=cap.amount, imposed=imposed
+    )
     db.session.add(row)
     db.session.flush()
     return row
@@ -95,7 +98,7 @@ def take(org_id: UUID, limit_id: UUID, *, amount: int, at: datetime) -> None:
         return
     found = standings(org_id, [limit_id], at=at)[limit_id]
     raise KeyCapExceeded(
-        f"The key's cap for this {window} is reached. Nothing was changed.",
+        f"The cap for this {window} is reached. Nothing was changed.",
         available_micros=found.left,
         required_micros=amount,
         resets_at=f"{found.resets_at:%Y-%m-%dT%H:%M:%SZ}",
@@ -121,7 +124,7 @@ def standings(
     )
     sums: dict[UUID, int] = {row.limit_id: row.spent for row in spent}
     return {
-        row.id: Standing(Micros(row.amount), row.window, Micros(sums.get(row.id, 0)), _end(row.window, at))
+        row.id: Standing(Micros(row.amount), row.window, Micros(sums.get(row.id, 0)), _end(row.window, at), row.imposed)
         for row in rows
     }
 

@@ -23,7 +23,8 @@ JOB = "dashboard.jobs.people.follow_up"
 AT_ONCE = 100
 ENDED_SCOPES = {"disabled": ENDING_SCOPES, "erased": ENDING_SCOPES, "manager_removed": OPERATOR_SCOPES}
 """Whose keys end with the act; of somebody who does not belong to the organization, all that they made end."""
-TOLD = {"disabled": "member.disabled", "enabled": "member.enabled"}
+TOLD = frozenset({"disabled", "enabled"})
+"""What an organization's people read of one of theirs."""
 
 log = logging.getLogger(__name__)
 
@@ -73,4 +74,7 @@ def _follow(row_id: UUID, org_id: UUID) -> None:
                     keys.revoke(key, by=by)
         if member is not None and row.act in TOLD:
             # The reason is between the platform and the person.
-            audit.record(org_id, by=by, action=TOLD[row.act], object_kind="membership", object_id=member.id)
+            audit.record(
+                org_id, by=by, action="member.disabled" if row.act == "disabled" else "member.enabled",
+                object_kind="membership", object_id=member.id,
+            )  # fmt: skip

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import false, or_, select, update
 
 from dashboard.core import clock
 from dashboard.core.db import db, lock
@@ -80,24 +80,26 @@ def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: froz
 
 
 def set_cap(key: ApiKey, cap: Cap | None, *, by: Actor) -> None:
-    """What the key, with those that it replaces or that replace it, may charge; None for all.
+    """What the key, with those that it replaces or that replace it or share its cap, may charge; None for all.
 
-    Another amount goes on with what is spent; another window counts from now on. Needs the organization's transaction;
-    locks the organization. Raises KeyEnded.
+    It binds its member (`key_rights.bound_by`). Another amount goes on with what is spent; another window counts from
+    now on. Needs the organization's transaction; locks the organization. Raises KeyEnded, except for a cap that is
+    taken away: a revoked key still binds its member.
     """
-    row = _living(key)
+    row = _living(key) if cap else _locked(key)
     old = caps.find(row.org_id, row.limit_id)
     was = _of(old)
-    if was == cap:
+    if was == cap and (old is None or old.imposed):
         return
     if old and cap and old.window == cap.window:
-        old.amount = cap.amount
+        old.amount, old.imposed = cap.amount, True
     else:
         if old:
             old.ended_at = clock.now()
             db.session.flush()
-        new = caps.begin(row.org_id, row.id, cap).id if cap else None
-        same = update(ApiKey).where(ApiKey.org_id == row.org_id, ApiKey.id.in_(_chain(row)))
+        new = caps.begin(row.org_id, row.id, cap, imposed=True).id if cap else None
+        shared = or_(ApiKey.id.in_(_chain(row)), ApiKey.limit_id == old.id if old else false())
+        same = update(ApiKey).where(ApiKey.org_id == row.org_id, shared)
         db.session.execute(same.values(limit_id=new))
     _record(row, by, "key.cap_changed", before=_told(was), after=_told(cap))
 
@@ -120,12 +122,18 @@ def give_operator_scopes(key: ApiKey, scopes: Iterable[str], *, reason: str, by:
         _record(row, by, "key.scopes_changed", before={"scopes": before}, after={"scopes": after}, reason=reason)
 
 
-def _living(key: ApiKey) -> ApiKey:
+def _locked(key: ApiKey) -> ApiKey:
     """The key as it is now, with its organization locked."""
     lock(select(Organization).filter_by(id=key.org_id))
-    row = lock(select(ApiKey).filter_by(org_id=key.org_id, id=key.id))
+    row: ApiKey | None = lock(select(ApiKey).filter_by(org_id=key.org_id, id=key.id))
     if row is None:
         raise NotFound
+    return row
+
+
+def _living(key: ApiKey) -> ApiKey:
+    """The same for a key that works. Raises KeyEnded."""
+    row = _locked(key)
     if row.revoked_at or (row.expires_at and row.expires_at <= clock.now()):
         raise KeyEnded("This key has ended. Nothing was changed.")
     return row

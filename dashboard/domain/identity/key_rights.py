@@ -2,14 +2,16 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, case, select
 
 from dashboard.core.db import db
 from dashboard.core.errors import NotFound
 from dashboard.domain.audit import Actor
 from dashboard.domain.identity import organizations
-from dashboard.domain.identity.permissions import ENDING_SCOPES, OPERATOR_SCOPES, given_by
-from dashboard.models import ApiKey, Membership, User, UserFollowUp
+from dashboard.domain.identity.permissions import ENDING_SCOPES, LEADS, OPERATOR_SCOPES, given_by
+from dashboard.models import ApiKey, Membership, SpendLimit, User, UserFollowUp
+
+DAYS_OF_MONTH = 31
 
 
 def held_now(org_id: UUID, grantable: frozenset[str], *, by: Actor) -> frozenset[str]:
@@ -30,6 +32,25 @@ def held_now(org_id: UUID, grantable: frozenset[str], *, by: Actor) -> frozenset
     if role is None:
         raise NotFound
     return grantable & (given_by(role) | (OPERATOR_SCOPES if user.is_manager else frozenset()))
+
+
+def bound_by(org_id: UUID, user_id: UUID) -> SpendLimit | None:
+    """The cap that binds the person here: the tightest of those that somebody who leads set on keys of theirs.
+
+    Their new keys and their personal tokens charge under it, also once they revoked the key. It binds nobody who may
+    change caps themselves, and no longer than until it is taken away.
+    """
+    tightest = SpendLimit.amount * case((SpendLimit.window == "day", DAYS_OF_MONTH), else_=1)
+    query = (
+        select(SpendLimit)
+        .join(ApiKey, and_(ApiKey.org_id == SpendLimit.org_id, ApiKey.limit_id == SpendLimit.id))
+        .join(Membership, and_(Membership.org_id == ApiKey.org_id, Membership.user_id == ApiKey.created_by))
+        .where(SpendLimit.org_id == org_id, SpendLimit.imposed, SpendLimit.ended_at.is_(None))
+        .where(ApiKey.created_by == user_id, Membership.removed_at.is_(None), Membership.role.not_in(LEADS))
+        .order_by(tightest, SpendLimit.id)
+        .limit(1)
+    )
+    return db.session.scalar(query)
 
 
 def lost(key: ApiKey) -> bool:

@@ -21,7 +21,7 @@ from dashboard.domain.funds import caps
 from dashboard.domain.funds.caps import Cap
 from dashboard.domain.identity import key_rights, limits
 from dashboard.domain.identity.permissions import PERSONAL_SCOPES, SCOPES
-from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken, User
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken, SpendLimit, User
 
 ORG_PREFIX = "cof_"
 PERSONAL_PREFIX = "cofp_"
@@ -93,9 +93,9 @@ def make(
         issued_by="org" if made_by and by.kind != "manager" else "platform",
     )
     after: dict[str, Any] = {"name": made.row.name, "scopes": made.row.scopes, "mode": mode}
-    if cap:
-        made.row.limit_id = caps.begin(org.id, made.row.id, cap).id
-        after |= {"cap_micros": cap.amount, "window": cap.window}
+    if limit := _limit(org.id, made.row, cap):
+        made.row.limit_id = limit.id
+        after |= {"cap_micros": limit.amount, "window": limit.window}
     _record(made.row, by=by, action="key.made", after=after)
     return made
 
@@ -215,6 +215,17 @@ def _put(**values: Any) -> MadeKey:
     db.session.add(row)
     db.session.flush()
     return MadeKey(row, f"{start}{row.org_id.hex}_{secret}")
+
+
+def _limit(org_id: UUID, row: ApiKey, cap: Cap | None) -> SpendLimit | None:
+    """The cap of a new key: the one that binds its maker, shared, or one of its own. Raises Invalid."""
+    bound = key_rights.bound_by(org_id, row.created_by) if row.created_by else None
+    if bound and cap:
+        raise Invalid(
+            "A cap that was set for you here already binds your new keys, which share it. Leave this empty.",
+            field="cap",
+        )
+    return bound or (caps.begin(org_id, row.id, cap) if cap else None)
 
 
 def _require_room_of_person(user: User) -> None:

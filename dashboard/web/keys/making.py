@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, request, url_for
+from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
 from dashboard.core import ids
@@ -11,7 +12,7 @@ from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain.funds import expiry
 from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import keys
+from dashboard.domain.identity import key_rights, keys
 from dashboard.domain.identity.keys import ScopeTooWide
 from dashboard.domain.identity.permissions import Act, Verb, grantable
 from dashboard.web import guards, render, scopes, unseen
@@ -82,5 +83,6 @@ def _form(visit: Visit, *, values: dict[str, Any], errors: dict[str, str], statu
         values=values,
         errors=errors,
         scopes=scopes.options(may),
+        bound=key_rights.bound_by(visit.org.id, current_user.id),
         dialog=render.is_htmx() if request.method == "GET" else "dialog" in request.form,
     )
