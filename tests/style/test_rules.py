@@ -37,7 +37,7 @@ FLOWS = {
     "identity/follow_ups.py": {"_follow"},
     "identity/limits.py": {"require", "counted"},
     "identity/email_change.py": {"ask", "agree", "call_off"},
-    "identity/erasure.py": {"erase", "_close_own", "_leave"},
+    "identity/erasure.py": {"erase", "_close_own", "_leave", "_forget_mails"},
     "identity/second_factor.py": {"enable", "_judge"},
     "identity/identity_providers.py": {"_fetched"},
     "identity/end_users.py": {"_row"},

@@ -31,6 +31,8 @@ from dashboard.models import (
 
 NAME = "Erased person"
 REASON = "The person was erased"
+NOBODY = UUID(int=0)
+MAILS_A_STEP = 200
 
 
 def erase(user: User, *, reason: str, by: Actor) -> None:
@@ -44,7 +46,10 @@ def erase(user: User, *, reason: str, by: Actor) -> None:
         _leave(membership)
     for org_id in _mentioning(user_id, email):
         with transaction(org_id):
-            _forget_in(org_id, email=email, name=name, user_id=user_id)
+            _forget_invites(org_id, email=email, user_id=user_id)
+        last: UUID | None = NOBODY
+        while last is not None:
+            last = _forget_mails(org_id, after=last, email=email, name=name, user_id=user_id)
     with transaction(PLATFORM_ORG_ID):
         row = _require_free(user_id, by=by)
         _blank(row)
@@ -92,24 +97,34 @@ def _mentioning(user_id: UUID, email: str) -> list[UUID]:
     return sorted({org_id for query in queries for org_id in db.session.scalars(query)})
 
 
-def _forget_in(org_id: UUID, *, email: str, name: str, user_id: UUID) -> None:
-    """Mails not yet sent never will be."""
-    nobody = _address(user_id)
+def _forget_invites(org_id: UUID, *, email: str, user_id: UUID) -> None:
     theirs = or_(func.lower(Invite.email) == email.lower(), Invite.accepted_by == user_id)
     invites = select(Invite).where(Invite.org_id == org_id, theirs)
     for invite in db.session.scalars(invites):
-        invite.email = nobody
+        invite.email = _address(user_id)
         if invite.state == "pending":
             invite.state, invite.ended_at = "revoked", clock.now()
-    for mail in db.session.scalars(select(OutboxEmail).where(OutboxEmail.org_id == org_id).with_for_update()):
-        own = mail.to_address.lower() == email.lower()
-        said = {key: _scrubbed(key, value, email, name, own=own) for key, value in mail.context.items()}
-        if said != mail.context:
-            mail.context = said
-        if own:
-            mail.to_address, mail.secret = nobody, None
-        if own and mail.state not in ("sent", "dismissed"):
-            mail.state = "dismissed"
+
+
+def _forget_mails(org_id: UUID, *, after: UUID, email: str, name: str, user_id: UUID) -> UUID | None:
+    """Scrub the organization's next mails, at most `MAILS_A_STEP`; those not yet sent never will be. Returns the last
+    one looked at, None at the end: mails are many, and no transaction holds all of them."""
+    with transaction(org_id):
+        step = select(OutboxEmail).where(OutboxEmail.org_id == org_id, OutboxEmail.id > after)
+        found = db.session.scalars(step.order_by(OutboxEmail.id).limit(MAILS_A_STEP).with_for_update()).all()
+        for mail in found:
+            own = mail.to_address.lower() == email.lower()
+            said = {key: _scrubbed(key, value, email, name, own=own) for key, value in mail.context.items()}
+            if said != mail.context:
+                mail.context = said
+            if own:
+                mail.to_address, mail.secret = _address(user_id), None
+            if own and mail.state not in ("sent", "dismissed"):
+                mail.state = "dismissed"
+        last = found[-1].id if len(found) == MAILS_A_STEP else None
+    for mail in found:
+        db.session.expunge(mail)
+    return last
 
 
 def _scrubbed(key: str, value: Any, email: str, name: str, *, own: bool) -> Any:

@@ -2,12 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import CofferError, Conflict, Forbidden, Invalid, NotFound, Unauthenticated
@@ -292,6 +293,34 @@ def test_an_erased_person_leaves_no_name_and_the_books_stay() -> None:
     assert db.session.scalar(select(func.count()).select_from(Transaction)) == rows
     assert db.session.scalar(select(AuditEntry.actor_id).filter_by(action="user.erased")) == boss.id
     assert verify.broken() == []
+
+
+def test_erasing_takes_the_mails_of_an_organization_in_bounded_steps() -> None:
+    boss, ada = make_user(manager=True), make_user("ada@demo.test", name="Ada Lovelace")
+    org = make_org(owner=boss)
+    many = 2 * erasure.MAILS_A_STEP + 1
+    with transaction(org.id):
+        for number in range(many):
+            outbox.send(
+                org.id, key=f"m{number}", event="invite", to="later@demo.test" if number % 2 else "ADA@demo.test",
+                context={"inviter": "Ada Lovelace"},
+            )  # fmt: skip
+    locked: list[int] = []
+
+    def note(state: Any) -> None:
+        if state.is_select and "FROM outbox_emails" in str(state.statement) and "FOR UPDATE" in str(state.statement):
+            locked.append(state.statement._limit)
+
+    event.listen(db.session, "do_orm_execute", note)
+    try:
+        erasure.erase(ada, reason=WHY, by=Actor("manager", boss.id))
+    finally:
+        event.remove(db.session, "do_orm_execute", note)
+    mails = db.session.scalars(select(OutboxEmail).filter_by(org_id=org.id)).all()
+    assert len(mails) == many
+    assert {mail.context["inviter"] for mail in mails} == {"Erased person"}
+    assert not [mail for mail in mails if "ada" in mail.to_address.lower()]
+    assert locked.count(erasure.MAILS_A_STEP) == len(locked) >= 3
 
 
 def test_who_is_erased_is_not_found_and_the_address_is_free_again() -> None:

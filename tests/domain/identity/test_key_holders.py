@@ -15,10 +15,10 @@ from dashboard.core.errors import NotFound, TooManyRequests
 from dashboard.core.money import Micros
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import key_changes, keys, limits, memberships, standing, users
+from dashboard.domain.identity import custody, key_changes, keys, limits, memberships, standing
 from dashboard.domain.identity.keys import MadeKey, ScopeTooWide, TooManyKeys
-from dashboard.domain.identity.permissions import OrgSuspended, given_by
-from dashboard.models import ApiKey, Membership, Organization, User
+from dashboard.domain.identity.permissions import PERSONAL_SCOPES, SCOPES, OrgSuspended, given_by
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, Membership, Organization, User
 from tests.factories import add_member, make_org, make_user
 from tests.racing import head_on
 
@@ -93,24 +93,33 @@ def test_who_was_demoted_meanwhile_gives_what_the_new_role_may_give() -> None:
 
 
 @pytest.mark.usefixtures("app_context")
-def test_who_lost_the_platform_role_meanwhile_gives_no_operator_scopes() -> None:
-    """A manager who is a member there: the request began while they still were one."""
-    org, boss = make_org(), make_user(manager=True)
-    add_member(org, "admin", user=boss)
-    taken_along = ADMINS | {"wallet:deposit"}
+def test_a_manager_who_is_none_any_more_gives_no_operator_scope_in_an_own_organization() -> None:
+    boss, other = make_user(manager=True), make_user(manager=True)
+    org = make_org(owner=other)
+    took_along = SCOPES - PERSONAL_SCOPES  # what the page allowed when it began
 
-    def work() -> MadeKey:
+    def attempt() -> MadeKey:
         with transaction(org.id):
             return keys.make(
-                org, name="Till", scopes=["wallet:deposit"], mode="test", by=Actor("user", boss.id),
-                grantable=taken_along, made_by=boss.id,
+                org, name="x", scopes=["wallet:deposit"], mode="test", by=Actor("user", other.id),
+                grantable=took_along, made_by=other.id,
             )  # fmt: skip
 
-    assert work().row.scopes == ["wallet:deposit"]
-    with transaction():
-        boss.platform_role = users.STANDARD
+    assert attempt().row.scopes == ["wallet:deposit"]
+    with transaction(PLATFORM_ORG_ID):
+        custody.take_role(other, reason="Left", by=Actor("manager", boss.id))
     with pytest.raises(ScopeTooWide):
-        work()
+        attempt()
+
+
+@pytest.mark.usefixtures("app_context")
+def test_who_was_disabled_meanwhile_makes_no_key() -> None:
+    org = make_org()
+    admin = add_member(org, "admin")
+    with transaction(PLATFORM_ORG_ID):
+        custody.disable(admin, reason="Left", by=SYSTEM)
+    with pytest.raises(NotFound):
+        make(org, admin, "wallet:charge")
 
 
 @pytest.mark.usefixtures("app_context")
