@@ -12,7 +12,7 @@ from dashboard.core import ids
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Forbidden, NotFound
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import external_keys, memberships, org_settings, permissions, standing
+from dashboard.domain.identity import belonging, external_keys, org_settings, permissions, standing
 from dashboard.domain.identity.external_keys import ExternalKeyUnconfirmed, OperatorOnly
 from dashboard.domain.identity.permissions import Act, Caller, Verb
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization
@@ -64,8 +64,9 @@ def listing(query: paging.PageQuery) -> Response:
         found = [shapes.org(row.organization)] if row.org_id != PLATFORM_ORG_ID else []
         scope = ("orgs", row.org_id)
     else:
-        found = [shapes.org(entry.org, entry.role) for entry in memberships.orgs_of(row.user_id)]
         scope = ("orgs", row.user_id)
+        entries = belonging.page(row.user_id, token_of=row.created_at, after=query.after(*scope), limit=query.size + 1)
+        found = [shapes.org(entry.org, entry.role) for entry in entries]
     after = query.after(*scope)
     newest = sorted(found, key=lambda org: org.id, reverse=True)
     rows, cursor = paging.cut([org for org in newest if after is None or org.id < after], query.size, _id, *scope)

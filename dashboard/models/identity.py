@@ -200,6 +200,13 @@ class Membership(OrgOwned, Base):
             unique=True,
             postgresql_where=text("removed_at IS NULL"),
         ),
+        Index(
+            "ix_memberships_recent",
+            "user_id",
+            text("last_seen_at DESC NULLS LAST"),
+            "org_id",
+            postgresql_where=text("removed_at IS NULL"),
+        ),
         CheckConstraint("role IN ('owner', 'admin', 'member', 'viewer')", name="role"),
     )
 

@@ -7,7 +7,7 @@ from flask_login import current_user, login_required
 
 from dashboard.config import settings
 from dashboard.core.errors import Invalid, TooManyRequests
-from dashboard.domain.identity import entrance, invites, memberships, passwords, second_factor
+from dashboard.domain.identity import belonging, entrance, invites, passwords, second_factor
 from dashboard.domain.identity.permissions import ROLE_WORDS
 from dashboard.models import User
 from dashboard.web import device_cookie, half_way, render
@@ -102,7 +102,7 @@ def _words(target: str | None) -> dict[str, Any]:
 def _landing(user: User) -> str:
     if user.is_manager:
         return url_for("admin.show")
-    org = memberships.landing(user)
+    org = belonging.landing(user)
     return url_for("costs.show", slug=org.slug) if org else url_for("auth.no_organization")
 
 

@@ -16,7 +16,7 @@ from dashboard.core.money import MICROS_PER_USD
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor, trail
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import entrance, memberships, organizations, second_factor, sessions, users
+from dashboard.domain.identity import belonging, entrance, memberships, organizations, second_factor, sessions, users
 from dashboard.domain.identity.permissions import Act, Caller, Verb, allowed, of_person, require, require_state
 from dashboard.models import Organization, Wallet
 from dashboard.web.errors import ConfirmationNeeded
@@ -245,7 +245,8 @@ def _link(label: str, endpoint: str, **values: Any) -> Link:
 
 
 def _others(slug: str | None) -> tuple[Place, ...]:
-    entries = memberships.orgs_of(current_user.id)
+    """The last ones they were in; the switcher's last line leads to all."""
+    entries = belonging.recent(current_user.id)
     return tuple(
         Place(entry.org.name, url_for("costs.show", slug=entry.org.slug), (entry.role or "").capitalize())
         for entry in entries

@@ -7,11 +7,12 @@ from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 
 from dashboard.config import settings
-from dashboard.core import ids
+from dashboard.core import cursors, ids
 from dashboard.core.db import transaction
-from dashboard.core.errors import TooManyRequests
+from dashboard.core.errors import Invalid, TooManyRequests
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import invites, memberships, org_settings
+from dashboard.domain.identity import belonging, invites, org_settings
+from dashboard.domain.identity.memberships import Entry
 from dashboard.domain.identity.organizations import SlugTaken
 from dashboard.domain.identity.permissions import ROLE_WORDS, Verb, allowed, of_person
 from dashboard.models import Organization, Wallet
@@ -20,6 +21,7 @@ from dashboard.web import guards, render
 pages = Blueprint("orgs", __name__, url_prefix="/orgs")
 guards.account_pages(pages)
 
+LONGEST_SEARCH = 200
 TYPED = ("name", "slug", "billing_email")
 
 
@@ -36,8 +38,22 @@ class Card:
 
 @pages.get("")
 def listing() -> Response:
-    mine = invites.open_to(current_user)
-    return render.render("orgs/listing.html", cards=_cards(), my_invites=mine, words=ROLE_WORDS)
+    q = "".join(filter(str.isprintable, request.args.get("q", "")))[:LONGEST_SEARCH].strip()
+    cursor = request.args.get("cursor")
+    scope = ("my organizations", current_user.id, q)
+    try:
+        after = cursors.decode_id(cursor, *scope)
+    except Invalid:
+        after = None  # an old link starts at the beginning
+    found = belonging.listed(current_user.id, q=q, after=after, limit=belonging.PAGE + 1)
+    shown = found[: belonging.PAGE]
+    more = cursors.encode(shown[-1].org.id.bytes, *scope) if len(found) > len(shown) else ""
+    return render.render(
+        "orgs/listing.html", fragment="orgs/_list.html", cards=_cards(shown), q=q, searchable=bool(q or after or more),
+        newer=url_for(".listing", q=q or None) if after else "",
+        older=url_for(".listing", q=q or None, cursor=more) if more else "",
+        my_invites=invites.open_to(current_user), words=ROLE_WORDS,
+    )  # fmt: skip
 
 
 @pages.get("/new")
@@ -68,8 +84,7 @@ def _make(values: dict[str, str]) -> Organization:
         return org_settings.found(values, org_id=org_id, owner=current_user, by=by)
 
 
-def _cards() -> list[Card]:
-    entries = [entry for entry in memberships.orgs_of(current_user.id) if entry.role]
+def _cards(entries: list[Entry]) -> list[Card]:
     own = wallets.of_organizations([entry.org.id for entry in entries], settings().mode)
     return [_card(entry.org, entry.role or "", own[entry.org.id]) for entry in entries]
 

@@ -1242,6 +1242,13 @@ CREATE INDEX ix_known_devices_last_seen_at ON public.known_devices USING btree (
 
 
 --
+-- Name: ix_memberships_recent; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_memberships_recent ON public.memberships USING btree (user_id, last_seen_at DESC NULLS LAST, org_id) WHERE (removed_at IS NULL);
+
+
+--
 -- Name: ix_memberships_user_id; Type: INDEX; Schema: public; Owner: -
 --
 

@@ -64,24 +64,6 @@ def role_of(user_id: UUID, org_id: UUID) -> str | None:
     return db.session.scalar(select(Membership.role).filter_by(org_id=org_id, user_id=user_id, removed_at=None))
 
 
-def orgs_of(user_id: UUID) -> list[Entry]:
-    """The organizations a person may open: teams first, then by name. Closed ones are gone."""
-    query = (
-        select(Organization, Membership.role)
-        .join(Membership, Membership.org_id == Organization.id)
-        .where(Membership.user_id == user_id, Membership.removed_at.is_(None), Organization.closed_at.is_(None))
-        .order_by(Organization.kind != "team", Organization.name, Organization.id)
-    )
-    return [Entry(org, role) for org, role in db.session.execute(query)]
-
-
-def landing(user: User) -> Organization | None:
-    """Where a sign-in leads: the organization last opened, else a team's before the personal one."""
-    entries = orgs_of(user.id)
-    last = (entry.org for entry in entries if entry.org.id == user.last_org_id)
-    return next(last, entries[0].org if entries else None)
-
-
 def of_org(org_id: UUID) -> list[Membership]:
     """Who belongs to it now, owners first, then by name; each with its `user` loaded. Up to 500."""
     rank = case({role: place for place, role in enumerate(ROLES)}, value=Membership.role)
@@ -281,11 +263,11 @@ def _record(
 def _with_role(user_id: UUID, *, token_of: datetime | None = None) -> Select[Organization, str, datetime | None]:
     active = and_(Membership.org_id == Organization.id, Membership.user_id == user_id, Membership.removed_at.is_(None))
     if token_of:
-        active = and_(active, _never_left(token_of))
+        active = and_(active, never_left(token_of))
     return select(Organization, Membership.role, Membership.last_seen_at).outerjoin(Membership, active)
 
 
-def _never_left(since: datetime) -> ColumnElement[bool]:
+def never_left(since: datetime) -> ColumnElement[bool]:
     """That no earlier membership of the same person there ended since then."""
     earlier = aliased(Membership)
     ended = select(earlier.id).where(earlier.org_id == Membership.org_id, earlier.user_id == Membership.user_id)

@@ -10,7 +10,7 @@ from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import CofferError, Forbidden, Invalid, NotFound
 from dashboard.domain.audit import SYSTEM, Actor
-from dashboard.domain.identity import keys, memberships, organizations, ownership
+from dashboard.domain.identity import belonging, keys, memberships, organizations, ownership
 from dashboard.domain.identity.handover import Handover
 from dashboard.domain.identity.memberships import LastOwner, RoleTooHigh
 from dashboard.domain.identity.organizations import PersonalOrganization
@@ -236,7 +236,7 @@ def test_a_personal_token_does_not_come_back_with_its_person(team: Team) -> None
     assert [role(org, token) for org in (team.org, other) for token in (old, new)] == [
         None, "viewer", "member", "member",
     ]  # fmt: skip
-    assert [entry.org.id for entry in memberships.orgs_of(user.id) if entry.org.id == team.org.id] == [team.org.id]
+    assert [entry.org.id for entry in belonging.listed(user.id) if entry.org.id == team.org.id] == [team.org.id]
 
 
 def test_the_last_active_owner_stays(team: Team) -> None:

@@ -6,7 +6,7 @@ from dashboard.core import clock, ids
 from dashboard.core.db import transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import entrance, memberships, organizations, users
+from dashboard.domain.identity import belonging, entrance, memberships, organizations, users
 from dashboard.models import Organization, User
 
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -60,9 +60,9 @@ def test_an_address_leads_to_the_organization_and_the_role_in_it() -> None:
     entry = memberships.entry_by_slug("demo", owner.id)
     assert entry == memberships.Entry(org, "owner")
     assert memberships.entry_by_slug("demo", stranger.id) == memberships.Entry(org, None)
-    assert memberships.entry_by_id(org.id, owner.id) == entry
+    assert memberships.entry_by_id(org.id, owner.id, token_of=clock.now()) == entry
     assert memberships.entry_by_slug("none", owner.id) is None
-    assert memberships.entry_by_id(ids.new(), owner.id) is None
+    assert memberships.entry_by_id(ids.new(), owner.id, token_of=clock.now()) is None
 
 
 def test_members_are_added_once() -> None:
@@ -95,16 +95,16 @@ def test_a_sign_in_leads_to_the_last_organization_else_a_team_before_the_persona
     ada = person("ada")
     personal = organizations.personal_of(ada.id)
     assert personal is not None
-    assert memberships.landing(ada) is personal
+    assert belonging.landing(ada) is personal
     org = team("Zeta", ada)
-    assert memberships.landing(ada) is org
+    assert belonging.landing(ada) is org
     with transaction():
         users.opened(ada, personal.id)
-    assert memberships.landing(ada) is personal
+    assert belonging.landing(ada) is personal
     with transaction(personal.id):
         personal.closed_at = clock.now()
-    assert memberships.landing(ada) is org
+    assert belonging.landing(ada) is org
 
 
 def test_managers_lead_nowhere(manager: User) -> None:
-    assert memberships.landing(manager) is None
+    assert belonging.landing(manager) is None

@@ -14,7 +14,7 @@ from dashboard.core.errors import CofferError, Forbidden, InsufficientFunds, Inv
 from dashboard.core.money import MICROS_PER_USD
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import external_keys, keys, memberships, org_settings, organizations, standing
+from dashboard.domain.identity import belonging, external_keys, keys, memberships, org_settings, organizations, standing
 from dashboard.domain.identity.organizations import PersonalOrganization
 from dashboard.domain.identity.permissions import OrgSuspended
 from dashboard.domain.identity.standing import FundsMoved, NotEmpty
@@ -278,4 +278,4 @@ def test_a_key_made_for_an_organization_that_was_reopened_is_a_new_one() -> None
         keys.authenticate(old)
     assert keys.authenticate(make_key(org, "wallet:read")).org_id == org.id
     owner = db.session.get_one(User, owner_of(org).id)
-    assert org.id in {entry.org.id for entry in memberships.orgs_of(owner.id)}
+    assert org.id in {entry.org.id for entry in belonging.listed(owner.id)}

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0030_user_follow_ups"
-down_revision = "0029_counted_apps"
+revision = "0035_user_follow_ups"
+down_revision = "0034_one_work_queue"
 
 STATEMENTS = """
 CREATE TABLE user_follow_ups (

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0030_imposed_caps"
-down_revision = "0029_user_follow_ups"
+revision = "0036_imposed_caps"
+down_revision = "0035_user_follow_ups"
 
 # The form that makes a key leaves no entry of a changed cap: that one is its maker's own.
 STATEMENTS = """
