@@ -176,9 +176,9 @@ def archive(pack: Any) -> None:
 
 def made_by(program: Program, org: Any, user: Any, *scopes: str) -> str:
     """A key that somebody made, who belongs to the organization or looks in from outside."""
-    kind = "manager" if user.is_manager else "user"
+    by = Actor("manager", user.id) if user.is_manager else SYSTEM
     with program.app.app_context(), transaction(org=org.id):
-        return keys.make(org, name="x", scopes=scopes, mode="test", by=Actor(kind, user.id), made_by=user.id).key
+        return keys.make(org, name="x", scopes=scopes, mode="test", by=by, made_by=user.id).key
 
 
 def removal(program: Program, org: Any, token: str, amount: int = 1, kind: str = "admin_removal") -> TestResponse:
