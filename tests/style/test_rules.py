@@ -105,6 +105,21 @@ def test_wallets_are_opened_and_found_in_one_place() -> None:
         assert path.name == "wallets.py" or "Wallet" not in calls(ast.parse(path.read_text())), path
 
 
+def test_a_payment_changes_its_state_in_one_place() -> None:
+    """The inbox's events have states of their own."""
+    for path in (DOMAIN / "payments").glob("*.py"):
+        if path.name not in ("states.py", "inbox.py"):
+            targets = {
+                name.attr
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.Assign)
+                for target in node.targets
+                for name in ast.walk(target)
+                if isinstance(name, ast.Attribute)
+            }
+            assert "state" not in targets, path
+
+
 def test_no_float_near_money() -> None:
     for folder in ("dashboard/domain", "dashboard/api", "dashboard/web"):
         for path in (ROOT / folder).rglob("*.py"):

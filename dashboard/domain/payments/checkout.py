@@ -14,13 +14,13 @@ from dashboard.core import clock, ids
 from dashboard.core.db import db, lock, transaction
 from dashboard.core.errors import Conflict, Invalid, Unavailable
 from dashboard.domain import audit
-from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.domain.audit import Actor
 from dashboard.domain.catalog import sync
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR
 from dashboard.domain.funds.ledger import KeyReused
 from dashboard.domain.identity import organizations
-from dashboard.domain.payments import budgets, declines, hosted_page
+from dashboard.domain.payments import budgets, declines, hosted_page, states
 from dashboard.models import Organization, Payment
 from dashboard.providers.base import (
     PromotionRefused,
@@ -143,15 +143,15 @@ def _open(buyer: Buyer, offer: Offer, provider: Provider, payment: Payment) -> P
             raise RuntimeError("a payment cannot vanish")
         found.session_id, found.session_url = session.id, session.url
         found.opened_at = found.opened_at or clock.now()
-        if found.state in ("created", "unknown"):
-            found.state, found.problem, found.changed_at = "pending", None, clock.now()
+        if found.state in states.UNOPENED:
+            states.move(found, "pending", record=False)  # a part of having created it
             found.next_check_at, found.checks = clock.now() + FIRST_CHECK, 0
     return found
 
 
 def _opened(payment: Payment) -> bool:
     """Whether there is nothing left to ask the provider for."""
-    return bool(payment.session_url) or payment.state not in ("created", "unknown")
+    return bool(payment.session_url) or payment.state not in states.UNOPENED
 
 
 def _known(org_id: UUID, mode: str, key: str, body_hash: bytes) -> Payment | None:
@@ -279,11 +279,6 @@ def _note(org_id: UUID, payment_id: UUID, state: str, problem: str, *, code: str
     """What came of the call, unless something else moved the payment meanwhile. `code` is why it was refused."""
     with transaction(org=org_id):
         payment = lock(select(Payment).filter_by(org_id=org_id, id=payment_id))
-        if payment is not None and payment.state in ("created", "unknown"):
-            before = payment.state
-            payment.state, payment.problem, payment.changed_at = state, problem, clock.now()
+        if payment is not None and payment.state in states.UNOPENED:
+            states.move(payment, state, problem=problem)
             payment.next_check_at, payment.decline_code = clock.now() + FIRST_CHECK, code
-            audit.record(
-                org_id, by=SYSTEM, action=f"payment.{state}", object_kind="payment", object_id=payment_id,
-                before={"state": before}, after={"state": state, "problem": problem},
-            )  # fmt: skip

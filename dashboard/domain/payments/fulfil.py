@@ -8,11 +8,10 @@ from sqlalchemy import select
 from dashboard.core import clock
 from dashboard.core.db import db, lock, retrying, transaction
 from dashboard.core.errors import Conflict, NotFound
-from dashboard.domain import audit
-from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.domain.audit import Actor
 from dashboard.domain.funds import expiry, ledger, wallets
 from dashboard.domain.funds.ledger import Slice
-from dashboard.domain.payments import declines, late, receipts, story
+from dashboard.domain.payments import declines, late, receipts, states, story
 from dashboard.domain.payments.hosted_page import KIND
 from dashboard.models import Payment, Wallet
 from dashboard.providers.base import CheckoutSession, Provider
@@ -44,14 +43,8 @@ def note_paid(org_id: UUID, payment_id: UUID) -> None:
     the sweep goes on asking. Credits nothing. Opens its own transaction; does nothing for a payment that ended."""
     with transaction(org=org_id):
         payment = lock(select(Payment).filter_by(org_id=org_id, id=payment_id))
-        if payment is None or payment.state not in ("created", "unknown", "pending"):
-            return
-        before = payment.state
-        payment.state, payment.problem, payment.changed_at = "paid", UNREADABLE, clock.now()
-        audit.record(
-            org_id, by=SYSTEM, action="payment.paid", object_kind="payment", object_id=payment_id,
-            before={"state": before}, after={"state": "paid", "problem": UNREADABLE},
-        )  # fmt: skip
+        if payment is not None and payment.state in states.OPEN:
+            states.move(payment, "paid", problem=UNREADABLE)
 
 
 def find(org_id: UUID, payment_id: UUID) -> Payment:
@@ -76,25 +69,17 @@ def fulfil(org_id: UUID, payment_id: UUID, *, session: CheckoutSession, declined
         held = payment.state == "review" and not (_paid(session) and _fits(payment, session))
         if payment.state == "credited" or held or payment.rejected:
             return payment
-        before = payment.state
         _note_page(payment, session)
         if _paid(session):
             _take(payment, wallet, session)
         elif session.status == "expired":
-            payment.state, payment.problem = "expired", "The payment page expired before it was paid."
+            states.move(payment, "expired", problem="The payment page expired before it was paid.")
         elif declined or session.declined:
-            payment.state = "failed"
-            payment.problem = f"{declines.told(payment.decline_code).why} Nothing was charged."
+            states.move(payment, "failed", problem=f"{declines.told(payment.decline_code).why} Nothing was charged.")
             if session.status == "complete":  # a card's decline leaves the page open
                 late.tell(payment)
-        elif payment.state in ("created", "unknown", "pending", "paid"):
-            payment.state, payment.problem = "pending", story.DELAYED if session.status == "complete" else None
-        if payment.state != before:
-            payment.changed_at = clock.now()
-            audit.record(
-                org_id, by=SYSTEM, action=f"payment.{payment.state}", object_kind="payment", object_id=payment.id,
-                before={"state": before}, after={"state": payment.state, "problem": payment.problem} | _taken(session),
-            )  # fmt: skip
+        elif payment.state in (*states.OPEN, "paid"):
+            states.move(payment, "pending", problem=story.DELAYED if session.status == "complete" else None)
     return payment
 
 
@@ -109,7 +94,7 @@ def locked(org_id: UUID, payment_id: UUID) -> tuple[Wallet, Payment]:
 
 
 def credit(payment: Payment, wallet: Wallet, *, by: Actor, reason: str | None = None) -> None:
-    """Credit exactly what the payment's row grants, once. Both rows are locked (`locked`)."""
+    """Post exactly what the payment's row grants, once; the caller moves it to `credited`. Both rows are `locked`."""
     until = expiry.after_days(payment.expires_days) if payment.expires_days else None
     slices = [Slice(payment.grant_kind, "purchase", payment.grant_micros, expires_at=until)]
     if payment.bonus_micros:
@@ -126,7 +111,6 @@ def credit(payment: Payment, wallet: Wallet, *, by: Actor, reason: str | None = 
         payment_id=payment.id,
         slices=slices,
     )
-    payment.state, payment.problem = "credited", None
     payment.transaction_id, payment.credited_at = posting.id, posting.created_at
 
 
@@ -141,9 +125,7 @@ def _note_page(payment: Payment, session: CheckoutSession) -> None:
 
 
 def _taken(session: CheckoutSession) -> dict[str, Any]:
-    """What the provider says it took, where it took something: kept for the review."""
-    if not _paid(session):
-        return {}
+    """What the provider says it took: kept for the review."""
     return {
         "subtotal_minor": session.amount_subtotal, "total_minor": session.amount_total, "currency": session.currency,
         "discount_minor": session.amount_discount, "tax_minor": session.amount_tax,
@@ -185,11 +167,12 @@ def _take(payment: Payment, wallet: Wallet, session: CheckoutSession) -> None:
     payment.total_minor, payment.paid_currency = session.amount_total, session.currency
     payment.discount_minor, payment.tax_minor = session.amount_discount, session.amount_tax
     if not _fits(payment, session):
-        payment.state = "review"
-        payment.problem = (
+        problem = (
             f"Sold for {story.amount(payment.amount_minor, payment.currency)}, "
             f"the provider took {story.amount(_before_discount(session), session.currency)}. Nothing was credited."
         )
+        states.move(payment, "review", problem=problem, facts={"problem": problem} | _taken(session))
         return
     credit(payment, wallet, by=Actor(payment.actor_kind, payment.actor_id))
+    states.move(payment, "credited", facts={"problem": None} | _taken(session))
     receipts.owe(payment)

@@ -2,11 +2,10 @@
 
 from uuid import UUID
 
-from dashboard.core import clock
 from dashboard.core.errors import Conflict
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.payments import fulfil, receipts
+from dashboard.domain.payments import fulfil, receipts, states
 from dashboard.models import Payment
 
 
@@ -25,10 +24,10 @@ def accept(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
     if payment.state == "credited":
         return False
     require_open(payment)
-    problem = payment.problem
     fulfil.credit(payment, wallet, by=by, reason=reason)
+    credited = payment.grant_micros + payment.bonus_micros
+    states.move(payment, "credited", by=by, action="accepted", reason=reason, facts={"amount": credited})
     receipts.owe(payment)
-    _record(payment, "accepted", problem, reason, by)
     return True
 
 
@@ -43,9 +42,8 @@ def reject(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
     if payment.rejected:
         return False
     require_open(payment)
-    problem = payment.problem
-    payment.state, payment.problem = "failed", f"Rejected after review: {reason}"
-    _record(payment, "rejected", problem, reason, by)
+    problem = f"Rejected after review: {reason}"
+    states.move(payment, "failed", problem=problem, by=by, action="rejected", reason=reason, facts={"amount": 0})
     return True
 
 
@@ -53,12 +51,3 @@ def require_open(payment: Payment) -> None:
     """Raises NotInReview."""
     if payment.state != "review":
         raise NotInReview(f"The payment is {payment.state}, not in review. Nothing was changed.")
-
-
-def _record(payment: Payment, act: str, problem: str | None, reason: str, by: Actor) -> None:
-    payment.changed_at = clock.now()
-    credited = payment.grant_micros + payment.bonus_micros if payment.state == "credited" else 0
-    audit.record(
-        payment.org_id, by=by, action=f"payment.{act}", object_kind="payment", object_id=payment.id, reason=reason,
-        before={"state": "review", "problem": problem}, after={"state": payment.state, "amount": credited},
-    )  # fmt: skip

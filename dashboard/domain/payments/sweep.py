@@ -15,9 +15,7 @@ from dashboard.core import clock
 from dashboard.core.db import db, lock, transaction
 from dashboard.core.errors import Unavailable
 from dashboard.core.work_queue import Claim, Outcome, WorkQueue, backoff
-from dashboard.domain import audit
-from dashboard.domain.audit import SYSTEM
-from dashboard.domain.payments import fulfil
+from dashboard.domain.payments import fulfil, states
 from dashboard.models import Customer, Payment
 from dashboard.providers.base import CustomerMissing, Provider, ProviderRefused, ProviderUnavailable, UnreadableAnswer
 
@@ -36,7 +34,7 @@ log = logging.getLogger(__name__)
 WORK = WorkQueue(
     Payment,
     job=DRAIN,
-    open_states=("created", "unknown", "pending", "paid"),
+    open_states=(*states.OPEN, "paid"),
     due_at=Payment.next_check_at,
     attempts=Payment.checks,
 )
@@ -115,31 +113,20 @@ def _unopened(payment: Payment, *, over: bool) -> None:
     """There is no page: unknown while the buyer may still repeat the request, then expired."""
     with transaction(org=payment.org_id):
         locked = lock(select(Payment).filter_by(org_id=payment.org_id, id=payment.id))
-        if locked is None or locked.session_id is not None or locked.state not in ("created", "unknown"):
+        if locked is None or locked.session_id is not None or locked.state not in states.UNOPENED:
             return
         if over:
-            _move(locked, "expired", "The payment page was never opened. Nothing was charged.")
+            states.move(locked, "expired", problem="The payment page was never opened. Nothing was charged.")
         elif locked.state == "created":
-            _move(locked, "unknown", "The server stopped before the provider answered.")
+            states.move(locked, "unknown", problem="The server stopped before the provider answered.")
 
 
 def _doubt(payment: Payment, problem: str, *, over: bool) -> None:
     """The provider refused to tell: unknown with its reason, for an operator to see. `over`: nobody can pay it now."""
     with transaction(org=payment.org_id):
         locked = lock(select(Payment).filter_by(org_id=payment.org_id, id=payment.id))
-        if locked is None or locked.state not in ("created", "unknown", "pending"):
+        if locked is None or locked.state not in states.OPEN:
             return
         if over:
-            _move(locked, "expired", "The provider no longer knows the payment page. It was never seen paid.")
-        else:
-            _move(locked, "unknown", problem)
-
-
-def _move(payment: Payment, state: str, problem: str) -> None:
-    before, payment.state, payment.problem = payment.state, state, problem
-    if before != state:
-        payment.changed_at = clock.now()
-        audit.record(
-            payment.org_id, by=SYSTEM, action=f"payment.{state}", object_kind="payment", object_id=payment.id,
-            before={"state": before}, after={"state": state, "problem": problem},
-        )  # fmt: skip
+            problem = "The provider no longer knows the payment page. It was never seen paid."
+        states.move(locked, "expired" if over else "unknown", problem=problem)

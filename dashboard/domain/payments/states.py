@@ -1,0 +1,64 @@
+"""The states of a payment and the moves between them: the only place that changes one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboard.core import clock
+from dashboard.domain import audit
+from dashboard.domain.audit import SYSTEM, Actor
+from dashboard.models import Payment
+
+UNOPENED = ("created", "unknown")
+"""No page is known yet."""
+
+OPEN = (*UNOPENED, "pending")
+"""The payer may still pay, or has paid and it is not known."""
+
+ENDED = {"credited", "failed", "expired", "review"}
+
+MOVES: dict[str, set[str]] = {
+    "created": {"unknown", "pending", "paid", *ENDED},
+    "unknown": {"pending", "paid", *ENDED},
+    "pending": {"unknown", "paid", *ENDED},
+    "paid": {"pending", *ENDED},  # the provider told that it is paid, and its session could not be read
+    "failed": {"credited", "expired", "review"},  # the provider is believed when it changes its mind
+    "expired": {"credited", "failed", "review"},
+    "review": {"credited", "failed"},
+    "credited": set(),
+}
+
+
+def move(
+    payment: Payment,
+    state: str,
+    *,
+    problem: str | None = None,
+    by: Actor = SYSTEM,
+    action: str | None = None,
+    reason: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+    record: bool = True,
+) -> None:
+    """Move the locked `payment` to `state`, with the time and an audit entry; in the same state, note the problem only.
+
+    `action` is what the entry says was done if it was not the move itself, `facts` what it holds besides the state.
+    Raises RuntimeError for a move that cannot be.
+    """
+    was, had = payment.state, payment.problem
+    payment.problem = problem
+    if state == was:
+        return
+    if state not in MOVES[was]:
+        raise RuntimeError(f"a payment cannot go from {was} to {state}")
+    payment.state, payment.changed_at = state, clock.now()
+    if record:
+        audit.record(
+            payment.org_id,
+            by=by,
+            action=f"payment.{action or state}",
+            object_kind="payment",
+            object_id=payment.id,
+            before={"state": was, "problem": had} if reason else {"state": was},
+            after={"state": state, **({"problem": problem} if facts is None else facts)},
+            reason=reason,
+        )
