@@ -7,9 +7,9 @@ from flask import Response
 
 from dashboard.api import auth, idempotency, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint, refusal
-from dashboard.core.db import db, retrying, transaction
+from dashboard.core.db import db, transaction
 from dashboard.domain import audit
-from dashboard.domain.funds import caps, ledger, transactions, wallets
+from dashboard.domain.funds import charging, ledger, transactions, wallets
 from dashboard.domain.funds.ledger import Posting
 from dashboard.domain.identity import key_rights, organizations
 from dashboard.domain.identity.permissions import LEADS, Act, Verb, origin_of
@@ -72,11 +72,10 @@ def move(path: inputs.OrgPath, body: Movement) -> Response:
 
 
 def _charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
-    """One statement in autocommit: the hot path."""
-    limit_id = _limit(access)
-    if limit_id is not None:
-        return _capped(access, limit_id, wallet, body, key)
-    return _post_charge(access, wallet, body, key)
+    return charging.charge(
+        wallet, org=access.org, amount=body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
+        limit_id=_limit(access), description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
+    )  # fmt: skip
 
 
 def _limit(access: auth.Access) -> UUID | None:
@@ -85,23 +84,6 @@ def _limit(access: auth.Access) -> UUID | None:
         return access.limit_id
     bound = key_rights.bound_by(access.org.id, access.person.user_id)
     return bound.id if bound else None
-
-
-def _post_charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
-    return ledger.post(
-        wallet, type="charge", amount=-body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
-        description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
-    )  # fmt: skip
-
-
-@retrying
-def _capped(access: auth.Access, limit_id: UUID, wallet: Wallet, body: Movement, key: str) -> Posting:
-    """The charge and its count under the key's cap: both, or none. A replay was counted when it was booked."""
-    with transaction(org=access.org.id):
-        posting = _post_charge(access, wallet, body, key)
-        if not posting.replayed:
-            caps.take(access.org.id, limit_id, amount=body.amount_micros, at=posting.created_at)
-    return posting
 
 
 def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:

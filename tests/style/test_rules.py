@@ -13,6 +13,7 @@ DOMAIN = ROOT / "dashboard" / "domain"
 
 FLOWS = {
     # They call outside between two transactions of their own, or serve as an entry point for several surfaces.
+    "funds/charging.py": {"_alone"},
     "funds/expiry.py": {"clear", "drain"},
     "funds/seals/__init__.py": {"_keep"},
     "payments/budgets.py": {"take_page", "one_code", "_give_back"},

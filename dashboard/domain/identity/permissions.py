@@ -9,7 +9,10 @@ from enum import StrEnum
 from dashboard.core.errors import Forbidden, NotFound
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import origins
-from dashboard.models import ApiKey, Organization, PersonalToken, User
+from dashboard.domain.org_status import Act as Act
+from dashboard.domain.org_status import OrgSuspended as OrgSuspended
+from dashboard.domain.org_status import require_state as require_state
+from dashboard.models import ApiKey, PersonalToken, User
 
 ROLES = ("owner", "admin", "member", "viewer")
 ROLE_WORDS = {
@@ -56,15 +59,6 @@ class Verb(StrEnum):
     PLATFORM_READ = "platform_read"
     PLATFORM_GRANT = "platform_grant"
     MANAGE_PLATFORM = "manage_platform"
-
-
-class Act(StrEnum):
-    """What an organization's state may stop."""
-
-    READ = "read"
-    SPEND = "spend"
-    BUY = "buy"
-    MEMBERS = "members"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +130,6 @@ _GIVEN_BY_ROLE: dict[str, frozenset[str]] = {
     "member": _SPENDING | {"catalog:read"},
     "viewer": _READING | {"audit:read"},
 }
-
-
-class OrgSuspended(Forbidden):
-    code = "org_suspended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +205,6 @@ def require(verb: Verb, caller: Caller) -> None:
         if caller.stranger and verb not in PLATFORM_VERBS:
             raise NotFound
         raise Forbidden(_refusal(verb, caller))
-
-
-def require_state(act: Act, org: Organization, *, operator: bool = False) -> None:
-    """Raises NotFound for a closed organization (operators may read it), OrgSuspended where a suspension stops it."""
-    if org.closed_at is not None and not (operator and act is Act.READ):
-        raise NotFound
-    if org.suspended_at is not None and act is not Act.READ:
-        raise OrgSuspended("This organization is suspended. Nothing was changed.")
 
 
 def grantable(caller: Caller) -> frozenset[str]:

@@ -1,0 +1,56 @@
+"""Charging: the verb by which anything that is sold takes money from a wallet, whoever asks for it."""
+
+from functools import partial
+from uuid import UUID
+
+from dashboard.core.db import in_transaction, retrying, transaction
+from dashboard.domain.audit import Actor
+from dashboard.domain.funds import caps, ledger
+from dashboard.domain.funds.ledger import Posting
+from dashboard.domain.org_status import Act, require_state
+from dashboard.models import Organization, Wallet
+
+
+def charge(
+    wallet: Wallet,
+    *,
+    org: Organization,
+    amount: int,
+    origin: str,
+    key: str,
+    by: Actor,
+    limit_id: UUID | None = None,
+    description: str = "",
+    app: str = "",
+    body_hash: bytes | None = None,
+) -> Posting:
+    """Take `amount` (above zero, in the wallet's smallest unit), once per (organization, mode, `origin`, `key`).
+
+    Without a spend limit it is one statement, in autocommit if no transaction is open. With one, the charge and its
+    count under the limit are one transaction: the open one, or its own, repeated when it loses a race. Locks the
+    wallet, then the limit's window. Raises OrgSuspended, NotFound for a closed organization, InsufficientFunds,
+    WalletFrozen, KeyReused, KeyCapExceeded.
+    """
+    require_state(Act.SPEND, org)
+    post = partial(
+        ledger.post, wallet, type="charge", amount=-amount, origin=origin, key=key, by=by, description=description,
+        app=app, body_hash=body_hash,
+    )  # fmt: skip
+    if limit_id is None:
+        return post()
+    if in_transaction():
+        return _counted(org.id, post(), limit_id)
+    return _alone(org.id, post, limit_id)
+
+
+@retrying
+def _alone(org_id: UUID, post: "partial[Posting]", limit_id: UUID) -> Posting:
+    with transaction(org=org_id):
+        return _counted(org_id, post(), limit_id)
+
+
+def _counted(org_id: UUID, posting: Posting, limit_id: UUID) -> Posting:
+    """The posting, counted under the limit. A replay was counted when it was booked."""
+    if not posting.replayed:
+        caps.take(org_id, limit_id, amount=-posting.amount, at=posting.created_at)
+    return posting
