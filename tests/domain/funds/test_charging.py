@@ -75,9 +75,14 @@ def test_a_charge_above_the_limit_books_nothing_and_a_replay_counts_once(org: Or
 
 def test_in_an_open_transaction_the_charge_and_its_count_go_with_it(org: Organization) -> None:
     limit = limit_of(org, 10)
-    with pytest.raises(ZeroDivisionError), transaction(org=org.id):
-        charge(org, 10, "a", limit)
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with transaction(org=org.id):
+            charge(org, 10, "a", limit)
+            charge(org, 1, "b", limit)
+
+    with pytest.raises(KeyCapExceeded):
+        fail()
     assert balance(org) == 1_000
     with transaction(org=org.id):
         charge(org, 10, "a", limit)
