@@ -20,12 +20,10 @@ def register(app: Flask, settings: Settings) -> None:
         dev_mail,
         dummy,
         headers,
-        identity_provider,  # noqa: F401  its views belong to the settings
         invites,
         keys,
         links,
         members,
-        org_settings,
         organizations,
         payments,
         receipts,
@@ -34,6 +32,7 @@ def register(app: Flask, settings: Settings) -> None:
         styleguide,
         transactions,
     )
+    from dashboard.web import settings as org_settings
     from dashboard.web.admin import audit as admin_audit
     from dashboard.web.admin import external_keys, mail, orgs, overview, system, users, webhooks
     from dashboard.web.admin import payments as admin_payments

@@ -4,7 +4,10 @@ import ast
 import pkgutil
 import re
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
+
+import grimp
 
 from dashboard.jobs import JOBS
 
@@ -134,7 +137,20 @@ def test_tests_patch_nothing_of_ours() -> None:
             assert not any(word in text for word in ("mock.patch", "MagicMock", "monkeypatch.setattr", "mocker.")), path
 
 
+def test_no_module_imports_at_its_end() -> None:
+    for path in [*(ROOT / "dashboard").rglob("*.py"), ROOT / "worker.py"]:
+        body = ast.parse(path.read_text()).body
+        late = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+        others = [node for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        assert not (late and others) or late[-1].lineno < others[0].lineno, path
+
+
 def test_only_render_knows_htmx() -> None:
     for path in (ROOT / "dashboard").rglob("*.py"):
         if path.name not in ("render.py", "sessions.py", "headers.py"):
             assert '"HX-' not in path.read_text(), path
+
+
+def test_imports_form_no_circle() -> None:
+    graph = grimp.build_graph("dashboard")
+    TopologicalSorter({module: graph.find_modules_directly_imported_by(module) for module in graph.modules}).prepare()

@@ -1,18 +1,12 @@
 """A person's own account: who they are on the pages, and what keeps others out of it."""
 
-from flask import Blueprint, Flask
+from flask import Flask
 
-from dashboard.web import guards
-
-profile_pages = Blueprint("account", __name__, url_prefix="/account")
-security_pages = Blueprint("account_security", __name__, url_prefix="/account/security")
-guards.account_pages(profile_pages)
-guards.account_pages(security_pages)
-token_pages = Blueprint("account_tokens", __name__, url_prefix="/account/tokens")
-guards.account_pages(token_pages)
-
-# Their views register themselves above.
-from dashboard.web.account import profile, security, tokens, two_factor  # noqa: E402, F401
+from dashboard.web.account import profile as profile
+from dashboard.web.account import security as security
+from dashboard.web.account import tokens as tokens
+from dashboard.web.account import two_factor as two_factor
+from dashboard.web.account.blueprints import profile_pages, security_pages, token_pages
 
 
 def init_app(app: Flask) -> None:

@@ -13,7 +13,7 @@ from dashboard.core.errors import Conflict, Invalid, TooManyRequests
 from dashboard.domain.funds import wallets
 from dashboard.domain.identity import email_change, erasure, organizations, permissions, users
 from dashboard.web import guards, render
-from dashboard.web.account import profile_pages as pages
+from dashboard.web.account.blueprints import profile_pages as pages
 from dashboard.web.sessions import sign_out
 
 THEMES = (("system", "As the device"), ("light", "Light"), ("dark", "Dark"))

@@ -11,7 +11,7 @@ from dashboard.domain.identity import accounts, second_factor, sessions
 from dashboard.domain.identity.permissions import actor_of
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import device_cookie, render
-from dashboard.web.account import security_pages as pages
+from dashboard.web.account.blueprints import security_pages as pages
 from dashboard.web.sessions import current_id
 
 TYPED = {"old": "password", "new": "new_password", "code": "code"}

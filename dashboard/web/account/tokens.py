@@ -16,7 +16,7 @@ from dashboard.domain.identity.keys import ScopeTooWide, TooManyKeys
 from dashboard.domain.identity.permissions import actor_of, personal_scopes
 from dashboard.models import PLATFORM_ORG_ID, PersonalToken
 from dashboard.web import guards, render, scopes, unseen
-from dashboard.web.account import token_pages as pages
+from dashboard.web.account.blueprints import token_pages as pages
 
 TYPED = ("name", "expires_at", "idempotency_key")
 

@@ -12,7 +12,7 @@ from dashboard.domain.audit import Actor
 from dashboard.domain.identity import organizations, second_factor
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import guards, render
-from dashboard.web.account import security_pages as pages
+from dashboard.web.account.blueprints import security_pages as pages
 from dashboard.web.sessions import current_id
 
 UNSEEN = "new_recovery_codes"

@@ -33,7 +33,7 @@ from dashboard.domain.payments.checkout import (
 from dashboard.models import Payment
 from dashboard.providers.base import ProviderError
 from dashboard.web import guards, packs, render
-from dashboard.web.buy import pages
+from dashboard.web.buy.blueprint import pages
 from dashboard.web.errors import wait_in_words
 from dashboard.web.formats import day
 from dashboard.web.guards import Visit

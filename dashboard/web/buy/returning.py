@@ -15,7 +15,7 @@ from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.payments import receipts, story
 from dashboard.models import Payment
 from dashboard.web import guards, render
-from dashboard.web.buy import pages
+from dashboard.web.buy.blueprint import pages
 from dashboard.web.guards import Visit
 
 CHECK = "dashboard.jobs.payments.check"

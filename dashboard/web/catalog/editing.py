@@ -15,7 +15,8 @@ from dashboard.domain.catalog.sales import Sold
 from dashboard.domain.catalog.terms import Terms
 from dashboard.web import guards, packs, render
 from dashboard.web.catalog import desk as desks
-from dashboard.web.catalog import form, pages
+from dashboard.web.catalog import form
+from dashboard.web.catalog.blueprint import pages
 from dashboard.web.catalog.desk import KINDS, Desk
 from dashboard.web.catalog.form import Draft
 

@@ -16,7 +16,7 @@ from dashboard.domain.catalog.terms import Terms
 from dashboard.models import ProviderPrice
 from dashboard.web import guards, packs, render
 from dashboard.web.catalog import desk as desks
-from dashboard.web.catalog import pages
+from dashboard.web.catalog.blueprint import pages
 from dashboard.web.catalog.desk import KINDS, Desk
 
 PAGE = 50

@@ -17,7 +17,7 @@ from dashboard.domain.identity.memberships import AlreadyMember
 from dashboard.domain.identity.permissions import ROLE_WORDS, OrgSuspended
 from dashboard.models import User
 from dashboard.web import render
-from dashboard.web.invites import links, mine
+from dashboard.web.invites.blueprint import links, mine
 from dashboard.web.sessions import sign_in, sign_out
 
 TITLES = {

@@ -15,7 +15,7 @@ from dashboard.domain.identity.permissions import ROLE_WORDS, Act, Verb, assigna
 from dashboard.models import Invite
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit
-from dashboard.web.invites import pages
+from dashboard.web.invites.blueprint import pages
 
 USUAL_ROLE = "member"
 

@@ -15,7 +15,8 @@ from dashboard.domain.identity.permissions import OPERATOR_SCOPES, Act, Verb, gr
 from dashboard.models import ApiKey
 from dashboard.web import guards, render, scopes, unseen
 from dashboard.web.guards import Visit
-from dashboard.web.keys import desk, pages
+from dashboard.web.keys import desk
+from dashboard.web.keys.blueprint import pages
 
 GRACES = {  # in the words of `key_changes.GRACES`
     "24h": "In 24 hours",

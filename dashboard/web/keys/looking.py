@@ -10,7 +10,8 @@ from dashboard.domain.identity import key_changes, keys
 from dashboard.domain.identity.permissions import Verb
 from dashboard.models import ApiKey
 from dashboard.web import guards, render, unseen
-from dashboard.web.keys import desk, pages
+from dashboard.web.keys import desk
+from dashboard.web.keys.blueprint import pages
 from dashboard.web.scopes import SCOPES
 
 

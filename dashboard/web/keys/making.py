@@ -17,7 +17,8 @@ from dashboard.domain.identity.keys import ScopeTooWide
 from dashboard.domain.identity.permissions import Act, Verb, grantable
 from dashboard.web import guards, render, scopes, unseen
 from dashboard.web.guards import Visit
-from dashboard.web.keys import desk, pages
+from dashboard.web.keys import desk
+from dashboard.web.keys.blueprint import pages
 
 TYPED = ("name", "expires_at", "cap", "cap_window", "idempotency_key")
 

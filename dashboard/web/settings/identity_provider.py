@@ -13,7 +13,7 @@ from dashboard.domain.identity.permissions import Act, Verb
 from dashboard.models import ALGORITHMS, IdentityProvider
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit
-from dashboard.web.org_settings import pages
+from dashboard.web.settings.blueprint import pages
 
 WORDS = {
     "RS256": "RS256 (RSA, the usual one)",

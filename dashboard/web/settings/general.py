@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, request, url_for
+from flask import Response, request, url_for
 
 from dashboard.core import clock
 from dashboard.core.db import retrying, transaction
@@ -13,9 +13,7 @@ from dashboard.domain.identity.permissions import Act, Verb
 from dashboard.models import Organization
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit
-
-pages = Blueprint("settings", __name__, url_prefix="/o/<slug>/settings")
-guards.signed_in_only(pages)
+from dashboard.web.settings.blueprint import pages
 
 LABELS = {"slug": "Address", "tax_id": "Tax id", "billing_email": "Billing e-mail"}
 
@@ -96,6 +94,3 @@ def _delete_page(visit: Visit, errors: dict[str, str], *, status: int = 200) -> 
         raise NotFound
     obstacles = standing.obstacles(visit.org)
     return render.render("settings/delete.html", status=status, visit=visit, errors=errors, obstacles=obstacles)
-
-
-from dashboard.web import identity_provider  # noqa: E402, F401  its views register themselves above

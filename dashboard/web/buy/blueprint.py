@@ -1,0 +1,8 @@
+"""Where the views of buying are registered."""
+
+from flask import Blueprint
+
+from dashboard.web import guards
+
+pages = Blueprint("buy", __name__)
+guards.signed_in_only(pages)
