@@ -5,6 +5,7 @@ JOBS = frozenset(
         "dashboard.jobs.catalog.sync",
         "dashboard.jobs.dummy.deliver",
         "dashboard.jobs.expiry.drain",
+        "dashboard.jobs.figures.count",
         "dashboard.jobs.inbox.drain",
         "dashboard.jobs.outbox.drain",
         "dashboard.jobs.payments.check",

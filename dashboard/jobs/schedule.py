@@ -12,6 +12,7 @@ from dashboard.domain.funds.seals import heads
 from dashboard.domain.identity import follow_ups
 from dashboard.domain.messages import outbox
 from dashboard.domain.payments import inbox, sweep
+from dashboard.domain.platform import figures
 from dashboard.providers.dummy import DummyProvider
 
 Due = Callable[[], Iterable[str]]
@@ -71,6 +72,7 @@ DUTIES: list[Line] = [
     (_prices, products.SYNC),  # the provider's prices: made, archived, and each compared with ours once an hour
     (_outboxes, outbox.DRAIN),  # mails whose bell was lost, whose worker died, or whose pause is over
     (_follow_ups, follow_ups.JOB),  # people whose keys or teams a killed process did not come to
+    (figures.due, "dashboard.jobs.figures.count"),  # what all wallets hold, for the platform's first page
     (_purges, "dashboard.jobs.purge.purge"),  # sessions and counters that have run out
     (_dummy_events, "dashboard.jobs.dummy.deliver"),  # the dummy provider keeps trying, as Stripe does
 ]

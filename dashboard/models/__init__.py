@@ -2,7 +2,16 @@
 
 from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, StoredKey, UserProof, WelcomedAddress
 from dashboard.models.base import PLATFORM_ORG_ID, Base
-from dashboard.models.funds import OTHER_APPS, CreditGrant, GrantBurn, LedgerSeal, Transaction, Wallet, WalletDay
+from dashboard.models.funds import (
+    OTHER_APPS,
+    CreditGrant,
+    GrantBurn,
+    LedgerSeal,
+    PlatformFigures,
+    Transaction,
+    Wallet,
+    WalletDay,
+)
 from dashboard.models.identity import (
     ApiKey,
     AuditEntry,
@@ -70,6 +79,7 @@ __all__ = [
     "OutboxEmail",
     "Payment",
     "PersonalToken",
+    "PlatformFigures",
     "Product",
     "ProductVersion",
     "ProviderPrice",

@@ -4,6 +4,7 @@
 """
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, text
@@ -133,6 +134,16 @@ class WalletDay(Base):
     count: Mapped[int] = mapped_column(BigInteger)
 
     __table_args__ = (org_key("wallet_id", "wallets"), {"postgresql_with": {"fillfactor": "50"}})
+
+
+class PlatformFigures(Base):
+    """Sums over all wallets of a mode, as they were last counted."""
+
+    __tablename__ = "platform_figures"
+
+    mode: Mapped[str] = mapped_column(primary_key=True)
+    counted_at: Mapped[datetime]
+    figures: Mapped[dict[str, Any]]
 
 
 class LedgerSeal(OrgOwned, Base):

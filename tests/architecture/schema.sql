@@ -520,6 +520,17 @@ CREATE TABLE public.personal_tokens (
 
 
 --
+-- Name: platform_figures; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.platform_figures (
+    mode text NOT NULL,
+    counted_at timestamp with time zone NOT NULL,
+    figures jsonb NOT NULL
+);
+
+
+--
 -- Name: product_versions; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -981,6 +992,14 @@ ALTER TABLE ONLY public.payments
 
 ALTER TABLE ONLY public.personal_tokens
     ADD CONSTRAINT pk_personal_tokens PRIMARY KEY (id);
+
+
+--
+-- Name: platform_figures pk_platform_figures; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.platform_figures
+    ADD CONSTRAINT pk_platform_figures PRIMARY KEY (mode);
 
 
 --
@@ -2113,6 +2132,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.payments TO coffer_app;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.personal_tokens TO coffer_app;
+
+
+--
+-- Name: TABLE platform_figures; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.platform_figures TO coffer_app;
 
 
 --

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.platform import overview, verify
+from dashboard.domain.platform import figures, overview, verify
 from dashboard.domain.platform.overview import WorkItem
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import guards, render
@@ -45,7 +45,7 @@ def show() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
     mode = settings().mode
     return render.render(
-        "admin/overview/show.html", today=overview.money_today(mode), owed=overview.liability(mode), **_work()
+        "admin/overview/show.html", figures=figures.current(mode), **_work()
     )  # fmt: skip
 
 

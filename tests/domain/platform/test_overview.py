@@ -4,15 +4,15 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 
 from dashboard.config import settings
 from dashboard.core import clock, ids
-from dashboard.core.db import transaction
+from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger
 from dashboard.domain.funds.ledger import Slice
-from dashboard.domain.platform import overview
+from dashboard.domain.platform import figures, overview
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent, Lease, Organization, Payment, ProviderPrice
 from tests.factories import charge, grant, make_org, make_pack, make_user, wallet_of
 
@@ -149,3 +149,30 @@ def test_packs_whose_price_differs_are_counted() -> None:
             )
         )  # fmt: skip
     assert ("price_drift", 1) in [(item.kind, item.count) for item in overview.work_list("test")]
+
+
+def test_the_page_reads_no_wallet_for_its_sums_and_knows_how_old_they_are() -> None:
+    wallet = wallet_of(make_org(funds=1_000))
+    with transaction():
+        figures.count("test")
+    statements: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        statements.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    counted = figures.current("test")
+    event.remove(db.engine, "before_cursor_execute", note)
+    assert [statement for statement in statements if "platform_figures" not in statement] == []
+    assert counted.owed == overview.liability("test")
+    charge(wallet, 400)
+    assert figures.current("test") == counted
+    assert figures.due() == ["live"]
+    assert not counted.late
+    with clock.at(clock.now() + figures.LATE + timedelta(seconds=1)):
+        assert figures.current("test").late
+        assert figures.due() == ["test", "live"]
+        with transaction():
+            figures.count("test")
+        assert figures.current("test").owed.total_micros == counted.owed.total_micros - 400
+        assert not figures.current("test").late
