@@ -167,7 +167,7 @@ def record_visit(org: Organization, *, by: Actor) -> None:
     """A platform manager's look into an organization is visible to its people."""
     if request.method == "GET":
         with transaction(org=org.id):
-            audit.record(org.id, by=by, action="organization.visited", object_kind="page", object_id=request.path)
+            audit.record(audit.Ref("page", request.path), "organization.visited", by=by, org=org.id)
 
 
 def require_open(access: Access) -> None:

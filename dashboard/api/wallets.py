@@ -96,8 +96,8 @@ def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> P
         )  # fmt: skip
         if not posting.replayed:
             audit.record(
-                access.org.id, by=access.actor, action="credits.deposited", object_kind="transaction",
-                object_id=posting.id, before={"balance": posting.balance_before},
+                audit.Ref("transaction", posting.id), "credits.deposited", by=access.actor, org=access.org.id,
+                before={"balance": posting.balance_before},
                 after={"balance": posting.balance_after, "amount": posting.amount, "description": body.description},
             )  # fmt: skip
     return posting

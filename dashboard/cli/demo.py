@@ -96,7 +96,7 @@ def seed() -> str:
         while seals.seal(org_id):
             continue
     with transaction(org=PLATFORM_ORG_ID):
-        audit.record(PLATFORM_ORG_ID, by=SYSTEM, action=DONE, object_kind="organization", object_id=demo.id)
+        audit.record(demo, DONE, by=SYSTEM, org=PLATFORM_ORG_ID)
     return "The demo is ready."
 
 

@@ -41,10 +41,7 @@ def export(slug: str) -> Response:
     filters = _filters(visit, typed)
     with Turn() as turn:
         with transaction(org=visit.org.id):
-            audit.record(
-                visit.org.id, by=visit.by, action="audit.exported", object_kind="organization", object_id=visit.org.id,
-                after=typed,
-            )  # fmt: skip
+            audit.record(visit.org, "audit.exported", by=visit.by, after=typed)
         return audit_list.file(turn, filters, name=f"{visit.org.slug}-audit", first=visit.org.created_at)
 
 

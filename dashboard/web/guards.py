@@ -132,7 +132,7 @@ def record_visit(org: Organization, *, by: Actor) -> None:
     since = clock.now() - sessions.IDLE
     if request.method == "GET" and not (is_poll() and trail.was_here(org.id, by.id, since=since)):
         with transaction(org=org.id):
-            audit.record(org.id, by=by, action="organization.visited", object_kind="page", object_id=request.path)
+            audit.record(audit.Ref("page", request.path), "organization.visited", by=by, org=org.id)
 
 
 def _note(entry: memberships.Entry) -> None:

@@ -57,10 +57,7 @@ def export(slug: str) -> Response:
     filters = Filters.parse(typed | {"org": str(visit.org.id)})
     with Turn() as turn:
         with transaction(org=visit.org.id):
-            audit.record(
-                visit.org.id, by=visit.by, action="payments.exported", object_kind="organization",
-                object_id=visit.org.id, after=typed,
-            )  # fmt: skip
+            audit.record(visit.org, "payments.exported", by=visit.by, after=typed)
         rows = listing.every(filters, mode=visit.wallet.mode)
         lines = payment_csv.lines(rows, for_manager=visit.caller.operator)
         return turn.file(payment_csv.file_name(visit.org, filters), lines)

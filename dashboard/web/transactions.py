@@ -50,13 +50,9 @@ def export(slug: str) -> Response:
     with Turn() as turn:
         with transaction(org=visit.org.id):
             audit.record(
-                visit.org.id,
-                by=visit.by,
-                action="transactions.exported",
-                object_kind="wallet",
-                object_id=visit.wallet.id,
+                visit.wallet, "transactions.exported", by=visit.by,
                 after={field: text for field, text in typed.items() if text},
-            )
+            )  # fmt: skip
         return turn.file(name, statement_csv.rows(visit.wallet, filters, for_manager=visit.caller.operator))
 
 

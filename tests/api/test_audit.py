@@ -14,7 +14,7 @@ from tests.api.conftest import Program, problem
 
 def add(program: Program, org: Organization, action: str = "key.made", by: Actor = SYSTEM) -> None:
     with program.app.app_context(), transaction(org=org.id):
-        audit.record(org.id, by=by, action=action, object_kind="thing", object_id="1", before={"a": 1}, reason="why")
+        audit.record(audit.Ref("page", "/x"), action, by=by, org=org.id, before={"a": 1}, reason="why")
 
 
 def test_an_entry_says_who_did_what(program: Program) -> None:
@@ -29,7 +29,7 @@ def test_an_entry_says_who_did_what(program: Program) -> None:
     assert {"ip", "request_id"} <= one.keys()
     assert one == {
         "actor": {"kind": "user", "id": str(person.id), "name": "Mara"}, "action": "organization.changed",
-        "sentence": "Mara changed the settings of thing", "object": {"kind": "thing", "id": "1"}, "before": {"a": 1},
+        "sentence": "Mara changed the settings of /x", "object": {"kind": "page", "id": "/x"}, "before": {"a": 1},
         "after": None, "reason": "why", "ip": one["ip"], "request_id": one["request_id"],
     }  # fmt: skip
     assert found["next_cursor"] is None

@@ -1,5 +1,7 @@
 """The audit trail: who, what, from where; written with the act and never changed."""
 
+from uuid import uuid4
+
 import pytest
 from flask import Flask
 from sqlalchemy import select, text
@@ -10,7 +12,11 @@ from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor
-from dashboard.models import PLATFORM_ORG_ID, AuditEntry
+from dashboard.domain.audit.kinds import KINDS
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, OrgDirectory, User
+from tests.factories import make_org
+
+THING = audit.Ref("ledger", "1")
 
 
 def entries() -> list[AuditEntry]:
@@ -19,9 +25,7 @@ def entries() -> list[AuditEntry]:
 
 def record(action: str = "thing.done", by: Actor = SYSTEM) -> AuditEntry:
     with transaction(PLATFORM_ORG_ID):
-        return audit.record(
-            PLATFORM_ORG_ID, by=by, action=action, object_kind="thing", object_id="1", before={"a": 1}, reason="because"
-        )
+        return audit.record(THING, action, by=by, org=PLATFORM_ORG_ID, before={"a": 1}, reason="because")
 
 
 def test_an_entry_knows_the_request_it_came_from(app: Flask) -> None:
@@ -53,7 +57,7 @@ def test_an_entry_of_a_command_has_no_address(app_context: Flask) -> None:
 
 def fail_after_recording() -> None:
     with transaction(PLATFORM_ORG_ID):
-        audit.record(PLATFORM_ORG_ID, by=SYSTEM, action="thing.done", object_kind="thing", object_id="1")
+        audit.record(THING, "thing.done", by=SYSTEM, org=PLATFORM_ORG_ID)
         raise ZeroDivisionError
 
 
@@ -69,3 +73,30 @@ def test_entries_cannot_be_changed(app_context: Flask, change: str) -> None:
     with pytest.raises(DBAPIError), transaction(PLATFORM_ORG_ID):
         db.session.execute(text(change))
     assert [entry.action for entry in entries()] == ["thing.done"]
+
+
+def test_the_row_says_its_organization_its_kind_and_its_id(app_context: Flask) -> None:
+    org, key_id = make_org(), uuid4()
+    with transaction(org.id):
+        of_org = audit.record(org, "thing.done", by=SYSTEM)
+        of_key = audit.record(ApiKey(org_id=org.id, id=key_id), "thing.done", by=SYSTEM)
+    assert (of_org.org_id, of_org.object_kind, of_org.object_id) == (org.id, "organization", str(org.id))
+    assert (of_key.org_id, of_key.object_kind, of_key.object_id) == (org.id, "api_key", str(key_id))
+
+
+def test_a_row_without_organization_or_kind_is_recorded_only_when_they_are_named(app_context: Flask) -> None:
+    person = User(id=uuid4())
+    with transaction(PLATFORM_ORG_ID):
+        made = audit.record(person, "thing.done", by=SYSTEM, org=PLATFORM_ORG_ID)
+        assert (made.org_id, made.object_kind) == (PLATFORM_ORG_ID, "user")
+    for nothing in (person, audit.Ref("page", "/"), audit.Ref("thing", "1"), OrgDirectory(org_id=uuid4())):
+        with pytest.raises(LookupError):
+            audit.record(nothing, "thing.done", by=SYSTEM)
+
+
+def test_each_kind_names_pages_of_the_website_that_take_one_id(app: Flask) -> None:
+    for name, kind in KINDS.items():
+        for endpoint in filter(None, (kind.org_page, kind.admin_page)):
+            [rule] = app.url_map.iter_rules(endpoint)
+            assert len(rule.arguments - {"slug"}) <= 1, name
+            assert ("slug" in rule.arguments) == (endpoint == kind.org_page), name

@@ -11,10 +11,12 @@ from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain import audit
-from dashboard.domain.audit import SYSTEM, Actor, trail, words
+from dashboard.domain.audit import SYSTEM, Actor, Ref, trail, words
 from dashboard.domain.audit.trail import Filters
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization, User
 from tests.factories import add_member, make_org, make_user
+
+THING = Ref("ledger", "1")
 
 
 @pytest.fixture
@@ -22,10 +24,11 @@ def org(app_context: Flask) -> Organization:
     return make_org()
 
 
-def add(org: Organization, action: str = "key.made", *, by: Actor = SYSTEM, **values: Any) -> AuditEntry:
-    given = {"object_kind": "thing", "object_id": "1", **values}
+def add(
+    org: Organization, action: str = "key.made", *, by: Actor = SYSTEM, about: Ref = THING, **values: Any
+) -> AuditEntry:
     with transaction(org=org.id):
-        return audit.record(org.id, by=by, action=action, **given)
+        return audit.record(about, action, by=by, org=org.id, **values)
 
 
 def read(filters: Filters, *, limit: int = 50, window: int = 20_000) -> list[AuditEntry]:
@@ -63,7 +66,7 @@ def test_another_organizations_entries_are_not_there(org: Organization) -> None:
 
 def test_each_filter_narrows(org: Organization) -> None:
     person = make_user()
-    acted = add(org, "member.added", by=Actor("user", person.id), object_id=str(uuid4()))
+    acted = add(org, "member.added", by=Actor("user", person.id), about=Ref("membership", uuid4()))
     with clock.at(clock.now() - timedelta(days=9)):
         old = add(org, "credits.granted", by=Actor("manager", uuid4()))
     cases: list[tuple[dict[str, str], UUID]] = [
@@ -123,7 +126,7 @@ def test_customers_do_not_learn_which_manager_it_was(org: Organization, app: Fla
     manager: User = make_user(name="Secret Staff", manager=True)
     with app.test_request_context("/", environ_base={"REMOTE_ADDR": "192.0.2.9"}):
         app.preprocess_request()
-        entry = add(org, "organization.visited", by=Actor("manager", manager.id), object_kind="page", object_id="/o/x/")
+        entry = add(org, "organization.visited", by=Actor("manager", manager.id), about=Ref("page", "/o/x/"))
     theirs, ours = told(entry), told(entry, for_manager=True)
     assert (theirs.actor, theirs.actor_id, theirs.ip) == ("Platform manager", None, None)
     assert theirs.sentence == "Platform manager looked at /o/x/"
@@ -134,7 +137,7 @@ def test_customers_do_not_learn_which_manager_it_was(org: Organization, app: Fla
 
 def test_what_a_provider_says_of_our_account_is_for_managers(org: Organization) -> None:
     values = {"state": "failed", "problem": "Invalid API key provided"}
-    entry = add(org, "payment.failed", object_kind="payment", object_id=str(uuid4()), after=values)
+    entry = add(org, "payment.failed", about=Ref("payment", uuid4()), after=values)
     assert told(entry).after == {"state": "failed"}
     assert told(entry, for_manager=True).after == values
 
@@ -160,7 +163,7 @@ def test_a_sentence_fills_no_hole_that_a_value_brings() -> None:
 
 def test_the_platforms_entries_are_under_the_platform(org: Organization) -> None:
     with transaction(org=PLATFORM_ORG_ID):
-        made = audit.record(PLATFORM_ORG_ID, by=SYSTEM, action="email.tested", object_kind="user", object_id=uuid4())
+        made = audit.record(Ref("user", uuid4()), "email.tested", by=SYSTEM, org=PLATFORM_ORG_ID)
     assert made.id in [entry.id for entry in read(parse(org=str(PLATFORM_ORG_ID)))]
 
 

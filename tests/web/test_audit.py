@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from dashboard.core.db import db, transaction
 from dashboard.domain import audit
-from dashboard.domain.audit import SYSTEM
+from dashboard.domain.audit import SYSTEM, Ref
 from dashboard.domain.identity import entrance
 from dashboard.domain.identity.entrance import BadCredentials
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry
@@ -20,16 +20,17 @@ from tests.factories import PASSWORD, make_user
 from tests.servers import Servers
 from tests.web.people import Person, Team, make_team, ready_team
 
+THING = Ref("ledger", "1")
+
 
 @pytest.fixture
 def team(app: Flask, servers: Servers) -> Team:
     return ready_team(app, servers)
 
 
-def add(app: Flask, team: Team, action: str = "key.made", **values: Any) -> UUID:
-    given = {"object_kind": "thing", "object_id": "1", **values}
+def add(app: Flask, team: Team, action: str = "key.made", about: Ref = THING, **values: Any) -> UUID:
     with app.app_context(), transaction(org=team.org_id):
-        entry = audit.record(team.org_id, by=SYSTEM, action=action, **given)
+        entry = audit.record(about, action, by=SYSTEM, org=team.org_id, **values)
         db.session.flush()
         return entry.id
 
@@ -65,7 +66,7 @@ def test_an_entry_has_an_address_of_its_own(app: Flask, team: Team) -> None:
 
 
 def test_an_entry_leads_to_its_object_where_the_reader_may_look(app: Flask, team: Team) -> None:
-    made = add(app, team, object_kind="api_key", object_id=str(team.org_id))
+    made = add(app, team, about=Ref("api_key", team.org_id))
     assert f'href="/o/{team.slug}/keys/' in team.admin.get(f"/o/{team.slug}/audit/{made}").text
     assert f'href="/o/{team.slug}/keys/' not in team.viewer.get(f"/o/{team.slug}/audit/{made}").text
     joined = entries(app, "member.added")[0].id

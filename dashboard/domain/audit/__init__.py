@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from dashboard.core import logs
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid
+from dashboard.domain.audit.kinds import KIND_OF, KINDS
 from dashboard.models import AuditEntry
 
 REASON_LIMIT = 500
@@ -35,29 +36,48 @@ def checked_reason(text: str) -> str:
     return reason
 
 
+class Identified(Protocol):
+    """A row of a model in `KINDS`, or a `Ref`."""
+
+    @property
+    def id(self) -> UUID | str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An object without its row at hand, by its kind in `KINDS`; the id of a page is its path."""
+
+    kind: str
+    id: UUID | str
+
+
 def record(
-    org_id: UUID,
+    row: Identified,
+    action: str,
     *,
     by: Actor,
-    action: str,
-    object_kind: str,
-    object_id: UUID | str,
+    org: UUID | None = None,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
     reason: str | None = None,
 ) -> AuditEntry:
-    """Add an entry to the trail of the organization that the act touches; needs its open transaction.
+    """Add an entry about `row` to the audit log of its organization; needs that organization's open transaction.
 
-    `action` is `<noun>.<participle>`, such as `key.revoked`. `before` and `after` hold JSON values and never a secret.
-    Address and request id come from the log context, so that verbs need not carry them.
+    `action` is `<noun>.<participle>`, such as `key.revoked`. `org` is for an object that belongs to no organization, or
+    that another organization's log tells of. `before` and `after` hold JSON values and never a secret. Address and
+    request id come from the log context, so that verbs need not carry them.
     """
+    kind = row.kind if isinstance(row, Ref) else KIND_OF[row.__class__]  # not type(): current_user is a proxy
+    org_id = org or getattr(row, "org_id", None)
+    if org_id is None or kind not in KINDS:
+        raise LookupError(f"no such kind of object, or of no organization: {kind}")
     entry = AuditEntry(
         org_id=org_id,
         actor_kind=by.kind,
         actor_id=by.id,
         action=action,
-        object_kind=object_kind,
-        object_id=str(object_id),
+        object_kind=kind,
+        object_id=str(row.id),
         before=before,
         after=after,
         reason=reason,

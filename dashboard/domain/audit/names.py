@@ -1,7 +1,7 @@
 """Who did it and to what, in words. Rows keep ids; names are joined when read, so that erasing a person keeps the
 books."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -9,20 +9,9 @@ from sqlalchemy import Select, select, tuple_
 
 from dashboard.core import ids
 from dashboard.core.db import db
-from dashboard.domain.audit.words import NOUNS
-from dashboard.models import (
-    ApiKey,
-    AuditEntry,
-    InboxEvent,
-    Invite,
-    Membership,
-    Organization,
-    OutboxEmail,
-    Payment,
-    PersonalToken,
-    Product,
-    User,
-)
+from dashboard.domain.audit.kinds import KINDS, Kind
+from dashboard.models import ApiKey, AuditEntry, Membership, Organization, User
+from dashboard.models.base import OrgOwned
 
 PLATFORM = "Platform manager"
 UNKNOWN = {
@@ -76,8 +65,8 @@ def objects_of(entries: Iterable[AuditEntry]) -> dict[UUID, str]:
     named = {
         (kind, object_id): str(name)
         for kind, pairs in wanted.items()
-        if kind in _READS
-        for object_id, name in db.session.execute(_READS[kind](pairs))
+        if kind in KINDS and KINDS[kind].name is not None
+        for object_id, name in db.session.execute(_read(KINDS[kind], pairs))
     }
     return {entry.id: _named(entry, named) for entry in entries}
 
@@ -132,7 +121,7 @@ def _named(entry: AuditEntry, named: dict[tuple[str, UUID], str]) -> str:
     for values in (entry.after, entry.before):
         if values and isinstance(name := values.get("name"), str) and name:
             return name
-    return NOUNS.get(entry.object_kind, entry.object_kind.replace("_", " "))
+    return KINDS[entry.object_kind].noun if entry.object_kind in KINDS else entry.object_kind.replace("_", " ")
 
 
 def _people(user_ids: set[UUID]) -> dict[UUID, str]:
@@ -150,34 +139,11 @@ def _keys(pairs: set[tuple[UUID, UUID]]) -> dict[UUID, str]:
     return {key_id: f"{name} ({prefix})" for key_id, name, prefix in rows}
 
 
-Pairs = set[tuple[UUID, UUID]]
-"""Of an organization and a row of it."""
-
-
-def _own(model: Any, name: Any) -> Callable[[Pairs], Select[Any, Any]]:
-    """Reads rows of the organization that the entry stands in."""
-    return lambda pairs: select(model.id, name).where(tuple_(model.org_id, model.id).in_(pairs))
-
-
-def _any(model: Any, name: Any) -> Callable[[Pairs], Select[Any, Any]]:
-    """Reads rows that belong to no organization."""
-    return lambda pairs: select(model.id, name).where(model.id.in_({object_id for _, object_id in pairs}))
-
-
-def _members(pairs: Pairs) -> Select[Any, Any]:
-    joined = select(Membership.id, User.name).join(User, User.id == Membership.user_id)
-    return joined.where(tuple_(Membership.org_id, Membership.id).in_(pairs))
-
-
-_READS: dict[str, Callable[[Pairs], Select[Any, Any]]] = {
-    "membership": _members,
-    "user": _any(User, User.name),
-    "organization": _any(Organization, Organization.name),
-    "personal_token": _any(PersonalToken, PersonalToken.name),
-    "api_key": _own(ApiKey, ApiKey.name),
-    "invite": _own(Invite, Invite.email),
-    "payment": _own(Payment, Payment.name),
-    "product": _own(Product, Product.name),
-    "email": _own(OutboxEmail, OutboxEmail.event),
-    "inbox_event": _own(InboxEvent, InboxEvent.type),
-}
+def _read(kind: Kind, pairs: set[tuple[UUID, UUID]]) -> Select[UUID, Any]:
+    """Names by id. `pairs`: of the organization that the entry stands in, and the row."""
+    model: Any = kind.model
+    if issubclass(model, OrgOwned):
+        wanted = tuple_(model.org_id, model.id).in_(pairs)
+    else:
+        wanted = model.id.in_({object_id for _, object_id in pairs})
+    return select(model.id, kind.name).where(wanted)

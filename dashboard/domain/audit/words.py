@@ -115,25 +115,6 @@ ACTIONS: dict[str, tuple[str, str]] = {
 """Its group and its sentence. `{who}` is the actor, `{what}` the object, `{after.x}` a value; `:size` an amount,
 `:person` whoever has that id."""
 
-NOUNS = {
-    "membership": "a former member",
-    "user": "an unknown account",
-    "api_key": "a key",
-    "personal_token": "a token",
-    "identity_provider": "the identity provider",
-    "organization": "the organization",
-    "payment": "a payment",
-    "product": "a pack",
-    "email": "a mail",
-    "inbox_event": "a webhook",
-    "invite": "an invite",
-    "transaction": "the transaction",
-    "wallet": "the wallet",
-    "session": "the session",
-    "ledger": "the ledger",
-}
-"""An object whose name is not known."""
-
 LONGEST = 80
 _HOLE = re.compile(r"\{(\w+)(?:\.(\w+))?(?::(\w+))?\}")
 _MONEY = re.compile(r"amount|balance|(.+_)?micros")

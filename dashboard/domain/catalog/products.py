@@ -139,7 +139,7 @@ def create(
     db.session.add(product)
     db.session.flush()
     version = add_version(product, 1, terms, provider_price_id)
-    _record(by, "product.created", product, None, _facts(product, version))
+    audit.record(product, "product.created", by=by, after=_facts(product, version))
     _ring(catalog_id)
     return Offer(product, version)
 
@@ -189,7 +189,7 @@ def change(
     if wanted != known:
         version = add_version(product, version.number + 1, wanted)
     db.session.flush()
-    _record(by, "product.changed", product, before, _facts(product, version))
+    audit.record(product, "product.changed", by=by, before=before, after=_facts(product, version))
     _ring(catalog_id)
     return Offer(product, version)
 
@@ -210,7 +210,7 @@ def move(catalog_id: UUID, product_id: UUID, *, up: bool, by: Actor) -> None:
     for position, product in enumerate(ordered):
         product.position = position
     db.session.flush()
-    _record(by, "product.moved", ordered[other], {"position": place}, {"position": other})
+    audit.record(ordered[other], "product.moved", by=by, before={"position": place}, after={"position": other})
 
 
 def configured_source() -> str:
@@ -287,11 +287,3 @@ def _or(given: str | None, known: str) -> str:
 def _facts(product: Product, version: ProductVersion) -> dict[str, object]:
     words = {"name": product.name, "description": product.description, "active": product.active}
     return words | {"version": version.number} | Terms.of(version).values()
-
-
-def _record(
-    by: Actor, action: str, product: Product, before: dict[str, object] | None, after: dict[str, object]
-) -> None:
-    audit.record(
-        product.org_id, by=by, action=action, object_kind="product", object_id=product.id, before=before, after=after
-    )

@@ -132,7 +132,7 @@ def put_right(version: ProductVersion, *, mode: str, anew: bool, by: Actor) -> N
     if anew and row.state == "drift":
         row.state = "wanted"
         audit.record(
-            version.org_id, by=by, action="price.replaced", object_kind="product", object_id=version.product_id,
+            audit.Ref("product", version.product_id), "price.replaced", by=by, org=version.org_id,
             before={"price_ref": row.price_ref, "seen": row.seen}, after={"version": version.number},
         )  # fmt: skip
     db.session.flush()

@@ -137,6 +137,6 @@ def _change(row: Wallet, limit_micros: int, *, reason: str | None, by: Actor) ->
         return
     before, row.overdraft_limit = row.overdraft_limit, limit_micros
     audit.record(
-        row.org_id, by=by, action="overdraft.changed", object_kind="wallet", object_id=row.id,
-        before={"overdraft_limit_micros": before}, after={"overdraft_limit_micros": limit_micros}, reason=reason,
+        row, "overdraft.changed", by=by, before={"overdraft_limit_micros": before},
+        after={"overdraft_limit_micros": limit_micros}, reason=reason,
     )  # fmt: skip

@@ -100,7 +100,7 @@ def mark_verified(user: User, *, home: UUID) -> None:
     if user.email_verified_at is not None:
         return
     user.email_verified_at = clock.now()
-    audit.record(home, by=Actor("user", user.id), action="user.verified", object_kind="user", object_id=user.id)
+    audit.record(user, "user.verified", by=Actor("user", user.id), org=home)
     own = organizations.by_id(home) if home != PLATFORM_ORG_ID else None
     if own is not None and settings().verifies_addresses:
         organizations.welcome(own, user, mode=settings().mode, micros=settings().initial_micros)
@@ -138,7 +138,7 @@ def _set_password(user: User, password_hash: str, *, home: UUID, action: str, ke
     sessions.end_all(user.id, but=keep)
     proofs.end(user.id)
     devices.forget_all(user.id)
-    audit.record(home, by=Actor("user", user.id), action=action, object_kind="user", object_id=user.id)
+    audit.record(user, action, by=Actor("user", user.id), org=home)
     letters.tell(user, "password_changed", home=home)
     log.info("password changed", user=str(user.id))
 

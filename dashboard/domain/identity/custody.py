@@ -32,7 +32,7 @@ def end_sessions(user: User, *, reason: str, by: Actor) -> None:
     """Sign the person out everywhere. Raises Invalid."""
     row = locked(user.id, by=by)
     sessions.end_all(row.id)
-    _record(row, "user.sessions_ended", reason=reason, by=by)
+    audit.record(row, "user.sessions_ended", by=by, org=PLATFORM_ORG_ID, reason=audit.checked_reason(reason))
 
 
 def disable(user: User, *, reason: str, by: Actor) -> None:
@@ -49,7 +49,7 @@ def disable(user: User, *, reason: str, by: Actor) -> None:
     row.disabled_at = clock.now()
     end_access(row)
     follow_ups.begin(row.id, "disabled", by=by)
-    _record(row, "user.disabled", reason=reason, by=by)
+    audit.record(row, "user.disabled", by=by, org=PLATFORM_ORG_ID, reason=audit.checked_reason(reason))
 
 
 def enable(user: User, *, reason: str, by: Actor) -> None:
@@ -58,7 +58,7 @@ def enable(user: User, *, reason: str, by: Actor) -> None:
     if row.disabled_at is not None:
         row.disabled_at = None
         follow_ups.begin(row.id, "enabled", by=by)
-        _record(row, "user.enabled", reason=reason, by=by)
+        audit.record(row, "user.enabled", by=by, org=PLATFORM_ORG_ID, reason=audit.checked_reason(reason))
 
 
 def give_role(user: User, *, reason: str, by: Actor) -> None:
@@ -119,10 +119,4 @@ def end_access(row: User) -> None:
 def _set_role(row: User, role: str, action: str, *, reason: str, by: Actor) -> None:
     row.platform_role = role
     sessions.end_all(row.id)
-    _record(row, action, reason=reason, by=by)
-
-
-def _record(row: User, action: str, *, reason: str, by: Actor) -> None:
-    audit.record(
-        PLATFORM_ORG_ID, by=by, action=action, object_kind="user", object_id=row.id, reason=audit.checked_reason(reason)
-    )
+    audit.record(row, action, by=by, org=PLATFORM_ORG_ID, reason=audit.checked_reason(reason))

@@ -1,9 +1,8 @@
 """Another address: both must agree. Two links of one change, one to each; when both were opened the address changes.
 
-Either address can call it off. These flows open their own transactions: call them where none is open.
+Either address can call it off. Audit entries cannot be erased, so they hold neither address. These flows open their own
+transactions: call them where none is open.
 """
-
-from uuid import UUID
 
 from sqlalchemy import select
 
@@ -37,7 +36,7 @@ def ask(user: User, email: str) -> None:
             letters.tell(user, "email_change_to", home=home, to=address, token=from_new, old=user.email)
         elif limits.exceeded(limits.LINK_ADDRESS, "taken", address) is None:
             letters.tell(owner, "address_taken", home=home)
-        _record(user, home, "user.email_change_asked")
+        audit.record(user, "user.email_change_asked", by=Actor("user", user.id), org=home)
 
 
 def pending(user: User) -> UserProof | None:
@@ -66,7 +65,7 @@ def agree(proof: UserProof) -> bool:
         old, new = user.email, next(one.email for one in (proof, other) if one.purpose == proofs.CHANGE_TO)
         users.change_email(user, new)
         proofs.end(user.id)
-        _record(user, home, "user.email_changed")
+        audit.record(user, "user.email_changed", by=Actor("user", user.id), org=home)
         letters.tell(user, "email_changed", home=home, to=old, new=new)
     return True
 
@@ -76,15 +75,10 @@ def call_off(user: User) -> None:
     home = organizations.home_of(user.id)
     with transaction(home):
         proofs.end(user.id, *BOTH)
-        _record(user, home, "user.email_change_called_off")
+        audit.record(user, "user.email_change_called_off", by=Actor("user", user.id), org=home)
 
 
 def _other(proof: UserProof) -> UserProof:
     """A living half of a change whose other half is used: that one agreed, since they end together."""
     query = select(UserProof).where(UserProof.change_id == proof.change_id, UserProof.id != proof.id)
     return db.session.scalars(query, execution_options={"populate_existing": True}).one()
-
-
-def _record(user: User, home: UUID, action: str) -> None:
-    """Without the addresses: entries cannot be erased."""
-    audit.record(home, by=Actor("user", user.id), action=action, object_kind="user", object_id=user.id)

@@ -100,7 +100,7 @@ def second_step(user: User, code: str) -> None:
 
 def _note_entry(user: User) -> None:
     by = permissions.actor_of(user)
-    audit.record(PLATFORM_ORG_ID, by=by, action="session.opened", object_kind="user", object_id=user.id)
+    audit.record(user, "session.opened", by=by, org=PLATFORM_ORG_ID)
     log.info("signed in", user=str(user.id))
 
 
@@ -108,7 +108,7 @@ def _note_refusal(user: User | None) -> None:
     """Within the limits of trying alone, so that nobody fills the trail. The same work for an unknown account."""
     known = str(user.id) if user else UNKNOWN
     with transaction(PLATFORM_ORG_ID):
-        audit.record(PLATFORM_ORG_ID, by=SYSTEM, action="session.refused", object_kind="user", object_id=known)
+        audit.record(audit.Ref("user", known), "session.refused", by=SYSTEM, org=PLATFORM_ORG_ID)
 
 
 def confirm(user: User, password: str, *, code: str | None = None) -> None:
@@ -173,14 +173,7 @@ def create_user(*, email: str, password: str, name: str = "", manager: bool = Fa
         return _add_standard(name, email, password_hash, verified=True, grant=True)
     with transaction(PLATFORM_ORG_ID):
         user = users.add(email=email, name=name, password_hash=password_hash, verified=True, manager=True)
-        audit.record(
-            PLATFORM_ORG_ID,
-            by=SYSTEM,
-            action="user.made",
-            object_kind="user",
-            object_id=user.id,
-            after={"platform_role": user.platform_role},
-        )
+        audit.record(user, "user.made", by=SYSTEM, org=PLATFORM_ORG_ID, after={"platform_role": user.platform_role})
     return user
 
 

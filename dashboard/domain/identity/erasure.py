@@ -54,7 +54,7 @@ def erase(user: User, *, reason: str, by: Actor) -> None:
         row = _require_free(user_id, by=by)
         _blank(row)
         follow_ups.begin(user_id, "erased", by=SYSTEM)
-        audit.record(PLATFORM_ORG_ID, by=by, action="user.erased", object_kind="user", object_id=user_id, reason=reason)
+        audit.record(row, "user.erased", by=by, org=PLATFORM_ORG_ID, reason=reason)
     follow_ups.work(user_id)
 
 

@@ -89,10 +89,9 @@ def assign(org: Organization, key: str | None, *, reason: str, by: Actor) -> Non
     row.external_key, row.external_key_confirmed_at = key, clock.now() if key else None
     _flush()
     audit.record(
-        org.id, by=by, object_kind="organization", object_id=org.id, reason=reason,
-        action="external_key.cleared" if key is None
-        else "external_key.confirmed" if before == key else "external_key.set",
-        before={"external_key": before}, after={"external_key": key},
+        org,
+        "external_key.cleared" if key is None else "external_key.confirmed" if before == key else "external_key.set",
+        by=by, before={"external_key": before}, after={"external_key": key}, reason=reason,
     )  # fmt: skip
 
 

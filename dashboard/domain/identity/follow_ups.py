@@ -74,7 +74,4 @@ def _follow(row_id: UUID, org_id: UUID) -> None:
                     keys.revoke(key, by=by)
         if member is not None and row.act in TOLD:
             # The reason is between the platform and the person.
-            audit.record(
-                org_id, by=by, action="member.disabled" if row.act == "disabled" else "member.enabled",
-                object_kind="membership", object_id=member.id,
-            )  # fmt: skip
+            audit.record(member, "member.disabled" if row.act == "disabled" else "member.enabled", by=by)

@@ -52,8 +52,7 @@ def carry_out(found: Handover, *, by: Actor) -> Handover:
         assert found.heir is not None  # nothing passes to nobody
         before, key.created_by = key.created_by, found.heir.id
         audit.record(
-            key.org_id, by=by, action="key.handed_over", object_kind="api_key", object_id=key.id,
-            before={"holder": str(before)}, after={"holder": str(found.heir.id)},
+            key, "key.handed_over", by=by, before={"holder": str(before)}, after={"holder": str(found.heir.id)},
         )  # fmt: skip
     return found
 

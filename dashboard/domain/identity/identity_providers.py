@@ -82,13 +82,13 @@ def put(org_id: UUID, mode: str, wanted: Wanted, *, by: Actor) -> IdentityProvid
             setattr(row, name, value)
     row.updated_at = clock.now()
     db.session.flush()
-    _record(row, by, "identity_provider.set", before=before, after=told(row))
+    audit.record(row, "identity_provider.set", by=by, before=before, after=told(row))
     return row
 
 
 def remove(row: IdentityProvider, *, by: Actor) -> None:
     """From now on no end user's token of this mode is taken. Needs the organization's transaction."""
-    _record(row, by, "identity_provider.removed", before=told(row))
+    audit.record(row, "identity_provider.removed", by=by, before=told(row))
     db.session.delete(row)
 
 
@@ -186,7 +186,3 @@ def _secret(wanted: Wanted, row: IdentityProvider | None, org_id: UUID) -> str:
     except ValueError:
         raise Invalid("This is a public key, and no secret.", field="secret") from None
     return crypto.encrypt(secret, org_id=org_id, purpose=_PURPOSE)
-
-
-def _record(row: IdentityProvider, by: Actor, action: str, **values: Any) -> None:
-    audit.record(row.org_id, by=by, action=action, object_kind="identity_provider", object_id=row.id, **values)

@@ -75,7 +75,7 @@ def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: froz
     made = keys.put_in_place_of(row, created_by=made_by)
     end = clock.now() + GRACES[grace]
     row.expires_at = min(row.expires_at, end) if row.expires_at else end
-    _record(row, by, "key.rotated", after={"grace": grace, "name": row.name, "replaced_by": str(made.row.id)})
+    audit.record(row, "key.rotated", by=by, after={"grace": grace, "name": row.name, "replaced_by": str(made.row.id)})
     return made
 
 
@@ -101,7 +101,7 @@ def set_cap(key: ApiKey, cap: Cap | None, *, by: Actor) -> None:
         shared = or_(ApiKey.id.in_(_chain(row)), ApiKey.limit_id == old.id if old else false())
         same = update(ApiKey).where(ApiKey.org_id == row.org_id, shared)
         db.session.execute(same.values(limit_id=new))
-    _record(row, by, "key.cap_changed", before=_told(was), after=_told(cap))
+    audit.record(row, "key.cap_changed", by=by, before=_told(was), after=_told(cap))
 
 
 def give_operator_scopes(key: ApiKey, scopes: Iterable[str], *, reason: str, by: Actor) -> None:
@@ -119,7 +119,9 @@ def give_operator_scopes(key: ApiKey, scopes: Iterable[str], *, reason: str, by:
         raise Invalid("The key would be left without any scope. Revoke it instead.", field="scopes")
     if before != after:
         row.scopes = after
-        _record(row, by, "key.scopes_changed", before={"scopes": before}, after={"scopes": after}, reason=reason)
+        audit.record(
+            row, "key.scopes_changed", by=by, before={"scopes": before}, after={"scopes": after}, reason=reason
+        )
 
 
 def _locked(key: ApiKey) -> ApiKey:
@@ -164,7 +166,3 @@ def _of(limit: SpendLimit | None) -> Cap | None:
 
 def _told(cap: Cap | None) -> dict[str, Any]:
     return {"cap_micros": cap.amount, "window": cap.window} if cap else {"cap_micros": None}
-
-
-def _record(row: ApiKey, by: Actor, action: str, **values: Any) -> None:
-    audit.record(row.org_id, by=by, action=action, object_kind="api_key", object_id=row.id, **values)

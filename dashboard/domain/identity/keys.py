@@ -96,7 +96,7 @@ def make(
     if limit := _limit(org.id, made.row, cap):
         made.row.limit_id = limit.id
         after |= {"cap_micros": limit.amount, "window": limit.window}
-    _record(made.row, by=by, action="key.made", after=after)
+    audit.record(made.row, "key.made", by=by, after=after)
     return made
 
 
@@ -137,7 +137,7 @@ def make_personal(
     db.session.add(row)
     db.session.flush()
     audit.record(
-        PLATFORM_ORG_ID, by=by, action="token.made", object_kind="personal_token", object_id=row.id,
+        row, "token.made", by=by, org=PLATFORM_ORG_ID,
         after={"user": str(user.id), "name": row.name, "scopes": row.scopes},
     )  # fmt: skip
     return MadeToken(row, f"{PERSONAL_PREFIX}{secret}")
@@ -203,7 +203,7 @@ def revoke(row: ApiKey, *, by: Actor) -> ApiKey:
     if row.revoked_at is None:
         row.revoked_at = clock.now()
         row.revoked_by = by.id if by.kind in ("user", "manager") else None
-        _record(row, by=by, action="key.revoked", before={"name": row.name})
+        audit.record(row, "key.revoked", by=by, before={"name": row.name})
     return row
 
 
@@ -284,7 +284,3 @@ def _future(moment: datetime | None) -> datetime | None:
     if moment is not None and moment <= clock.now():
         raise Invalid("The key would have expired already.", field="expires_at")
     return moment
-
-
-def _record(row: ApiKey, *, by: Actor, action: str, **values: Any) -> None:
-    audit.record(row.org_id, by=by, action=action, object_kind="api_key", object_id=row.id, **values)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, update
@@ -131,13 +130,9 @@ def add(org: Organization, user: User, *, role: str, by: Actor) -> Membership:
     db.session.add(membership)
     db.session.flush()
     audit.record(
-        org.id,
-        by=by,
-        action="member.joined" if by == Actor("user", user.id) else "member.added",
-        object_kind="membership",
-        object_id=membership.id,
+        membership, "member.joined" if by == Actor("user", user.id) else "member.added", by=by,
         after={"user": str(user.id), "role": role},
-    )
+    )  # fmt: skip
     return membership
 
 
@@ -155,7 +150,9 @@ def change_role(member: Membership, *, role: str, by: Actor, end_keys: bool = Fa
     if row.role == "owner":
         _require_other_owner(row.org_id, row.user_id)
     before, row.role = row.role, role
-    _record(row, "member.role_changed", by=by, before={"role": before}, after={"role": role})
+    audit.record(
+        row, "member.role_changed", by=by, before={"user": str(row.user_id), "role": before}, after={"role": role}
+    )
     return handover.carry_out(handover.of_demoted(row, role, by=by, end_all=end_keys), by=by)
 
 
@@ -173,16 +170,16 @@ def remove(member: Membership, *, by: Actor, end_keys: bool = False) -> Handover
     if row.role == "owner":
         _require_other_owner(row.org_id, row.user_id)
     row.removed_at = clock.now()
-    _record(row, "member.left" if own else "member.removed", by=by, before={"role": row.role})
+    audit.record(
+        row, "member.left" if own else "member.removed", by=by, before={"user": str(row.user_id), "role": row.role}
+    )
     handed = handover.carry_out(handover.of_leaver(row, by=by, end_all=end_keys), by=by)
     email = db.session.scalar(select(User.email).filter_by(id=row.user_id)) or ""
     theirs = and_(Invite.org_id == row.org_id, Invite.state == "pending", func.lower(Invite.email) == email.lower())
     ended = update(Invite).where(theirs).values(state="revoked", ended_at=clock.now()).returning(Invite.id, Invite.role)
     for invite_id, role in db.session.execute(ended).all():
         before = {"role": role}
-        audit.record(
-            row.org_id, by=by, action="invite.revoked", object_kind="invite", object_id=invite_id, before=before
-        )
+        audit.record(audit.Ref("invite", invite_id), "invite.revoked", by=by, org=row.org_id, before=before)
     return handed
 
 
@@ -249,15 +246,6 @@ def has_other_owner(org_id: UUID, user_id: UUID) -> bool:
         .where(Membership.user_id != user_id, User.disabled_at.is_(None))
     )
     return db.session.scalar(query.limit(1)) is not None
-
-
-def _record(
-    row: Membership, action: str, *, by: Actor, before: dict[str, Any], after: dict[str, Any] | None = None
-) -> None:
-    audit.record(
-        row.org_id, by=by, action=action, object_kind="membership", object_id=row.id,
-        before={"user": str(row.user_id), **before}, after=after,
-    )  # fmt: skip
 
 
 def _with_role(user_id: UUID, *, token_of: datetime | None = None) -> Select[Organization, str, datetime | None]:

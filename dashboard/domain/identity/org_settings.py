@@ -57,10 +57,7 @@ def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) ->
     if "slug" in news:
         organizations.give_up_slug(str(before["slug"]), org_id=row.id)
         organizations.require_unreserved(row.slug, org_id=row.id)
-    audit.record(
-        row.id, by=by, action="organization.changed", object_kind="organization", object_id=row.id,
-        before={name: before[name] for name in news}, after=news,
-    )  # fmt: skip
+    audit.record(row, "organization.changed", by=by, before={name: before[name] for name in news}, after=news)
     return row
 
 

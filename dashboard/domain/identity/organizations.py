@@ -166,14 +166,7 @@ def _make(org: Organization, *, owner: User, by: Actor, slug: str | None) -> Org
     for mode in wallets.MODES:
         wallets.open_wallet(org.id, mode=mode)
     db.session.add(Membership(org_id=org.id, user_id=owner.id, role="owner"))
-    audit.record(
-        org.id,
-        by=by,
-        action="organization.made",
-        object_kind="organization",
-        object_id=org.id,
-        after={"slug": org.slug, "kind": org.kind, "owner": str(owner.id)},
-    )
+    audit.record(org, "organization.made", by=by, after={"slug": org.slug, "kind": org.kind, "owner": str(owner.id)})
     db.session.flush()
     return org
 

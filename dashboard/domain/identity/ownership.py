@@ -36,8 +36,7 @@ def transfer(to: Membership, *, by: Actor) -> Membership:
         raise Forbidden("This needs the role owner.")
     target.role, own.role = "owner", "admin"
     audit.record(
-        org.id, by=by, action="ownership.transferred", object_kind="organization", object_id=org.id,
-        before={"owner": str(own.user_id)}, after={"owner": str(target.user_id)},
+        org, "ownership.transferred", by=by, before={"owner": str(own.user_id)}, after={"owner": str(target.user_id)},
     )  # fmt: skip
     _tell(org, old=_person(own), new=_person(target))
     return target

@@ -105,7 +105,7 @@ def renew_codes(user: User, *, home: UUID) -> list[str]:
     if not on(user):
         raise Conflict("The second factor is off.")
     by = Actor("user", user.id)
-    audit.record(home, by=by, action="user.recovery_codes_made", object_kind="user", object_id=user.id)
+    audit.record(user, "user.recovery_codes_made", by=by, org=home)
     return _renewed(user)
 
 
@@ -169,10 +169,7 @@ def _renewed(user: User) -> list[str]:
 def _tell(
     user: User, *, home: UUID, action: str, event: str, by: Actor | None = None, reason: str | None = None, **more: Any
 ) -> None:
-    audit.record(
-        home, by=by or Actor("user", user.id), action=action, object_kind="user", object_id=user.id,
-        after=dict(more) or None, reason=reason,
-    )  # fmt: skip
+    audit.record(user, action, by=by or Actor("user", user.id), org=home, after=dict(more) or None, reason=reason)
     letters.tell(user, event, home=home, **more)
 
 

@@ -110,7 +110,7 @@ def end(row: UserSession) -> None:
     else:
         row.revoked_at = clock.now()
         by = permissions.actor_of(row.user)
-        audit.record(PLATFORM_ORG_ID, by=by, action="session.ended", object_kind="session", object_id=row.id)
+        audit.record(row, "session.ended", by=by, org=PLATFORM_ORG_ID)
 
 
 def living(user_id: UUID, *, limit: int = 50) -> list[UserSession]:
@@ -132,7 +132,7 @@ def end_one(user_id: UUID, session_id: UUID, *, by: Actor) -> bool:
     )
     if db.session.execute(theirs.values(revoked_at=clock.now()).returning(UserSession.id)).first() is None:
         return False
-    audit.record(PLATFORM_ORG_ID, by=by, action="session.revoked", object_kind="session", object_id=session_id)
+    audit.record(audit.Ref("session", session_id), "session.revoked", by=by, org=PLATFORM_ORG_ID)
     return True
 
 
@@ -140,7 +140,7 @@ def end_others(user: User, *, but: UUID, by: Actor) -> None:
     """End the person's sessions, except the one with the id `but`, as an act of its own. Needs the platform's
     transaction."""
     end_all(user.id, but=but)
-    audit.record(PLATFORM_ORG_ID, by=by, action="user.signed_out", object_kind="user", object_id=user.id)
+    audit.record(user, "user.signed_out", by=by, org=PLATFORM_ORG_ID)
 
 
 def end_all(user_id: UUID, *, but: UUID | None = None) -> None:

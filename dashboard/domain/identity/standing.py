@@ -30,7 +30,7 @@ def suspend(org: Organization, *, reason: str, by: Actor) -> Organization:
     row = _locked(org)
     if row.suspended_at is None:
         row.suspended_at = clock.now()
-        _record(row, "organization.suspended", by=by, reason=audit.checked_reason(reason))
+        audit.record(row, "organization.suspended", by=by, reason=audit.checked_reason(reason))
     return row
 
 
@@ -38,7 +38,7 @@ def unsuspend(org: Organization, *, reason: str, by: Actor) -> Organization:
     row = _locked(org)
     if row.suspended_at is not None:
         row.suspended_at = None
-        _record(row, "organization.unsuspended", by=by, reason=audit.checked_reason(reason))
+        audit.record(row, "organization.unsuspended", by=by, reason=audit.checked_reason(reason))
     return row
 
 
@@ -70,7 +70,7 @@ def reopen(org: Organization, *, reason: str, by: Actor) -> Organization:
     row = _locked(org)
     if row.closed_at is not None:
         row.closed_at = None
-        _record(row, "organization.reopened", by=by, reason=audit.checked_reason(reason))
+        audit.record(row, "organization.reopened", by=by, reason=audit.checked_reason(reason))
     return row
 
 
@@ -84,8 +84,8 @@ def fund_itself(org: Organization, *, itself: bool, reason: str, by: Actor) -> O
         raise FundsMoved("Money has moved in this organization: who funds it stays as it is.")
     before, row.funding = row.funding, funding
     audit.record(
-        row.id, by=by, action="organization.funding_changed", object_kind="organization", object_id=row.id,
-        before={"funding": before}, after={"funding": funding}, reason=audit.checked_reason(reason),
+        row, "organization.funding_changed", by=by, before={"funding": before}, after={"funding": funding},
+        reason=audit.checked_reason(reason),
     )  # fmt: skip
     return row
 
@@ -125,7 +125,7 @@ def _close(row: Organization, *, by: Actor, reason: str | None) -> None:
     directory = db.session.get_one(OrgDirectory, row.id, populate_existing=True)
     before, directory.external_key = directory.external_key, None  # free for the organization that comes after
     directory.external_key_confirmed_at = None
-    _record(row, "organization.closed", by=by, reason=reason, before={"external_key": before} if before else None)
+    audit.record(row, "organization.closed", by=by, reason=reason, before={"external_key": before} if before else None)
 
 
 def _locked(org: Organization) -> Organization:
@@ -134,11 +134,3 @@ def _locked(org: Organization) -> Organization:
     if row is None or row.kind == "platform":
         raise NotFound
     return row
-
-
-def _record(
-    row: Organization, action: str, *, by: Actor, reason: str | None, before: dict[str, str] | None = None
-) -> None:
-    audit.record(
-        row.id, by=by, action=action, object_kind="organization", object_id=row.id, reason=reason, before=before
-    )

@@ -35,7 +35,6 @@ def revoke(row: PersonalToken, *, by: Actor) -> PersonalToken:
     if row.revoked_at is None:
         row.revoked_at = clock.now()
         audit.record(
-            PLATFORM_ORG_ID, by=by, action="token.revoked", object_kind="personal_token", object_id=row.id,
-            before={"user": str(row.user_id), "name": row.name},
+            row, "token.revoked", by=by, org=PLATFORM_ORG_ID, before={"user": str(row.user_id), "name": row.name},
         )  # fmt: skip
     return row

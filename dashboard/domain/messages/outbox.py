@@ -123,8 +123,7 @@ def retry(row: OutboxEmail, *, by: Actor) -> None:
     if found.state not in ("parked", "failed"):
         raise Conflict(f"The mail is {found.state}; there is nothing to repeat.", code="not_retryable")
     audit.record(
-        found.org_id, by=by, action="email.retried", object_kind="email", object_id=found.id,
-        before={"state": found.state, "error": found.error}, after={"state": "waiting"},
+        found, "email.retried", by=by, before={"state": found.state, "error": found.error}, after={"state": "waiting"},
     )  # fmt: skip
     WORK.repeat(found, state="waiting")
 
@@ -135,8 +134,8 @@ def dismiss(row: OutboxEmail, *, by: Actor) -> None:
     if found.state != "parked":
         raise Conflict(f"The mail is {found.state}; only parked mails are dismissed.", code="not_parked")
     audit.record(
-        found.org_id, by=by, action="email.dismissed", object_kind="email", object_id=found.id,
-        before={"state": found.state, "error": found.error}, after={"state": "dismissed"},
+        found, "email.dismissed", by=by, before={"state": found.state, "error": found.error},
+        after={"state": "dismissed"},
     )  # fmt: skip
     found.state, found.secret = "dismissed", None
 

@@ -44,9 +44,7 @@ def take_page(org_id: UUID, by: Actor) -> None:
         log.warning("too many checkouts", extra={"org": str(org_id), "actor": str(by.id)})
         with transaction(org=org_id):
             if limits.exceeded(limits.CHECKOUT_NOTED, str(org_id)) is None:
-                audit.record(
-                    org_id, by=by, action="checkouts.limited", object_kind="organization", object_id=org_id
-                )  # fmt: skip
+                audit.record(audit.Ref("organization", org_id), "checkouts.limited", by=by, org=org_id)
         raise TooManyPages(PAGES, retry_after=refusal.retry_after) from None
 
 
@@ -68,7 +66,7 @@ def one_code(org_id: UUID, by: Actor) -> Iterator[None]:
     except PromotionRefused:
         log.warning("promotion code refused", extra={"org": str(org_id), "actor": str(by.id)})
         with transaction(org=org_id):
-            audit.record(org_id, by=by, action="promotion.refused", object_kind="organization", object_id=org_id)
+            audit.record(audit.Ref("organization", org_id), "promotion.refused", by=by, org=org_id)
         raise
     except Exception:
         _give_back(tried)

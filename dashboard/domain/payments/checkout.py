@@ -202,7 +202,7 @@ def _intent(
                 organizations.hold_open(org_id)
                 session.add(made)
                 session.flush()
-                audit.record(org_id, by=buyer.actor, action="payment.created", object_kind="payment", object_id=made.id)
+                audit.record(made, "payment.created", by=buyer.actor)
             return made
         except IntegrityError:  # the same form came twice at once
             payment = _known(org_id, provider.mode, key, body_hash)

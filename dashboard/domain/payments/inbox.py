@@ -111,8 +111,8 @@ def retry(event: InboxEvent, *, by: Actor) -> None:
     if not retryable(found):
         raise Conflict(f"The event is {found.state}; there is nothing to retry.", code="not_retryable")
     audit.record(
-        found.org_id, by=by, action="inbox_event.retried", object_kind="inbox_event", object_id=found.id,
-        before={"state": found.state, "error": found.error}, after={"state": "received"},
+        found, "inbox_event.retried", by=by, before={"state": found.state, "error": found.error},
+        after={"state": "received"},
     )  # fmt: skip
     WORK.repeat(found, state="received", finished_at=None, retry_requested_at=clock.now())
 
@@ -126,8 +126,8 @@ def ignore(event: InboxEvent, *, reason: str, by: Actor) -> None:
     if found.state != "parked":
         raise Conflict(f"The event is {found.state}; only parked events are ignored by hand.", code="not_parked")
     audit.record(
-        found.org_id, by=by, action="inbox_event.ignored", object_kind="inbox_event", object_id=found.id, reason=reason,
-        before={"state": found.state, "error": found.error}, after={"state": "ignored"},
+        found, "inbox_event.ignored", by=by, before={"state": found.state, "error": found.error},
+        after={"state": "ignored"}, reason=reason,
     )  # fmt: skip
     found.state, found.error, found.finished_at = "ignored", f"Ignored by hand: {reason}", clock.now()
 

@@ -53,11 +53,9 @@ def move(
     payment.state, payment.changed_at = state, clock.now()
     if record:
         audit.record(
-            payment.org_id,
+            payment,
+            f"payment.{action or state}",
             by=by,
-            action=f"payment.{action or state}",
-            object_kind="payment",
-            object_id=payment.id,
             before={"state": was, "problem": had} if reason else {"state": was},
             after={"state": state, **({"problem": problem} if facts is None else facts)},
             reason=reason,

@@ -96,9 +96,10 @@ def _record(
 ) -> None:
     if not posting.replayed:
         audit.record(
-            org.id, by=by, action=action, object_kind="transaction", object_id=posting.id, reason=reason,
+            audit.Ref("transaction", posting.id), action, by=by, org=org.id,
             before={"balance": posting.balance_before},
             after={"balance": posting.balance_after, "amount": posting.amount, "category": category}
             | ({"source_id": source} if source else {})
             | ({"expires_at": expires_at.isoformat()} if expires_at else {}),
+            reason=reason,
         )  # fmt: skip

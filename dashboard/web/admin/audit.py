@@ -49,8 +49,8 @@ def export() -> Response:
     with Turn() as turn:
         with transaction(org=PLATFORM_ORG_ID):
             audit.record(
-                PLATFORM_ORG_ID, by=caller.actor, action="audit.exported", object_kind="organization",
-                object_id=filters.org_id or PLATFORM_ORG_ID, after=typed,
+                audit.Ref("organization", filters.org_id or PLATFORM_ORG_ID), "audit.exported", by=caller.actor,
+                org=PLATFORM_ORG_ID, after=typed,
             )  # fmt: skip
         return audit_list.file(turn, filters, name="platform-audit", first=platform.created_at)
 

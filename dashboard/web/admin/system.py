@@ -61,7 +61,7 @@ def test_mail() -> Response:
                 "link": f"{base_url()}{url_for('.show')}",
             },
         )  # fmt: skip
-        audit.record(PLATFORM_ORG_ID, by=by, action="email.tested", object_kind="user", object_id=current_user.id)
+        audit.record(current_user, "email.tested", by=by, org=PLATFORM_ORG_ID)
     if settings().smtp.url:
         render.toast_next(f"A test mail goes to {current_user.email}.")
     else:

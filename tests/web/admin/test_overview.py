@@ -85,7 +85,7 @@ def test_books_that_do_not_name_the_first_broken_row(app: Flask, team: Team) -> 
 def test_what_is_broken_at_the_platform_leads_to_no_organization(app: Flask, team: Team) -> None:
     with app.app_context(), transaction(org=PLATFORM_ORG_ID):
         head = {"at": clock.now().isoformat(), "wallets": 7, "hash": "0" * 64}
-        audit.record(PLATFORM_ORG_ID, by=SYSTEM, action=heads.ACTION, object_kind="ledger", object_id="x", after=head)
+        audit.record(audit.Ref("ledger", "x"), heads.ACTION, by=SYSTEM, org=PLATFORM_ORG_ID, after=head)
     page = team.manager.post("/admin/verify").text
     assert "was logged as 0000" in page
     assert ">The platform<" in page

@@ -83,8 +83,7 @@ def record(at: datetime) -> Head:
     db.session.execute(_PATIENT, {"timeout": TIMEOUT})
     found = head(db.session.connection(), at)
     after: dict[str, Any] = {"at": at.isoformat(), "wallets": found.wallets, "hash": found.hash}
-    audit.record(PLATFORM_ORG_ID, by=SYSTEM, action=ACTION, object_kind="ledger", object_id=at.date().isoformat(),
-                 after=after)  # fmt: skip
+    audit.record(audit.Ref("ledger", at.date().isoformat()), ACTION, by=SYSTEM, org=PLATFORM_ORG_ID, after=after)
     log.info("ledger head", extra=after)
     return found
 

@@ -115,7 +115,7 @@ def invite(
         found = Invite(org_id=org.id, id=ids.new(), email=email, role=role)
     found.role, found.invited_by = role, inviter
     _send(org, found)
-    _record(found, by=by, action="invite.sent", after={"role": role})
+    audit.record(found, "invite.sent", by=by, after={"role": role})
     return found
 
 
@@ -130,7 +130,7 @@ def resend(row: Invite, *, by: Actor, may_give: Collection[str], inviter: UUID |
     _require_role(found.role, may_give)
     found.invited_by = inviter
     _send(org, found)
-    _record(found, by=by, action="invite.resent", after={"role": found.role})
+    audit.record(found, "invite.resent", by=by, after={"role": found.role})
     return found
 
 
@@ -151,7 +151,7 @@ def revoke(row: Invite, *, by: Actor, may_give: Collection[str]) -> Invite:
 def end(row: Invite, state: str, *, by: Actor, action: str, **values: Any) -> None:
     """For this package: answered or withdrawn, once and for all. The row is locked."""
     row.state, row.ended_at = state, clock.now()
-    _record(row, by=by, action=action, before={"role": row.role}, **values)
+    audit.record(row, action, by=by, before={"role": row.role}, **values)
 
 
 def _send(org: Organization, row: Invite) -> None:
@@ -233,7 +233,3 @@ def _is_new(org: Organization) -> bool:
     """Younger than a day, and nothing was paid yet: most of those that only want to send mails in our name."""
     paid = select(Payment.id).filter_by(org_id=org.id, state="credited").limit(1)
     return org.created_at > clock.now() - NEW and db.session.scalar(paid) is None
-
-
-def _record(row: Invite, *, by: Actor, action: str, **values: Any) -> None:
-    audit.record(row.org_id, by=by, action=action, object_kind="invite", object_id=row.id, **values)

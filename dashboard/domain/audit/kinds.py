@@ -1,0 +1,62 @@
+"""The kinds of objects that entries are about, one line each: its name, what it is called without one, its pages."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from dashboard.models import (
+    ApiKey,
+    Base,
+    IdentityProvider,
+    InboxEvent,
+    Invite,
+    Membership,
+    Organization,
+    OutboxEmail,
+    Payment,
+    PersonalToken,
+    Product,
+    Transaction,
+    User,
+    UserSession,
+    Wallet,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`noun` stands in for a name that is not known. `name` is an SQL expression over the model's table; without one,
+    an object is called as the entry's own values say. The pages are endpoints of the website: the organization's and
+    the platform's."""
+
+    noun: str
+    model: type[Base] | None = None
+    name: Any = None
+    org_page: str = ""
+    admin_page: str = ""
+
+
+_MEMBER = select(User.name).where(User.id == Membership.user_id).scalar_subquery()
+
+KINDS = {
+    "api_key": Kind("a key", ApiKey, ApiKey.name, "keys.show"),
+    "email": Kind("a mail", OutboxEmail, OutboxEmail.event),
+    "identity_provider": Kind("the identity provider", IdentityProvider),
+    "inbox_event": Kind("a webhook", InboxEvent, InboxEvent.type, admin_page="admin_webhooks.show"),
+    "invite": Kind("an invite", Invite, Invite.email, "members.listing"),
+    "ledger": Kind("the ledger"),
+    "membership": Kind("a former member", Membership, _MEMBER, "members.listing"),
+    "organization": Kind("the organization", Organization, Organization.name, admin_page="admin_orgs.show"),
+    "page": Kind("a page"),
+    "payment": Kind("a payment", Payment, Payment.name, "payments.show", "admin_payments.show"),
+    "personal_token": Kind("a token", PersonalToken, PersonalToken.name),
+    "product": Kind("a pack", Product, Product.name, "catalog.show", "admin_catalog.show"),
+    "session": Kind("the session", UserSession),
+    "transaction": Kind("the transaction", Transaction, org_page="transactions.show"),
+    "user": Kind("an unknown account", User, User.name, admin_page="admin_users.show"),
+    "wallet": Kind("the wallet", Wallet),
+}
+"""By the kind that entries keep."""
+
+KIND_OF: dict[type, str] = {kind.model: name for name, kind in KINDS.items() if kind.model}
