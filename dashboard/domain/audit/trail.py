@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
 
-from dashboard.core import cursors, days, ids, keysets
+from dashboard.core import cursors, days, ids, lists
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.audit import names, words
@@ -88,7 +88,7 @@ class Told:
     differences: list[Difference]
 
 
-def page(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_ROWS, window: int = keysets.WINDOW) -> Page:
+def page(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_ROWS, window: int = lists.WINDOW) -> Page:
     """Newest first; without `filters.org_id` of all organizations, for the platform alone.
 
     Flat in the number of entries: by an index on the organization, its actor and the time, and at most `window`
@@ -123,7 +123,7 @@ def every(filters: Filters) -> Iterator[list[AuditEntry]]:
 def was_here(org_id: UUID, actor_id: UUID | None, *, since: datetime) -> bool:
     """Whether the trail holds a look of this platform manager into the organization."""
     theirs = select(AuditEntry.id).filter_by(org_id=org_id, actor_id=actor_id, action="organization.visited")
-    found = theirs.where(*keysets.made_between(AuditEntry.id, since, None)).order_by(AuditEntry.id.desc()).limit(1)
+    found = theirs.where(*lists.made_between(AuditEntry.id, since, None)).order_by(AuditEntry.id.desc()).limit(1)
     return db.session.scalar(found) is not None
 
 
@@ -168,7 +168,7 @@ def _public(entry: AuditEntry, values: dict[str, Any] | None) -> dict[str, Any] 
 
 def _held(filters: Filters) -> list[ColumnElement[bool]]:
     """What an index answers."""
-    found = keysets.made_between(AuditEntry.id, filters.since, filters.until)
+    found = lists.made_between(AuditEntry.id, filters.since, filters.until)
     if filters.org_id:
         found.append(AuditEntry.org_id == filters.org_id)
         if filters.actor_id:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, case, func, select
 
-from dashboard.core import clock, keysets
+from dashboard.core import clock, lists
 from dashboard.core.db import db
 from dashboard.models import SPENDING, ApiKey, Transaction, Wallet
 
@@ -24,17 +24,17 @@ def by_person(wallet: Wallet, *, days: int) -> Spending:
     """What each person's keys and tokens were charged in the last `days`, of the newest 20,000 rows at most."""
     since = clock.now() - timedelta(days=days)
     of_org = Transaction.org_id == wallet.org_id
-    recent = keysets.made_between(Transaction.id, since, None)
+    recent = lists.made_between(Transaction.id, since, None)
     person = case((Transaction.actor_kind == "key", ApiKey.created_by), else_=Transaction.actor_id)
     key = and_(ApiKey.org_id == Transaction.org_id, ApiKey.id == Transaction.actor_id)
     query = (
         select(person, -func.sum(Transaction.amount))
         .select_from(Transaction)
         .outerjoin(ApiKey, key)
-        .where(of_org, *recent, keysets.newest(Transaction.id, of_org))
+        .where(of_org, *recent, lists.newest(Transaction.id, of_org))
         .where(Transaction.wallet_id == wallet.id, Transaction.type.in_(SPENDING), Transaction.created_at >= since)
         .group_by(person)
     )
     found = {who: int(micros) for who, micros in db.session.execute(query)}
-    beyond = select(Transaction.id).where(of_org, *recent).order_by(Transaction.id.desc()).offset(keysets.WINDOW)
+    beyond = select(Transaction.id).where(of_org, *recent).order_by(Transaction.id.desc()).offset(lists.WINDOW)
     return Spending(since, found, db.session.scalar(beyond.limit(1)) is None)

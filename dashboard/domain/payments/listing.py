@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, select, union
 
-from dashboard.core import cursors, ids, keysets
+from dashboard.core import cursors, ids, lists
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.funds.transactions import Filters as Days
@@ -102,7 +102,7 @@ def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.q:
         found.append(_searched(filters))
     since, until = filters.days.since, filters.days.until
-    found += keysets.made_between(Payment.id, since, until)
+    found += lists.made_between(Payment.id, since, until)
     if since:
         found.append(Payment.created_at >= since)
     if until:
@@ -118,7 +118,7 @@ def _searched(filters: Filters) -> ColumnElement[bool]:
         return _any(Payment.session_id == text, Payment.intent_id == text, Payment.invoice_id == text)
     words = [Payment.name.icontains(word, autoescape=True) for word in text.split()[:MOST_WORDS]]
     whose = [Payment.org_id == filters.org_id] if filters.org_id else []
-    return and_(keysets.newest(Payment.id, *whose), *words)
+    return and_(lists.newest(Payment.id, *whose), *words)
 
 
 def _any(*looks: ColumnElement[bool]) -> ColumnElement[bool]:

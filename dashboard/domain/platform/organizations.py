@@ -7,9 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, select
 
-from dashboard.core import clock, cursors
+from dashboard.core import clock, lists
 from dashboard.core.db import db
-from dashboard.core.errors import Invalid
 from dashboard.domain.funds import costs, forecast, wallets
 from dashboard.domain.funds.forecast import Forecast
 from dashboard.domain.platform import search
@@ -27,7 +26,6 @@ from dashboard.models import (
     WalletDay,
 )
 
-PAGE_ROWS = 50
 COST_DAYS = 30
 PAYMENT_STATES = {"review": "review", "uncredited": "paid", "unknown": "unknown"}
 STATES = ("overdrawn", "out", "low", *PAYMENT_STATES, "no_keys", "suspended", "closed")
@@ -38,19 +36,15 @@ KINDS = ("team", "personal")
 class Filters:
     """`state` is one of STATES, `kind` one of KINDS; empty narrows nothing."""
 
-    q: str = ""
-    state: str = ""
-    kind: str = ""
+    q: str | None = None
+    state: str | None = None
+    kind: str | None = None
 
     @classmethod
     def parse(cls, values: Mapping[str, str]) -> "Filters":
         """Raises Invalid with its field."""
-        state, kind = values.get("state", ""), values.get("kind", "")
-        if state and state not in STATES:
-            raise Invalid(f"Choose one of: {', '.join(STATES)}.", field="state")
-        if kind and kind not in KINDS:
-            raise Invalid(f"Choose one of: {', '.join(KINDS)}.", field="kind")
-        return cls(search.cleaned(values.get("q")), state, kind)
+        typed = lists.Typed(values)
+        return cls(typed.text("q", verb="Search for"), typed.one_of("state", STATES), typed.one_of("kind", KINDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +60,23 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    rows: list[Row]
-    next_cursor: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Credited:
     paid_micros: int
     promotional_micros: int
 
 
-def page(filters: Filters, *, mode: str, low_micros: int, cursor: str | None = None) -> Page:
-    """Newest first, 50 a page. `low_micros` is what counts as a low balance. Raises Invalid for a malformed cursor."""
+def page(filters: Filters, *, mode: str, low_micros: int, cursor: str | None = None) -> lists.Page[Row]:
+    """Newest first. `low_micros` is what counts as a low balance. Raises Invalid for a malformed cursor."""
     scope = ("platform organizations", mode, filters)
     query = (
         select(Organization, Wallet)
         .join(Wallet, and_(Wallet.org_id == Organization.id, *wallets.is_organizations(mode)))
         .where(Organization.kind != "platform", search.organizations_matching(filters.q))
         .where(*_narrowed(filters, mode, low_micros))
-        .order_by(Organization.id.desc())
-        .limit(PAGE_ROWS + 1)
     )
-    if after := cursors.decode_id(cursor, *scope):
-        query = query.where(Organization.id < after)
-    found = [(org, wallet) for org, wallet in db.session.execute(query)]
-    rows = _rows(found[:PAGE_ROWS], mode)
-    more = len(found) > PAGE_ROWS
-    return Page(rows, cursors.encode(rows[-1].org.id.bytes, *scope) if more else None)
+    pairs = db.session.execute(lists.older(query, Organization.id, cursor, *scope)).all()
+    found = lists.cut(pairs, lambda pair: pair[0].id, cursor, *scope)
+    return found.of(_rows([(org, wallet) for org, wallet in found.rows], mode))
 
 
 def payments_of(org_id: UUID, *, limit: int = 10) -> list[Payment]:

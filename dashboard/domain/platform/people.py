@@ -6,14 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, select
 
-from dashboard.core import cursors
+from dashboard.core import lists
 from dashboard.core.db import db
-from dashboard.core.errors import Invalid
 from dashboard.domain.funds import wallets
 from dashboard.domain.platform import search
 from dashboard.models import AuditEntry, Membership, Organization, User, Wallet
 
-PAGE_ROWS = 50
 ROLES = ("platform_manager", "standard", "disabled")
 
 
@@ -21,16 +19,14 @@ ROLES = ("platform_manager", "standard", "disabled")
 class Filters:
     """`role` is one of ROLES; empty narrows nothing."""
 
-    q: str = ""
-    role: str = ""
+    q: str | None = None
+    role: str | None = None
 
     @classmethod
     def parse(cls, values: Mapping[str, str]) -> "Filters":
         """Raises Invalid with its field."""
-        role = values.get("role", "")
-        if role and role not in ROLES:
-            raise Invalid(f"Choose one of: {', '.join(ROLES)}.", field="role")
-        return cls(search.cleaned(values.get("q")), role)
+        typed = lists.Typed(values)
+        return cls(typed.text("q", verb="Search for"), typed.one_of("role", ROLES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +44,12 @@ class Row:
     entries: list[Entry]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    rows: list[Row]
-    next_cursor: str | None = None
-
-
-def page(filters: Filters, *, mode: str, cursor: str | None = None) -> Page:
-    """Newest first, 50 a page. Raises Invalid for a malformed cursor."""
-    scope = ("platform users", filters)
+def page(filters: Filters, *, mode: str, cursor: str | None = None) -> lists.Page[Row]:
+    """Newest first. Raises Invalid for a malformed cursor."""
     query = select(User).where(search.users_matching(filters.q), *_narrowed(filters))
-    if after := cursors.decode_id(cursor, *scope):
-        query = query.where(User.id < after)
-    found = list(db.session.scalars(query.order_by(User.id.desc()).limit(PAGE_ROWS + 1)))
-    entries = entries_of([user.id for user in found[:PAGE_ROWS]], mode=mode)
-    rows = [Row(user, entries.get(user.id, [])) for user in found[:PAGE_ROWS]]
-    more = len(found) > PAGE_ROWS
-    return Page(rows, cursors.encode(rows[-1].user.id.bytes, *scope) if more else None)
+    found = lists.page(query, User.id, cursor, "platform users", filters)
+    entries = entries_of([user.id for user in found.rows], mode=mode)
+    return found.of([Row(user, entries.get(user.id, [])) for user in found.rows])
 
 
 def entries_of(user_ids: list[UUID], *, mode: str) -> dict[UUID, list[Entry]]:

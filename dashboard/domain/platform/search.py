@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, Uuid, and_, cast, fu
 from sqlalchemy.sql.selectable import Subquery
 
 from dashboard.core import ids
-from dashboard.core.errors import Invalid
 from dashboard.domain.funds.wallets import MODES
 from dashboard.models import (
     PLATFORM_ORG_ID,
@@ -24,7 +23,6 @@ from dashboard.models import (
     Wallet,
 )
 
-LONGEST = 200
 MOST_WORDS = 6
 
 _PROVIDER_ID = re.compile(r"(cs|cus|pi|in|evt|dcs|dcus|devt)_[A-Za-z0-9_]+", re.ASCII)
@@ -32,15 +30,7 @@ _ORG_KEY = re.compile(r"cof_(?:test|live)_([0-9a-f]{32})(?:_.*)?", re.ASCII | re
 _KEY_END = re.compile(r"(?:cof_(?:test|live)_)?(?:…|\.\.\.)?([A-Za-z0-9_-]{4})", re.ASCII)
 
 
-def cleaned(text: str | None) -> str:
-    """What was typed, without blanks around it. Raises Invalid for what no ticket holds."""
-    text = (text or "").strip()
-    if len(text) > LONGEST or "\x00" in text:
-        raise Invalid(f"Search for at most {LONGEST} characters.", field="q")
-    return text
-
-
-def organizations_matching(text: str) -> ColumnElement[bool]:
+def organizations_matching(text: str | None) -> ColumnElement[bool]:
     """A condition on Organization: `text` names it, one of its people, or anything it owns."""
     if not text:
         return true()
@@ -53,7 +43,7 @@ def organizations_matching(text: str) -> ColumnElement[bool]:
     return or_(_named(text), *_keys_ending(text))
 
 
-def users_matching(text: str) -> ColumnElement[bool]:
+def users_matching(text: str | None) -> ColumnElement[bool]:
     """A condition on User: the address, the name or the exact id."""
     if not text:
         return true()

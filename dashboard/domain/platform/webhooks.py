@@ -3,22 +3,19 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, literal_column, select, text, tuple_
 
-from dashboard.core import clock, cursors, ids, keysets
+from dashboard.core import clock, ids, lists
 from dashboard.core.db import db
-from dashboard.core.errors import Invalid, NotFound
-from dashboard.domain.funds.transactions import Filters as Days
+from dashboard.core.errors import NotFound
 from dashboard.domain.funds.wallets import MODES
-from dashboard.domain.platform import search
 from dashboard.models import INBOX_STATES, PLATFORM_ORG_ID, InboxEvent, InboxTry, Organization, Transaction
 
-PAGE_ROWS = 50
 COUNTED = timedelta(days=30)
 MOST_COUNTED = 10_000
 LONGEST_PAYLOAD = 60_000
@@ -56,26 +53,25 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """Empty narrows nothing; `days` are UTC."""
+class Filters(lists.Times):
+    """What is None narrows nothing."""
 
-    state: str = ""
-    type: str = ""
-    event: str = ""
+    state: str | None = None
+    type: str | None = None
+    event: str | None = None
     org: UUID | None = None
-    days: Days = field(default_factory=Days)
 
     @classmethod
     def parse(cls, values: Mapping[str, str]) -> "Filters":
         """From `state type event org from to`; `org` is an id. Raises Invalid with its field."""
-        state, org = values.get("state", ""), values.get("org", "").strip()
-        if state and state not in INBOX_STATES:
-            raise Invalid(f"Choose one of: {', '.join(INBOX_STATES)}.", field="state")
-        if org and ids.parse(org) is None:
-            raise Invalid("This is not an organization's id.", field="org")
-        days = Days.parse({name: values.get(name, "") for name in ("from", "to")})
-        kind, event = search.cleaned(values.get("type")), search.cleaned(values.get("event"))
-        return cls(state, kind, event, ids.parse(org) if org else None, days)
+        typed = lists.Typed(values)
+        return cls(
+            state=typed.one_of("state", INBOX_STATES),
+            type=typed.text("type", verb="Search for"),
+            event=typed.text("event", verb="Search for"),
+            org=typed.id("org", "an organization's id"),
+            **typed.times(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +96,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    rows: list[Row]
-    next_cursor: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Counts:
     """Events by state of the last 30 days, and how many deliveries were of an event that was there already.
 
@@ -121,17 +111,12 @@ def counts() -> Counts:
     return Counts(dict(found.all()), db.session.execute(_REPEATED, values).scalar_one())
 
 
-def page(filters: Filters, *, cursor: str | None = None) -> Page:
-    """Newest first, 50 a page. Raises Invalid for a malformed cursor."""
-    scope = ("inbox", filters)
+def page(filters: Filters, *, cursor: str | None = None) -> lists.Page[Row]:
+    """Newest first. Raises Invalid for a malformed cursor."""
     query = select(InboxEvent).where(InboxEvent.org_id == PLATFORM_ORG_ID, *_narrowed(filters))
-    if after := cursors.decode_id(cursor, *scope):
-        query = query.where(InboxEvent.id < after)
-    found = list(db.session.scalars(query.order_by(InboxEvent.id.desc()).limit(PAGE_ROWS + 1)))
-    effects = effects_of(found[:PAGE_ROWS])
-    rows = [Row(event, effects[event.id]) for event in found[:PAGE_ROWS]]
-    more = len(found) > PAGE_ROWS
-    return Page(rows, cursors.encode(rows[-1].event.id.bytes, *scope) if more else None)
+    found = lists.page(query, InboxEvent.id, cursor, "inbox", filters)
+    effects = effects_of(found.rows)
+    return found.of([Row(event, effects[event.id]) for event in found.rows])
 
 
 def silence(mode: str) -> Silence | None:
@@ -231,11 +216,11 @@ def _card(found: re.Match[str]) -> str:
 
 
 def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+    found = [*filters.id_range(InboxEvent), *filters.moments(InboxEvent)]
     if filters.state:
         found.append(InboxEvent.state == filters.state)
     if filters.type:
-        found.append(keysets.newest(InboxEvent.id, InboxEvent.org_id == PLATFORM_ORG_ID))
+        found.append(lists.newest(InboxEvent.id, InboxEvent.org_id == PLATFORM_ORG_ID))
         found.append(InboxEvent.type.icontains(filters.type, autoescape=True))
     if filters.event:
         own = ids.parse(filters.event)
@@ -243,12 +228,6 @@ def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
         found.append(InboxEvent.id == own if own else theirs)
     if filters.org:
         found.append(literal_column("(effects ->> 'org_id')") == str(filters.org))
-    since, until = filters.days.since, filters.days.until
-    found += keysets.made_between(InboxEvent.id, since, until)
-    if since:
-        found.append(InboxEvent.created_at >= since)
-    if until:
-        found.append(InboxEvent.created_at < until)
     return found
 
 

@@ -1,13 +1,13 @@
 """`/admin/orgs`: every organization, and one as a platform manager sees it."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, url_for
 
 from dashboard.config import settings
 from dashboard.core import clock
-from dashboard.core.errors import Invalid
 from dashboard.core.money import of_currency
 from dashboard.domain.funds import costs, forecast, transactions, wallets
 from dashboard.domain.identity import external_keys, memberships
@@ -16,6 +16,7 @@ from dashboard.domain.platform import organizations, people
 from dashboard.domain.platform.organizations import Filters
 from dashboard.models import Organization, Wallet
 from dashboard.web import charts, guards, payment_list, render, transaction_list
+from dashboard.web import listing as lists
 from dashboard.web.admin import grants, standing, words
 
 pages = Blueprint("admin_orgs", __name__, url_prefix="/admin/orgs")
@@ -36,32 +37,20 @@ STATES = (
     ("closed", "Closed"),
 )
 KINDS = (("", "Teams and personal"), ("team", "Teams"), ("personal", "Personal"))
-FIELDS = ("q", "state", "kind")
+FIELDS = {"q": "", "state": "", "kind": ""}
 RECENT_ROWS = 10
 
 
 @pages.get("")
 def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
-    typed: dict[str, Any] = {
-        name: text for name in ("q", "state", "kind") if (text := request.args.get(name, "").strip())
-    }
-    found, error = organizations.Page([]), ""
-    try:
-        found = organizations.page(
-            Filters.parse(typed),
-            mode=settings().mode,
-            low_micros=guards.LOW_BALANCE_MICROS,
-            cursor=request.args.get("cursor"),
-        )
-    except Invalid as refusal:
-        error = refusal.detail
-    older = url_for(".listing", **typed, cursor=found.next_cursor) if found.next_cursor else ""
-    newest = url_for(".listing", **typed) if request.args.get("cursor") else ""
+    page = partial(organizations.page, mode=settings().mode, low_micros=guards.LOW_BALANCE_MICROS)
+    found = lists.read(
+        lambda typed, cursor: page(Filters.parse(typed), cursor=cursor), FIELDS, here=partial(url_for, ".listing")
+    )
     return render.render(
-        "admin/orgs/listing.html", fragment="admin/orgs/_list.html", status=422 if error else 200,
-        rows=found.rows, typed=typed, error=error,
-        older=older, newest=newest, states=STATES, kinds=KINDS, badges=_badges, runs_out=words.runs_out,
+        "admin/orgs/listing.html", fragment="admin/orgs/_list.html", status=found.status, listing=found,
+        states=STATES, kinds=KINDS, badges=_badges, runs_out=words.runs_out,
     )  # fmt: skip
 
 

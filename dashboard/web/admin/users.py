@@ -1,19 +1,20 @@
 """`/admin/users`: people, from whom a support case starts. Credits go to a person's own organization."""
 
-from typing import Any
+from functools import partial
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 
 from dashboard.config import settings
-from dashboard.core.errors import Invalid, NotFound
+from dashboard.core.errors import NotFound
 from dashboard.domain.identity import organizations, sessions, users
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import people
 from dashboard.domain.platform.people import Filters
 from dashboard.models import User
 from dashboard.web import guards, render
+from dashboard.web import listing as lists
 from dashboard.web.admin import user_acts
 
 pages = Blueprint("admin_users", __name__, url_prefix="/admin/users")
@@ -26,6 +27,7 @@ ROLES = (
     ("standard", "Standard users"),
     ("disabled", "Disabled"),
 )
+FIELDS = {"q": "", "role": ""}
 MOVED = 307
 """The same method and body at another address."""
 
@@ -33,19 +35,13 @@ MOVED = 307
 @pages.get("")
 def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
-    typed: dict[str, Any] = {name: text for name in ("q", "role") if (text := request.args.get(name, "").strip())}
-    found, error = people.Page([]), ""
-    try:
-        found = people.page(Filters.parse(typed), mode=settings().mode, cursor=request.args.get("cursor"))
-    except Invalid as refusal:
-        error = refusal.detail
-    older = url_for(".listing", **typed, cursor=found.next_cursor) if found.next_cursor else ""
-    newest = url_for(".listing", **typed) if request.args.get("cursor") else ""
-    return render.render(
-        "admin/users/listing.html", fragment="admin/users/_list.html", status=422 if error else 200,
-        rows=found.rows, typed=typed, error=error,
-        older=older, newest=newest, roles=ROLES,
+    found = lists.read(
+        lambda typed, cursor: people.page(Filters.parse(typed), mode=settings().mode, cursor=cursor),
+        FIELDS, here=partial(url_for, ".listing"),
     )  # fmt: skip
+    return render.render(
+        "admin/users/listing.html", fragment="admin/users/_list.html", status=found.status, listing=found, roles=ROLES
+    )
 
 
 @pages.get("/<uuid:user_id>")

@@ -1,5 +1,6 @@
 """`/admin/webhooks`: what the payment provider told us, what it did, and another try for what did not work."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from dashboard.domain.platform import webhooks
 from dashboard.domain.platform.webhooks import Filters
 from dashboard.models import INBOX_STATES, InboxEvent
 from dashboard.web import guards, render
+from dashboard.web import listing as lists
 from dashboard.web.admin import words
 from dashboard.web.sessions import poll
 
@@ -22,7 +24,7 @@ pages = Blueprint("admin_webhooks", __name__, url_prefix="/admin/webhooks")
 guards.signed_in_only(pages)
 
 ENDPOINT = "/admin/api/v1/webhooks/payments"
-FIELDS = ("state", "type", "event", "org", "from", "to")
+FIELDS = dict.fromkeys(("state", "type", "event", "org", "from", "to"), "")
 STATES = [("", "All states"), *((state, state.capitalize()) for state in INBOX_STATES)]
 QUEUED = ("received", "failed")
 
@@ -30,19 +32,13 @@ QUEUED = ("received", "failed")
 @pages.get("")
 def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
-    typed: dict[str, Any] = {name: text for name in FIELDS if (text := request.args.get(name, "").strip())}
-    found, error = webhooks.Page([]), ""
-    try:
-        found = webhooks.page(Filters.parse(typed), cursor=request.args.get("cursor"))
-    except Invalid as refusal:
-        error = refusal.detail
-    older = url_for(".listing", **typed, cursor=found.next_cursor) if found.next_cursor else ""
-    newest = url_for(".listing", **typed) if request.args.get("cursor") else ""
+    found = lists.read(
+        lambda typed, cursor: webhooks.page(Filters.parse(typed), cursor=cursor), FIELDS,
+        here=partial(url_for, ".listing"),
+    )  # fmt: skip
     return render.render(
-        "admin/webhooks/listing.html", fragment="admin/webhooks/_list.html", status=422 if error else 200,
-        rows=found.rows, typed=typed,
-        error=error, older=older, newest=newest, states=STATES, tones=words.EVENT_TONES, lasted=words.lasted,
-        endpoint=_endpoint(), most=webhooks.MOST_COUNTED,
+        "admin/webhooks/listing.html", fragment="admin/webhooks/_list.html", status=found.status, listing=found,
+        states=STATES, tones=words.EVENT_TONES, lasted=words.lasted, endpoint=_endpoint(), most=webhooks.MOST_COUNTED,
         counts=None if render.is_htmx() else webhooks.counts(),
         refused=[] if render.is_htmx() else refusals.last_day(),
         silence=None if render.is_htmx() else webhooks.silence(settings().mode),

@@ -8,11 +8,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from dashboard.core import clock, ids
+from dashboard.core import clock, ids, lists
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.identity import keys
-from dashboard.domain.platform import organizations
 from dashboard.models import ApiKey, AuditEntry, Customer, Organization, Payment, Transaction, User
 from tests.factories import charge, grant, make_key, make_org, make_user, wallet_of
 from tests.servers import Servers
@@ -85,7 +84,7 @@ def test_filters_narrow_and_odd_ones_say_so(app: Flask, team: Team) -> None:
 def test_lists_page_by_cursor_without_loss(app: Flask, team: Team) -> None:
     with app.app_context():
         owner = make_user("many@example.test")
-        for number in range(organizations.PAGE_ROWS + 5):
+        for number in range(lists.PAGE_ROWS + 5):
             make_org(f"Paged {number:03}", owner=owner)
     page = team.manager.get("/admin/orgs?q=Paged").text
     older = page.rpartition('href="')[2].partition('"')[0].replace("&amp;", "&")

@@ -1,0 +1,175 @@
+"""Lists: filters read from text, and pages of rows, newest first, cut at an id (keyset pagination, never OFFSET).
+
+Ids are made in order of time, so a list by time needs no index of its own.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Generic, TypeVar, TypeVarTuple, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from dashboard.core import cursors, days, ids
+from dashboard.core.db import db
+from dashboard.core.errors import Invalid
+
+PAGE_ROWS = 50
+FILE_ROWS = 500
+"""How many rows a file reads at a time."""
+
+WINDOW = 20_000
+"""How many of the newest rows a search reads if no index answers it."""
+
+LONGEST = 200
+MARGIN = timedelta(minutes=1)
+"""How far a row's time may be from the time in its id, at the very most."""
+
+_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 1, tzinfo=UTC)
+
+T = TypeVar("T")
+U = TypeVar("U")
+Columns = TypeVarTuple("Columns")
+
+
+class Typed(dict[str, str]):
+    """The filters as somebody typed them, without blanks around them and without empty ones.
+
+    Each reader returns None if nothing was typed, and raises Invalid with its field.
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__({name: text for name, value in values.items() if (text := value.strip())})
+
+    def one_of(self, field: str, allowed: Collection[str]) -> str | None:
+        value = self.get(field)
+        if value is not None and value not in allowed:
+            raise Invalid(f"Choose one of: {', '.join(allowed)}.", field=field)
+        return value
+
+    def text(self, field: str, *, verb: str = "Enter") -> str | None:
+        value = self.get(field)
+        if value is not None and (len(value) > LONGEST or "\x00" in value):
+            raise Invalid(f"{verb} at most {LONGEST} characters.", field=field)
+        return value
+
+    def id(self, field: str, what: str = "an id") -> UUID | None:
+        value = self.get(field)
+        found = ids.parse(value) if value else None
+        if value and found is None:
+            raise Invalid(f"This is not {what}.", field=field)
+        return found
+
+    def times(self) -> dict[str, datetime | None]:
+        """The fields of `Times`, from `from` and `to`: UTC days or RFC 3339 moments, both inclusive."""
+        since, until = days.ends(self)
+        return {"since": since, "until": until}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """What filters by time hold: `since` is inclusive, `until` exclusive."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def from_day(self) -> date | None:
+        return self.since.date() if self.since else None
+
+    @property
+    def to_day(self) -> date | None:
+        """The last UTC day that is at least partly inside."""
+        return (self.until - timedelta(microseconds=1)).date() if self.until else None
+
+    def moments(self, row: Any) -> list[ColumnElement[bool]]:
+        """The exact time as conditions on the entity `row`."""
+        found = [] if self.since is None else [row.created_at >= self.since]
+        return found if self.until is None else [*found, row.created_at < self.until]
+
+    def id_range(self, row: Any) -> list[ColumnElement[bool]]:
+        """The range of ids, for an index, that holds every row of that time and up to a minute's more."""
+        return made_between(row.id, self.since, self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Rows, newest first. `newer_cursor` is empty for the newest page, None on it. `searched_all` is False if the look
+    ended at its window: `next_cursor` then goes on, even if no row was found."""
+
+    rows: list[T] = field(default_factory=list)
+    next_cursor: str | None = None
+    newer_cursor: str | None = None
+    searched_all: bool = True
+
+    def of(self, rows: list[U]) -> "Page[U]":
+        """The same page with what is shown of its rows."""
+        return cast("Page[U]", replace(self, rows=cast("list[T]", rows)))
+
+
+def page(
+    query: Select[T], by: InstrumentedAttribute[UUID], cursor: str | None, *scope: Any, limit: int = PAGE_ROWS
+) -> Page[T]:
+    """One page of the entities of `query` by their id `by`; `scope` names the list and its filters (see `cursors`).
+
+    Raises Invalid for a malformed cursor.
+    """
+    found = db.session.scalars(older(query, by, cursor, *scope, limit=limit)).all()
+    return cut(found, lambda row: getattr(row, by.key), cursor, *scope, limit=limit)
+
+
+def older(
+    query: "Select[*Columns]",
+    by: InstrumentedAttribute[UUID],
+    cursor: str | None,
+    *scope: Any,
+    limit: int = PAGE_ROWS,
+) -> "Select[*Columns]":
+    """The rows of a page and one more, from which `cut` knows whether there are more. Raises Invalid."""
+    after = cursors.decode_id(cursor, *scope)
+    query = query.order_by(None).order_by(by.desc()).limit(limit + 1)
+    return query if after is None else query.where(by < after)
+
+
+def cut(
+    found: Sequence[T], id_of: Callable[[T], UUID], cursor: str | None, *scope: Any, limit: int = PAGE_ROWS
+) -> Page[T]:
+    """The page at `cursor`, of what `older` found."""
+    rows, more = list(found[:limit]), len(found) > limit
+    return Page(
+        rows,
+        next_cursor=cursors.encode(id_of(rows[-1]).bytes, *scope) if more else None,
+        newer_cursor="" if cursor else None,
+    )
+
+
+def every(page_at: Callable[[str | None], Page[T]]) -> Iterator[list[T]]:
+    """The rows of all pages, each page read as its turn comes."""
+    cursor, more = None, True
+    while more:
+        found = page_at(cursor)
+        yield found.rows
+        cursor = found.next_cursor
+        more = cursor is not None
+
+
+def made_between(
+    row_id: InstrumentedAttribute[UUID], since: datetime | None, until: datetime | None
+) -> list[ColumnElement[bool]]:
+    """The range of ids that holds every row made from `since` to before `until`, and up to a minute's more."""
+    found: list[ColumnElement[bool]] = []
+    if since:
+        found.append(row_id >= ids.lowest(max(since, _EARLIEST) - MARGIN))
+    if until:
+        found.append(row_id < ids.lowest(min(until, _LATEST) + MARGIN))
+    return found
+
+
+def newest(row_id: InstrumentedAttribute[UUID], *where: ColumnElement[bool], most: int = WINDOW) -> ColumnElement[bool]:
+    """That the row is one of the newest `most` of those that `where` names."""
+    edge = select(row_id).where(*where).order_by(row_id.desc()).offset(most).limit(1).scalar_subquery()
+    lowest: Any = UUID(int=0)
+    return row_id > func.coalesce(edge, lowest)  # no OR: it would not be a range of the index

@@ -1,0 +1,76 @@
+"""A list as a page shows it: the filters of the address as they were typed, one page of rows, links to the others."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from flask import request
+
+from dashboard.core.errors import Invalid
+from dashboard.core.lists import Page
+
+T = TypeVar("T")
+
+Address = Callable[..., str]
+"""Makes the address of a list from its query."""
+
+Choice = tuple[str, str]
+"""A value and its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """`typed` holds the filters as they came, `kept` what else stays in the address, `reset` is the address without
+    filters, `error` why they cannot be used. `searched_all` is False if the look ended at its window: then `older`
+    goes on."""
+
+    rows: list[T] = field(default_factory=list)
+    typed: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
+    reset: str = ""
+    newer: str = ""
+    older: str = ""
+    searched_all: bool = True
+    error: str = ""
+
+    @property
+    def status(self) -> int:
+        return 422 if self.error else 200
+
+
+def typed(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The filters of the address as they came, by the names of `fields`."""
+    return {name: text for name in fields if (text := request.args.get(name, "").strip())}
+
+
+def read(
+    page_of: Callable[[dict[str, Any], str | None], Page[T]],
+    fields: Mapping[str, str],
+    *,
+    here: Address,
+    pages: Address | None = None,
+    kept: tuple[str, ...] = (),
+) -> Listing[T]:
+    """The list that the request asks for; odd filters are its `error`, never raised.
+
+    `page_of` reads a page from the typed filters and a cursor. `fields` are the names of the filters, each with the
+    label that stands before its error. `here` makes the list's own address, `pages` that of its further pages.
+    """
+    given = typed(fields)
+    others: dict[str, Any] = {name: text for name in kept if (text := request.args.get(name, ""))}
+    reset, pages = here(**others), pages or here
+    try:
+        page = page_of(given, request.args.get("cursor"))
+    except Invalid as refusal:
+        label = fields.get(refusal.field or "")
+        return Listing([], given, others, reset, error=f"{label}: {refusal.detail}" if label else refusal.detail)
+    query = given | others
+    return Listing(
+        page.rows,
+        given,
+        others,
+        reset,
+        newer="" if page.newer_cursor is None else pages(**query, cursor=page.newer_cursor or None),
+        older=pages(**query, cursor=page.next_cursor) if page.next_cursor else "",
+        searched_all=page.searched_all,
+    )
