@@ -29,10 +29,10 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq_scheduler import Scheduler
 
-from dashboard import create_app, providers
+from dashboard import create_app
 from dashboard.config import settings
 from dashboard.core import db, logs, metrics, queue
-from dashboard.jobs import JOBS
+from dashboard.jobs import JOBS, platform_provider
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -127,7 +127,7 @@ def main() -> None:
 def watch(app: Flask) -> None:
     """Start every process and start again whatever ends, until told to stop; then let running jobs finish."""
     with app.app_context():
-        providers.current()  # imported here once, not by each copy
+        platform_provider()  # imported here once, not by each copy
     roles = ["schedule", "tick", "mail", *["work"] * app.config["COFFER"].jobs.workers]
     stopping: list[int] = []
     for number in STOPS:

@@ -20,7 +20,7 @@ _numbers = count(1)
 def make_user(email: str | None = None, *, name: str = "Ada Example", manager: bool = False) -> User:
     """A person with a verified address; a standard one has a personal organization."""
     email = email or f"person{next(_numbers)}@example.test"
-    return entrance.create_user(email=email, password=PASSWORD, name=name, manager=manager)
+    return entrance.create_user(email=email, password=PASSWORD, name=name, manager=manager, mode="test")
 
 
 def make_org(name: str = "Acme", *, owner: User | None = None, funds: int = 0) -> Organization:

@@ -9,7 +9,6 @@ from uuid import UUID
 from flask import g, request
 
 from dashboard.api import throttle
-from dashboard.config import settings
 from dashboard.core import logs
 from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
@@ -19,6 +18,8 @@ from dashboard.domain.identity import end_users, keys, memberships, permissions
 from dashboard.domain.identity.end_users import SignedIn
 from dashboard.domain.identity.permissions import Act, Caller, Verb
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken
+from dashboard.providers import client, platform_account
+from dashboard.providers.base import Provider
 
 ADMIN_SCOPE = "org:admin"
 FOR_END_USERS = frozenset({"api_me.show"})
@@ -105,7 +106,15 @@ def bearer() -> ApiKey | PersonalToken:
 def mode() -> str:
     """The mode the caller works in: an organization's key has its own, everyone else the platform's."""
     row = bearer()
-    return row.mode if isinstance(row, ApiKey) else settings().mode
+    return row.mode if isinstance(row, ApiKey) else platform_mode()
+
+
+def platform_mode() -> str:
+    return platform_account().mode
+
+
+def platform_provider() -> Provider:
+    return client(platform_account())
 
 
 def enter(org_id: UUID, verb: Verb, act: Act = Act.READ) -> Access:
@@ -160,7 +169,7 @@ def find(org_id: UUID) -> Access:
     caller = permissions.of_token(row, row.user, entry.role if entry else None)
     if entry is None or caller.stranger:
         raise NotFound
-    return Access(entry.org, caller, settings().mode, row)
+    return Access(entry.org, caller, platform_mode(), row)
 
 
 def record_visit(org: Organization, *, by: Actor) -> None:

@@ -4,7 +4,6 @@ from flask import Response
 from pydantic import Field
 from sqlalchemy import select
 
-from dashboard import providers
 from dashboard.api import auth, idempotency, inputs, shapes
 from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint, refusal
@@ -57,7 +56,7 @@ def create(path: inputs.OrgPath, body: Purchase) -> Response:
 
 
 def _check(access: Access, body: Purchase) -> None:
-    if access.mode != providers.current().mode:
+    if access.mode != auth.platform_provider().mode:
         raise ModeNotConfigured(f"No payment provider is configured for the mode {access.mode}.")
     require_return_url(body.success_url, field="success_url", hosts=access.org.return_hosts)
     require_return_url(body.cancel_url, field="cancel_url", hosts=access.org.return_hosts)
@@ -65,7 +64,7 @@ def _check(access: Access, body: Purchase) -> None:
 
 def _open(access: Access, body: Purchase, key: str) -> tuple[Payment, bool]:
     """The payment, and whether the key had opened its page before."""
-    provider = providers.current()
+    provider = auth.platform_provider()
     stored = KEY_SPACE + key
     known = db.session.scalar(select(Payment).filter_by(org_id=access.org.id, mode=provider.mode, key=stored))
     replayed = known is not None and known.session_url is not None
@@ -81,9 +80,9 @@ def _open(access: Access, body: Purchase, key: str) -> tuple[Payment, bool]:
 def _offer(access: Access, body: Purchase, *, sold: bool) -> Offer:
     """What is on sale; a request that comes again gets its answer also when the product no longer is."""
     catalog_id = products.catalog_of(access.org)
-    configured.configured_problem(providers.current())  # the other packs are on sale without it
+    configured.configured_problem(auth.platform_provider())  # the other packs are on sale without it
     try:
-        offer = products.find(catalog_id, body.product_id)
+        offer = products.find(catalog_id, body.product_id, mode=access.mode)
     except NotFound:
         raise Invalid("There is no such product.", field="product_id", code="no_such_product") from None
     if not sold and not products.sells(offer):

@@ -127,7 +127,7 @@ def accept(body: Token) -> Response:
     found = _opening(body.token)
     with transaction(org=found.org.id):
         membership = invites.accept(found.invite, by=user, proven=True)
-    accounts.prove(user)
+    accounts.prove(user, mode=auth.platform_mode())
     return answer(shapes.org(found.org, membership.role))
 
 

@@ -4,7 +4,6 @@ from flask import Response
 
 from dashboard.api import auth, shapes
 from dashboard.api.routes import answer, blueprint
-from dashboard.config import settings
 from dashboard.domain.identity import permissions
 from dashboard.domain.identity.end_users import SignedIn
 from dashboard.domain.identity.permissions import Act
@@ -34,7 +33,7 @@ def show() -> Response:
         )  # fmt: skip
     return answer(
         shapes.Me(
-            kind="user", id=row.user_id, mode=settings().mode, scopes=row.scopes, name=row.user.name,
+            kind="user", id=row.user_id, mode=auth.platform_mode(), scopes=row.scopes, name=row.user.name,
             email=row.user.email, expires_at=row.expires_at,
         )
     )  # fmt: skip

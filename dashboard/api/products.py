@@ -6,7 +6,6 @@ from uuid import UUID
 from flask import Response
 from pydantic import Field
 
-from dashboard import providers
 from dashboard.api import auth, inputs, paging, shapes
 from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint
@@ -73,11 +72,11 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """What the organization can buy; of a self-funded one, its whole catalog"""
     access = auth.enter(path.org_id, Verb.READ_CATALOG)
     if access.org.funding == "own":
-        return answer(page(access.org.id, query))
-    configured.configured_problem(providers.current())  # the other packs are listed without it
+        return answer(page(access.org.id, query, mode=access.mode))
+    configured.configured_problem(auth.platform_provider())  # the other packs are listed without it
     scope = ("on sale", access.org.id)
     after = query.after(*scope)
-    offers = sorted(products.on_sale(products.catalog_of(access.org)), key=_id, reverse=True)
+    offers = sorted(products.on_sale(products.catalog_of(access.org), mode=access.mode), key=_id, reverse=True)
     rows, cursor = paging.cut([one for one in offers if after is None or _id(one) < after], query.size, _id, *scope)
     return answer(shapes.ProductList(data=[shapes.product(row) for row in rows], next_cursor=cursor))
 
@@ -104,10 +103,10 @@ def archive(path: inputs.OrgItemPath) -> Response:
     return Response(status=204)
 
 
-def page(catalog_id: UUID, query: paging.PageQuery) -> shapes.ProductList:
+def page(catalog_id: UUID, query: paging.PageQuery, *, mode: str) -> shapes.ProductList:
     """A page of a whole catalog, archived products too."""
     scope = ("catalog", catalog_id)
-    offers = products.everything(catalog_id, after=query.after(*scope), limit=query.size + 1)
+    offers = products.everything(catalog_id, mode=mode, after=query.after(*scope), limit=query.size + 1)
     rows, cursor = paging.cut(offers, query.size, _id, *scope)
     return shapes.ProductList(data=[shapes.product(row) for row in rows], next_cursor=cursor)
 

@@ -5,7 +5,7 @@ Bad signature and unknown organization get the same answer, so that nobody can f
 
 from flask import Blueprint, Response, request
 
-from dashboard import providers
+from dashboard.api import auth
 from dashboard.core import clock
 from dashboard.core.errors import CofferError
 from dashboard.domain.payments import inbox, refusals
@@ -24,13 +24,13 @@ class Refused(CofferError):
 @api.post("/admin/api/v1/webhooks/payments")
 def platform() -> Response:
     """The platform's own account, in the mode of the configured key."""
-    return _receive(providers.current())
+    return _receive(auth.platform_provider())
 
 
 @api.post("/api/v1/payments/stripe/webhooks/<project_id>/<mode>")
 def project(project_id: str, mode: str) -> Response:
     """One organization's account. Only the platform's has a secret now."""
-    provider = providers.current()
+    provider = auth.platform_provider()
     known = (project_id.lower(), mode) == (str(PLATFORM_ORG_ID), provider.mode)
     return _receive(provider if known else None)
 

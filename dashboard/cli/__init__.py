@@ -19,6 +19,7 @@ from dashboard.domain.funds.seals import heads
 from dashboard.domain.identity import custody, entrance, follow_ups, keys, organizations, second_factor, users
 from dashboard.domain.platform import verify
 from dashboard.models import PLATFORM_ORG_ID, User
+from dashboard.providers import platform_account
 
 user_commands = AppGroup("users", help="People.")
 key_commands = AppGroup("api-keys", help="Keys for programs.")
@@ -37,7 +38,7 @@ def seed_demo() -> None:
     """Make the demo organizations, people and 90 days of history. Safe to repeat."""
     if settings().production:
         raise click.ClickException("Demo data is for development and test only.")
-    click.echo(demo.seed())
+    click.echo(demo.seed(platform_account().mode))
 
 
 @user_commands.command("create")
@@ -48,7 +49,9 @@ def seed_demo() -> None:
 def create_user(email: str, password: str, name: str, platform_manager: bool) -> None:
     """Make a user; the address counts as verified."""
     with _refusals():
-        user = entrance.create_user(email=email, password=password, name=name, manager=platform_manager)
+        user = entrance.create_user(
+            email=email, password=password, mode=platform_account().mode, name=name, manager=platform_manager
+        )
     click.echo(f"{user.email} {user.platform_role}")
 
 
@@ -128,7 +131,7 @@ def _org_key(slug: str, scopes: list[str], name: str, mode: str | None) -> str:
     if org is None:
         raise click.ClickException(f"There is no organization with the slug {slug}.")
     with transaction(org=org.id):
-        return keys.make(org, name=name, scopes=scopes, mode=mode or settings().mode, by=SYSTEM).key
+        return keys.make(org, name=name, scopes=scopes, mode=mode or platform_account().mode, by=SYSTEM).key
 
 
 def _personal_key(email: str, scopes: list[str], name: str) -> str:

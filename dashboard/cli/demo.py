@@ -42,6 +42,7 @@ PEOPLE = {
     "manager": ("Coffer Support", ""),
 }
 DAYS = 90
+MODE = "test"
 DONE = "demo.seeded"
 
 
@@ -72,14 +73,14 @@ class _Silent(DummyProvider):
         raise ProviderUnavailable("The payment provider did not answer within 20 s.")
 
 
-def seed() -> str:
+def seed(platform_mode: str) -> str:
     """Make what is missing. Returns what to tell the person at the terminal.
 
     The history is the dummy provider's, whichever is configured; nothing is asked of a provider outside.
     """
     if db.session.scalar(select(AuditEntry.id).filter_by(org_id=PLATFORM_ORG_ID, action=DONE)):
         return "The demo is there already."
-    if settings().mode == "live":  # everybody knows the demo's passwords, and its money is none
+    if platform_mode != MODE:  # everybody knows the demo's passwords, and its money is none
         return "Live keys: no demo is made. Make an account with `flask --app wsgi users create --platform-manager`."
     begin = datetime.combine(clock.today() - timedelta(days=DAYS), time(8), UTC)
     provider = DummyProvider(settings().secret_key.get_secret_value())
@@ -87,7 +88,7 @@ def seed() -> str:
         with clock.at(begin):
             people = _people()
             demo, birch = _organizations(people)
-            demo_catalog.make(Actor("manager", people["manager"].id))
+            demo_catalog.make(Actor("manager", people["manager"].id), mode=MODE)
         _live_through(demo, birch, people, provider, begin)
         logging.disable(logging.ERROR)  # what goes wrong today is made to
         _today(demo, birch, people, provider)
@@ -105,7 +106,7 @@ def _people() -> dict[str, User]:
     for local, (name, _) in PEOPLE.items():
         email = f"{local}@demo.test"
         made[local] = users.by_email(email) or entrance.create_user(
-            email=email, password=PASSWORD, name=name, manager=local == "manager"
+            email=email, password=PASSWORD, mode=MODE, name=name, manager=local == "manager"
         )
     return made
 
@@ -154,7 +155,7 @@ def _live_through(
             if number in (0, 41):
                 _buy(demo, owner, provider, "Team", f"demo:{number}")
             if number == 50:
-                demo_catalog.move_on(manager)
+                demo_catalog.move_on(manager, mode=MODE)
             if number in (58, 72, 85):
                 _buy(demo, owner, provider, "Starter", f"demo:{number}", code="DEMO20" if number == 72 else "")
             if number == 30:
@@ -197,11 +198,11 @@ def _today(demo: Organization, birch: Organization, people: dict[str, User], pro
     demo_mail.tell_ends(demo.id)
     demo_invites.make(demo, people["owner"], demo_invites.DEMO)
     demo_invites.make(birch, people["admin"], demo_invites.BIRCH)
-    wallet = wallets.of_organization(birch.id, settings().mode)
+    wallet = wallets.of_organization(birch.id, MODE)
     if wallet.balance > 0:
         with transaction(org=birch.id):
             grants.remove(
-                birch, amount_micros=wallet.balance + 3_110_000, category="correction", allow_negative=True,
+                birch, mode=MODE, amount_micros=wallet.balance + 3_110_000, category="correction", allow_negative=True,
                 reason="Starter pack was granted twice, agreed with Tomas", by=manager, key="demo:overdrawn",
             )  # fmt: skip
 
@@ -218,7 +219,7 @@ def _buy(
     code: str = "",
 ) -> None:
     """Buy a pack as a person would: hosted page, signed event, inbox, worker. `outcome` None leaves the page open."""
-    offer = next(offer for offer in products.on_sale(PLATFORM_ORG_ID) if offer.product.name == pack)
+    offer = next(offer for offer in products.on_sale(PLATFORM_ORG_ID, mode=MODE) if offer.product.name == pack)
     here = f"{base_url()}/o/{org.slug}/buy/return?payment={{payment_id}}"
     payment = checkout.open_checkout(
         checkout.Buyer(org, by, "owner@demo.test"), offer, provider=provider, quantity=1, key=key,
@@ -253,7 +254,7 @@ def _store(provider: DummyProvider, event: Event, raw: bytes) -> None:
 def _give(org: Organization, micros: int, category: str, reason: str, by: Actor, key: str, *, days: int) -> None:
     with transaction(org=org.id):
         grants.grant(
-            org, amount_micros=micros, category=category, reason=reason, by=by, key=key,
+            org, mode=MODE, amount_micros=micros, category=category, reason=reason, by=by, key=key,
             expires_at=expiry.after_days(days),
         )  # fmt: skip
 
@@ -261,10 +262,9 @@ def _give(org: Organization, micros: int, category: str, reason: str, by: Actor,
 def _keys(org: Organization, by: Actor) -> Actor:
     """The organization's keys, one of each state; the demo's programs charge with the first."""
     known = {row.name: row for row in keys.of_org(org.id)}
-    mode = settings().mode
     if "Production" not in known:
         soon = clock.now() + timedelta(days=30)
-        make = partial(keys.make, org, mode=mode, by=by, made_by=by.id)
+        make = partial(keys.make, org, mode=MODE, by=by, made_by=by.id)
         with transaction(org=org.id):
             made = make(name="Production", scopes=["wallet:read", "wallet:charge"], cap=Cap.parse("50", "month"))
             make(name="Trial", scopes=["wallet:read"], expires_at=soon)
@@ -284,7 +284,7 @@ def _used(org: Organization, program: Actor) -> None:
 def _spend(org: Organization, uses: tuple[Use, ...], day: datetime, by: Actor) -> None:
     """A day's charges: fewer on weekends, and the same again when asked again for the same day."""
     chance = random.Random(f"{org.slug} {day:%F}")  # noqa: S311 - believable, not secret
-    wallet_id, mode = wallets.of_organization(org.id, settings().mode).id, settings().mode
+    wallet_id = wallets.of_organization(org.id, MODE).id
     weekend = 45 if day.weekday() >= 5 else 100
     charges = []
     for use in uses:
@@ -296,4 +296,4 @@ def _spend(org: Organization, uses: tuple[Use, ...], day: datetime, by: Actor) -
     for moment, entry in sorted(charges, key=lambda pair: pair[0]):
         if moment <= datetime.now(UTC):
             with clock.at(moment), transaction(org=org.id):
-                ledger.post_batch(org.id, [entry], mode=mode, origin="api", by=by)
+                ledger.post_batch(org.id, [entry], mode=MODE, origin="api", by=by)

@@ -17,9 +17,9 @@ LATER: dict[str, dict[str, int | bool]] = {
 }
 
 
-def make(by: Actor) -> None:
+def make(by: Actor, *, mode: str) -> None:
     """What is missing of the packs, as they were first."""
-    known = {offer.product.name for offer in products.everything(PLATFORM_ORG_ID)}
+    known = {offer.product.name for offer in products.everything(PLATFORM_ORG_ID, mode=mode)}
     for name, description, price_minor, grant_micros, bonus_micros in PACKS:
         if name not in known:
             with transaction(org=PLATFORM_ORG_ID):
@@ -30,9 +30,9 @@ def make(by: Actor) -> None:
                 )  # fmt: skip
 
 
-def move_on(by: Actor) -> None:
+def move_on(by: Actor, *, mode: str) -> None:
     """One pack gets a second version, one is taken off sale."""
-    for offer in products.on_sale(PLATFORM_ORG_ID):
+    for offer in products.on_sale(PLATFORM_ORG_ID, mode=mode):
         if offer.product.name in LATER:
             with transaction(org=PLATFORM_ORG_ID):
                 products.change(PLATFORM_ORG_ID, offer.product.id, by=by, **LATER[offer.product.name])  # type: ignore[arg-type]

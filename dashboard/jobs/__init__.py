@@ -1,5 +1,8 @@
 """Background jobs. A worker runs these functions and nothing else, whatever a message in Redis names."""
 
+from dashboard.providers import client, platform_account
+from dashboard.providers.base import Provider
+
 JOBS = frozenset(
     {
         "dashboard.jobs.catalog.sync",
@@ -17,3 +20,8 @@ JOBS = frozenset(
         "dashboard.jobs.tick.tick",
     }
 )
+
+
+def platform_provider() -> Provider:
+    """Of the platform's own account, on which all jobs work."""
+    return client(platform_account())

@@ -1,10 +1,10 @@
 """Sends the dummy provider's events, as Stripe would."""
 
-from dashboard import providers
+from dashboard.jobs import platform_provider
 from dashboard.providers.dummy import DummyProvider
 
 
 def deliver(session_id: str) -> None:
-    provider = providers.current()
+    provider = platform_provider()
     if isinstance(provider, DummyProvider):
         provider.deliver(session_id)

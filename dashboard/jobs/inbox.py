@@ -4,12 +4,12 @@ import os
 import socket
 from uuid import UUID
 
-from dashboard import providers
 from dashboard.core import queue
 from dashboard.domain.payments import inbox
+from dashboard.jobs import platform_provider
 
 
 def drain(org_id: str) -> None:
-    more = inbox.drain(UUID(org_id), provider=providers.current(), worker=f"{socket.gethostname()}:{os.getpid()}")
+    more = inbox.drain(UUID(org_id), provider=platform_provider(), worker=f"{socket.gethostname()}:{os.getpid()}")
     if more:
         queue.enqueue(inbox.DRAIN, org_id)

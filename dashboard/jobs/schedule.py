@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 
-from dashboard import providers
 from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.domain.catalog import products
@@ -13,6 +12,7 @@ from dashboard.domain.identity import follow_ups
 from dashboard.domain.messages import outbox
 from dashboard.domain.payments import inbox, sweep
 from dashboard.domain.platform import figures
+from dashboard.jobs import platform_provider
 from dashboard.providers.dummy import DummyProvider
 
 Due = Callable[[], Iterable[str]]
@@ -28,7 +28,7 @@ def _payments() -> Iterable[str]:
 
 
 def _prices() -> Iterable[str]:
-    return (str(catalog_id) for catalog_id in prices.due(providers.current()))
+    return (str(catalog_id) for catalog_id in prices.due(platform_provider()))
 
 
 def _outboxes() -> Iterable[str]:
@@ -40,7 +40,7 @@ def _follow_ups() -> Iterable[str]:
 
 
 def _dummy_events() -> Iterable[str]:
-    provider = providers.current()
+    provider = platform_provider()
     return provider.undelivered() if isinstance(provider, DummyProvider) else ()
 
 

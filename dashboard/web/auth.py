@@ -10,7 +10,7 @@ from dashboard.core.errors import Invalid, TooManyRequests
 from dashboard.domain.identity import belonging, entrance, invites, passwords, second_factor
 from dashboard.domain.identity.permissions import ROLE_WORDS
 from dashboard.models import User
-from dashboard.web import device_cookie, half_way, render
+from dashboard.web import device_cookie, guards, half_way, render
 from dashboard.web.sessions import safe_next, sign_in, sign_out
 
 pages = Blueprint("auth", __name__)
@@ -72,7 +72,7 @@ def signup() -> Response:
         if settings().verifies_addresses:
             entrance.ask_to_join(**typed, ip=request.remote_addr or "")
             return render.redirect(url_for("links.verification"))
-        user = entrance.sign_up(**typed, ip=request.remote_addr or "")
+        user = entrance.sign_up(**typed, ip=request.remote_addr or "", mode=guards.platform_mode())
     except (Invalid, TooManyRequests) as refusal:
         return _again("auth/signup.html", refusal, **words)
     sign_in(user)

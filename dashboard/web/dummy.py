@@ -2,12 +2,11 @@
 
 from flask import Blueprint, Response, request, url_for
 
-from dashboard import providers
 from dashboard.core import queue
 from dashboard.core.errors import NotFound
 from dashboard.core.money import from_minor, money
 from dashboard.providers.dummy import DummyProvider, HostedPage
-from dashboard.web import headers, render
+from dashboard.web import guards, headers, render
 
 pages = Blueprint("dummy", __name__)
 
@@ -50,7 +49,7 @@ def decide(session_id: str) -> Response:
 
 
 def _find(session_id: str) -> tuple[DummyProvider, HostedPage]:
-    provider = providers.current()
+    provider = guards.platform_provider()
     if not isinstance(provider, DummyProvider) or not session_id.isprintable():  # PostgreSQL refuses a NUL
         raise NotFound
     page = provider.page(session_id)

@@ -8,7 +8,6 @@ from uuid import UUID
 from flask import Blueprint, Response, g, request, url_for
 from flask_login import current_user
 
-from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound
@@ -19,6 +18,8 @@ from dashboard.domain.funds import wallets
 from dashboard.domain.identity import belonging, entrance, memberships, organizations, second_factor, sessions, users
 from dashboard.domain.identity.permissions import Act, Caller, Verb, allowed, of_person, require, require_state
 from dashboard.models import Organization, Wallet
+from dashboard.providers import client, platform_account
+from dashboard.providers.base import Provider
 from dashboard.web.errors import ConfirmationNeeded
 from dashboard.web.sessions import current_row, is_poll, login_manager
 from dashboard.web.shell import Group, Link, Place, Shell
@@ -38,6 +39,10 @@ class Visit:
     def by(self) -> Actor:
         return self.caller.actor
 
+    @property
+    def mode(self) -> str:
+        return self.wallet.mode
+
     def may(self, verb: Verb) -> bool:
         return allowed(verb, self.caller)
 
@@ -45,6 +50,15 @@ class Visit:
     def only_of(self) -> UUID | None:
         """Whose rows alone the pages show: the person's own, where the whole ledger is not theirs to read."""
         return None if self.may(Verb.READ_LEDGER) else self.caller.actor.id
+
+
+def platform_mode() -> str:
+    """The mode of pages that stand in no organization, and of every visit."""
+    return platform_account().mode
+
+
+def platform_provider() -> Provider:
+    return client(platform_account())
 
 
 def enter(slug: str, verb: Verb, *, act: Act = Act.READ) -> Visit:
@@ -60,7 +74,7 @@ def enter(slug: str, verb: Verb, *, act: Act = Act.READ) -> Visit:
     if caller.stranger:
         raise NotFound
     require_state(Act.READ, entry.org, operator=caller.operator)
-    visit = Visit(entry.org, caller, wallets.of_organization(entry.org.id, settings().mode))
+    visit = Visit(entry.org, caller, wallets.of_organization(entry.org.id, platform_mode()))
     g.shell_maker = partial(_org_shell, visit)  # before the refusals, whose pages keep the navigation
     require(verb, caller)
     require_state(act, entry.org, operator=caller.operator)
@@ -215,7 +229,7 @@ def _platform_shell() -> Shell:
         groups=(Group("Platform", links),),
         home=url_for("admin.show"),
         others=_others(None),
-        test_mode=settings().mode == "test",
+        test_mode=platform_mode() == "test",
     )
 
 
@@ -235,7 +249,7 @@ def _account_shell() -> Shell:
         home=url_for("auth.start"),
         others=_others(None),
         platform_href=url_for("admin.show") if current_user.is_manager else "",
-        test_mode=settings().mode == "test",
+        test_mode=platform_mode() == "test",
     )
 
 

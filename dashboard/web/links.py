@@ -6,7 +6,7 @@ from flask_login import current_user
 
 from dashboard.core.errors import Invalid
 from dashboard.domain.identity import accounts, email_change, proofs
-from dashboard.web import device_cookie, render
+from dashboard.web import device_cookie, guards, render
 
 pages = Blueprint("links", __name__)
 
@@ -38,7 +38,7 @@ def confirmation(proof: str) -> Response:
 
 @pages.post("/verify/<proof>")
 def confirm(proof: str) -> Response:
-    user = accounts.verify(proof)
+    user = accounts.verify(proof, mode=guards.platform_mode())
     render.toast_next("Your address is confirmed.")
     same = current_user.is_authenticated and current_user.id == user.id
     return render.redirect(url_for("auth.start" if same else "auth.login"))
@@ -68,7 +68,7 @@ def new_password(proof: str) -> Response:
 @pages.post("/reset/<proof>")
 def reset(proof: str) -> Response:
     try:
-        user = accounts.reset(proof, request.form.get("password", ""))
+        user = accounts.reset(proof, request.form.get("password", ""), mode=guards.platform_mode())
     except Invalid as refusal:
         found = proofs.find(proof, proofs.RESET)
         return render.invalid("links/reset.html", email=found.email, errors={"password": refusal.detail})

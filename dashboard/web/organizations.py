@@ -6,7 +6,6 @@ from typing import Any
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 
-from dashboard.config import settings
 from dashboard.core import cursors, ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, TooManyRequests
@@ -85,7 +84,7 @@ def _make(values: dict[str, str]) -> Organization:
 
 
 def _cards(entries: list[Entry]) -> list[Card]:
-    own = wallets.of_organizations([entry.org.id for entry in entries], settings().mode)
+    own = wallets.of_organizations([entry.org.id for entry in entries], guards.platform_mode())
     return [_card(entry.org, entry.role or "", own[entry.org.id]) for entry in entries]
 
 

@@ -58,7 +58,7 @@ def export(slug: str) -> Response:
     with Turn() as turn:
         with transaction(org=visit.org.id):
             audit.record(visit.org, "payments.exported", by=visit.by, after=typed)
-        rows = listing.every(filters, mode=visit.wallet.mode)
+        rows = listing.every(filters, mode=visit.mode)
         lines = payment_csv.lines(rows, for_manager=visit.caller.operator)
         return turn.file(payment_csv.file_name(visit.org, filters), lines)
 
@@ -84,7 +84,7 @@ def _list(visit: Visit) -> dict[str, Any]:
     slug, typed = visit.org.slug, payment_list.typed()
     found = payment_list.read(
         typed,
-        mode=visit.wallet.mode,
+        mode=visit.mode,
         here=lambda **query: url_for(".index", slug=slug, **query),
         org_id=visit.org.id,
         manager=visit.caller.operator,

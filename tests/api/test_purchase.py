@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from dashboard import providers
 from dashboard.domain.payments import inbox
+from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.providers.dummy import DummyProvider
 from tests import factories
@@ -11,14 +11,14 @@ from tests.api.conftest import Program
 
 
 def pay(session_id: str) -> tuple[bytes, dict[str, str]]:
-    provider = providers.current()
+    provider = platform_provider()
     assert isinstance(provider, DummyProvider)
     assert provider.decide(session_id, "paid")
     return provider.signed_event(session_id)
 
 
 def work() -> None:
-    inbox.drain(PLATFORM_ORG_ID, provider=providers.current(), worker="test")
+    inbox.drain(PLATFORM_ORG_ID, provider=platform_provider(), worker="test")
 
 
 def test_a_paid_checkout_raises_the_balance_once(program: Program) -> None:

@@ -15,8 +15,9 @@ from dashboard.domain.funds import ledger
 from dashboard.domain.identity import external_keys, keys, memberships, organizations, users
 from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES
 from dashboard.domain.payments import checkout, fulfil, inbox, receipts
+from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, InboxEvent, Membership, Payment
-from dashboard.providers import current, reading
+from dashboard.providers import reading
 from tests import invites as invitations
 from tests.architecture.matrix import body_of
 from tests.factories import add_member, charge, make_key, make_org, make_pack, make_token, make_user, wallet_of
@@ -47,7 +48,7 @@ class World:
         offer = make_pack(f"Pack {org.slug}")
         with self.app.test_request_context(base_url="http://localhost"):
             payment = checkout.open_checkout(
-                checkout.Buyer(org, Actor("user", uuid4()), None), offer, provider=current(), quantity=1,
+                checkout.Buyer(org, Actor("user", uuid4()), None), offer, provider=platform_provider(), quantity=1,
                 success_url="http://localhost/ok", cancel_url="http://localhost/no", key=secrets.token_hex(8),
                 body_hash=ledger.body_hash("/", {}),
             )  # fmt: skip
@@ -58,7 +59,7 @@ class World:
              "data": {"object": {"id": "dummy_cs_gone"}}}
         )  # fmt: skip
         inbox.store(PLATFORM_ORG_ID, reading.event(raw), raw, provider="dummy", mode="test")
-        inbox.drain(PLATFORM_ORG_ID, provider=current(), worker="test")
+        inbox.drain(PLATFORM_ORG_ID, provider=platform_provider(), worker="test")
         user = next(entry for entry in _people_of(org.id))
         bought = self._bought(org, user, offer)
         return {
@@ -88,7 +89,7 @@ class World:
 
     def _bought(self, org: Any, user_id: UUID, offer: Any) -> Payment:
         """A credited payment of a person: with a receipt, and a mail that brings it."""
-        provider = current()
+        provider = platform_provider()
         with self.app.test_request_context(base_url="http://localhost"):
             payment = checkout.open_checkout(
                 checkout.Buyer(org, Actor("user", user_id), None), offer, provider=provider, quantity=1,

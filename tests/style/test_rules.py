@@ -124,6 +124,15 @@ def test_a_payment_changes_its_state_in_one_place() -> None:
             assert "state" not in targets, path
 
 
+def test_the_platforms_account_and_mode_are_asked_for_at_entry_points_only() -> None:
+    asking = {
+        str(path.relative_to(ROOT / "dashboard"))
+        for path in (ROOT / "dashboard").rglob("*.py")
+        if re.search(r"platform_account|settings\(\)\.mode", path.read_text())
+    }
+    assert asking == {"providers/__init__.py", "web/guards.py", "api/auth.py", "jobs/__init__.py", "cli/__init__.py"}
+
+
 def test_no_float_near_money() -> None:
     for folder in ("dashboard/domain", "dashboard/api", "dashboard/web"):
         for path in (ROOT / folder).rglob("*.py"):

@@ -14,8 +14,8 @@ from dashboard.domain.catalog import products
 from dashboard.domain.funds import wallets
 from dashboard.domain.identity import limits
 from dashboard.domain.payments import fulfil
+from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, Payment
-from dashboard.providers import current
 from tests.factories import make_pack
 from tests.servers import Servers
 from tests.web.people import Team, hidden, ready_team, unseen
@@ -63,7 +63,7 @@ def test_a_code_takes_off_and_the_full_grant_is_credited(
     assert team.owner.post(hosted, {"outcome": "pay"}).status_code == 303
     payment = payments(app)[0]
     with app.app_context():
-        done = fulfil.confirm(payment.org_id, payment.id, provider=current())
+        done = fulfil.confirm(payment.org_id, payment.id, provider=platform_provider())
         assert (done.state, done.total_minor, done.discount_minor) == ("credited", paid, 5_000 - paid)
         assert wallets.of_organization(team.org_id, "test").balance == 50_000_000
     shown = team.owner.get(f"/o/{team.slug}/buy/return?payment={payment.id}").text
@@ -183,7 +183,7 @@ def test_a_pack_says_how_many_are_sold_at_once(
     app: Flask, team: Team, pack: str, change: Change, quantity: str
 ) -> None:
     with app.app_context(), transaction(org=PLATFORM_ORG_ID):
-        found = products.on_sale(PLATFORM_ORG_ID)[0].product.id
+        found = products.on_sale(PLATFORM_ORG_ID, mode="test")[0].product.id
         products.change(PLATFORM_ORG_ID, found, by=SYSTEM, min_quantity=2, max_quantity=5)
     page = team.owner.get(f"/o/{team.slug}/buy").text
     assert "2 to 5 at once" in page

@@ -40,7 +40,7 @@ def test_the_demo_starts_with_stripe_and_says_where_nothing_can_be_bought(make_a
 
     use(Fake(), Refused)
     with app.app_context():
-        assert demo.seed() == "The demo is ready."
+        assert demo.seed("test") == "The demo is ready."
         assert {row.provider for row in db.session.query(Payment)} == {"dummy"}
     owner, manager = signed_in(app, "owner"), signed_in(app, "manager")
     wrong = Fake()
@@ -65,5 +65,5 @@ def test_no_demo_is_made_with_live_keys(make_app: Callable[..., Flask]) -> None:
     """Its passwords are public."""
     app = make_app(payment={"stripe": {"api_key": "sk_live_x", "webhook_secret": "whsec_x"}})
     with app.app_context():
-        assert "users create" in demo.seed()
+        assert "users create" in demo.seed("live")
         assert db.session.query(Payment).count() == 0

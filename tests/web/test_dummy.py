@@ -9,9 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from dashboard import providers
 from dashboard.core import queue
 from dashboard.core.db import db
+from dashboard.jobs import platform_provider
 from dashboard.models import DummySession, Transaction
 from dashboard.providers.base import CheckoutOrder
 from dashboard.providers.dummy import DummyProvider
@@ -30,7 +30,7 @@ def session_id(app: Flask) -> str:
         idempotency_key="key-1",
     )  # fmt: skip
     with app.test_request_context("/"):
-        provider = providers.current()
+        provider = platform_provider()
         assert isinstance(provider, DummyProvider)
         return provider.open_checkout(order).id
 

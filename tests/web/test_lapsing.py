@@ -112,6 +112,6 @@ def test_the_form_of_a_pack_takes_days(app: Flask, team: Team, typed: str, kept:
     assert made.status_code == 303
     with app.app_context():
         product = db.session.scalars(select(Product).filter_by(name="Season")).one()
-        assert products.find(PLATFORM_ORG_ID, product.id).version.expires_days == kept
+        assert products.find(PLATFORM_ORG_ID, product.id, mode="test").version.expires_days == kept
     shown = team.manager.get(made.headers["Location"]).text
     assert f"<dt>Lapses</dt><dd>{f'{kept:,} days after the purchase' if kept else 'Never'}</dd>" in shown

@@ -10,13 +10,13 @@ from flask import Flask
 from pypdf import PdfReader
 from sqlalchemy import select, text
 
-from dashboard import providers
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.domain.audit import Actor
 from dashboard.domain.identity import organizations
 from dashboard.domain.messages import outbox
 from dashboard.domain.payments import checkout, fulfil
 from dashboard.domain.platform import overview
+from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Membership, OutboxEmail, Payment
 from tests.factories import make_pack
 from tests.servers import Servers
@@ -41,11 +41,11 @@ def bought(app: Flask, team: Team, key: str = "k", *, by: Actor | None = None) -
         org = organizations.by_id(team.org_id)
         assert org
         payment = checkout.open_checkout(
-            checkout.Buyer(org, by or Actor("user", owner), None), make_pack("Starter"), provider=providers.current(),
+            checkout.Buyer(org, by or Actor("user", owner), None), make_pack("Starter"), provider=platform_provider(),
             quantity=1, success_url="http://localhost/ok", cancel_url="http://localhost/no", key=key,
             body_hash=key.encode().ljust(32, b"0"),
         )  # fmt: skip
-        provider = providers.current()
+        provider = platform_provider()
         provider.decide(payment.session_id or "", "paid")  # type: ignore[attr-defined]
         return fulfil.confirm(team.org_id, payment.id, provider=provider).id
 

@@ -10,13 +10,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import QueuePool, text
 
-from dashboard import providers
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger
 from dashboard.domain.identity import organizations
 from dashboard.domain.payments import checkout, fulfil, listing, story, sweep
 from dashboard.domain.payments.listing import Filters
+from dashboard.jobs import platform_provider
 from dashboard.models import AuditEntry, Payment, User
 from dashboard.providers.dummy import DummyProvider
 from tests.factories import make_org, make_pack
@@ -40,7 +40,7 @@ def team(app: Flask, servers: Servers) -> Team:
 def buy(app: Flask, org_id: UUID, outcome: str = "", *, quantity: int = 1, name: str = "Starter") -> UUID:
     """A purchase by the organization's owner that ended as `outcome`; '' leaves its page open."""
     with app.test_request_context(base_url="http://localhost"):
-        org, provider = organizations.by_id(org_id), providers.current()
+        org, provider = organizations.by_id(org_id), platform_provider()
         assert org
         assert isinstance(provider, DummyProvider)
         owner = db.session.query(User).filter_by(name="Olga Owner").first()
@@ -230,7 +230,7 @@ def test_what_waits_is_asked_after_until_it_changes(app: Flask, team: Team, path
     address = live[1].replace("&amp;", "&")
     assert team.owner.get(address, htmx=True).status_code == 204
     with app.app_context():
-        provider = providers.current()
+        provider = platform_provider()
         assert isinstance(provider, DummyProvider)
         provider.decide(str(row(app, payment_id).session_id), "paid")
         autocommit().execute(text("UPDATE payments SET next_check_at = now() - interval '1 second'"))

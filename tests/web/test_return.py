@@ -7,11 +7,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from dashboard import providers
 from dashboard.core import clock, ids, queue
 from dashboard.core.db import db, transaction
 from dashboard.domain.payments import fulfil, story
-from dashboard.jobs import payments
+from dashboard.jobs import payments, platform_provider
 from dashboard.models import AuditEntry, Payment, Transaction
 from dashboard.providers.dummy import DummyProvider
 from tests.factories import make_pack, make_user
@@ -42,7 +41,7 @@ def decide(app: Flask, payment_id: str, state: str) -> None:
     """The payer acts on the payment page, and the worker asks the provider how it went."""
     with app.app_context():
         payment = db.session.scalars(select(Payment).filter_by(id=ids.parse(payment_id))).one()
-        provider = providers.current()
+        provider = platform_provider()
         assert isinstance(provider, DummyProvider)
         assert provider.decide(payment.session_id or "", state)
         fulfil.confirm(payment.org_id, payment.id, provider=provider, declined=state == "declined")
@@ -274,7 +273,7 @@ def test_check_rings_for_the_worker_who_asks_the_provider(app: Flask, team: Team
     assert answer.status_code == 303
     assert answer.headers["Location"] == f"/o/{team.slug}/buy/return?payment={payment_id}"
     with app.app_context():
-        provider = providers.current()
+        provider = platform_provider()
         assert isinstance(provider, DummyProvider)
         provider.decide(db.session.scalars(select(Payment.session_id)).one() or "", "paid")
     for _ in range(3):

@@ -85,8 +85,8 @@ def _site(_servers: Servers) -> Iterator[Flask]:
 @pytest.fixture
 def site(_site: Flask, servers: Servers) -> Flask:
     with _site.app_context():
-        entrance.create_user(email="ada@demo.test", password=PASSWORD)
-        entrance.create_user(email="bob@demo.test", password=PASSWORD)
+        entrance.create_user(email="ada@demo.test", password=PASSWORD, mode="test")
+        entrance.create_user(email="bob@demo.test", password=PASSWORD, mode="test")
     return _site
 
 

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from dashboard.api import auth, inputs, shapes
 from dashboard.api.routes import PLATFORM, answer, blueprint, refusal
-from dashboard.config import settings
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.core.money import LARGEST
@@ -70,7 +69,7 @@ def _change(org: Organization, body: TermsChange, *, by: Actor) -> None:
         external_keys.assign(org, body.external_key, reason=body.reason, by=by)
     if body.overdraft_limit_micros is not None:
         organizations.hold_open(org.id)
-        wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
+        wallet = wallets.of_organization(org.id, auth.platform_mode(), fresh=True)
         wallets.set_overdraft(wallet, limit_micros=body.overdraft_limit_micros, reason=body.reason, by=by)
 
 
@@ -82,5 +81,5 @@ def _find(path: inputs.ItemPath) -> Organization:
 
 
 def _terms(org: Organization) -> Response:
-    wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
+    wallet = wallets.of_organization(org.id, auth.platform_mode(), fresh=True)
     return answer(shapes.org_terms(org, external_keys.of(org), wallet))

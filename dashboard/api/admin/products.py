@@ -2,7 +2,6 @@
 
 from flask import Response
 
-from dashboard import providers
 from dashboard.api import auth, inputs, paging, products, shapes
 from dashboard.api.routes import PLATFORM, answer, blueprint
 from dashboard.domain.catalog import configured
@@ -16,8 +15,8 @@ api = blueprint("platform products", prefix=PLATFORM)
 def listing(query: paging.PageQuery) -> Response:
     """The platform's catalog, archived products too"""
     auth.platform(Verb.PLATFORM_READ)
-    problem = configured.configured_problem(providers.current())
-    page = products.page(PLATFORM_ORG_ID, query)
+    problem = configured.configured_problem(auth.platform_provider())
+    page = products.page(PLATFORM_ORG_ID, query, mode=auth.platform_mode())
     told = {"problem": problem} if problem else {}
     return answer(shapes.Catalog(data=page.data, next_cursor=page.next_cursor, **told))
 

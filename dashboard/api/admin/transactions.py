@@ -8,7 +8,6 @@ from flask import Response
 from dashboard.api import auth, idempotency, inputs, shapes
 from dashboard.api.routes import PLATFORM, answer, blueprint, refusal
 from dashboard.api.transactions import FilterQuery
-from dashboard.config import settings
 from dashboard.core import ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid
@@ -69,7 +68,7 @@ def listing(query: EveryQuery) -> Response:
     org_id = None
     if query.org_id is not None or query.user_id is not None:
         org_id = _receiver(_id(query.user_id, "user_id"), _id(query.org_id, "org_id"), reading=True).id
-    page = transactions.everywhere(settings().mode, query.filters(), query.cursor, query.size, org_id=org_id)
+    page = transactions.everywhere(auth.platform_mode(), query.filters(), query.cursor, query.size, org_id=org_id)
     rows = shapes.transactions(page.rows, platform=True)
     return answer(shapes.RowList(data=rows, next_cursor=page.next_cursor))
 
@@ -78,16 +77,17 @@ def _post(org: Organization, body: Adjustment, *, by: Actor, key: str) -> Postin
     fields = body.model_dump(mode="json", exclude={"idempotency_key"}, exclude_none=True)
     body_hash = ledger.body_hash("/admin/api/v1/transactions", fields)
     expires_at = expiry.end_of(body.expires_at) if body.expires_at is not None else None
+    mode = auth.platform_mode()
     with transaction(org=org.id):
         if body.transaction_type == "admin_grant":
             return grants.grant(
-                org, amount_micros=body.amount, category=body.category or "goodwill", reason=body.description, by=by,
-                key=key, description=body.description, source=body.source_id, body_hash=body_hash,
-                expires_at=expires_at,
+                org, mode=mode, amount_micros=body.amount, category=body.category or "goodwill",
+                reason=body.description, by=by, key=key, description=body.description, source=body.source_id,
+                body_hash=body_hash, expires_at=expires_at,
             )  # fmt: skip
         return grants.remove(
-            org, amount_micros=body.amount, category=body.category or "correction", reason=body.description, by=by,
-            key=key, description=body.description, allow_negative=body.allow_negative, body_hash=body_hash,
+            org, mode=mode, amount_micros=body.amount, category=body.category or "correction", reason=body.description,
+            by=by, key=key, description=body.description, allow_negative=body.allow_negative, body_hash=body_hash,
         )  # fmt: skip
 
 

@@ -56,9 +56,9 @@ def catalog_of(org: Organization) -> UUID:
     return org.id if org.funding == "own" else PLATFORM_ORG_ID
 
 
-def on_sale(catalog_id: UUID) -> list[Offer]:
-    """What can be bought now, in the catalog's order, with what is blocked. At most 100."""
-    return _offers(newest(catalog_id).where(Product.active, Product.source.in_(("", configured_source()))))
+def on_sale(catalog_id: UUID, *, mode: str | None) -> list[Offer]:
+    """What can be bought now, in the catalog's order, with what is blocked in `mode`. At most 100."""
+    return _offers(newest(catalog_id, mode=mode).where(Product.active, Product.source.in_(("", configured_source()))))
 
 
 def sells(offer: Offer) -> bool:
@@ -66,22 +66,22 @@ def sells(offer: Offer) -> bool:
     return offer.product.active and offer.product.source in ("", configured_source())
 
 
-def everything(catalog_id: UUID, *, after: UUID | None = None, limit: int = 50) -> list[Offer]:
+def everything(catalog_id: UUID, *, mode: str, after: UUID | None = None, limit: int = 50) -> list[Offer]:
     """All products, newest first, archived ones too; those made before `after`."""
-    query = newest(catalog_id).order_by(None).order_by(Product.id.desc())
+    query = newest(catalog_id, mode=mode).order_by(None).order_by(Product.id.desc())
     return _offers(query.where(Product.id < after) if after else query, limit)
 
 
-def archived(catalog_id: UUID, *, after: UUID | None = None, limit: int = 50) -> list[Offer]:
+def archived(catalog_id: UUID, *, mode: str, after: UUID | None = None, limit: int = 50) -> list[Offer]:
     """What is not on sale, newest first; those made before `after`."""
     off = ~(Product.active & Product.source.in_(("", configured_source())))
-    query = newest(catalog_id).where(off).order_by(None).order_by(Product.id.desc())
+    query = newest(catalog_id, mode=mode).where(off).order_by(None).order_by(Product.id.desc())
     return _offers(query.where(Product.id < after) if after else query, limit)
 
 
-def find(catalog_id: UUID, product_id: UUID) -> Offer:
+def find(catalog_id: UUID, product_id: UUID, *, mode: str | None) -> Offer:
     """One product with its newest version. Raises NotFound."""
-    found = _offers(newest(catalog_id).where(Product.id == product_id))
+    found = _offers(newest(catalog_id, mode=mode).where(Product.id == product_id))
     if not found:
         raise NotFound("There is no such product.")
     return found[0]
@@ -167,7 +167,7 @@ def change(
     product = _locked(catalog_id, product_id)
     if product.source:
         raise Forbidden("This product comes from the settings and changes with them.")
-    version = find(catalog_id, product_id).version
+    version = find(catalog_id, product_id, mode=None).version
     before, known = _facts(product, version), Terms.of(version)
     wanted = replace(known, **{field: value for field, value in terms.items() if value is not None})
     name, description = _or(name, product.name), _or(description, product.description)
@@ -199,7 +199,7 @@ def move(catalog_id: UUID, product_id: UUID, *, up: bool, by: Actor) -> None:
     organization. Raises NotFound for what is not on sale.
     """
     lock(select(Organization).filter_by(id=catalog_id))
-    ordered = [offer.product for offer in on_sale(catalog_id)]
+    ordered = [offer.product for offer in on_sale(catalog_id, mode=None)]
     place = next((index for index, product in enumerate(ordered) if product.id == product_id), None)
     if place is None:
         raise NotFound("There is no such product on sale.")
@@ -221,11 +221,11 @@ def configured_source() -> str:
     return f"stripe:{payment.stripe.price_id}" if payment.stripe.price_id else ""
 
 
-def newest(catalog_id: UUID) -> Select[Product, ProductVersion, bool]:
-    """Products, each with its newest version and whether that is blocked, in the catalog's order."""
+def newest(catalog_id: UUID, *, mode: str | None = None) -> Select[Product, ProductVersion, bool]:
+    """Products, each with its newest version and whether that is blocked in `mode`, in the catalog's order."""
     newer = aliased(ProductVersion)
     same = and_(newer.org_id == catalog_id, newer.product_id == ProductVersion.product_id)
-    drift = select(ProviderPrice.id).filter_by(org_id=catalog_id, mode=settings().mode, state="drift")
+    drift = select(ProviderPrice.id).filter_by(org_id=catalog_id, mode=mode, state="drift")
     return (
         select(Product, ProductVersion, drift.where(ProviderPrice.version_id == ProductVersion.id).exists())
         .join(ProductVersion, and_(ProductVersion.org_id == Product.org_id, ProductVersion.product_id == Product.id))
@@ -259,7 +259,8 @@ def _locked(catalog_id: UUID, product_id: UUID) -> Product:
 
 def _require_usual(catalog_id: UUID, product_id: UUID | None, terms: Terms, *, confirmed: bool) -> None:
     if not confirmed:
-        others = [Terms.of(offer.version) for offer in on_sale(catalog_id) if offer.product.id != product_id]
+        known = on_sale(catalog_id, mode=None)
+        others = [Terms.of(offer.version) for offer in known if offer.product.id != product_id]
         rates.require_usual(terms, others)
 
 

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.db import autocommit
 
@@ -30,9 +29,9 @@ class Sold:
     Only versions of the catalog count: the id of a product is its own in one catalog, another may use it, too.
     """
 
-    def __init__(self, catalog_id: UUID, product_ids: list[UUID]) -> None:
+    def __init__(self, catalog_id: UUID, product_ids: list[UUID], *, mode: str) -> None:
         values = {
-            "catalog": catalog_id, "products": product_ids, "since": clock.now() - SPAN, "mode": settings().mode,
+            "catalog": catalog_id, "products": product_ids, "since": clock.now() - SPAN, "mode": mode,
             "most": MOST_PAYMENTS,
         }  # fmt: skip
         self.by_product: dict[UUID, int] = dict.fromkeys(product_ids, 0)

@@ -143,7 +143,7 @@ def put_right(version: ProductVersion, *, mode: str, anew: bool, by: Actor) -> N
 def _want(catalog_id: UUID, provider: Provider, account: str) -> None:
     with transaction(org=catalog_id) as session:
         session.execute(_ELSEWHERE, {"org": catalog_id, "mode": provider.mode, "account": account})
-        for offer in products.on_sale(catalog_id):
+        for offer in products.on_sale(catalog_id, mode=provider.mode):
             values = {
                 "org": catalog_id, "id": ids.new(), "now": clock.now(), "version": offer.version.id,
                 "provider": provider.name, "mode": provider.mode, "account": account,
@@ -155,7 +155,7 @@ def _want(catalog_id: UUID, provider: Provider, account: str) -> None:
 
 def _unwanted(catalog_id: UUID, mode: str) -> bool:
     """Whether a version on sale has no living price yet."""
-    versions = [offer.version.id for offer in products.on_sale(catalog_id)]
+    versions = [offer.version.id for offer in products.on_sale(catalog_id, mode=mode)]
     known = standings(catalog_id, versions, mode)
     return any(version not in known or known[version].state == "archived" for version in versions)
 
@@ -163,7 +163,7 @@ def _unwanted(catalog_id: UUID, mode: str) -> bool:
 def _attempt(row: ProviderPrice, _claim: Claim, *, provider: Provider) -> Outcome:
     """Do at the provider what is to be done for the version, and note how it stands there."""
     version = db.session.scalars(select(ProductVersion).filter_by(org_id=row.org_id, id=row.version_id)).one()
-    offer = products.find(row.org_id, version.product_id)
+    offer = products.find(row.org_id, version.product_id, mode=row.mode)
     db.session.refresh(offer.product)
     revision, sold = offer.product.revision, offer.version.id == version.id and products.sells(offer)
     try:

@@ -44,18 +44,18 @@ def ask_reset(email: str, *, ip: str) -> None:
     _ask(email, proofs.RESET, ip=ip)
 
 
-def verify(token: str) -> User:
+def verify(token: str, *, mode: str) -> User:
     """The address is the person's: they have opened the link. Raises DeadLink."""
     proof = proofs.find(token, proofs.VERIFY)
     home = organizations.home_of(proof.user_id)
     with transaction(home):
         proofs.take(proof)
         user = _locked(proof.user_id)
-        mark_verified(user, home=home)
+        mark_verified(user, home=home, mode=mode)
     return user
 
 
-def reset(token: str, password: str) -> User:
+def reset(token: str, password: str, *, mode: str) -> User:
     """A new password by the link of a mail: every session, personal token and other link ends, since somebody else may
     have made them, and the person is told. Raises DeadLink, WeakPassword, Unavailable."""
     proof = proofs.find(token, proofs.RESET)
@@ -67,7 +67,7 @@ def reset(token: str, password: str) -> User:
         user = _locked(proof.user_id)
         _set_password(user, password_hash, home=home, action="user.password_reset")
         tokens.end_all(user.id)
-        mark_verified(user, home=home)  # whoever reads the mail has the address
+        mark_verified(user, home=home, mode=mode)  # whoever reads the mail has the address
     return user
 
 
@@ -87,23 +87,24 @@ def change_password(user: User, *, old: str, new: str, keep: UUID, code: str = "
         _set_password(_locked(user.id), password_hash, home=home, action="user.password_changed", keep=keep)
 
 
-def prove(user: User) -> None:
+def prove(user: User, *, mode: str) -> None:
     """The address is the person's: a link that some other mail brought there led them here."""
     if user.email_verified_at is None:
         home = organizations.home_of(user.id)
         with transaction(home):
-            mark_verified(_locked(user.id), home=home)
+            mark_verified(_locked(user.id), home=home, mode=mode)
 
 
-def mark_verified(user: User, *, home: UUID) -> None:
-    """The address is theirs. Initial credits that waited for this come now. Needs the transaction of `home`."""
+def mark_verified(user: User, *, home: UUID, mode: str) -> None:
+    """The address is theirs. Initial credits that waited for this come now, in `mode`. Needs the transaction of
+    `home`."""
     if user.email_verified_at is not None:
         return
     user.email_verified_at = clock.now()
     audit.record(user, "user.verified", by=Actor("user", user.id), org=home)
     own = organizations.by_id(home) if home != PLATFORM_ORG_ID else None
     if own is not None and settings().verifies_addresses:
-        organizations.welcome(own, user, mode=settings().mode, micros=settings().initial_micros)
+        organizations.welcome(own, user, mode=mode, micros=settings().initial_micros)
 
 
 def _ask(email: str, purpose: str, *, ip: str) -> None:

@@ -126,7 +126,9 @@ def confirm(user: User, password: str, *, code: str | None = None) -> None:
         limits.give_all_back(tried)
 
 
-def sign_up(*, name: str, email: str, password: str, ip: str, timezone: str = "", proven: bool = False) -> User:
+def sign_up(
+    *, name: str, email: str, password: str, ip: str, mode: str, timezone: str = "", proven: bool = False
+) -> User:
     """A new standard user with a personal organization, and a mail that asks to confirm the address. Raises Invalid
     (with its field), EmailTaken, TooManyRequests.
 
@@ -134,8 +136,8 @@ def sign_up(*, name: str, email: str, password: str, ip: str, timezone: str = ""
     that an address is taken. `proven`: a link that was mailed to the address led here, which verifies it.
     """
     name, email, password_hash = _judged(name, email, password, ip=ip)
-    grant = proven or not settings().verifies_addresses
-    user = _add_standard(name, email, password_hash, verified=proven, grant=grant, timezone=timezone)
+    grant_in = mode if proven or not settings().verifies_addresses else None
+    user = _add_standard(name, email, password_hash, verified=proven, grant_in=grant_in, timezone=timezone)
     log.info("signed up", user=str(user.id))
     return user
 
@@ -150,9 +152,7 @@ def ask_to_join(*, name: str, email: str, password: str, ip: str, timezone: str 
     owner = users.by_email(email)
     home = organizations.home_of(owner.id if owner else ids.new())
     try:
-        _add_standard(
-            name, email, password_hash, verified=False, grant=False, timezone=timezone, pretend=owner is not None
-        )
+        _add_standard(name, email, password_hash, verified=False, timezone=timezone, pretend=owner is not None)
     except users.EmailTaken:  # by somebody who was quicker
         return
     except _Pretended:
@@ -163,14 +163,14 @@ def ask_to_join(*, name: str, email: str, password: str, ip: str, timezone: str 
                 letters.tell(owner, "address_taken", home=home)
 
 
-def create_user(*, email: str, password: str, name: str = "", manager: bool = False) -> User:
+def create_user(*, email: str, password: str, mode: str, name: str = "", manager: bool = False) -> User:
     """By command: the address counts as verified. A manager has no organization of their own. Raises Invalid."""
     email = users.checked_email(email)
     name = name or email.partition("@")[0]
     passwords.check(password, email=email)
     password_hash = passwords.hashed(password)
     if not manager:
-        return _add_standard(name, email, password_hash, verified=True, grant=True)
+        return _add_standard(name, email, password_hash, verified=True, grant_in=mode)
     with transaction(PLATFORM_ORG_ID):
         user = users.add(email=email, name=name, password_hash=password_hash, verified=True, manager=True)
         audit.record(user, "user.made", by=SYSTEM, org=PLATFORM_ORG_ID, after={"platform_role": user.platform_role})
@@ -202,10 +202,11 @@ def _judged(name: str, email: str, password: str, *, ip: str) -> tuple[str, str,
 
 
 def _add_standard(
-    name: str, email: str, password_hash: str, *, verified: bool, grant: bool, timezone: str = "",
+    name: str, email: str, password_hash: str, *, verified: bool, grant_in: str | None = None, timezone: str = "",
     pretend: bool = False,
 ) -> User:  # fmt: skip
-    """`pretend` does the work for an address that nobody has, and undoes it: raises _Pretended."""
+    """Initial credits are granted in the mode `grant_in`, if any. `pretend` does the work for an address that nobody
+    has, and undoes it: raises _Pretended."""
     org_id = ids.new()
     with transaction(org_id):
         user = users.add(
@@ -213,8 +214,8 @@ def _add_standard(
             name=name, password_hash=password_hash, verified=verified, timezone=timezone,
         )  # fmt: skip
         org = organizations.make_personal(user, org_id=org_id, by=permissions.actor_of(user))
-        if grant:
-            organizations.welcome(org, user, mode=settings().mode, micros=settings().initial_micros)
+        if grant_in:
+            organizations.welcome(org, user, mode=grant_in, micros=settings().initial_micros)
         if pretend:
             raise _Pretended
         if not verified:

@@ -2,14 +2,13 @@
 
 from datetime import datetime
 
-from dashboard.config import settings
 from dashboard.core.errors import Invalid
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger, origins, wallets
 from dashboard.domain.funds.ledger import Posting, Slice
 from dashboard.domain.identity import organizations
-from dashboard.models import Organization, Wallet
+from dashboard.models import Organization
 
 CATEGORIES = {"goodwill": "promotional", "promotion": "promotional", "correction": "promotional", "contract": "paid"}
 """What a grant was given for, and the kind of credit it makes."""
@@ -18,6 +17,7 @@ CATEGORIES = {"goodwill": "promotional", "promotion": "promotional", "correction
 def grant(
     org: Organization,
     *,
+    mode: str,
     amount_micros: int,
     category: str,
     reason: str,
@@ -28,7 +28,7 @@ def grant(
     expires_at: datetime | None = None,
     body_hash: bytes | None = None,
 ) -> Posting:
-    """Add credit to the organization's wallet of the platform's mode, once per `key`. Needs its transaction.
+    """Add credit to the organization's wallet of `mode`, once per `key`. Needs its transaction.
 
     `source` is the caller's own reference; it stands in the audit entry. What is left at `expires_at` lapses. Raises
     Invalid, KeyReused.
@@ -37,8 +37,8 @@ def grant(
     reason = audit.checked_reason(reason)
     organizations.hold_open(org.id)
     posting = ledger.post(
-        _wallet(org), type="admin_grant", amount=amount_micros, origin=origins.OPERATOR, key=key, by=by,
-        body_hash=body_hash, description=description or f"{category.capitalize()} grant", reason=reason,
+        wallets.of_organization(org.id, mode), type="admin_grant", amount=amount_micros, origin=origins.OPERATOR,
+        key=key, by=by, body_hash=body_hash, description=description or f"{category.capitalize()} grant", reason=reason,
         slices=[Slice(CATEGORIES[category], category, amount_micros, expires_at=expires_at)],
     )  # fmt: skip
     _record(org, posting, by, "credits.granted", category, reason, source=source, expires_at=expires_at)
@@ -48,6 +48,7 @@ def grant(
 def remove(
     org: Organization,
     *,
+    mode: str,
     amount_micros: int,
     category: str,
     reason: str,
@@ -65,16 +66,12 @@ def remove(
     reason = audit.checked_reason(reason)
     organizations.hold_open(org.id)
     posting = ledger.post(
-        _wallet(org), type="admin_removal", amount=-amount_micros, origin=origins.OPERATOR, key=key, by=by,
-        body_hash=body_hash, description=description or f"{category.capitalize()} removal", reason=reason,
-        allow_negative=allow_negative,
+        wallets.of_organization(org.id, mode), type="admin_removal", amount=-amount_micros, origin=origins.OPERATOR,
+        key=key, by=by, body_hash=body_hash, description=description or f"{category.capitalize()} removal",
+        reason=reason, allow_negative=allow_negative,
     )  # fmt: skip
     _record(org, posting, by, "credits.removed", category, reason)
     return posting
-
-
-def _wallet(org: Organization) -> Wallet:
-    return wallets.of_organization(org.id, settings().mode)
 
 
 def check_category(category: str) -> None:

@@ -12,7 +12,6 @@ from alembic.script import ScriptDirectory
 from flask import current_app
 from sqlalchemy import TextClause, func, select, text
 
-from dashboard import providers
 from dashboard.config import settings
 from dashboard.core import clock, queue
 from dashboard.core.db import autocommit, db
@@ -22,6 +21,7 @@ from dashboard.domain.funds import seals
 from dashboard.domain.funds.seals import Lag, heads
 from dashboard.domain.funds.seals.heads import Head
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent, OutboxEmail
+from dashboard.providers.base import Provider
 
 VERSION = "0.1.0"
 
@@ -123,11 +123,11 @@ class System:
     head: Head | None
 
 
-def look() -> System:
+def look(provider: Provider) -> System:
     """What there is to know. Raises what the database raises; a Redis that is away is part of the answer."""
     return System(
         software(), _database(), tick(), queue.bell().waiting(), queue.bell().running(), inbox(), mail(),
-        settings().smtp.url is not None, _last_sent(), _paying(), seals.lag(), heads.recorded(),
+        settings().smtp.url is not None, _last_sent(), _paying(provider), seals.lag(), heads.recorded(),
     )  # fmt: skip
 
 
@@ -166,11 +166,10 @@ def _database() -> Database:
     return Database(row.version, row.bytes, took, before + took / 2 - row.now, owner_login)
 
 
-def _paying() -> Paying:
-    provider = providers.current()
+def _paying(provider: Provider) -> Paying:
     newest = select(InboxEvent.created_at).filter_by(org_id=PLATFORM_ORG_ID).order_by(InboxEvent.id.desc()).limit(1)
     last, problem = db.session.scalar(newest), configured.account_problem(provider)
-    return Paying(provider.name, settings().mode, provider.api_version, last, problem)
+    return Paying(provider.name, provider.mode, provider.api_version, last, problem)
 
 
 def _last_sent() -> datetime | None:

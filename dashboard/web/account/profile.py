@@ -6,7 +6,6 @@ from typing import Any
 from flask import Response, request, url_for
 from flask_login import current_user
 
-from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import Conflict, Invalid, TooManyRequests
@@ -82,7 +81,7 @@ def _kept() -> dict[str, Any]:
 
 def _erase_form(errors: dict[str, str], *, status: int = 200) -> Response:
     own = organizations.personal_of(current_user.id)
-    balance = wallets.of_organization(own.id, settings().mode).balance if own else 0
+    balance = wallets.of_organization(own.id, guards.platform_mode()).balance if own else 0
     typed = request.form.get("email", "")
     return render.render("account/erase.html", status=status, errors=errors, typed=typed, balance=max(balance, 0))
 

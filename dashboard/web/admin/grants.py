@@ -9,7 +9,6 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 
-from dashboard.config import settings
 from dashboard.core import clock, ids
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import CofferError, Invalid, NotFound
@@ -150,7 +149,7 @@ def _carry_out(org: Organization, act: Act, order: Order, by: Actor) -> Posting:
     asked = {name: value for name, value in asdict(order).items() if name != "key" and value != ""}
     common: dict[str, Any] = {
         "amount_micros": order.amount_micros, "category": order.category, "reason": order.reason, "by": by,
-        "key": order.key, "body_hash": ledger.body_hash(request.path, asked),
+        "key": order.key, "mode": guards.platform_mode(), "body_hash": ledger.body_hash(request.path, asked),
     }  # fmt: skip
     with transaction(org=org.id):
         if act.removing:
@@ -161,7 +160,7 @@ def _carry_out(org: Organization, act: Act, order: Order, by: Actor) -> Posting:
 
 def _review(org: Organization, act: Act, order: Order) -> dict[str, Any]:
     """Before, change and after, as of now. Raises RemovalTooLarge for what the confirmation would refuse."""
-    wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
+    wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
     change = -order.amount_micros if act.removing else order.amount_micros
     if act.removing and not order.allow_negative and wallet.available < order.amount_micros:
         raise RemovalTooLarge("This is more than the balance.", available_micros=wallet.available)
@@ -178,7 +177,7 @@ def _review(org: Organization, act: Act, order: Order) -> dict[str, Any]:
 
 
 def _form(org: Organization, act: Act, values: Any, errors: dict[str, str]) -> dict[str, Any]:
-    wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
+    wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
     typed = {name: str(values.get(name, ""))[:1000] for name in SHOWN}
     # A key that was refused would be refused again.
     key = "" if "" in errors else values.get("idempotency_key", "")

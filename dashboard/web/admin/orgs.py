@@ -6,7 +6,6 @@ from uuid import UUID
 
 from flask import Blueprint, Response, url_for
 
-from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.money import of_currency
 from dashboard.domain.funds import costs, forecast, transactions, wallets
@@ -44,7 +43,7 @@ RECENT_ROWS = 10
 @pages.get("")
 def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
-    page = partial(organizations.page, mode=settings().mode, low_micros=guards.LOW_BALANCE_MICROS)
+    page = partial(organizations.page, mode=guards.platform_mode(), low_micros=guards.LOW_BALANCE_MICROS)
     found = lists.read(
         lambda typed, cursor: page(Filters.parse(typed), cursor=cursor), FIELDS, here=partial(url_for, ".listing")
     )
@@ -57,7 +56,7 @@ def listing() -> Response:
 @pages.get("/<uuid:org_id>")
 def show(org_id: UUID) -> Response:
     org, _ = guards.look_into(org_id, Verb.PLATFORM_READ)
-    wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
+    wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
     ahead, acts = forecast.of(wallet), organizations.manager_acts(org.id)
     keys = organizations.keys_of(org.id)
     return render.render(

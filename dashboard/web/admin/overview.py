@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import figures, overview, verify
@@ -43,7 +42,7 @@ TONES = dict.fromkeys(("inbox_failed", "inbox_waiting", "payment_unknown", "mail
 @pages.get("/")
 def show() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
-    mode = settings().mode
+    mode = guards.platform_mode()
     return render.render(
         "admin/overview/show.html", figures=figures.current(mode), **_work()
     )  # fmt: skip
@@ -71,7 +70,7 @@ def check() -> Response:
 
 
 def _work() -> dict[str, Any]:
-    return {"checked_at": clock.now(), "items": [_shown(item) for item in overview.work_list(settings().mode)]}
+    return {"checked_at": clock.now(), "items": [_shown(item) for item in overview.work_list(guards.platform_mode())]}
 
 
 def _shown(item: WorkItem) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 
-from dashboard.config import settings
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Invalid
 from dashboard.core.money import money
@@ -47,7 +46,7 @@ def index() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
     typed = payment_list.typed("org")
     found = payment_list.read(
-        typed, mode=settings().mode, here=lambda **query: url_for(".listing", **query), org_id=None, manager=True
+        typed, mode=guards.platform_mode(), here=lambda **query: url_for(".listing", **query), org_id=None, manager=True
     )
     return render.render(
         "admin/payments/listing.html", fragment="payments/_list.html", status=422 if found.error else 200,

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 
-from dashboard.config import settings
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.core.money import parse_credits
@@ -99,7 +98,7 @@ def set_overdraft(org_id: UUID) -> Response:
         return _overdraft_form(org, {refusal.field or "": refusal.detail}, status=422)
     with transaction(org=org.id):
         hold_open(org.id)
-        wallet = wallets.of_organization(org.id, settings().mode, fresh=True)
+        wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
         wallets.set_overdraft(wallet, limit_micros=micros, reason=reason, by=caller.actor)
     render.toast_next(f"The overdraft of {org.name} is set.")
     return render.redirect(url_for("admin_orgs.show", org_id=org.id))
@@ -115,12 +114,12 @@ def _form(org: Organization, name: str, errors: dict[str, str], *, status: int =
     return render.render(
         "admin/orgs/standing.html", fragment="admin/orgs/_standing.html", status=status, org=org, name=name,
         act=ACTS[name], errors=errors, reason=request.form.get("reason", ""), reason_limit=audit.REASON_LIMIT,
-        balance=wallets.of_organization(org.id, settings().mode, fresh=True).balance, dialog=render.is_htmx(),
+        balance=wallets.of_organization(org.id, guards.platform_mode(), fresh=True).balance, dialog=render.is_htmx(),
     )  # fmt: skip
 
 
 def _overdraft_form(org: Organization, errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "admin/orgs/overdraft.html", status=status, org=org, errors=errors, typed=request.form,
-        wallet=wallets.of_organization(org.id, settings().mode, fresh=True), reason_limit=audit.REASON_LIMIT,
+        wallet=wallets.of_organization(org.id, guards.platform_mode(), fresh=True), reason_limit=audit.REASON_LIMIT,
     )  # fmt: skip

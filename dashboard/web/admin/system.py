@@ -70,7 +70,7 @@ def test_mail() -> Response:
 
 
 def _seen() -> dict[str, Any]:
-    found, now = system.look(), clock.now()
+    found, now = system.look(guards.platform_provider()), clock.now()
     return {
         "system": found, "now": now, "troubles": list(_troubles(found)), "lasted": words.lasted, "size": _size,
         "events": words.EVENT_TONES, "mails": words.MAIL_TONES, "environment": settings().environment,

@@ -6,7 +6,6 @@ from uuid import UUID
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 
-from dashboard.config import settings
 from dashboard.core.errors import NotFound
 from dashboard.domain.identity import organizations, sessions, users
 from dashboard.domain.identity.permissions import Verb
@@ -36,7 +35,7 @@ MOVED = 307
 def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
     found = lists.read(
-        lambda typed, cursor: people.page(Filters.parse(typed), mode=settings().mode, cursor=cursor),
+        lambda typed, cursor: people.page(Filters.parse(typed), mode=guards.platform_mode(), cursor=cursor),
         FIELDS, here=partial(url_for, ".listing"),
     )  # fmt: skip
     return render.render(
@@ -54,7 +53,7 @@ def show(user_id: UUID) -> Response:
     return render.render(
         "admin/users/show.html", user=user, own=own, sessions=sessions.living(user.id),
         acts=user_acts.offered(user, by=current_user.id),
-        entries=people.entries_of([user.id], mode=settings().mode).get(user.id, []),
+        entries=people.entries_of([user.id], mode=guards.platform_mode()).get(user.id, []),
     )  # fmt: skip
 
 

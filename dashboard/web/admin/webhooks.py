@@ -41,7 +41,7 @@ def listing() -> Response:
         states=STATES, tones=words.EVENT_TONES, lasted=words.lasted, endpoint=_endpoint(), most=webhooks.MOST_COUNTED,
         counts=None if render.is_htmx() else webhooks.counts(),
         refused=[] if render.is_htmx() else refusals.last_day(),
-        silence=None if render.is_htmx() else webhooks.silence(settings().mode),
+        silence=None if render.is_htmx() else webhooks.silence(guards.platform_mode()),
     )  # fmt: skip
 
 

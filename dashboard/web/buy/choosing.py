@@ -9,7 +9,6 @@ from flask import Response, request, url_for
 from flask_login import current_user
 from werkzeug.datastructures import MultiDict
 
-from dashboard import providers
 from dashboard.config.urls import base_url
 from dashboard.core import clock, ids
 from dashboard.core.errors import CofferError, Invalid, TooManyRequests
@@ -87,7 +86,7 @@ def form(slug: str) -> Response:
 def preview(slug: str) -> Response:
     """What the choice at hand would make of the balance: asked by the form while one chooses."""
     visit = guards.enter(slug, Verb.BUY)
-    choice = _choice(products.on_sale(products.catalog_of(visit.org)), request.args)
+    choice = _choice(products.on_sale(products.catalog_of(visit.org), mode=visit.mode), request.args)
     return render.render("buy/_after.html", **_after(visit, choice))
 
 
@@ -118,7 +117,7 @@ def _open(visit: Visit, choice: Choice, key: str) -> Payment:
     return open_checkout(
         Buyer(visit.org, visit.by, current_user.email),
         choice.offer,
-        provider=providers.current(),
+        provider=guards.platform_provider(),
         quantity=choice.pieces,
         success_url=f"{back}&session={{CHECKOUT_SESSION_ID}}",
         cancel_url=f"{back}&cancelled=1",
@@ -169,14 +168,14 @@ def _refused(visit: Visit, offers: list[Offer], choice: Choice, refusal: CofferE
 
 def _catalog(visit: Visit) -> tuple[list[Offer], str]:
     """What can be bought, and a line on what keeps it from being bought or may be missing from it."""
-    provider, trouble = providers.current(), ""
+    provider, trouble = guards.platform_provider(), ""
     try:
         configured.ensure_configured(provider)
     except (ProviderError, Invalid):
         trouble = CATALOG_AWAY
     if configured.account_problem(provider):
         trouble = NOT_NOW
-    return products.on_sale(products.catalog_of(visit.org)), trouble
+    return products.on_sale(products.catalog_of(visit.org), mode=visit.mode), trouble
 
 
 def _first(offers: list[Offer]) -> dict[str, str]:
@@ -236,7 +235,7 @@ def _show(
         key=key or str(ids.new()),
         dialog=render.is_htmx() if request.method == "GET" else "dialog" in request.form,
         plain=not render.is_htmx(),
-        dummy=providers.current().name == "dummy",
+        dummy=guards.platform_provider().name == "dummy",
         own_account=OWN_ACCOUNT,
         **_after(visit, choice),
     )

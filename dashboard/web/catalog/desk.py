@@ -5,7 +5,6 @@ from uuid import UUID
 
 from flask import g
 
-from dashboard import providers
 from dashboard.core.errors import NotFound
 from dashboard.domain.audit import Actor
 from dashboard.domain.catalog import configured, sync
@@ -22,6 +21,7 @@ KINDS = {"paid": "Paid credit", "promotional": "Promotional credit"}
 @dataclass(frozen=True, slots=True)
 class Desk:
     catalog_id: UUID
+    mode: str
     by: Actor
     layout: str
     whose: str
@@ -34,34 +34,34 @@ def sit(*, change: bool = False) -> Desk:
     if g.catalog_slug is None:
         caller = guards.require_platform(Verb.MANAGE_CATALOG if change else Verb.PLATFORM_READ)
         return Desk(
-            PLATFORM_ORG_ID, caller.actor, "layouts/admin.html", "The platform's catalog", platform=True,
-            may_change=permissions.allowed(Verb.MANAGE_CATALOG, caller),
+            PLATFORM_ORG_ID, guards.platform_mode(), caller.actor, "layouts/admin.html", "The platform's catalog",
+            platform=True, may_change=permissions.allowed(Verb.MANAGE_CATALOG, caller),
         )  # fmt: skip
     verb, act = (Verb.MANAGE_OWN_CATALOG, Act.BUY) if change else (Verb.READ_OWN_CATALOG, Act.READ)
     visit = guards.enter(g.catalog_slug, verb, act=act)
     if visit.org.funding != "own":
         raise NotFound
     return Desk(
-        visit.org.id, visit.by, "layouts/app.html", f"The catalog of {visit.org.name}", platform=False,
+        visit.org.id, visit.mode, visit.by, "layouts/app.html", f"The catalog of {visit.org.name}", platform=False,
         may_change=visit.may(Verb.MANAGE_OWN_CATALOG),
     )  # fmt: skip
 
 
 def standings(desk: Desk, versions: list[ProductVersion]) -> dict[UUID, ProviderPrice]:
     """By version; empty where no provider keeps this catalog's prices."""
-    provider = providers.current()
+    provider = guards.platform_provider()
     if not desk.platform or not provider.keeps_prices:
         return {}
     return sync.standings(desk.catalog_id, [version.id for version in versions], provider.mode)
 
 
 def synced(desk: Desk) -> bool:
-    return desk.platform and providers.current().keeps_prices
+    return desk.platform and guards.platform_provider().keeps_prices
 
 
 def account_problem(desk: Desk) -> str | None:
     """Why nothing of the platform's catalog can be sold now."""
-    return configured.account_problem(providers.current()) if desk.platform else None
+    return configured.account_problem(guards.platform_provider()) if desk.platform else None
 
 
 def state(offer: Offer) -> Badge:

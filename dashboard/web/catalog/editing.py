@@ -44,7 +44,9 @@ def create() -> Response:
     except Invalid as refusal:
         return _show(desk, draft, None, errors={"": refusal.detail})
     except AlreadyMade:
-        return _show(desk, draft, None, status=409, made=products.find(desk.catalog_id, key) if key else None)
+        return _show(
+            desk, draft, None, status=409, made=products.find(desk.catalog_id, key, mode=desk.mode) if key else None
+        )
     render.toast_next(f"{made.product.name} is on sale.")
     return render.redirect(url_for(".show", product_id=made.product.id))
 
@@ -78,12 +80,12 @@ def change(product_id: UUID) -> Response:
 def preview() -> Response:
     """What the form at hand would make of the pack: asked by the form while one types."""
     desk, product_id = desks.sit(change=True), ids.parse(request.args.get("of", ""))
-    offer = products.find(desk.catalog_id, product_id) if product_id else None
-    return render.render("catalog/_preview.html", **_preview(form.read(request.args), offer))
+    offer = products.find(desk.catalog_id, product_id, mode=desk.mode) if product_id else None
+    return render.render("catalog/_preview.html", **_preview(desk, form.read(request.args), offer))
 
 
 def _find(desk: Desk, product_id: UUID) -> Offer:
-    offer = products.find(desk.catalog_id, product_id)
+    offer = products.find(desk.catalog_id, product_id, mode=desk.mode)
     if offer.product.source:
         raise Forbidden("This product comes from the settings and changes with them.")
     return offer
@@ -99,7 +101,7 @@ def _save(desk: Desk, offer: Offer, draft: Draft, terms: Terms) -> Offer:
 
 def _stale(desk: Desk, draft: Draft, product_id: UUID) -> Response:
     """409: both values of what differs. Sent again, the form stands on what is there now."""
-    offer = products.find(desk.catalog_id, product_id)
+    offer = products.find(desk.catalog_id, product_id, mode=desk.mode)
     return _show(desk, draft, offer, status=409, conflicts=form.differences(draft, offer))
 
 
@@ -123,15 +125,15 @@ def _show(
         errors=errors, labels=form.LABELS, kinds=list(KINDS.items()), key=key or ids.new(), conflicts=conflicts or [],
         made=made, unusual=unusual, rate=_rate(draft.terms) if draft.terms else "",
         name_limit=form.NAME_LIMIT, revision=revision or (offer.product.revision if offer else 0),
-        **_preview(draft, offer),
+        **_preview(desk, draft, offer),
     )  # fmt: skip
 
 
-def _preview(draft: Draft, offer: Offer | None) -> dict[str, Any]:
+def _preview(desk: Desk, draft: Draft, offer: Offer | None) -> dict[str, Any]:
     terms = draft.terms
     known = Terms.of(offer.version) if offer else None
     shown = packs.face("", draft.name or "Name", draft.description, terms) if terms else None
-    sold = Sold(offer.product.org_id, [offer.product.id]).by_version.get(offer.version.id, 0) if offer else 0
+    sold = Sold(desk.catalog_id, [offer.product.id], mode=desk.mode).by_version.get(offer.version.id, 0) if offer else 0
     return {"shown": shown, "terms": terms, "known": known, "version": offer.version if offer else None, "sold": sold}
 
 

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from flask import Response, request, url_for
 
-from dashboard import providers
 from dashboard.core import cursors
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
@@ -27,14 +26,14 @@ CHANGED = {"archive": "is archived. What was sold stays as it was.", "restore": 
 def listing() -> Response:
     desk = desks.sit()
     old = request.args.get("state") == "archived"
-    offers, older = _archived(desk) if old else (products.on_sale(desk.catalog_id), "")
+    offers, older = _archived(desk) if old else (products.on_sale(desk.catalog_id, mode=desk.mode), "")
     standings = desks.standings(desk, [offer.version for offer in offers])
     return render.render(
         "catalog/listing.html", desk=desk, old=old, older=older, synced=desks.synced(desk), kinds=KINDS,
         problem=desks.account_problem(desk),
         newest=url_for(".listing", state="archived") if request.args.get("cursor") else "",
         rows=[_row(offer, standings.get(offer.version.id)) for offer in offers], pieces=packs.pieces,
-        sold=Sold(desk.catalog_id, [offer.product.id for offer in offers]),
+        sold=Sold(desk.catalog_id, [offer.product.id for offer in offers], mode=desk.mode),
         shown=[packs.option(offer) for offer in offers],
     )  # fmt: skip
 
@@ -42,15 +41,16 @@ def listing() -> Response:
 @pages.get("/<uuid:product_id>")
 def show(product_id: UUID) -> Response:
     desk = desks.sit()
-    offer = products.find(desk.catalog_id, product_id)
+    offer = products.find(desk.catalog_id, product_id, mode=desk.mode)
     versions = products.versions(offer.product)
     standings = desks.standings(desk, versions)
     standing = standings.get(offer.version.id)
     return render.render(
         "catalog/show.html", desk=desk, offer=offer, state=desks.state(offer), versions=versions, kinds=KINDS,
         standings=standings, match=desks.match, synced=desks.synced(desk), standing=standing,
-        drift=_drift(offer, standing), sold=Sold(desk.catalog_id, [offer.product.id]), pieces=packs.pieces,
-        provider=_provider(), option=packs.option(offer), sells=products.sells(offer), terms=Terms.of(offer.version),
+        drift=_drift(offer, standing), sold=Sold(desk.catalog_id, [offer.product.id], mode=desk.mode),
+        pieces=packs.pieces, provider=_provider(), option=packs.option(offer), sells=products.sells(offer),
+        terms=Terms.of(offer.version),
     )  # fmt: skip
 
 
@@ -83,12 +83,12 @@ def price(product_id: UUID) -> Response:
     """Has the worker look at the provider's price again; asked to, it makes ours valid there."""
     desk = desks.sit(change=True)
     anew = request.form.get("anew") == "1"
-    offer = products.find(desk.catalog_id, product_id)
+    offer = products.find(desk.catalog_id, product_id, mode=desk.mode)
     guards.require_recent()
     if not desks.synced(desk):
         raise NotFound
     with transaction(org=desk.catalog_id):
-        sync.put_right(offer.version, mode=providers.current().mode, anew=anew, by=desk.by)
+        sync.put_right(offer.version, mode=desk.mode, anew=anew, by=desk.by)
     render.toast_next("The worker puts the price right now." if anew else "The worker looks at the price now.")
     return render.redirect(url_for(".show", product_id=product_id))
 
@@ -100,7 +100,7 @@ def _archived(desk: Desk) -> tuple[list[Offer], str]:
         after = cursors.decode_id(request.args.get("cursor"), *scope)
     except Invalid:
         after = None
-    offers = products.archived(desk.catalog_id, after=after, limit=PAGE + 1)
+    offers = products.archived(desk.catalog_id, mode=desk.mode, after=after, limit=PAGE + 1)
     if len(offers) <= PAGE:
         return offers, ""
     cursor = cursors.encode(offers[PAGE - 1].product.id.bytes, *scope)
@@ -139,4 +139,4 @@ def _money(minor: int, currency: str) -> str:
 
 
 def _provider() -> str:
-    return providers.current().name.capitalize()
+    return guards.platform_provider().name.capitalize()

@@ -16,7 +16,7 @@ from dashboard.domain.identity.invites import DeadInvite, NotInvited, Shown, Unk
 from dashboard.domain.identity.memberships import AlreadyMember
 from dashboard.domain.identity.permissions import ROLE_WORDS, OrgSuspended
 from dashboard.models import User
-from dashboard.web import render
+from dashboard.web import guards, render
 from dashboard.web.invites.blueprint import links, mine
 from dashboard.web.sessions import sign_in, sign_out
 
@@ -63,7 +63,8 @@ def signup(invite: str) -> Response:
     try:
         user = entrance.sign_up(
             name=request.form.get("name", ""), email=found.invite.email, password=request.form.get("password", ""),
-            timezone=request.form.get("timezone", ""), ip=request.remote_addr or "", proven=True,
+            timezone=request.form.get("timezone", ""), ip=request.remote_addr or "",
+            mode=guards.platform_mode(), proven=True,
         )  # fmt: skip
     except (Invalid, TooManyRequests) as refusal:
         return _again(found, refusal)
@@ -108,7 +109,7 @@ def _join(found: Shown, user: User, *, proven: bool) -> Response:
     with transaction(org=found.org.id):
         invites.accept(found.invite, by=user, proven=proven)
     if proven:
-        accounts.prove(user)
+        accounts.prove(user, mode=guards.platform_mode())
     render.toast_next(f"You belong to {found.org.name} now, as {found.invite.role}.")
     return render.redirect(url_for("costs.show", slug=found.org.slug))
 

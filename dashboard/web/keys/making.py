@@ -53,7 +53,7 @@ def _make(visit: Visit, key_id: UUID, values: dict[str, Any]) -> None:
                 visit.org,
                 name=values["name"],
                 scopes=values["scopes"],
-                mode=visit.wallet.mode,
+                mode=visit.mode,
                 by=visit.by,
                 grantable=grantable(visit.caller),
                 made_by=visit.by.id,

@@ -28,7 +28,7 @@ TYPED = ("issuer", "algorithm", "jwks_url", "jwks")
 @pages.get("/identity")
 def identity(slug: str) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_IDENTITY_PROVIDER)
-    row = identity_providers.find(visit.org.id, visit.wallet.mode)
+    row = identity_providers.find(visit.org.id, visit.mode)
     return _page(visit, row, _values(row), {})
 
 
@@ -40,9 +40,9 @@ def save_identity(slug: str) -> Response:
     try:
         wanted = Wanted.of_form(**values, secret=request.form.get("secret", ""))
         with transaction(org=visit.org.id):
-            row = identity_providers.put(visit.org.id, visit.wallet.mode, wanted, by=visit.by)
+            row = identity_providers.put(visit.org.id, visit.mode, wanted, by=visit.by)
     except Invalid as refusal:
-        found = identity_providers.find(visit.org.id, visit.wallet.mode)
+        found = identity_providers.find(visit.org.id, visit.mode)
         kept = values | ({"jwks": ""} if isinstance(refusal, PrivateKey) else {})
         return _page(visit, found, kept, {refusal.field or "": refusal.detail}, status=422)
     _tell(identity_providers.fetch(row) if row.jwks_url else row)
@@ -80,7 +80,7 @@ def remove_identity(slug: str) -> Response:
 
 
 def _find(visit: Visit) -> IdentityProvider:
-    row = identity_providers.find(visit.org.id, visit.wallet.mode)
+    row = identity_providers.find(visit.org.id, visit.mode)
     if row is None:
         raise NotFound
     return row
@@ -118,5 +118,5 @@ def _page(
         labels=LABELS,
         algorithms=list(WORDS.items()),
         keys=(row.jwks or {}).get("keys", []) if row else [],
-        audience=identity_providers.audience(visit.org.id, visit.wallet.mode),
+        audience=identity_providers.audience(visit.org.id, visit.mode),
     )

@@ -27,7 +27,7 @@ def change(offer: Offer, **changes: Any) -> Offer:
 
 def order() -> list[str]:
     db.session.expire_all()
-    return [offer.product.name for offer in products.on_sale(PLATFORM)]
+    return [offer.product.name for offer in products.on_sale(PLATFORM, mode="test")]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_who_edits_an_old_state_is_refused(app_context: Flask) -> None:
     change(pack, revision=1, price_minor=2_600)
     with pytest.raises(Stale):
         change(pack, revision=1, price_minor=2_700)
-    assert products.find(PLATFORM, pack.product.id).version.price_minor == 2_600
+    assert products.find(PLATFORM, pack.product.id, mode="test").version.price_minor == 2_600
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_sales_are_counted_by_version(shop: Shop) -> None:
     first = shop.offer
     shop.offer = change(first, price_minor=2_600)
     sell(shop, "two", 2)
-    sold = Sold(PLATFORM, [first.product.id])
+    sold = Sold(PLATFORM, [first.product.id], mode="test")
     assert sold.by_product == {first.product.id: 5}
     assert sold.by_version == {first.version.id: 3, shop.offer.version.id: 2}
     assert not sold.partial
@@ -172,7 +172,7 @@ def test_sales_of_another_catalog_under_the_same_id_are_not_counted(shop: Shop) 
             shop.org.id, name="Same id", price_minor=100, grant_micros=1_000_000, by=SYSTEM, product_id=ours.product.id
         )
     same = [ours.product.id]
-    assert Sold(shop.org.id, same).by_product == {ours.product.id: 0}
+    assert Sold(shop.org.id, same, mode="test").by_product == {ours.product.id: 0}
     sell(shop, "theirs", 2)
-    assert Sold(PLATFORM, same).by_version == {ours.version.id: 3}
-    assert Sold(shop.org.id, same).by_version == {shop.offer.version.id: 2}
+    assert Sold(PLATFORM, same, mode="test").by_version == {ours.version.id: 3}
+    assert Sold(shop.org.id, same, mode="test").by_version == {shop.offer.version.id: 2}

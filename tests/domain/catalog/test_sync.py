@@ -123,7 +123,7 @@ def test_what_was_changed_by_hand_is_not_sold(shop: Shop, by_hand: dict[str, Any
     row = standing(shop)
     assert row.state == "drift"
     assert words in (row.problem or "")
-    assert [offer.blocked for offer in products.on_sale(PLATFORM)] == [True]
+    assert [offer.blocked for offer in products.on_sale(PLATFORM, mode="test")] == [True]
     with pytest.raises(NotAvailable) as refusal:
         shop.buy()
     assert refusal.value.field == "product_id"

@@ -29,7 +29,7 @@ def token(event: str) -> str:
 
 
 def sign_up(email: str = "ada@demo.test") -> User:
-    return entrance.sign_up(name="Ada", email=email, password=PASSWORD, ip=IP)
+    return entrance.sign_up(name="Ada", email=email, password=PASSWORD, ip=IP, mode="test")
 
 
 def session_of(user: User) -> str:
@@ -48,10 +48,10 @@ def test_the_link_of_the_sign_up_confirms_the_address_once() -> None:
     user = sign_up()
     assert user.email_verified_at is None
     given = token("verify")
-    assert accounts.verify(given).id == user.id
+    assert accounts.verify(given, mode="test").id == user.id
     assert fresh(user).email_verified_at is not None
     with pytest.raises(Gone):
-        accounts.verify(given)
+        accounts.verify(given, mode="test")
     assert db.session.scalar(select(func.count()).select_from(AuditEntry).filter_by(action="user.verified")) == 1
 
 
@@ -70,9 +70,9 @@ def test_links_die_with_time_and_with_a_newer_one() -> None:
     accounts.ask_verification("ADA@demo.test", ip=IP)
     assert token("verify") != first
     with pytest.raises(Gone):
-        accounts.verify(first)
+        accounts.verify(first, mode="test")
     with clock.at(clock.now() + timedelta(days=3, minutes=1)), pytest.raises(Gone):
-        accounts.verify(token("verify"))
+        accounts.verify(token("verify"), mode="test")
     assert fresh(user).email_verified_at is None
 
 
@@ -84,7 +84,7 @@ def test_of_many_that_use_a_link_at_once_one_does(app: Flask) -> None:
     def use(n: int) -> bool:
         with app.app_context():
             try:
-                accounts.reset(given, f"{NEW} {n}")
+                accounts.reset(given, f"{NEW} {n}", mode="test")
             except Gone:
                 return False
             return True
@@ -98,12 +98,12 @@ def test_in_production_the_credits_come_with_the_confirmation(make_app: Callable
     with make_app(environment="production", base_url="https://coffer.test").app_context():
         entrance.ask_to_join(name="Ada", email="ada@demo.test", password=PASSWORD, ip=IP)
         assert db.session.scalar(select(func.count()).select_from(Transaction)) == 0
-        user = accounts.verify(token("verify"))
+        user = accounts.verify(token("verify"), mode="test")
         own = organizations.personal_of(user.id)
         assert own is not None
         assert wallets.of_organization(own.id, "test").balance == 10_000_000
         with transaction(own.id):
-            accounts.mark_verified(user, home=own.id)
+            accounts.mark_verified(user, home=own.id, mode="test")
         assert db.session.scalar(select(func.count()).select_from(Transaction)) == 1
 
 
@@ -115,7 +115,7 @@ def test_in_production_nobody_gets_in_before_the_confirmation(make_app: Callable
         with pytest.raises(entrance.BadCredentials) as unknown:
             entrance.sign_in("bob@demo.test", PASSWORD, ip=IP)
         assert unconfirmed.value.detail == unknown.value.detail
-        accounts.verify(token("verify"))
+        accounts.verify(token("verify"), mode="test")
         assert entrance.sign_in("ada@demo.test", PASSWORD, ip=IP).email == "ada@demo.test"
 
 
@@ -143,7 +143,7 @@ def test_a_reset_ends_tokens_and_changing_the_password_keeps_them() -> None:
     accounts.change_password(user, old=PASSWORD, new=f"{NEW} 1", keep=row.id)
     assert keys.authenticate(stolen)
     accounts.ask_reset("ada@demo.test", ip=IP)
-    accounts.reset(token("reset"), NEW)
+    accounts.reset(token("reset"), NEW, mode="test")
     with pytest.raises(keys.InvalidKey):
         keys.authenticate(stolen)
 
@@ -181,7 +181,7 @@ def test_a_living_reset_link_can_be_had_although_strangers_asked_for_all_the_mai
     most = limits.LINK_ADDRESS.most
     assert [ask_often(minutes) for minutes in (0, 30, 61, 100, 123)] == [most, most, most + 1, most + 1, most + 2]
     with clock.at(start + timedelta(minutes=124)):
-        accounts.reset(token("reset"), NEW)
+        accounts.reset(token("reset"), NEW, mode="test")
         assert entrance.sign_in("ada@demo.test", NEW, ip=IP)
 
 
@@ -190,7 +190,7 @@ def test_a_password_changed_during_a_change_wins(app: Flask) -> None:
     user = make_user("ada@demo.test")
     verified = user.password_hash
     accounts.ask_reset("ada@demo.test", ip=IP)
-    accounts.reset(token("reset"), NEW)
+    accounts.reset(token("reset"), NEW, mode="test")
     with pytest.raises(entrance.BadCredentials), transaction(organizations.home_of(user.id)):
         entrance.still_theirs(user, verified)
 
@@ -199,10 +199,10 @@ def test_a_new_password_by_mail_ends_sessions_and_links_and_confirms_the_address
     user = sign_up()
     cookie, verification = session_of(user), token("verify")
     accounts.ask_reset("ada@demo.test", ip=IP)
-    accounts.reset(token("reset"), NEW)
+    accounts.reset(token("reset"), NEW, mode="test")
     assert sessions.find(cookie) is None
     with pytest.raises(Gone):
-        accounts.verify(verification)
+        accounts.verify(verification, mode="test")
     with pytest.raises(entrance.BadCredentials):
         entrance.sign_in("ada@demo.test", PASSWORD, ip=IP)
     assert entrance.sign_in("ada@demo.test", NEW, ip=IP).email_verified_at is not None
@@ -213,9 +213,9 @@ def test_a_refused_password_leaves_the_link_good() -> None:
     make_user("ada@demo.test")
     accounts.ask_reset("ada@demo.test", ip=IP)
     with pytest.raises(Invalid) as refusal:
-        accounts.reset(token("reset"), "short")
+        accounts.reset(token("reset"), "short", mode="test")
     assert refusal.value.field == "password"
-    accounts.reset(token("reset"), NEW)
+    accounts.reset(token("reset"), NEW, mode="test")
 
 
 def test_a_link_is_for_its_purpose_its_address_and_active_people() -> None:
@@ -223,20 +223,20 @@ def test_a_link_is_for_its_purpose_its_address_and_active_people() -> None:
     accounts.ask_reset("ada@demo.test", ip=IP)
     given = token("reset")
     with pytest.raises(Gone):
-        accounts.verify(given)
+        accounts.verify(given, mode="test")
     with clock.at(clock.now() + timedelta(hours=1, seconds=1)), pytest.raises(Gone):
-        accounts.reset(given, NEW)
+        accounts.reset(given, NEW, mode="test")
     for change, back in (
         ({"disabled_at": clock.now()}, {"disabled_at": None}),
         ({"email": "new@demo.test"}, {"email": "ada@demo.test"}),
     ):
         _set(user, **change)
         with pytest.raises(Gone):
-            accounts.reset(given, NEW)
+            accounts.reset(given, NEW, mode="test")
         _set(user, **back)
     for odd in ("", "x", "x" * 100_000, "\x00"):
         with pytest.raises(Gone):
-            accounts.reset(odd, NEW)
+            accounts.reset(odd, NEW, mode="test")
 
 
 def _set(user: User, **values: object) -> None:

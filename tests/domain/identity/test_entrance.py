@@ -41,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("app_context")
 
 
 def sign_up(email: str = "ada@demo.test", name: str = "Ada Lovelace") -> User:
-    return entrance.sign_up(name=name, email=email, password=PASSWORD, ip="192.0.2.1")
+    return entrance.sign_up(name=name, email=email, password=PASSWORD, ip="192.0.2.1", mode="test")
 
 
 def test_a_new_person_owns_an_organization_with_the_initial_credits() -> None:
@@ -103,7 +103,7 @@ def test_in_production_the_credits_wait_for_the_verification(make_app: Callable[
     with make_app(environment="production").app_context():
         sign_up()
         assert db.session.scalar(select(func.count()).select_from(Transaction)) == 0
-        entrance.create_user(email="bob@demo.test", password=PASSWORD)
+        entrance.create_user(email="bob@demo.test", password=PASSWORD, mode="test")
         assert db.session.scalar(select(func.count()).select_from(Transaction)) == 1
 
 
@@ -156,17 +156,17 @@ def test_of_many_sign_ups_at_once_with_one_address_one_succeeds(app: Flask) -> N
 def test_odd_values_are_refused_by_field(field: str, value: str) -> None:
     values = {"name": "Ada", "email": "ada@demo.test", "password": PASSWORD} | {field: value}
     with pytest.raises(Invalid) as refusal:
-        entrance.sign_up(**values, ip="192.0.2.1")
+        entrance.sign_up(**values, ip="192.0.2.1", mode="test")
     assert refusal.value.field == field
     assert db.session.scalar(select(func.count()).select_from(User)) == 0
 
 
 def test_a_command_makes_verified_people_and_managers_without_an_organization() -> None:
-    user = entrance.create_user(email="bob@demo.test", password=PASSWORD)
+    user = entrance.create_user(email="bob@demo.test", password=PASSWORD, mode="test")
     assert user.email_verified_at is not None
     assert user.name == "bob"
     assert organizations.personal_of(user.id) is not None
-    manager = entrance.create_user(email="manager@demo.test", password=PASSWORD, manager=True)
+    manager = entrance.create_user(email="manager@demo.test", password=PASSWORD, manager=True, mode="test")
     assert manager.is_manager
     assert belonging.listed(manager.id) == []
     entry = db.session.scalars(select(AuditEntry).filter_by(org_id=PLATFORM_ORG_ID)).one()

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def user(app_context: object) -> User:
-    return entrance.create_user(email="ada@demo.test", password="coffer-demo")
+    return entrance.create_user(email="ada@demo.test", password="coffer-demo", mode="test")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("app_context")
 
 
 def person(name: str) -> User:
-    return entrance.create_user(email=f"{name}@demo.test", password="coffer-demo", name=name)
+    return entrance.create_user(email=f"{name}@demo.test", password="coffer-demo", name=name, mode="test")
 
 
 def team(name: str, owner: User, slug: str | None = None) -> Organization:
@@ -88,7 +88,7 @@ def owner_of_none() -> User:
 
 @pytest.fixture(autouse=True)
 def manager(app_context: object) -> User:
-    return entrance.create_user(email="manager@demo.test", password="coffer-demo", manager=True)
+    return entrance.create_user(email="manager@demo.test", password="coffer-demo", manager=True, mode="test")
 
 
 def test_a_sign_in_leads_to_the_last_organization_else_a_team_before_the_personal_one() -> None:

@@ -55,8 +55,8 @@ def test_a_busy_answer_does_not_use_up_a_places_sign_ups() -> None:
     with taken(passwords._room):
         for n in range(limits.SIGN_UP_IP.most + 1):
             with pytest.raises(Unavailable):
-                entrance.sign_up(name="Ada", email=f"ada{n}@demo.test", password=PASSWORD, ip=IP)
-    assert entrance.sign_up(name="Ada", email="ada@demo.test", password=PASSWORD, ip=IP)
+                entrance.sign_up(name="Ada", email=f"ada{n}@demo.test", password=PASSWORD, ip=IP, mode="test")
+    assert entrance.sign_up(name="Ada", email="ada@demo.test", password=PASSWORD, ip=IP, mode="test")
 
 
 def test_a_flood_of_strangers_leaves_a_place_for_people_we_know() -> None:
@@ -69,7 +69,7 @@ def test_a_flood_of_strangers_leaves_a_place_for_people_we_know() -> None:
             entrance.sign_in("ada@demo.test", PASSWORD, ip=IP, device="another")
         assert entrance.sign_in("ada@demo.test", PASSWORD, ip=IP, device="hers")
         entrance.confirm(user, PASSWORD)
-        accounts.reset(link_in("reset").rpartition("/")[2], NEW)
+        accounts.reset(link_in("reset").rpartition("/")[2], NEW, mode="test")
 
 
 def test_a_password_set_during_a_sign_in_is_not_undone_by_renewing_the_old_hash(app: Flask) -> None:

@@ -200,7 +200,13 @@ def test_closing_meets_a_grant(app: Flask) -> None:
         def give(org: Organization = org, number: int = number) -> str:
             with transaction(org=org.id):
                 grants.grant(
-                    org, amount_micros=MICROS_PER_USD, category="goodwill", reason="x", by=MANAGER, key=str(number)
+                    org,
+                    mode="test",
+                    amount_micros=MICROS_PER_USD,
+                    category="goodwill",
+                    reason="x",
+                    by=MANAGER,
+                    key=str(number),
                 )
             return "granted"
 

@@ -15,6 +15,7 @@ from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products, sync
 from dashboard.domain.catalog.products import Offer
+from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, Organization, Product
 from dashboard.providers.stripe import StripeProvider
 from tests.factories import make_pack
@@ -53,7 +54,7 @@ def stripe(app: Flask) -> Iterator[Fake]:
 
 def offer_of(app: Flask, product_id: UUID, catalog_id: UUID = PLATFORM_ORG_ID) -> Offer:
     with app.app_context():
-        return products.find(catalog_id, product_id)
+        return products.find(catalog_id, product_id, mode="test")
 
 
 def named(app: Flask, name: str) -> list[Product]:
@@ -63,7 +64,7 @@ def named(app: Flask, name: str) -> list[Product]:
 
 def order(app: Flask) -> list[str]:
     with app.app_context():
-        return [offer.product.name for offer in products.on_sale(PLATFORM_ORG_ID)]
+        return [offer.product.name for offer in products.on_sale(PLATFORM_ORG_ID, mode="test")]
 
 
 def make_own(app: Flask, team: Team) -> str:
@@ -308,8 +309,8 @@ def test_a_self_funded_organization_has_the_same_pages(app: Flask, team: Team) -
         assert "Starter" in person.get(answer.location).text
     assert 'href="/admin' not in team.owner.get(here).text
     with app.app_context():
-        assert len(products.on_sale(team.org_id)) == 2
-        assert products.on_sale(PLATFORM_ORG_ID) == []
+        assert len(products.on_sale(team.org_id, mode="test")) == 2
+        assert products.on_sale(PLATFORM_ORG_ID, mode="test") == []
 
 
 @pytest.mark.parametrize("path", WRITES)
@@ -354,4 +355,4 @@ def _sync(app: Flask, *, again: bool = False) -> None:
         if again:
             with transaction(org=PLATFORM_ORG_ID) as session:
                 session.execute(db.text("UPDATE provider_prices SET next_check_at = now()"))
-        sync.run(PLATFORM_ORG_ID, provider=providers.current())
+        sync.run(PLATFORM_ORG_ID, provider=platform_provider())

@@ -16,6 +16,7 @@ from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.payments import fulfil, inbox, refusals
 from dashboard.domain.platform import webhooks
+from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, InboxEvent, RateBucket
 from dashboard.providers import reading
 from tests.domain.payments.shop import Shop
@@ -46,7 +47,7 @@ def store(app: Flask, event_id: str = "evt_1", type: str = COMPLETED, **fields: 
 
 def work(app: Flask) -> None:
     with app.app_context():
-        inbox.drain(PLATFORM_ORG_ID, provider=providers.current(), worker="test-worker")
+        inbox.drain(PLATFORM_ORG_ID, provider=platform_provider(), worker="test-worker")
 
 
 def test_an_empty_inbox_names_its_endpoint(team: Team) -> None:
