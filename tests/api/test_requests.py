@@ -19,8 +19,8 @@ from tests import factories
 from tests.api.conftest import Program, problem
 
 WALLET = {
-    "org_id", "wallet_id", "mode", "unit", "wallet_balance", "wallet_balance_usd", "held_micros", "available_micros",
-    "blocked",
+    "org_id", "wallet_id", "mode", "unit", "funding", "wallet_balance", "wallet_balance_usd", "held_micros",
+    "available_micros", "blocked",
 }  # fmt: skip
 ROW = {
     "id", "wallet_id", "mode", "unit", "seq", "type", "amount", "amount_micros", "amount_usd", "balance_before",
