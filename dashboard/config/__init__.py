@@ -1,7 +1,8 @@
-"""Settings: one frozen typed object from defaults, then a YAML file, then the environment.
+"""Settings: one frozen typed object, built from defaults, then a YAML file, then the environment.
 
-`COFFER_CONFIG` names the file; a variable is `COFFER_` and the name, nested ones joined with `__`. `load` names every
-missing or odd value at once; what it returns is safe to start with. Secrets never appear in its errors.
+`COFFER_CONFIG` names the file. A variable is `COFFER_` plus the setting's name; `__` separates nested names. `load`
+reports all missing or invalid values at once, and what it returns is safe to start with. Its errors never contain
+secrets.
 """
 
 import difflib
@@ -38,7 +39,7 @@ FILE_VARIABLE = "COFFER_CONFIG"
 
 
 class ConfigError(Exception):
-    """The settings cannot be used. `problems` holds one readable line for each missing or odd value."""
+    """The settings cannot be used. `problems` has one readable line for each missing or invalid value."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -52,7 +53,7 @@ def settings() -> Settings:
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read and check the settings. Raises ConfigError with every missing or odd value."""
+    """Read and check the settings. Raises ConfigError with all missing or invalid values."""
     problems: dict[str, str] = {}
     values = _merged(_from_file(environ, problems), _from_environment(environ, problems))
     found = _settings(values, problems)
@@ -86,7 +87,7 @@ def _from_file(environ: Mapping[str, str], problems: dict[str, str]) -> dict[str
 
 
 def _given(values: dict[Any, Any]) -> dict[str, Any]:
-    """A name without a value (`webhook_secret:`) counts as not written."""
+    """A name without a value (`webhook_secret:`) counts as missing."""
     kept = {str(name): _given(value) if isinstance(value, dict) else value for name, value in values.items()}
     return {name: value for name, value in kept.items() if value is not None}
 
@@ -97,7 +98,7 @@ def _from_environment(environ: Mapping[str, str], problems: dict[str, str]) -> d
         top = name.partition("__")[0]
         if not name.startswith(PREFIX) or top in names or name == FILE_VARIABLE:
             continue
-        # A container platform adds variables of its own under the same prefix, so only what looks misspelt is odd.
+        # Container platforms add their own variables with the same prefix, so only likely misspellings are errors.
         if meant := difflib.get_close_matches(top, names, n=1, cutoff=0.92):
             problems[name] = f"unknown; did you mean {meant[0]}?"
     source = EnvSettingsSource(Settings)
@@ -118,7 +119,7 @@ def _merged(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(values: dict[str, Any], problems: dict[str, str]) -> Settings:
-    """The settings, without the values that are odd: the rules then still find what else is wrong."""
+    """The settings without the invalid values, so that the rules can still report other problems."""
     try:
         return Settings(**values)
     except ValidationError as error:
@@ -148,6 +149,6 @@ def _drop(values: dict[str, Any], path: list[str]) -> None:
 
 
 def _labelled(name: str) -> str:
-    """Both forms of a name: that of the file and that of the environment."""
+    """Both forms of a name: in the file and in the environment."""
     top = name.partition(".")[0]
     return f"{name} ({PREFIX}{name.upper().replace('.', '__')})" if top in Settings.model_fields else name

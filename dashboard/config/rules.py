@@ -1,4 +1,4 @@
-"""What the settings must be together: pairs that belong to each other, and what production refuses."""
+"""Rules that involve several settings, and what production rejects."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ Problems = Iterator[tuple[str, str]]
 
 
 def problems(settings: Settings) -> Problems:
-    """Pairs of a setting's dotted name and what is wrong with it; never the value of a secret."""
+    """Pairs of a setting's dotted name and its problem. Never contains the value of a secret."""
     yield from _secrets(settings)
     yield from _base_url(settings)
     if settings.payment.undecided:
@@ -63,7 +63,7 @@ def _base_url(settings: Settings) -> Problems:
 
 
 def base_urls(settings: Settings) -> dict[str, str]:
-    """The places that give the base URL, and what they give."""
+    """The settings that give the base URL, with their values."""
     places = {
         "base_url": settings.base_url,
         "payment.stripe.host_url": settings.payment.stripe.host_url,

@@ -1,4 +1,4 @@
-"""The shape of the settings: names, types, defaults, and what a single value must look like."""
+"""The shape of the settings: names, types, defaults, and the validation of single values."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from dashboard.core.money import Micros, parse_credits
 PREFIX = "COFFER_"
 DEVELOPMENT_SECRET_KEY = "DEVELOPMENT-only-secret-key-refused-in-production"  # noqa: S105
 DEVELOPMENT_ENCRYPTION_KEY = "REVWRUxPUE1FTlQtb25seS1rZXktcmVmdXNlZC0uLi4="
-"""Fixed, public and refused in production: so that a checkout runs without any setting."""
+"""Fixed and public, and rejected in production. It lets a checkout run without any settings."""
 
 LIVE_KEYS = ("sk_live_", "rk_live_")
 TEST_KEYS = ("sk_test_", "rk_test_")
@@ -39,7 +39,7 @@ def _redis_url(value: Any) -> Any:
 
 
 def _origin(value: Any) -> Any:
-    """`https://host:port` without a slash at the end; a path, query or sign-in part is refused."""
+    """`https://host:port` without a trailing slash. A path, query or user name is rejected."""
     parts = urlsplit(str(value).strip())
     try:
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
@@ -114,7 +114,7 @@ class Stripe(Section):
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
-        """The current one, then the previous one where a rotation is under way."""
+        """The current secret, followed by the previous one during a rotation."""
         return _listed(self.webhook_secret.get_secret_value()) if self.webhook_secret else ()
 
 
@@ -128,7 +128,7 @@ class Dummy(Section):
 
 
 class Payment(Section):
-    """Without `provider`, the only one whose settings are given is meant; without any, the dummy."""
+    """Without `provider`, the only provider that is configured is used; if none is, the dummy provider."""
 
     provider: Literal["stripe", "dummy"] = "dummy"
     stripe: Stripe = Stripe()
@@ -143,13 +143,13 @@ class Payment(Section):
 
     @property
     def undecided(self) -> bool:
-        """Whether both providers are described, and none is chosen."""
+        """Whether both providers are configured and none is chosen."""
         described = {name: getattr(self, name).model_fields_set for name in ("stripe", "dummy")}
         return "provider" not in self.model_fields_set and len(_described(described)) == 2
 
 
 def _described(values: Mapping[str, Any]) -> list[str]:
-    """The providers whose settings are given. `host_url` describes none: it is another name of `base_url`."""
+    """The providers that are configured. `host_url` does not count: it is another name for `base_url`."""
     return [name for name in ("stripe", "dummy") if set(values.get(name) or ()) - {"host_url"}]
 
 
@@ -158,7 +158,7 @@ class InitialCredits(Section):
 
     @property
     def initial_micros(self) -> Micros:
-        """0 switches the welcome grant off."""
+        """0 disables sign-up credits."""
         text = self.initial_credits_for_standard_users
         return Micros(0) if text == "0" else parse_credits(text)
 
@@ -183,11 +183,11 @@ class Api(Section):
     throttle_requests: int = Field(default=200, ge=1, le=1_000_000)
     throttle_seconds: int = Field(default=2, ge=1, le=3600)
     throttle_failures: int = Field(default=60, ge=1, le=1_000_000)
-    """Calls without a valid key that an address may make in a minute."""
+    """Calls without a valid key that an address may make per minute."""
 
 
 class Outgoing(Section):
-    """Where requests to addresses that customers name may go."""
+    """Limits for requests to URLs that customers enter."""
 
     ports: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ports)] = (443,)
     private: bool = False
@@ -195,7 +195,7 @@ class Outgoing(Section):
 
 
 class Settings(BaseSettings):
-    """Everything that differs between installations. URLs with passwords stay out of its text form."""
+    """Everything that differs between installations. URLs with passwords are excluded from its `repr`."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(cls, *sources: Any, **named: Any) -> tuple[Any, ...]:
-        """Only what `load` hands over: it reads the file and the environment itself, to report both together."""
+        """Use only what `load` passes in: it reads the file and the environment itself, to report both together."""
         return (named["init_settings"],)
 
     @property
@@ -239,12 +239,13 @@ class Settings(BaseSettings):
 
     @property
     def verifies_addresses(self) -> bool:
-        """Whether an account works only after its address was confirmed by mail. Elsewhere a sign-up signs in."""
+        """Whether an account works only after its address is confirmed by e-mail. Otherwise, sign-up signs in at
+        once."""
         return self.production
 
     @property
     def mode(self) -> Mode:
-        """The platform's mode: that of its configured provider, never a free choice."""
+        """The platform's mode: that of its configured provider. It cannot be chosen freely."""
         key = self.payment.stripe.api_key
         live = self.payment.provider == "stripe" and key and key.get_secret_value().startswith(LIVE_KEYS)
         return "live" if live else "test"

@@ -1,4 +1,4 @@
-"""Where this installation is reached, and where a payer may be sent back to."""
+"""The URL of this installation, and where a payer may be redirected to."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -11,10 +11,10 @@ URL_LIMIT = 2_000
 
 
 def base_url() -> str:
-    """Origin of our own pages, without a slash at the end.
+    """The origin of our own pages, without a trailing slash.
 
-    The setting; without one, in development and test, the request's own host if it is a loopback address, so that a
-    forged Host header never ends up in a link.
+    It is the setting. Without one, in development and test, it is the request's host if that is a loopback address, so
+    that a forged Host header never appears in a link.
     """
     configured: str | None = current_app.config["COFFER"].base_url
     if configured:
@@ -32,9 +32,10 @@ def is_loopback(host: str) -> bool:
 
 
 def require_return_url(url: str, *, field: str, hosts: list[str]) -> str:
-    """`url`, if a payer may be sent there: http(s) on our own origin or on a host in `hosts` or in COFFER_RETURN_HOSTS.
+    """Return `url` if a payer may be redirected there: http(s) on our own origin, or on a host in `hosts` or
+    COFFER_RETURN_HOSTS.
 
-    A listed host without a port allows the default ports only. Raises Invalid.
+    A listed host without a port allows only the default ports. Raises Invalid.
     """
     readable = len(url) <= URL_LIMIT and url.isprintable() and "\\" not in url
     try:

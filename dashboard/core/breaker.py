@@ -1,4 +1,4 @@
-"""A breaker before a server that may be away: who just waited for it in vain is not followed by everyone else."""
+"""Circuit breaker: after one caller times out, the others fail fast."""
 
 import logging
 import threading
@@ -8,9 +8,10 @@ log = logging.getLogger(__name__)
 
 
 class Breaker:
-    """Open for some seconds after a failure: then nobody asks. After that one asks first, and the others when it could.
+    """Open for some seconds after a failure: no caller tries. Then one caller tries, and the others follow if it
+    succeeds.
 
-    `what` names the server, and what happens meanwhile, in the log.
+    `what` names the server, and what happens in the meantime, in the log.
     """
 
     def __init__(self, what: str, *, seconds: float) -> None:
@@ -24,18 +25,18 @@ class Breaker:
         return time.monotonic() < self._open_until
 
     def lets_through(self) -> bool:
-        """Whether to ask now. Whoever is let through tells `closed` or `failed`."""
+        """Whether to try now. A caller that is let through must call `closed` or `failed`."""
         if not self._open_until:
             return True
         with self._lock:
             now = time.monotonic()
             if now < self._open_until:
                 return False
-            self._open_until = now + self._seconds  # the others wait for this one's answer
+            self._open_until = now + self._seconds  # the others wait for this caller's result
             return True
 
     def closed(self) -> None:
-        """It answers."""
+        """The server answered."""
         if self._open_until:
             with self._lock:
                 self._open_until = 0.0

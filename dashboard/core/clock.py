@@ -1,4 +1,4 @@
-"""The one clock. Everything that needs the time asks here, so that tests and the demo can move it."""
+"""The only clock. All code that needs the time asks here, so that tests and the demo can move it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,24 +11,24 @@ _moved: ContextVar[datetime | None] = ContextVar("moved_clock", default=None)
 
 
 def now() -> datetime:
-    """The moment, in UTC and aware."""
+    """The current time: UTC and timezone-aware."""
     return _moved.get() or datetime.now(UTC)
 
 
 def today() -> date:
-    """The UTC day: days, months and billing periods are UTC everywhere."""
+    """The current UTC day. Days, months and billing periods are UTC everywhere."""
     return now().date()
 
 
 @cache
 def time_zones() -> frozenset[str]:
-    """The name of every time zone. Finding them reads a thousand files, so it is done once."""
+    """The names of all time zones. Finding them reads a thousand files, so the result is cached."""
     return frozenset(available_timezones())
 
 
 @contextmanager
 def at(moment: datetime) -> Iterator[None]:
-    """Hold the clock at `moment` (aware) within the block."""
+    """Hold the clock at `moment` (timezone-aware) within the block."""
     token = _moved.set(moment.astimezone(UTC))
     try:
         yield
@@ -37,6 +37,6 @@ def at(moment: datetime) -> Iterator[None]:
 
 
 def in_words(moment: datetime) -> str:
-    """For mails and files, whose reader's zone is not known: `20 November 2026, 09:40 UTC`."""
+    """For e-mails and files, whose reader's time zone is unknown: `20 November 2026, 09:40 UTC`."""
     at = moment.astimezone(UTC)
     return f"{at.day} {at:%B %Y, %H:%M} UTC"

@@ -14,24 +14,24 @@ _MARK = "coffer1"
 
 
 class CannotDecrypt(Exception):
-    """No configured key fits, the text was changed, or it was written for another organization or purpose."""
+    """No configured key fits, the text was changed, or it was encrypted for another organization or purpose."""
 
 
 def init_app(app: Flask, *, encryption_keys: Sequence[str]) -> None:
-    """Keys of 32 bytes in url-safe base64, newest first: the first encrypts, all decrypt."""
+    """Set the keys: 32 bytes each in url-safe base64, newest first. The first encrypts; all decrypt."""
     app.extensions["crypto"] = MultiFernet([Fernet(key + "=" * (-len(key) % 4)) for key in encryption_keys])
 
 
 def encrypt(text: str, *, org_id: UUID, purpose: str) -> str:
-    """`text` under the newest encryption key, readable only for the same organization and purpose.
+    """Encrypt `text` with the newest key. It can be decrypted only for the same organization and purpose.
 
-    Fernet has no associated data, so both are written into the plaintext and compared when it is read.
+    Fernet has no associated data, so both are written into the plaintext and compared on decryption.
     """
     return _keys().encrypt(f"{_binding(org_id, purpose)}{text}".encode()).decode("ascii")
 
 
 def decrypt(sealed: str, *, org_id: UUID, purpose: str) -> str:
-    """What `encrypt` was given. Raises CannotDecrypt."""
+    """Return the text that `encrypt` was given. Raises CannotDecrypt."""
     try:
         plain = _keys().decrypt(sealed.encode())
     except InvalidToken:
@@ -48,7 +48,7 @@ def token() -> str:
 
 
 def digest(token: str) -> bytes:
-    """SHA-256: enough for 256 random bits, and quick. Not for passwords."""
+    """SHA-256: sufficient for 256 random bits, and fast. Not for passwords."""
     return hashlib.sha256(token.encode()).digest()
 
 

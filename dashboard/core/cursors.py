@@ -1,4 +1,5 @@
-"""Opaque cursors: where a list goes on, bound to what it lists. With other filters it starts again at the newest."""
+"""Opaque cursors: the position at which a list continues, bound to what it lists. With other filters, the list starts
+again at the newest row."""
 
 import base64
 import binascii
@@ -13,14 +14,14 @@ _LONGEST = 200
 
 
 def encode(position: bytes, *scope: Any) -> str:
-    """A cursor to `position` within `scope`: the list's name, its organization, its filters (by their repr)."""
+    """A cursor to `position` within `scope`: the list's name, its organization and its filters (by their repr)."""
     return base64.urlsafe_b64encode(_digest(scope) + position).rstrip(b"=").decode()
 
 
 def decode(cursor: str | None, *scope: Any) -> bytes | None:
-    """The position, or None for the newest: without a cursor, or with one of another scope.
+    """The position; None (start at the newest row) without a cursor or with a cursor of another scope.
 
-    Raises Invalid for what was never a cursor.
+    Raises Invalid for text that was never a cursor.
     """
     if not cursor:
         return None
@@ -36,7 +37,7 @@ def decode(cursor: str | None, *scope: Any) -> bytes | None:
 
 
 def decode_id(cursor: str | None, *scope: Any) -> UUID | None:
-    """As `decode`, for lists whose positions are ids."""
+    """Like `decode`, for lists whose positions are ids."""
     found = decode(cursor, *scope)
     if found is not None and len(found) != 16:
         raise _foreign()

@@ -1,4 +1,4 @@
-"""Ends of a range of time as they are typed: UTC days or RFC 3339 moments, both inclusive."""
+"""The ends of a time range as users type them: UTC days or RFC 3339 moments, both inclusive."""
 
 import re
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ def begin(day: date) -> datetime:
 
 
 def after(day: date) -> datetime:
-    """The first moment that is no longer of a UTC day."""
+    """The first moment after a UTC day."""
     return begin(day + timedelta(days=1))
 
 
 def ends(values: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
-    """From `from` and `to`: where the range begins (inclusive) and where it ends (exclusive); empty leaves an end
-    open. Raises Invalid with its field."""
+    """The range in `from` and `to`: its start (inclusive) and end (exclusive). An empty value leaves that end open.
+    Raises Invalid with the field."""
     since, until = _moment(values, "from"), _moment(values, "to")
     if since and until and since >= until:
         raise Invalid("The range ends before it begins.", field="to")

@@ -1,7 +1,7 @@
-"""The database: one declarative base, one visible transaction, hooks that wait for its commit.
+"""The database: one declarative base, one visible transaction, and hooks that run after its commit.
 
 Reads run in autocommit: no transaction stays open between a page's queries. Writes go through `transaction()`, which
-holds READ COMMITTED, never nests, and refuses rows of another organization than the one it was opened for.
+uses READ COMMITTED, never nests, and rejects rows of any organization other than the one it was opened for.
 """
 
 import functools
@@ -34,11 +34,11 @@ SESSION_SETTINGS = (
 )
 CONNECT_TIMEOUT_SECONDS = 3
 SILENCE_MILLISECONDS = 15_000
-"""How long PostgreSQL's machine may leave what was sent to it unconfirmed: longer than any statement may take."""
+"""How long sent data may stay unacknowledged by PostgreSQL's machine: longer than any statement may take."""
 
 UNREAD_MESSAGES = 8
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
-"""What SQLAlchemy raises when PostgreSQL is not there, or not in time."""
+"""What SQLAlchemy raises when PostgreSQL is unavailable or too slow."""
 
 RETRYABLE = {"40001", "40P01"}
 RETRIES = 3
@@ -50,7 +50,7 @@ R = TypeVar("R")
 
 
 def cannot_store(error: Exception) -> bool:
-    """Whether the error is that of text which PostgreSQL cannot hold: a NUL in it, or half of a surrogate pair."""
+    """Whether the error is caused by text that PostgreSQL cannot store: a NUL or half of a surrogate pair."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, UnicodeEncodeError):
         return "surrogates" in cause.reason
@@ -89,7 +89,7 @@ def init_app(app: Flask, database_url: str, *, pool_size: int = 10) -> None:
         "max_overflow": 10,
         "pool_timeout": CONNECT_TIMEOUT_SECONDS,
         "pool_use_lifo": True,
-        "hide_parameters": True,  # an error in the log shows the statement, never whose address or which digest
+        "hide_parameters": True,  # an error in the log shows the statement, never the values
         "connect_args": {
             "options": SESSION_SETTINGS,
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -102,10 +102,10 @@ def init_app(app: Flask, database_url: str, *, pool_size: int = 10) -> None:
 
 @contextmanager
 def transaction(org: UUID | None = None) -> Iterator[Session]:
-    """One transaction. Commits at the end of the block, rolls back when it raises, then runs the after-commit hooks.
+    """One transaction. Commits at the end of the block or rolls back if it raises, then runs the after-commit hooks.
 
-    `org` names the one organization whose rows may be written; None allows global rows only. Raises RuntimeError when
-    one is open already: only entry points open it.
+    `org` names the only organization whose rows may be written; None allows only global rows. Raises RuntimeError if a
+    transaction is already open: only entry points open one.
     """
     session = db.session()
     if session.info.get("transaction"):
@@ -133,16 +133,16 @@ def in_transaction() -> bool:
 
 
 def require_org(org_id: UUID) -> None:
-    """Raise RuntimeError in a transaction of another organization: what writes without the ORM asks here."""
+    """Raise RuntimeError in a transaction of another organization. Code that writes without the ORM calls this."""
     info = db.session().info
     if info.get("transaction") and info.get("org") != org_id:
         raise RuntimeError(f"a write of organization {org_id} in the transaction of {info.get('org')}")
 
 
 def after_commit(hook: Callable[[], object]) -> None:
-    """Run `hook` when the open transaction has committed, never when it rolled back; at once if none is open.
+    """Run `hook` after the open transaction commits, but not if it rolls back. Runs at once if none is open.
 
-    What it raises after a commit is logged and keeps no other hook from running: the commit stands already.
+    An exception after the commit is logged and does not stop the other hooks: the commit is already done.
     """
     if in_transaction():
         db.session().info["hooks"].append(hook)
@@ -159,24 +159,25 @@ def _run(hooks: list[Callable[[], object]]) -> None:
 
 
 def lock(query: Select[R]) -> R | None:
-    """The one row of `query`, locked and read anew; None when there is none. Waits up to the lock timeout."""
+    """The only row of `query`, locked and refreshed; None if there is none. Waits up to the lock timeout."""
     return db.session.execute(
         query.with_for_update(), execution_options={"populate_existing": True}
     ).scalar_one_or_none()
 
 
 def autocommit() -> Connection:
-    """The request's connection, outside a transaction: for a verb that is one statement."""
+    """The request's connection outside a transaction, for an operation that is one statement."""
     if in_transaction():
         raise RuntimeError("a transaction is open")
     return db.session.connection()
 
 
 def retrying(unit: Callable[P, R]) -> Callable[P, R]:
-    """Repeat a whole unit of work, up to three times, when PostgreSQL says it lost a race (40001, 40P01).
+    """Run a whole unit of work again, up to three times, if PostgreSQL reports that it lost a race (40001, 40P01).
 
-    After a short pause: who comes back at once can overtake the winner, who is still waking, and lock it out again.
-    For functions that open their own transaction and call nobody outside. Raises Unavailable after the last try.
+    Pauses briefly first: a caller that retries at once can overtake the winner before it resumes, and lock it out
+    again. For functions that open their own transaction and call no external service. Raises Unavailable after the last
+    attempt.
     """
 
     @functools.wraps(unit)
@@ -195,7 +196,7 @@ def retrying(unit: Callable[P, R]) -> Callable[P, R]:
 
 
 def sqlstate(error: DBAPIError) -> str | None:
-    """PostgreSQL's code for what went wrong; None when the server was not reached."""
+    """PostgreSQL's code for the error; None if the server was not reached."""
     return getattr(error.orig, "sqlstate", None)
 
 
@@ -203,14 +204,14 @@ def sqlstate(error: DBAPIError) -> str | None:
 def _replace_dead(connection: Any, *_: Any) -> None:
     """Replace a pooled connection that the server has closed, before anything is sent on it.
 
-    An idle connection has nothing to read; one that was cut has its end. Looking costs no round trip. Without this,
-    each process answers 503 once after PostgreSQL restarted, however long ago that was.
+    An idle connection has nothing to read; a closed one has its end of file. The check costs no round trip. Without it,
+    each process would return 503 once after PostgreSQL restarts, no matter how long ago that was.
     """
     waiting = readiness.poll()
     waiting.register(connection.fileno(), readiness.POLLIN)
     for _number in range(UNREAD_MESSAGES):
         if not waiting.poll(0):
-            return  # nothing to read, or a mere notice that has been read now
+            return  # nothing to read, or only a notice, which is now consumed
         try:
             connection.pgconn.consume_input()
         except psycopg.OperationalError as error:
@@ -220,7 +221,7 @@ def _replace_dead(connection: Any, *_: Any) -> None:
 
 @event.listens_for(Session, "before_flush")
 def _guard_writes(session: Session, *_: Any) -> None:
-    """The wall behind rule 3: ORM writes only in a visible transaction, and only of its organization."""
+    """Enforce that the ORM writes only in a visible transaction, and only rows of its organization."""
     changed = [*session.new, *session.dirty, *session.deleted]
     if not changed:
         return

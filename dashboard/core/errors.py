@@ -1,10 +1,10 @@
-"""One family of errors: a stable code, a sentence for people, an HTTP status. Each surface has one handler for it."""
+"""One family of errors: a stable code, a sentence for users and an HTTP status. Each surface has one handler for it."""
 
 from typing import Any
 
 
 class CofferError(Exception):
-    """A refusal that the caller can read. Raise a subclass; put nothing secret into the sentence."""
+    """An error that the caller can read. Raise a subclass; never put secrets into the sentence."""
 
     status = 400
     code = "bad_request"
@@ -21,7 +21,7 @@ class Unauthenticated(CofferError):
 
 
 class InsufficientFunds(CofferError):
-    """A charge above what is available. `available_micros` and `required_micros` say by how much."""
+    """A charge above the available amount. `available_micros` and `required_micros` give both amounts."""
 
     status, code = 402, "insufficient_funds"
 
@@ -38,7 +38,7 @@ class Forbidden(CofferError):
 
 
 class NotFound(CofferError):
-    """Also for what belongs to someone else: a stranger cannot tell the two apart."""
+    """Also raised for what belongs to someone else: a stranger cannot tell the two apart."""
 
     status, code = 404, "not_found"
 
@@ -51,7 +51,7 @@ class Conflict(CofferError):
 
 
 class Gone(CofferError):
-    """A link that was good once, or never: used, withdrawn, run out, made up. All read the same."""
+    """A link that does not work (any more): used, withdrawn, expired or made up. All have the same text."""
 
     status, code = 410, "gone"
 
@@ -61,7 +61,7 @@ class TooLarge(CofferError):
 
 
 class Invalid(CofferError):
-    """One bad field, or none in particular (`field=None`)."""
+    """One invalid field, or no particular field (`field=None`)."""
 
     status, code = 422, "invalid"
 
@@ -81,7 +81,7 @@ class TooManyRequests(CofferError):
 
 
 class Unavailable(CofferError):
-    """Something we stand on is away; nothing was changed. `retry_after` in seconds."""
+    """A service that we depend on is unavailable; nothing was changed. `retry_after` in seconds."""
 
     status, code = 503, "unavailable"
 

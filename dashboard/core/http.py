@@ -1,8 +1,9 @@
-"""The one client for addresses that customers name: it goes nowhere but to public servers, and waits for none.
+"""The only HTTP client for URLs that customers enter. It connects only to public servers, and its time and size are
+bounded.
 
-https alone, to known ports. The name is resolved here, every address it leads to is checked, and the connection goes to
-an address that was checked: a name that means something else a moment later changes nothing. No redirect is followed,
-no proxy of the environment is used, and answer and time are bounded.
+https only, to known ports. The client resolves the name, checks every address, and connects to a checked address, so a
+name that resolves differently a moment later has no effect. It follows no redirects and uses no proxy from the
+environment.
 """
 
 import contextlib
@@ -23,26 +24,26 @@ SECONDS = 5.0
 MOST_BYTES = 64 * 1024
 LONGEST_URL = 2_000
 AT_ONCE = 3
-"""Of a process's 8 threads: the others go on, however slow the servers are that somebody names."""
+"""Out of 8 threads per process. The others keep working, however slow the customers' servers are."""
 _asking: set[str] = set()
 _lock = threading.Lock()
 _PIECE = 8 * 1024
 _PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 _CARRIES_V4 = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16")))
-"""Addresses of IPv6 that stand for one of IPv4, by Teredo and 6to4."""
+"""IPv6 addresses that embed an IPv4 address, by Teredo and 6to4."""
 
 
 class FetchFailed(Exception):
-    """Nothing usable came. The text is for the person who gave the address."""
+    """No usable response. The text is for the user who entered the URL."""
 
 
 class NoRoom(FetchFailed):
-    """Nothing was asked: as many servers as we allow are being asked at this moment, or one for the same owner."""
+    """No request was made: the limit of simultaneous requests is reached, or one for the same owner is running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Where one may go. `private` is for the loopback servers of development and tests."""
+    """Which servers may be reached. `private` is for the loopback servers of development and tests."""
 
     ports: tuple[int, ...] = (443,)
     private: bool = False
@@ -50,7 +51,7 @@ class Policy:
 
 
 def checked_url(text: str, policy: Policy) -> str:
-    """`text` as an address that `get` may be asked for. Raises Invalid."""
+    """Return `text` if it is a URL that `get` accepts. Raises Invalid."""
     text = text.strip()
     try:
         parts = urlsplit(text)
@@ -69,8 +70,8 @@ def checked_url(text: str, policy: Policy) -> str:
 
 @contextlib.contextmanager
 def room(owner: str) -> Iterator[None]:
-    """Room for one `get` on behalf of `owner`, who never has more than one: slow servers of one customer leave room for
-    the others. Enter it before the try is noted anywhere. Raises NoRoom."""
+    """A slot for one `get` on behalf of `owner`, who never has more than one, so that one customer's slow servers leave
+    slots for others. Enter it before the attempt is recorded anywhere. Raises NoRoom."""
     with _lock:
         if owner in _asking or len(_asking) >= AT_ONCE:
             raise NoRoom("Too many servers are being asked at this moment. Try again.")
@@ -83,8 +84,7 @@ def room(owner: str) -> Iterator[None]:
 
 
 def get(url: str, policy: Policy, *, accept: str = "application/json") -> bytes:
-    """What stands at `url`, if it is answered with 200. Raises FetchFailed. Call it in a `room`, and never in a
-    transaction."""
+    """The body at `url` if the status is 200. Raises FetchFailed. Call it in a `room`, and never in a transaction."""
     try:
         parts = urlsplit(checked_url(url, policy))
     except Invalid as error:
@@ -96,7 +96,8 @@ def _get(parts: SplitResult, policy: Policy, accept: str, deadline: float) -> by
     host, port = parts.hostname or "", _port(parts)
     address = _resolved(host, port, policy, deadline)
     connection = _Connection(host, port, address, deadline, policy)
-    # Each read has a time-out of its own: without this, whoever sends a byte now and then holds us for ever.
+    # Each read has its own timeout. Without this, a server that sends a byte now and then would block the thread
+    # forever.
     cut = threading.Timer(max(0.0, deadline - time.monotonic()), connection.cut)
     cut.daemon = True
     cut.start()
@@ -119,7 +120,7 @@ def _get(parts: SplitResult, policy: Policy, accept: str, deadline: float) -> by
 
 
 class _Connection(http.client.HTTPSConnection):
-    """Connects to an address that was checked, and asks the certificate for the name."""
+    """Connects to an address that was checked, and verifies the certificate against the name."""
 
     def __init__(self, host: str, port: int, address: str, deadline: float, policy: Policy) -> None:
         self._tls = ssl.create_default_context(cafile=policy.ca_file)
@@ -137,10 +138,10 @@ class _Connection(http.client.HTTPSConnection):
             raise
 
     def cut(self) -> None:
-        """From another thread: whoever reads finds the end."""
+        """Called from another thread: the reading thread gets an end of file."""
         if self.sock:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # TLS's own would pull the rug from under a read
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # TLS's own shutdown would break a read in progress
 
     def wait_at_most(self, seconds: float) -> None:
         if self.sock:
@@ -159,7 +160,7 @@ def _read(answer: http.client.HTTPResponse, connection: _Connection, deadline: f
 
 
 def _resolved(host: str, port: int, policy: Policy, deadline: float) -> str:
-    """An address of `host`; all that it leads to must be allowed."""
+    """An address of `host`. All addresses that it resolves to must be allowed."""
     found: list[Any] = []
 
     def ask() -> None:
@@ -168,13 +169,13 @@ def _resolved(host: str, port: int, policy: Policy, deadline: float) -> str:
         except (OSError, UnicodeError):
             return
 
-    # The system's resolver has time-outs of its own, which may be longer than ours.
+    # The system's resolver has its own timeouts, which may be longer than ours.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(_left(deadline))
     addresses = [str(one[4][0]) for one in found]
     public = all(_allowed(ipaddress.ip_address(address.partition("%")[0]), policy) for address in addresses)
-    if not addresses or not public:  # one sentence for both: who asks must not learn which names exist inside
+    if not addresses or not public:  # one message for both: the caller must not learn which internal names exist
         raise FetchFailed("Its name does not lead to a public address.")
     return addresses[0]
 

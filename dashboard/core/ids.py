@@ -1,4 +1,4 @@
-"""Row ids: UUIDv7 (RFC 9562 section 5.7), made here so that they follow our clock and work on PostgreSQL 15."""
+"""Row ids: UUIDv7 (RFC 9562 section 5.7), generated here so that they follow our clock and work on PostgreSQL 15."""
 
 import os
 import secrets
@@ -10,14 +10,14 @@ from dashboard.core import clock
 
 
 class _Sequence:
-    """The ids of this process, in order also within a millisecond (RFC 9562 section 6.2, method 2)."""
+    """The ids of this process, ordered even within a millisecond (RFC 9562 section 6.2, method 2)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._milliseconds, self._bits = -1, 0
 
     def next(self) -> UUID:
-        with self._lock:  # around the clock too: else a thread could be overtaken between reading it and here
+        with self._lock:  # includes the clock, because another thread could get ahead between reading it and this point
             milliseconds = _milliseconds(clock.now())
             if milliseconds == self._milliseconds:
                 # A random step keeps the next id unguessable. Half the range is free: room for 2^25 steps.
@@ -31,7 +31,7 @@ _sequence = _Sequence()
 
 
 def _after_fork() -> None:
-    global _sequence  # the parent's lock may be held by a thread that the child does not have
+    global _sequence  # the parent's lock may be held by a thread that does not exist in the child
     _sequence = _Sequence()
 
 
@@ -41,21 +41,21 @@ os.register_at_fork(after_in_child=_after_fork)
 def new() -> UUID:
     """A new id: 48 bits of milliseconds, then 74 random bits.
 
-    Ids of later milliseconds sort later; of one millisecond, in the order in which this process made them. If the clock
-    is set back, ids follow it.
+    Ids sort by millisecond, and within a millisecond in the order in which this process generated them. If the clock is
+    set back, new ids follow it.
     """
     return _sequence.next()
 
 
 def lowest(moment: datetime) -> UUID:
-    """The smallest id of that millisecond: the bound for 'made at or after `moment`'."""
+    """The smallest id of that millisecond: the bound for "created at or after `moment`"."""
     return _compose(_milliseconds(moment), 0)
 
 
 def parse(text: str) -> UUID | None:
-    """The id in `text`, or None: what is not an id names nothing."""
+    """The id in `text`, or None if it is not an id."""
     try:
-        return UUID(text) if len(text) in (32, 36) else None  # it would take hyphens and braces without end
+        return UUID(text) if len(text) in (32, 36) else None  # UUID() would accept any number of hyphens and braces
     except ValueError:
         return None
 

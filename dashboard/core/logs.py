@@ -25,8 +25,8 @@ _SECRET_NAMES = re.compile(
     r"password|passwd|secret|authorization|cookie|api_?key|csrf|token$|encryption_keys|signature", re.IGNORECASE
 )
 _RUN = r"[A-Za-z0-9_\-]"
-# Looked for in texts of 64 KB that anybody may send, so each character is looked at a bounded number of times: what may
-# fail at its end begins only where a run of characters begins, and gives none of them back (`++`).
+# These patterns search texts of up to 64 KB from any caller, so each character is examined a bounded number of times: a
+# part that may fail at its end starts only at the start of a run of characters and does not backtrack (`++`).
 _SECRET_TEXTS = re.compile(
     rf"(?P<key>\b(?:cofp_|cof_|sk_|rk_|whsec_)){_RUN}+"
     rf"|(?P<signed>(?<!{_RUN})(?={_RUN}++\.{_RUN}++\.){_RUN}*?\beyJ){_RUN}+\.{_RUN}+\.{_RUN}*"
@@ -39,14 +39,14 @@ _SECRET_TEXTS = re.compile(
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 0x7F, *range(0x80, 0xA0), 0x2028, 0x2029)}
-_REPEATED = ("message", "asctime")  # left on a record by whoever formatted it before us
+_REPEATED = ("message", "asctime")  # set on the record by an earlier formatter
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics", "/static/")
 
 log = structlog.get_logger("coffer.request")
 
 
 class _StandardError(logging.StreamHandler[Any]):
-    """Looks standard error up for each line: it may be replaced while the process runs."""
+    """Looks up standard error for each line, because it may be replaced while the process runs."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -57,7 +57,8 @@ class _StandardError(logging.StreamHandler[Any]):
 
 
 def configure(*, readable: bool, level: int = logging.INFO) -> None:
-    """Send all logging, ours and the libraries', through one handler on standard error. May be called again."""
+    """Send all logging, ours and the libraries', through one handler on standard error. May be called more than
+    once."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -74,11 +75,11 @@ def configure(*, readable: bool, level: int = logging.INFO) -> None:
     handler = _StandardError()
     handler.setFormatter(formatter)
     root = logging.getLogger()
-    # Only ours and the default ones go: others (a test's, an operator's) stay.
+    # Only our own and the default handlers are removed; others (a test's, an operator's) stay.
     kept = [one for one in root.handlers if type(one) not in (_StandardError, logging.StreamHandler)]
     root.handlers = [*kept, handler]
     root.setLevel(level)
-    # Its own lines per request would carry the query, where a checkout session's id stands.
+    # Its own line per request would contain the query, which may hold a checkout session's id.
     for chatty in ("werkzeug", "stripe", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(
@@ -94,9 +95,9 @@ def configure(*, readable: bool, level: int = logging.INFO) -> None:
 
 
 def init_app(app: Flask, *, trust_request_id: bool = False) -> None:
-    """Give each request an id, answer it, and log the request when it is done.
+    """Give each request an id, return it in the response, and log the request when it is done.
 
-    `trust_request_id`: take the id that a proxy of ours has set; from anyone else it would be a forgery.
+    `trust_request_id`: use the id set by our own proxy; from anyone else it could be forged.
     """
 
     @app.before_request
@@ -120,20 +121,20 @@ def init_app(app: Flask, *, trust_request_id: bool = False) -> None:
 
 
 def request_id() -> str | None:
-    """The id of the request or job at hand."""
+    """The id of the current request or job."""
     found = get_contextvars().get("request_id")
     return str(found) if found else None
 
 
 def client_ip() -> str | None:
-    """Where the request at hand came from; None in jobs and commands."""
+    """The IP address of the current request; None in jobs and commands."""
     found = get_contextvars().get("ip")
     return str(found) if found else None
 
 
 def network_of(ip: str) -> str:
-    """Whom to count for an address: of IPv6 the first 64 bits, since everybody has at least as many as the others hold.
-    Any other text stays as it is."""
+    """The network by which an address is counted: for IPv6 its first 64 bits, since every user has at least that many
+    addresses. Any other text is returned unchanged."""
     if ":" not in ip:
         return ip
     try:
@@ -146,23 +147,23 @@ def network_of(ip: str) -> str:
 
 
 def bind_job(job: str, **values: str) -> None:
-    """Mark the lines that follow as those of a job or command."""
+    """Mark the following lines as those of a job or command."""
     clear_contextvars()
     bind_contextvars(request_id=str(ids.new()), job=job, **values)
 
 
 def redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """The event without secrets, by name and by look, and with control characters written out."""
+    """The event with secrets masked, by name and by pattern, and with control characters escaped."""
     return {str(name): _clean(str(name), value, DEPTH) for name, value in event.items() if name not in _REPEATED}
 
 
 def clean(text: str) -> str:
-    """`text` without anything that looks like a secret; for whatever is stored or shown of an outside error."""
+    """`text` without anything that looks like a secret; for any external error that is stored or shown."""
     return _SECRET_TEXTS.sub(lambda match: f"{match.group(match.lastgroup or 0)}{STARS}", text)
 
 
 def _clean(name: str, value: Any, depth: int) -> Any:
-    if name.startswith("_"):  # structlog's own: the record it came from
+    if name.startswith("_"):  # structlog's own key: the record that the event came from
         return value
     if _SECRET_NAMES.search(name):
         return STARS

@@ -1,7 +1,7 @@
-"""Mail: three templates make a letter, SMTP takes it to one server. Knows nothing of what is written, or why.
+"""Mail: renders three templates into an e-mail and sends it to one SMTP server. Knows nothing about the content.
 
-Whatever a template is given, header fields hold one line each, and only our own links are links: names that people and
-organizations chose are written so that no mail program turns a part of them into one.
+Whatever a template is given, each header field is one line, and only our own links are links: names that users and
+organizations chose are written so that no mail program turns part of them into a link.
 """
 
 import re
@@ -33,16 +33,16 @@ LONGEST_REASON = 300
 _BREAKING = ("Cc", "Cs", "Zl", "Zp")
 
 OUR_LINKS = ("link", "base", "token")
-"""What a template gets for the addresses it links; every other text may come from somebody else."""
+"""What a template receives for the URLs that it links. All other text may come from someone else."""
 UNLINKED = "\u200c"
-"""A zero-width non-joiner: nobody sees it, and mail programs do not take what holds it for an address of the web."""
+"""A zero-width non-joiner: invisible, and mail programs do not turn text that contains it into a link."""
 
 # A dot, also an ideographic or full-width one, within a word that looks like a domain, or a scheme.
 _LINKED = re.compile("(?<=[^\\s.])[.\u3002\uff0e\uff61](?=[^\\W\\d_])|:(?=//)")
 
 
 class MailError(Exception):
-    """The server did not take a mail. `final`: it never will; `away`: it takes none at all now."""
+    """The server did not accept an e-mail. `final`: it never will. `away`: it accepts none at the moment."""
 
     def __init__(self, detail: str, *, final: bool = False, away: bool = False) -> None:
         super().__init__(detail)
@@ -52,7 +52,7 @@ class MailError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a mail says: one line, plain text, and the same as HTML."""
+    """The content of an e-mail: subject line, plain text, and the same as HTML."""
 
     subject: str
     text: str
@@ -61,7 +61,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes with a mail. `kind` such as `application/pdf`."""
+    """A file attached to an e-mail. `kind` is a MIME type such as `application/pdf`."""
 
     name: str
     kind: str
@@ -69,7 +69,7 @@ class Attachment:
 
 
 def render(event: str, context: Mapping[str, Any]) -> Rendered:
-    """The letter of `templates/emails/<event>/`. No request stands behind it: `context` is all that it can show."""
+    """Render `templates/emails/<event>/`. There is no request: the templates see only `context`."""
     plain = {name: value if name in OUR_LINKS else unlinked(value) for name, value in context.items()}
     subject, text, html = (
         current_app.jinja_env.get_template(f"emails/{event}/{part}").render(**plain)
@@ -79,7 +79,8 @@ def render(event: str, context: Mapping[str, Any]) -> Rendered:
 
 
 def unlinked(value: Any) -> Any:
-    """A text, or each text of a list, so that no mail program makes a link of it. Mail addresses stay as they are."""
+    """Change a text, or each text of a list, so that no mail program makes a link of it. E-mail addresses stay
+    unchanged."""
     if isinstance(value, list):
         return [unlinked(one) for one in value]
     if not isinstance(value, str) or _is_address(value):
@@ -98,7 +99,7 @@ def _is_address(text: str) -> bool:
 def compose(
     letter: Rendered, *, sender: str, to: str, message_id: str, attachments: list[Attachment] | None = None
 ) -> EmailMessage:
-    """The mail as it is sent. `message_id` stands before the @: the same mail sent twice is told apart by nobody."""
+    """The message to send. `message_id` is the part before the @; an e-mail that is sent twice keeps it."""
     domain = mailbox(sender).domain
     message = EmailMessage(policy=POLICY)
     message["Subject"] = letter.subject
@@ -116,13 +117,14 @@ def compose(
 
 
 def post(message: EmailMessage, *, url: str) -> None:
-    """Hand a mail to the server at `url`. When this returns the server answers for it. Raises MailError."""
+    """Hand a message to the server at `url`. When this returns, the server is responsible for it. Raises MailError."""
     try:
         server = _connected(url, local=message["From"].addresses[0].domain)
         try:
             server.send_message(message)
         finally:
-            with suppress(smtplib.SMTPException, OSError):  # it was taken, or not: a goodbye changes nothing
+            # the message was accepted or not; an error while quitting changes nothing
+            with suppress(smtplib.SMTPException, OSError):
                 server.quit()
             server.close()
     except smtplib.SMTPRecipientsRefused as error:
@@ -133,7 +135,7 @@ def post(message: EmailMessage, *, url: str) -> None:
     except smtplib.SMTPNotSupportedError as error:
         raise MailError(f"The mail server cannot take this mail: {one_line(str(error))}", final=True) from None
     except smtplib.SMTPResponseException as error:
-        # It does not want us, or not now: who we are and what we may is the settings' business, not the mail's.
+        # The server rejects us, not this message: credentials and permissions are a matter of settings.
         raise MailError(_reason(error.smtp_code, error.smtp_error), away=True) from None
     except (smtplib.SMTPException, OSError) as error:
         text = one_line(str(error)) or type(error).__name__
@@ -141,7 +143,8 @@ def post(message: EmailMessage, *, url: str) -> None:
 
 
 def mailbox(text: str) -> Address:
-    """`billing@example.com` or `Acme <billing@example.com>`. Raises ValueError where it is not exactly one address."""
+    """Parse `billing@example.com` or `Acme <billing@example.com>`. Raises ValueError unless it is exactly one
+    address."""
     name, bracket, rest = text.strip().rpartition("<")
     spec = rest.removesuffix(">") if bracket else rest
     if one_line(text) != text.strip() or (bracket and not rest.endswith(">")):
@@ -151,7 +154,7 @@ def mailbox(text: str) -> Address:
 
 
 def require_address(text: str) -> None:
-    """Raises ValueError unless `text` is one bare address on one line."""
+    """Raise ValueError unless `text` is one bare address on one line."""
     local, at, domain = text.rpartition("@")
     readable = one_line(text) == text and " " not in text and len(text) <= LONGEST_ADDRESS
     if not (readable and at and local and domain) or any(mark in text for mark in '<>,;:"\\()[]'):
@@ -163,7 +166,7 @@ def require_address(text: str) -> None:
 
 
 def _on_the_wire(address: str, name: str = "") -> Address:
-    """Domains travel in ASCII. What stands before the @ cannot be translated; few servers take it beyond ASCII."""
+    """Encode the domain as ASCII. The part before the @ cannot be encoded, and few servers accept it beyond ASCII."""
     local, _, domain = address.rpartition("@")
     if local.isascii():
         return Address(name, addr_spec=f"{local}@{domain.encode('idna').decode()}")
@@ -171,12 +174,12 @@ def _on_the_wire(address: str, name: str = "") -> Address:
 
 
 def one_line(text: str) -> str:
-    """`text` on one line: whatever breaks lines or cannot be seen becomes a space, and spaces are single."""
+    """`text` on one line: line breaks and invisible characters become spaces, and repeated spaces become one."""
     return " ".join("".join(" " if unicodedata.category(c) in _BREAKING else c for c in text).split())
 
 
 def _connected(url: str, *, local: str) -> smtplib.SMTP:
-    """A session with the server, signed in where `url` names a user: then never in the clear, but on this machine."""
+    """A session with the server, signed in if `url` contains a user. Signing in needs TLS, except on this machine."""
     parts = urlsplit(url)
     host, user = parts.hostname or "", unquote(parts.username or "")
     if parts.scheme == "smtps":

@@ -1,9 +1,8 @@
-"""What is counted where it happens, for `/metrics`: requests and posted rows in each process, jobs in Redis.
+"""Counters for `/metrics`, incremented where events happen: requests and posted rows per process, jobs in Redis.
 
-The website's processes count into files of the server they belong to (`PROMETHEUS_MULTIPROC_DIR`, set by
-`gunicorn.conf.py`), so that any of them can answer for all. Workers may run elsewhere: they add what they did to one
-hash in Redis. Emptied with it, counts begin again at 0, which those who read them know how to read. Without a token for
-`/metrics` nothing is counted.
+The processes of a website server count in shared files (`PROMETHEUS_MULTIPROC_DIR`, set by `gunicorn.conf.py`), so that
+any of them can report all. Workers may run on other machines, so they add their counts to one hash in Redis. If Redis
+is emptied, those counters restart at 0, which Prometheus handles. Without a token for `/metrics`, nothing is counted.
 """
 
 import collections
@@ -20,7 +19,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 KEY = "coffer:counts"
-"""The hash of what workers did: `jobs|<name>|<result>`, `seconds|<name>`, `rows|<type>`."""
+"""The hash of the workers' counts: `jobs|<name>|<result>`, `seconds|<name>`, `rows|<type>`."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -32,7 +31,7 @@ _rows = Counter("coffer_ledger_rows", "Ledger rows posted by the website.", ["ty
 
 
 class _State:
-    """Of this process: whether it counts, and what its job has posted so far, where it is a worker."""
+    """Per process: whether it counts and, in a worker, what the current job has posted."""
 
     counts = False
     posted: "collections.Counter[str] | None" = None
@@ -46,7 +45,7 @@ def init_app(app: Flask, *, enabled: bool) -> None:
 
 
 def posted(type: str, number: int = 1) -> None:
-    """Count rows of the ledger."""
+    """Count posted ledger rows."""
     if not _State.counts:
         return
     if _State.posted is None:
@@ -56,12 +55,12 @@ def posted(type: str, number: int = 1) -> None:
 
 
 def job_begins() -> None:
-    """From here on this process is a worker: what it posts belongs to the job at hand."""
+    """Mark this process as a worker: rows posted from here on belong to the current job."""
     _State.posted, _State.began = collections.Counter(), time.monotonic()
 
 
 def job_ends(redis: Redis, name: str, *, done: bool) -> None:
-    """Count a job, how long it took and what it posted. Redis away costs the count, never the job."""
+    """Count a job, its duration and the rows it posted. If Redis is unavailable, the count is lost but not the job."""
     if not _State.counts or _State.posted is None:
         return
     try:
@@ -76,7 +75,7 @@ def job_ends(redis: Redis, name: str, *, done: bool) -> None:
 
 
 def job_refused(redis: Redis) -> None:
-    """Count a message in a queue that is no job of ours. Its name may be anything, so it is not told."""
+    """Count a message in a queue that is not one of our jobs. Its name may be anything, so it is not reported."""
     if not _State.counts:
         return
     with contextlib.suppress(RedisError):
@@ -99,7 +98,7 @@ def with_collector(collector: Collector) -> CollectorRegistry:
 
 
 def of_workers(redis: Redis) -> list[tuple[str, list[str], float]]:
-    """What workers added: `jobs` of a name and result, `seconds` of a name, `rows` of a type. Raises RedisError."""
+    """What workers counted: `jobs` by name and result, `seconds` by name, `rows` by type. Raises RedisError."""
     found: list[tuple[str, list[str], float]] = []
     for field, value in cast("dict[bytes, bytes]", redis.hgetall(KEY)).items():
         kind, *labels = field.decode().split("|")

@@ -1,6 +1,6 @@
 """Money: integer micro-dollars, one strict parser, three ways to show an amount. 1 credit = 1 USD = 1,000,000 micros.
 
-Rounding happens in this module only.
+All rounding is in this module.
 """
 
 import re
@@ -13,7 +13,7 @@ Micros = NewType("Micros", int)
 MICROS_PER_USD = 1_000_000
 MICROS_PER_CENT = 10_000
 LARGEST = Micros(10**18)
-"""Largest single amount, 10^12 USD: nine of these still fit into a bigint balance."""
+"""The largest single amount, 10^12 USD: nine of these still fit into a bigint balance."""
 
 MINUS = "\u2212"
 
@@ -25,9 +25,9 @@ class InvalidAmount(Invalid):
 
 
 def parse_credits(text: str, *, field: str | None = None) -> Micros:
-    """Micros in a decimal text such as `25` or `0.000001`: plain ASCII digits, up to 12 before and 6 after the point.
+    """Parse a decimal text such as `25` or `0.000001` into micros: ASCII digits, up to 12 before and 6 after the point.
 
-    No sign, exponent, separator or blank inside; blanks around are cut. Raises InvalidAmount, also for zero.
+    No sign, exponent, separator or inner blank; outer blanks are stripped. Raises InvalidAmount, also for zero.
     """
     text = text.strip(" ") if len(text) <= 40 else ""
     if not _DECIMAL.fullmatch(text):
@@ -40,7 +40,7 @@ def parse_credits(text: str, *, field: str | None = None) -> Micros:
 
 
 def plain_credits(micros: int) -> str:
-    """A plain decimal number of credits, exact and as short as can be: `25`, `10.5`, `0.000001`."""
+    """A plain decimal number of credits, exact and as short as possible: `25`, `10.5`, `0.000001`."""
     whole, part = divmod(abs(micros), MICROS_PER_USD)
     text = f"{whole}.{part:06d}".rstrip("0").rstrip(".")
     return f"-{text}" if micros < 0 else text
@@ -51,7 +51,7 @@ def from_minor(minor: int) -> Micros:
     return Micros(minor * MICROS_PER_CENT)
 
 
-# As Stripe counts them; every other currency that it takes has two.
+# Stripe's exceptions; all other currencies that it accepts have two decimals.
 _WHOLE = frozenset(
     {"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"}
 )
@@ -59,7 +59,7 @@ _IN_THOUSANDTHS = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
 
 
 def plain_minor(minor: int, currency: str) -> str:
-    """A provider's amount as a plain number of its currency: `20.00`, for yen `2000`."""
+    """A provider's amount as a plain number in its currency: `20.00`, for yen `2000`."""
     code = currency.lower()
     places = 0 if code in _WHOLE else 3 if code in _IN_THOUSANDTHS else 2
     whole, part = divmod(abs(minor), 10**places)
@@ -67,16 +67,17 @@ def plain_minor(minor: int, currency: str) -> str:
 
 
 def of_currency(minor: int, currency: str) -> str:
-    """A provider's amount in words: `$20.00`, in any currency but ours with its code, `20.00 EUR`."""
+    """A provider's amount as text: `$20.00`; other currencies with their code, `20.00 EUR`."""
     if currency.lower() == "usd":
         return money(from_minor(minor))
     return f"{plain_minor(minor, currency).replace('-', MINUS)} {currency.upper()}"
 
 
 def money(micros: int) -> str:
-    """For balances, totals and axes: whole cents, floored, so that it never promises more than there is.
+    """For balances, totals and axes: whole cents, rounded down, so that it never shows more than there is.
 
-    Below one cent four decimals, or six where four would read as zero: `$41.82`, `$0.0006`, `-$3.11` (with U+2212).
+    Below one cent it shows four decimals, or six if four would read as zero: `$41.82`, `$0.0006`, `-$3.11` (with
+    U+2212).
     """
     size = abs(micros)
     if size and size < MICROS_PER_CENT:
@@ -89,7 +90,7 @@ def money(micros: int) -> str:
 def signed(micros: int) -> str:
     """For ledger rows: an explicit sign; four decimals for a part-cent amount under a dollar, six under $0.0001.
 
-    Cut toward zero, never to zero; `exact` stands beside it in the title.
+    Truncated toward zero, but never to zero; the title shows the `exact` amount.
     """
     size = abs(micros)
     if size and size < 100:

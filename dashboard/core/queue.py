@@ -1,9 +1,9 @@
-"""The bell: jobs on RQ, named by dotted path, carrying ids only.
+"""The job queue (RQ). Jobs are named by dotted path and carry only ids.
 
-What is due stands in PostgreSQL, so a lost job costs time, not truth.
+Pending work is stored in PostgreSQL, so a lost job delays work but never loses it.
 
-An enqueue waits for the commit. Redis away, slow or full never fails the caller: short time-outs, no retries, and a
-breaker that stops asking for some seconds.
+Jobs are enqueued after the commit. If Redis is unavailable, slow or full, the caller never fails: timeouts are short,
+there are no retries, and a circuit breaker stops trying for some seconds.
 """
 
 import functools
@@ -30,16 +30,16 @@ JOB_SECONDS = 60
 WORK = "work"
 TICK = "tick"
 MAIL = "mail"
-"""For what waits on a mail server: one that never answers holds up other mails, and nothing else."""
+"""For work that waits for a mail server: a server that never answers delays only other e-mails."""
 
 QUEUES = (WORK, TICK, MAIL)
 ROUTES: dict[str, str] = {}
-"""Jobs that do not belong on WORK, by the module that names them."""
+"""Jobs that do not belong on WORK, by dotted path. The module that defines the job adds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A queue: how many jobs stand in it, and since when the oldest does."""
+    """A queue: how many jobs wait in it, and since when the oldest one has waited."""
 
     name: str
     jobs: int
@@ -48,7 +48,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """An RQ worker as it last told of itself."""
+    """An RQ worker, as of its last heartbeat."""
 
     name: str
     queue: str
@@ -58,7 +58,8 @@ class Running:
 
 
 class Bell:
-    """One connection pool and its breaker. `ring` swallows Redis's errors and says whether the job was queued."""
+    """One connection pool and its circuit breaker. `ring` ignores Redis errors and returns whether the job is
+    queued."""
 
     def __init__(self, url: str, patience: int) -> None:
         self._patience = patience
@@ -66,7 +67,8 @@ class Bell:
         self._breaker = Breaker("queue away, jobs wait for the next tick", seconds=BREAKER_SECONDS)
 
     def ring(self, function: str, *args: str) -> bool:
-        """Once for as long as the job waits: it finds all that is due when it begins, however often it was rung for."""
+        """Enqueue a job unless it is already waiting: when it begins, it finds all due work, however often it was
+        enqueued."""
         if self._breaker.is_open:
             return False
         try:
@@ -89,7 +91,7 @@ class Bell:
             return False
 
     def waiting(self) -> list[Waiting] | None:
-        """The queues as they are; None while Redis is away."""
+        """The current queues; None if Redis is unavailable."""
         if self._breaker.is_open:
             return None
         try:
@@ -99,7 +101,8 @@ class Bell:
             return None
 
     def running(self) -> list[Running] | None:
-        """The workers of all queues; None while Redis is away. A killed one is listed until its last word expires."""
+        """The workers of all queues; None if Redis is unavailable. A killed worker is listed until its heartbeat
+        expires."""
         if self._breaker.is_open:
             return None
         try:
@@ -118,12 +121,13 @@ class Bell:
 
 
 def begins(connection: Redis, function: str, args: Sequence[str]) -> None:
-    """The job is about to look for work: who rings from now on rings for what it may not see."""
+    """Called when a job begins, before it looks for work: work added from now on needs another job."""
     connection.delete(_rung(function, args))
 
 
 def _rung(function: str, args: Sequence[str]) -> str:
-    """Where it stands that the job waits. Forgotten by itself: the queue may be lost, or a worker that just took it."""
+    """The Redis key that says a job is waiting. It expires, because the queue or the worker that took the job may be
+    lost."""
     return f"coffer:rung:{function}:{':'.join(args)}"
 
 
@@ -133,12 +137,12 @@ def _running(worker: BaseWorker) -> Running:
 
 
 def connect(url: str, *, timeout: float | None) -> Redis:
-    """A client without retries of its own: with them a 0.2 s time-out lasts 6 s when Redis hangs."""
+    """A client without retries: with them, a timeout of 0.2 s lasts 6 s if Redis hangs."""
     return Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
 
 
 def init_app(app: Flask, redis_url: str, *, patience: int) -> None:
-    """`patience`: seconds for which a job that was rung for is taken to wait, where nothing is heard of it."""
+    """`patience`: seconds for which an enqueued job counts as waiting if nothing more is known about it."""
     app.extensions["bell"] = Bell(redis_url, patience)
 
 
@@ -148,5 +152,5 @@ def bell() -> Bell:
 
 
 def enqueue(function: str, *args: str) -> None:
-    """Queue the job `function` (dotted path) with ids as text, once the open transaction has committed."""
+    """Enqueue the job `function` (dotted path) with ids as text, after the open transaction commits."""
     db.after_commit(functools.partial(bell().ring, function, *args))

@@ -1,7 +1,7 @@
-"""How much volume one caller may send: a moving window, counted in Redis so that all processes count together.
+"""Rate limits per caller: a moving window, counted in Redis so that all processes count together.
 
-Redis away or frozen never fails or delays a request: short time-outs, a breaker, and each process counts for itself
-meanwhile.
+If Redis is unavailable or hangs, requests neither fail nor wait: timeouts are short, a circuit breaker opens, and each
+process counts for itself.
 """
 
 import time
@@ -24,7 +24,7 @@ PREFIX = "coffer:throttle"
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `most` in any `seconds`."""
+    """At most `most` requests in any `seconds`."""
 
     most: int
     seconds: int
@@ -32,7 +32,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Whether there was room, how many more there is room for, and in how many seconds there is more again."""
+    """Whether the request was within the limit, how many more are, and in how many seconds more will be."""
 
     rate: Rate
     allowed: bool
@@ -48,7 +48,7 @@ class Throttle:
         self._breaker = Breaker("throttle away, each process counts for itself", seconds=BREAKER_SECONDS)
 
     def take(self, name: str, rate: Rate) -> Taken:
-        """Count one request of `name`. A refused one does not lengthen the wait."""
+        """Count one request of `name`. A rejected request does not extend the wait."""
         item = RateLimitItemPerSecond(rate.most, rate.seconds)
         if self._breaker.lets_through():
             try:

@@ -1,11 +1,11 @@
-"""Durable work: rows that are due, worked on one by one by whoever claims them first, repeated until they are done.
+"""Durable work queue: rows that are due, processed one at a time by the worker that claims them, until they are done.
 
-A row is due when it is in an open state and the time in its due column has come (no time: at once). A claim moves that
-time into the future, on the database's clock: nobody else takes the row meanwhile, and a worker that dies loses only
-the claim's time. Whoever finishes names the time of their claim, so that a worker whose claim has run out, or a row
-that was asked for again meanwhile, changes nothing.
+A row is due if it is in an open state and the time in its due column has passed (NULL: at once). A claim moves that
+time into the future, by the database's clock: no other worker takes the row in the meantime, and if a worker dies, the
+row is delayed only by the claim. To finish, a worker must present the time of its claim, so that it changes nothing if
+its claim has run out or the row was requested again.
 
-Redis only wakes workers up. What is due is asked of PostgreSQL.
+Redis only wakes workers up. PostgreSQL knows what is due.
 """
 
 import time
@@ -22,14 +22,14 @@ from dashboard.core import queue
 from dashboard.core.db import autocommit, db, transaction
 
 ORGS_AT_ONCE = 50
-"""How many organizations a look for due work names: those that have waited longest."""
+"""How many organizations one query for due work returns: those that have waited longest."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A row that is ours until `until`; `attempt` counts from 1. `began` is monotonic."""
+    """A row that is ours until `until`. `attempt` counts from 1; `began` is monotonic."""
 
     id: UUID
     attempt: int
@@ -39,9 +39,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended: the columns to set, and in how many seconds the row is due again (None: never).
+    """The result of an attempt: the columns to set, and in how many seconds the row is due again (None: never).
 
-    `stop`: nothing else of the organization can be done now either. `counts`: whether it was an attempt at this row.
+    `stop`: no other row of the organization can be processed now either. `counts`: whether it was an attempt at this
+    row.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class WorkQueue(Generic[T]):
         self._open = self.model.state.in_(tuple(open_states))
 
     def wake(self, org_id: UUID) -> None:
-        """Have the organization's due rows worked on once the open transaction has committed."""
+        """Have the organization's due rows processed once the open transaction has committed."""
         queue.enqueue(self.job, str(org_id))
 
     def due(self, *conditions: ColumnElement[bool]) -> list[UUID]:
@@ -102,8 +103,8 @@ class WorkQueue(Generic[T]):
         return Claim(row[0], row[2], row[1], time.monotonic()) if row else None
 
     def finish(self, org_id: UUID, claim: Claim, outcome: Outcome) -> bool:
-        """Note how the attempt ended. False, and nothing changes, if the claim has run out and was taken over or the
-        row was asked for again meanwhile. Needs the organization's transaction."""
+        """Record the result of an attempt. Returns False and changes nothing if the claim has run out and was taken
+        over, or if the row was requested again. Needs the organization's transaction."""
         again = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, outcome.pause) if outcome.pause is not None else None
         given_back = {} if outcome.counts else self._counted(-1)
         done = (
@@ -123,10 +124,10 @@ class WorkQueue(Generic[T]):
         seconds: int = 20,
         noted: Callable[[T, Claim, Outcome], None] | None = None,
     ) -> bool:
-        """Work on due rows one by one for up to `seconds`. True if there may be more.
+        """Process due rows one at a time for up to `seconds`. Returns True if there may be more.
 
-        `attempt` runs outside any transaction and may open its own; what it raises leaves the row claimed until the
-        claim runs out. `noted` runs in the transaction that notes the outcome. Call it where none is open.
+        `attempt` runs outside any transaction and may open its own; if it raises, the row stays claimed until the claim
+        runs out. `noted` runs in the transaction that records the result. Call it outside a transaction.
         """
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -143,13 +144,13 @@ class WorkQueue(Generic[T]):
         return True
 
     def load(self, org_id: UUID, row_id: UUID) -> T:
-        """The row as it is now."""
+        """The current row."""
         query = select(self.model).where(self.model.org_id == org_id, self.model.id == row_id)
         found: T = db.session.scalars(query, execution_options={"populate_existing": True}).one()
         return found
 
     def repeat(self, row: T, **values: Any) -> None:
-        """Have a row worked on now, from its first attempt on, by hand. Needs its lock and the transaction."""
+        """Process a row again now, starting from its first attempt, on request. Needs its lock and the transaction."""
         for column in filter(None, (self.due_at, self.attempts)):
             setattr(row, column.key, 0 if column is self.attempts else None)
         for name, value in values.items():
