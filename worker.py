@@ -1,6 +1,7 @@
-"""`python worker.py`: RQ workers, one each for the tick and for mail, and the scheduler, kept alive.
+"""`python worker.py`: runs the RQ workers, one worker each for the tick and for e-mail, and the scheduler.
 
-The parent only starts, watches and restarts. Each child ends with it, also when it is killed.
+The parent only starts, monitors and restarts the processes. Each child ends with the parent, even if the parent is
+killed.
 """
 # ruff: noqa: E402
 
@@ -40,7 +41,7 @@ STOPS = (signal.SIGTERM, signal.SIGINT)
 RESTART_SECONDS = 1
 STOP_SECONDS = 30
 SCHEDULER_SECONDS = 5
-HEARD_SECONDS = 60  # an idle worker tells of itself at least so often, a killed one is forgotten a minute later
+HEARD_SECONDS = 60  # an idle worker sends a heartbeat at least this often; a killed one is forgotten a minute later
 QUEUE_OF = {"work": queue.WORK, "tick": queue.TICK, "mail": queue.MAIL}
 TICK_ID = "tick"
 TICK_JOB = "dashboard.jobs.tick.tick"
@@ -49,21 +50,21 @@ log = logging.getLogger("coffer.worker")
 
 
 class OwnJob(Job):
-    """A job as it is read from Redis: one of ours, called with text, and nothing else to import, call or post.
+    """A job read from Redis: one of our own functions, called with text, and nothing else to import, call or post.
 
-    Whoever can write to Redis could name any function of any module, as the job itself or as what follows it. Such a
-    job is deleted, counted and logged; RQ and its scheduler then treat it as one that is no longer there.
+    Anyone who can write to Redis could name any function of any module, as the job or as its callback. Such a job is
+    deleted, counted and logged; RQ and its scheduler then treat it as a job that no longer exists.
     """
 
     def __init__(self, id: str | None = None, connection: Any = None, serializer: Any = None) -> None:
-        # rq-scheduler would pickle.
+        # rq-scheduler would use pickle.
         super().__init__(id=id, connection=connection, serializer=JSONSerializer)
 
     def restore(self, raw_data: Any) -> None:
         try:
             super().restore(raw_data)
             ours = self._is_ours()
-        except Exception:  # whatever it is made of
+        except Exception:  # whatever the data contains
             ours = False
         if not ours:
             log.error("a job that is not ours was refused", extra={"job": self.id})
@@ -86,7 +87,8 @@ class OwnJob(Job):
 
 
 class AppWorker(SimpleWorker):
-    """Runs each job in an application context of its own, in this process: our jobs are drains, not many small ones."""
+    """Runs each job in its own application context, in this process: our jobs process many rows, so there are few of
+    them."""
 
     max_connection_wait_time = 2.0
     app: Flask
@@ -101,7 +103,8 @@ class AppWorker(SimpleWorker):
             return done
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """One line where the database is away, which every tick would repeat; the whole story for anything else."""
+        """Log one line if the database is unavailable, because every tick would repeat it; the traceback for anything
+        else."""
         away = isinstance(exc_info[1], db.AWAY)
         extra = {"error": type(exc_info[1]).__name__}
         log.error("job failed, its work stays due", extra=extra, exc_info=None if away else exc_info)
@@ -125,9 +128,9 @@ def main() -> None:
 
 
 def watch(app: Flask) -> None:
-    """Start every process and start again whatever ends, until told to stop; then let running jobs finish."""
+    """Start every process, and restart any that ends, until told to stop; then let running jobs finish."""
     with app.app_context():
-        platform_provider()  # imported here once, not by each copy
+        platform_provider()  # imported once here instead of in each copy
     roles = ["schedule", "tick", "mail", *["work"] * app.config["COFFER"].jobs.workers]
     stopping: list[int] = []
     for number in STOPS:
@@ -152,7 +155,8 @@ def run(app: Flask, role: str) -> None:
 
 
 def schedule() -> None:
-    """Ring `tick` at its interval. Registers it anew at the start and when Redis lost it, and outlives Redis."""
+    """Run `tick` at its interval. Registers it at the start and whenever Redis lost it, and keeps running without
+    Redis."""
     seconds = settings().jobs.tick_seconds
     pause = min(seconds, SCHEDULER_SECONDS)
     connection = queue.connect(str(settings().redis_url), timeout=float(SCHEDULER_SECONDS))
@@ -174,8 +178,8 @@ def is_registered(scheduler: Scheduler) -> bool:
 
 
 def register(scheduler: Scheduler, seconds: int) -> None:
-    """Have `tick` run now and every `seconds`; takes the place of what was registered before, with its interval."""
-    first = datetime.now(UTC).replace(tzinfo=None)  # the library compares with naive UTC
+    """Have `tick` run now and every `seconds`. Replaces an earlier registration, including its interval."""
+    first = datetime.now(UTC).replace(tzinfo=None)  # the library compares naive UTC times
     scheduler.schedule(first, TICK_JOB, interval=seconds, id=TICK_ID, timeout=queue.JOB_SECONDS)
 
 
@@ -189,7 +193,7 @@ def _ring(scheduler: Scheduler) -> None:
 
 def work(app: Flask, role: str) -> None:
     """Run the jobs of one queue until told to stop."""
-    logging.getLogger("rq.worker").setLevel(logging.CRITICAL)  # it tells every failure again, at length
+    logging.getLogger("rq.worker").setLevel(logging.CRITICAL)  # it would log every failure again, at length
     try:
         make_worker(app, role).work(logging_level="CRITICAL")
     except RedisError as error:
@@ -207,9 +211,10 @@ def make_worker(app: Flask, role: str) -> AppWorker:
 
 
 def _start(app: Flask, role: str) -> BaseProcess:
-    """A copy of this process. Everything is imported in it, so it works at once; a start from nothing takes seconds."""
+    """Fork a copy of this process. Everything is already imported, so it starts at once; a new process takes
+    seconds."""
     child = multiprocessing.get_context("fork").Process(target=_child, args=(app, role, os.getpid()), name=role)
-    # Told to stop while it still has our handlers, the copy would only make a note of it.
+    # A stop signal that arrives while the copy still has our handlers would only be noted, not obeyed.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         child.start()
@@ -219,7 +224,7 @@ def _start(app: Flask, role: str) -> BaseProcess:
 
 
 def _child(app: Flask, role: str, parent: int) -> None:
-    """Ends with its parent, however that ends: the kernel sees to it."""
+    """The kernel ends this process when its parent ends, in whatever way."""
     for number in STOPS:
         signal.signal(number, signal.SIG_DFL)
     if sys.platform == "linux":

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
-    """The application with everything it serves. Reads the settings from file and environment where none are given."""
+    """Create the complete application. Reads the settings from the file and the environment if none are given."""
     chosen = with_servers(settings or config.load())
     app = Flask("dashboard", static_folder=str(ROOT / "static"), template_folder=str(ROOT / "templates"))
     app.config["COFFER"] = chosen
@@ -45,12 +45,13 @@ def create_app(settings: config.Settings | None = None) -> Flask:
 
 
 def with_servers(found: config.Settings) -> config.Settings:
-    """The settings with the URLs of embedded PostgreSQL and Valkey if none are given; starts or joins those servers."""
+    """The settings, with the URLs of embedded PostgreSQL and Valkey if none are given. Starts or joins those
+    servers."""
     if found.database_url and found.redis_url:
         return found
     if found.production:
         raise config.ConfigError(["embedded services are refused in production"])
-    from dashboard import embedded  # only those who use the servers need their binaries
+    from dashboard import embedded  # only processes that use the servers need their binaries
 
     servers = embedded.start(ROOT / "var")
     urls = {"redis_url": servers.redis_url}
@@ -60,19 +61,19 @@ def with_servers(found: config.Settings) -> config.Settings:
 
 
 def _answer(error: Exception) -> Response:
-    """Every error becomes an answer of the surface it happened on; only what nobody foresaw is logged in full."""
+    """Turn an error into a response of the surface it happened on. Only unexpected errors are logged in full."""
     if isinstance(error, db.AWAY):
         log.error("database away or busy", extra={"error": type(error).__name__})
-        # Whether an interrupted commit stands nobody knows, so this must not say that nothing was changed.
+        # An interrupted commit may or may not have succeeded, so the response must not say that nothing was changed.
         error = Unavailable("Coffer cannot reach its database for a moment. With its key, a request counts once.")
-    elif db.cannot_store(error):  # whoever took the text should have refused it by its field
+    elif db.cannot_store(error):  # the code that accepted the text should have rejected it at its field
         log.warning("text that cannot be stored", extra={"route": request.endpoint})
         error = Invalid("A text holds characters that cannot be stored.", code="not_plain_text")
-    elif isinstance(error, ParseException):  # gunicorn reads a body in chunks only when we ask for it
+    elif isinstance(error, ParseException):  # gunicorn parses a chunked body only when it is read
         error = BadRequest()
     elif not isinstance(error, CofferError | HTTPException):
         log.exception("unexpected error", exc_info=error)
     response = api.errors.answer(error) if api.serves(request.path) else web.errors.answer(error)
     if response.status_code == 413:
-        response.headers["Connection"] = "close"  # what is still on its way is not read
+        response.headers["Connection"] = "close"  # do not read what is still being sent
     return response

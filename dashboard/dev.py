@@ -1,4 +1,4 @@
-"""`make run`: the servers, the demo data, the website and the worker in one terminal, ended together."""
+"""`make run`: runs the servers, the demo data, the website and the worker in one terminal, and ends them together."""
 
 import contextlib
 import ctypes
@@ -34,12 +34,12 @@ GUNICORN = ("-c", "gunicorn.conf.py", "wsgi:app")
 
 
 class Stop(Exception):
-    """The runner ends; the text, where there is one, says why."""
+    """Ends the runner. The text, if any, says why."""
 
 
 @dataclass
 class Child:
-    """A process that ends with this one, even when this one is killed."""
+    """A process that ends with this one, even if this one is killed."""
 
     name: str
     argv: list[str]
@@ -48,14 +48,15 @@ class Child:
     retry_at: float = 0.0
 
     def start(self, inside: Callable[[], None] | None = None) -> None:
-        """Start `argv`; or, with `inside`, a copy of this process that calls it and has everything imported."""
+        """Start `argv`; or, with `inside`, fork a copy of this process, which has everything imported, and call
+        `inside` in it."""
         runner = os.getpid()
         self.code = None
         if pid := os.fork():
             self.pid = pid
             return
         try:
-            # A group of its own, so that Ctrl-C reaches only the runner, which then ends them in order.
+            # Its own process group, so that Ctrl-C reaches only the runner, which then ends the children in order.
             os.setpgid(0, 0)
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
@@ -80,7 +81,7 @@ class Child:
         return self.code is not None
 
     def keep(self) -> None:
-        """Start it again a second after it died."""
+        """Restart it one second after it died."""
         if not self.ended():
             return
         if not self.retry_at:
@@ -91,7 +92,7 @@ class Child:
             self.start()
 
     def signal(self, number: int) -> None:
-        """Kill reaches the whole group: whatever the process itself left behind."""
+        """A kill reaches the whole group, including processes that the child started."""
         with contextlib.suppress(ProcessLookupError):
             if number == signal.SIGKILL:
                 os.killpg(self.pid, number)
@@ -124,13 +125,13 @@ def main() -> int:
 
 
 def _prepare() -> None:
-    """Start the servers where none are given, migrate, and put the demo data there (a no-op the second time).
+    """Start the servers if none are configured, migrate, and create the demo data (a no-op the second time).
 
-    In this process, because importing the application is most of a command's time. Our hold on the servers
-    lasts as long as this process; the children get their URLs.
+    This runs in the same process, because importing the application takes most of a command's time. This process holds
+    the servers until it ends; the children get their URLs.
     """
     chosen = with_servers(config.load())
-    # The children get the login that owns nothing: they cannot undo what the migrations forbid.
+    # The children use the login that owns nothing, so they cannot undo what the migrations forbid.
     os.environ["COFFER_DATABASE_URL"] = str(chosen.database_url)
     os.environ["COFFER_REDIS_URL"] = str(chosen.redis_url)
     app = create_app(chosen)
@@ -219,7 +220,7 @@ _PARENT = os.getppid()
 
 
 def _check_parent() -> None:
-    """Under make: end when make was killed, because nobody could reach us with Ctrl-C any more."""
+    """Under make, end if make was killed: Ctrl-C could no longer reach this process."""
     if "MAKELEVEL" in os.environ and os.getppid() != _PARENT:
         raise Stop("make is gone; ending")
 

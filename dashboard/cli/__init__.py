@@ -35,7 +35,7 @@ def register(app: Flask) -> None:
 @click.command("seed-demo")
 @with_appcontext
 def seed_demo() -> None:
-    """Make the demo organizations, people and 90 days of history. Safe to repeat."""
+    """Create the demo organizations, users and 90 days of history. Safe to repeat."""
     if settings().production:
         raise click.ClickException("Demo data is for development and test only.")
     click.echo(demo.seed(platform_account().mode))
@@ -47,7 +47,7 @@ def seed_demo() -> None:
 @click.option("--name", default="")
 @click.option("--platform-manager", is_flag=True)
 def create_user(email: str, password: str, name: str, platform_manager: bool) -> None:
-    """Make a user; the address counts as verified."""
+    """Create a user; the address counts as verified."""
     with _refusals():
         user = entrance.create_user(
             email=email, password=password, mode=platform_account().mode, name=name, manager=platform_manager
@@ -59,7 +59,7 @@ def create_user(email: str, password: str, name: str, platform_manager: bool) ->
 @click.option("--email", required=True)
 @click.option("--reason", required=True)
 def reset_second_factor(email: str, reason: str) -> None:
-    """Switch a person's second factor off, for who lost phone and recovery codes; they are told by mail."""
+    """Switch off the second factor of a user who lost phone and recovery codes. The user is notified by e-mail."""
     user = _person(email)
     home = organizations.home_of(user.id)
     with _refusals(), transaction(org=home):
@@ -71,7 +71,7 @@ def reset_second_factor(email: str, reason: str) -> None:
 @click.option("--email", required=True)
 @click.option("--reason", required=True)
 def disable_user(email: str, reason: str) -> None:
-    """End a person's sessions and tokens, and let them in no more."""
+    """End a user's sessions and tokens, and lock the user out."""
     user = _person(email)
     with _refusals(), transaction(org=PLATFORM_ORG_ID):
         custody.disable(user, reason=reason, by=SYSTEM)
@@ -86,7 +86,7 @@ def disable_user(email: str, reason: str) -> None:
 @click.option("--name", required=True)
 @click.option("--mode", type=click.Choice(["test", "live"]), help="The platform's mode where not given.")
 def create_key(slug: str | None, email: str | None, scopes: str, name: str, mode: str | None) -> None:
-    """Make a key and print it, once and alone."""
+    """Create an API key and print it. It is shown only once."""
     if (slug is None) == (email is None):
         raise click.UsageError("Give either --org or --user.")
     if email and mode:
@@ -100,7 +100,7 @@ def create_key(slug: str | None, email: str | None, scopes: str, name: str, mode
 @ledger_commands.command("verify")
 @click.pass_context
 def verify_ledger(context: click.Context) -> None:
-    """Check every invariant of the books. Ends with 1 and the first broken rows where one does not hold."""
+    """Check every invariant of the ledger. If one does not hold, print the first broken rows and exit with 1."""
     with _refusals():
         violations = verify.broken()
     for violation in violations:
@@ -113,7 +113,7 @@ def verify_ledger(context: click.Context) -> None:
 @ledger_commands.command("head")
 @click.option("--at", "at", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="UTC; default: last midnight.")
 def ledger_head(at: datetime | None) -> None:
-    """Print the one value over all seals of a moment, to compare with what the log said then."""
+    """Print the checkpoint hash over all seals at a moment, to compare it with the log of that time."""
     with _refusals():
         moment = (at or datetime.combine(clock.today(), time())).replace(tzinfo=UTC)
         click.echo(str(heads.head(autocommit(), moment)))
@@ -142,7 +142,7 @@ def _personal_key(email: str, scopes: list[str], name: str) -> str:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """A refusal of the domain, and a database that cannot be used, is an error of the command."""
+    """Show domain errors, and an unusable database, as errors of the command."""
     try:
         yield
     except CofferError as refusal:

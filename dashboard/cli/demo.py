@@ -1,6 +1,6 @@
-"""The demo: two organizations, five people and 90 days of history, made by the product's own verbs on a moved clock.
+"""The demo: two organizations, five users and 90 days of history, created by the product's own code on a moved clock.
 
-Every fact has a key of its own, so that an interrupted run is finished by the next one.
+Every fact has its own key, so that the next run finishes an interrupted one.
 """
 
 import logging
@@ -67,20 +67,20 @@ SMALL_USE = (Use("website", "Page previews", 410_000, 2),)
 
 
 class _Silent(DummyProvider):
-    """Loses its answer, so that the demo shows what that looks like."""
+    """A provider whose answer is lost, so that the demo shows that case."""
 
     def open_checkout(self, order: CheckoutOrder) -> CheckoutSession:
         raise ProviderUnavailable("The payment provider did not answer within 20 s.")
 
 
 def seed(platform_mode: str) -> str:
-    """Make what is missing. Returns what to tell the person at the terminal.
+    """Create what is missing. Returns what to tell the user at the terminal.
 
-    The history is the dummy provider's, whichever is configured; nothing is asked of a provider outside.
+    The history always uses the dummy provider, whichever is configured; no external provider is called.
     """
     if db.session.scalar(select(AuditEntry.id).filter_by(org_id=PLATFORM_ORG_ID, action=DONE)):
         return "The demo is there already."
-    if platform_mode != MODE:  # everybody knows the demo's passwords, and its money is none
+    if platform_mode != MODE:  # the demo's passwords are public, and its money is not real
         return "Live keys: no demo is made. Make an account with `flask --app wsgi users create --platform-manager`."
     begin = datetime.combine(clock.today() - timedelta(days=DAYS), time(8), UTC)
     provider = DummyProvider(settings().secret_key.get_secret_value())
@@ -90,7 +90,7 @@ def seed(platform_mode: str) -> str:
             demo, birch = _organizations(people)
             demo_catalog.make(Actor("manager", people["manager"].id), mode=MODE)
         _live_through(demo, birch, people, provider, begin)
-        logging.disable(logging.ERROR)  # what goes wrong today is made to
+        logging.disable(logging.ERROR)  # today's errors are intentional
         _today(demo, birch, people, provider)
         logging.disable(logging.NOTSET)
     for org_id in seals.due(seconds=0):
@@ -121,7 +121,7 @@ def _organizations(people: dict[str, User]) -> tuple[Organization, Organization]
                 memberships.add(demo, people[local], role=role, by=by)
         if role:
             with transaction():
-                users.opened(people[local], demo.id)  # so that everybody's first look is at the fuller one
+                users.opened(people[local], demo.id)  # so that everyone first sees the organization with more data
     if memberships.role_of(people["owner"].id, birch.id) is None:
         with transaction(org=birch.id):
             memberships.add(birch, people["owner"], role="viewer", by=Actor("user", people["admin"].id))
@@ -142,7 +142,7 @@ def _team(name: str, slug: str, owner: User) -> Organization:
 def _live_through(
     demo: Organization, birch: Organization, people: dict[str, User], provider: DummyProvider, begin: datetime
 ) -> None:
-    """The days, one after the other, as they would have happened."""
+    """The days in order, as they would have happened."""
     owner, admin = Actor("user", people["owner"].id), Actor("user", people["admin"].id)
     manager = Actor("manager", people["manager"].id)
     with clock.at(begin):
@@ -180,7 +180,7 @@ def _live_through(
 
 
 def _today(demo: Organization, birch: Organization, people: dict[str, User], provider: DummyProvider) -> None:
-    """One of everything that goes wrong, so that every state can be seen."""
+    """One of each kind of problem, so that every state can be seen."""
     owner, manager = Actor("user", people["owner"].id), Actor("manager", people["manager"].id)
     with clock.at(clock.now() - timedelta(hours=2)):
         _buy(demo, owner, provider, "Starter", "demo:declined", outcome="declined")
@@ -218,7 +218,7 @@ def _buy(
     asked_minor: int | None = None,
     code: str = "",
 ) -> None:
-    """Buy a pack as a person would: hosted page, signed event, inbox, worker. `outcome` None leaves the page open."""
+    """Buy a pack as a user would: hosted page, signed event, inbox, worker. `outcome` None leaves the page open."""
     offer = next(offer for offer in products.on_sale(PLATFORM_ORG_ID, mode=MODE) if offer.product.name == pack)
     here = f"{base_url()}/o/{org.slug}/buy/return?payment={{payment_id}}"
     payment = checkout.open_checkout(
@@ -237,7 +237,7 @@ def _buy(
 
 
 def _receive(provider: DummyProvider, type: str, object: dict[str, object]) -> None:
-    """An event that is none of ours."""
+    """An event that does not concern us."""
     event = {
         "id": f"dummy_evt_{type}", "object": "event", "type": type, "created": int(clock.now().timestamp()),
         "livemode": False, "data": {"object": object},
@@ -260,7 +260,7 @@ def _give(org: Organization, micros: int, category: str, reason: str, by: Actor,
 
 
 def _keys(org: Organization, by: Actor) -> Actor:
-    """The organization's keys, one of each state; the demo's programs charge with the first."""
+    """The organization's keys, one in each state. The demo's programs charge with the first."""
     known = {row.name: row for row in keys.of_org(org.id)}
     if "Production" not in known:
         soon = clock.now() + timedelta(days=30)
@@ -274,7 +274,7 @@ def _keys(org: Organization, by: Actor) -> Actor:
 
 
 def _used(org: Organization, program: Actor) -> None:
-    """The program shows its key, from an address that is nobody's."""
+    """The program uses its key, from a reserved address."""
     row = keys.find(org.id, program.id) if program.id else None
     if row:
         with transaction(org=org.id):
@@ -282,7 +282,7 @@ def _used(org: Organization, program: Actor) -> None:
 
 
 def _spend(org: Organization, uses: tuple[Use, ...], day: datetime, by: Actor) -> None:
-    """A day's charges: fewer on weekends, and the same again when asked again for the same day."""
+    """One day's charges: fewer on weekends, and always the same for the same day."""
     chance = random.Random(f"{org.slug} {day:%F}")  # noqa: S311 - believable, not secret
     wallet_id = wallets.of_organization(org.id, MODE).id
     weekend = 45 if day.weekday() >= 5 else 100

@@ -1,4 +1,4 @@
-"""The demo's credit packs: on sale, in a second version, archived."""
+"""The demo's credit packs: one on sale, one in a second version, one archived."""
 
 from dashboard.core.db import transaction
 from dashboard.domain.audit import Actor
@@ -18,7 +18,7 @@ LATER: dict[str, dict[str, int | bool]] = {
 
 
 def make(by: Actor, *, mode: str) -> None:
-    """What is missing of the packs, as they were first."""
+    """Create the packs that are missing, in their first version."""
     known = {offer.product.name for offer in products.everything(PLATFORM_ORG_ID, mode=mode)}
     for name, description, price_minor, grant_micros, bonus_micros in PACKS:
         if name not in known:
@@ -31,7 +31,7 @@ def make(by: Actor, *, mode: str) -> None:
 
 
 def move_on(by: Actor, *, mode: str) -> None:
-    """One pack gets a second version, one is taken off sale."""
+    """Give one pack a second version and take another one off sale."""
     for offer in products.on_sale(PLATFORM_ORG_ID, mode=mode):
         if offer.product.name in LATER:
             with transaction(org=PLATFORM_ORG_ID):

@@ -1,4 +1,4 @@
-"""The demo's invites, one of each state in which somebody meets them."""
+"""The demo's invites, one in each state that a user can meet."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -16,13 +16,13 @@ DEMO = (
     ("amir@demo.test", "admin", 5),
     ("sofia.marin@demo.test", "member", 1),
 )
-"""To whom, as what, how many days ago: the first has run out."""
+"""Recipient, role and how many days ago. The first has expired."""
 
 DECLINED = "amir@demo.test"
 
 
 BIRCH = (("viewer@demo.test", "member", 0),)
-"""Somebody who belongs to the demo already: their list of organizations tells them."""
+"""Sent to a member of the demo, whose list of organizations shows it."""
 
 
 def make(org: Organization, by: User, sent: tuple[tuple[str, str, int], ...]) -> None:

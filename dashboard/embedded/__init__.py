@@ -1,6 +1,6 @@
 """PostgreSQL and Valkey for development and tests, started from Python wheels.
 
-Production gives `COFFER_DATABASE_URL` and `COFFER_REDIS_URL` and never comes here.
+Production sets `COFFER_DATABASE_URL` and `COFFER_REDIS_URL` and never uses this package.
 """
 
 import fcntl
@@ -25,10 +25,10 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 @dataclass
 class Embedded:
-    """Two running servers; they stop about 2 s after the last holder has closed or died.
+    """Two running servers. They stop about 2 s after the last holder has closed or died.
 
-    `pg_bin` holds PostgreSQL's programs (psql, pg_dump, pgbench ...). `database_url` is a superuser's, `app_url` that
-    of a login as website and worker have in production: a member of the application's role, and nothing else.
+    `pg_bin` contains PostgreSQL's programs (psql, pg_dump, pgbench ...). `database_url` is a superuser's. `app_url` is
+    a login as the website and worker have it in production: a member of the application's role, and nothing else.
     """
 
     host: str
@@ -57,22 +57,22 @@ class Embedded:
         return f"postgresql+psycopg://{APP_USER}:{self.password}@{self.host}:{self.postgres_port}/{database}"
 
     def make_app_login(self) -> None:
-        """The login of `app_url`. Data that was made before has it from the next start on."""
+        """Create the login of `app_url`. Older data gets it at the next start."""
         for role, terms in ((APP_ROLE, "NOLOGIN"), (APP_USER, f"LOGIN PASSWORD '{self.password}' IN ROLE {APP_ROLE}")):
             missing = f"NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}')"
             self._execute(f"DO $do$ BEGIN IF {missing} THEN CREATE ROLE {role} {terms}; END IF; END $do$")
 
     def create_database(self, name: str, *, template: str | None = None) -> str:
-        """Create a database, or a copy of `template` (which nobody may be connected to), and return its URL."""
+        """Create a database, or a copy of `template` (which must have no connections), and return its URL."""
         self._execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database and the connections to it; a missing one is fine."""
+        """Drop a database and the connections to it. It may be missing."""
         self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def close(self) -> None:
-        """Stop using the servers. Children forked by the caller still hold them until they end."""
+        """Stop using the servers. Children that the caller forked hold them until they end."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -94,14 +94,14 @@ class Embedded:
 def start(directory: Path, *, fsync: bool = True) -> Embedded:
     """Start the servers that keep their data in `directory`, or join those already running there.
 
-    Any number of processes may call this at once; one pair of servers results. `fsync=False` (tests) trades
-    safety against a power cut for speed and has no effect on servers that already run. The caller holds the servers
-    until `close()` or its own end, also when it drops the result. Raises EmbeddedError.
+    Any number of processes may call this at once; one pair of servers results. `fsync=False` (tests) gives up safety
+    against a power cut for speed, and has no effect on servers that already run. The caller holds the servers until
+    `close()` or until it ends, even if it drops the result. Raises EmbeddedError.
     """
     home = directory.resolve() / "embedded"
     make_directory(home)
-    # Held shared for as long as the caller lives: the kernel drops it even after kill -9. Opening waits
-    # while a supervisor that has seen its last user go is shutting down.
+    # Held shared as long as the caller lives: the kernel releases it even after kill -9. Opening waits while a
+    # supervisor whose last user is gone shuts down.
     user = _lock(home / "users.lock", fcntl.LOCK_SH)
     try:
         starter = _lock(home / "start.lock", fcntl.LOCK_EX)
@@ -128,7 +128,7 @@ def _join(home: Path, user: int, fsync: bool) -> Embedded:
 
 
 def _launch(home: Path, fsync: bool) -> None:
-    """Start the supervisor; it outlives the caller and ends when nobody uses the servers."""
+    """Start the supervisor. It outlives the caller and ends when nobody uses the servers."""
     spec = prepare(home, fsync=fsync)
     log = home / "log"
     if log.exists() and log.stat().st_size > 5_000_000:
@@ -158,7 +158,7 @@ def _recorded(home: Path, user: int) -> Embedded | None:
 
 
 def _answers(home: Path, found: Embedded, deadline: float) -> bool:
-    """Wait until both servers answer; False when their supervisor has ended instead."""
+    """Wait until both servers answer. False if their supervisor has ended instead."""
     while time.monotonic() < deadline:
         if _valkey_answers(found) and _postgres_answers(found):
             return True
@@ -186,7 +186,7 @@ def _valkey_answers(found: Embedded) -> bool:
 
 
 def _supervised(home: Path) -> bool:
-    """Whether a supervisor lives: it holds this lock to its end, so a recycled pid cannot fool us."""
+    """Whether a supervisor lives. It holds this lock until it ends, so a recycled pid cannot mislead us."""
     try:
         os.close(_lock(home / "supervisor.lock", fcntl.LOCK_EX | fcntl.LOCK_NB))
     except BlockingIOError:

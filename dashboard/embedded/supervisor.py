@@ -1,8 +1,8 @@
-"""Owns the embedded servers: keeps them alive while anyone uses them, then stops them and ends.
+"""Owns the embedded servers: keeps them running while anyone uses them, then stops them and ends.
 
-Run as a script (`supervisor.py '<json>'`), standard library only: it starts in milliseconds and must not
-import the application. It, not the starter, is the parent of the servers, because whoever starts them may
-end long before others who have joined.
+Runs as a script (`supervisor.py '<json>'`) with the standard library only: it starts in milliseconds and must not
+import the application. It is the parent of the servers, not the process that starts it, because that process may end
+long before others that joined later.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Server:
-    """One child process, started again when it dies (kill -9, a port taken in the last moment)."""
+    """One child process, restarted when it dies (kill -9, or its port was taken at the last moment)."""
 
     def __init__(self, argv: list[str], uid: int | None, stop: int) -> None:
         self.argv, self.uid, self.stop_signal = argv, uid, stop
@@ -32,13 +32,13 @@ class Server:
         self.started = 0.0
 
     def keep(self) -> bool:
-        """Start it unless it runs; False when it keeps dying."""
+        """Start it unless it runs. False if it keeps dying."""
         if self.process and self.process.poll() is None:
             return True
         if self.process:
             sys.stderr.write(f"supervisor: {self.argv[0]} ended with {self.process.returncode}\n")
             self.quick_deaths = self.quick_deaths + 1 if time.monotonic() - self.started < 5 else 0
-            # Backends of a killed postmaster need a moment to let go of its shared memory.
+            # Backends of a killed postmaster need a moment to release its shared memory.
             time.sleep(min(0.1 * self.quick_deaths, 0.5))
         if self.quick_deaths > MAX_QUICK_DEATHS:
             return False
@@ -84,7 +84,7 @@ class Users:
         self.seen = time.monotonic()
 
     def gone(self) -> bool:
-        """True when nobody has held the lock for the grace time; from then on it is ours, newcomers wait."""
+        """True if nobody has held the lock for the grace period. From then on we hold it, and new users wait."""
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -117,7 +117,7 @@ def supervise(home: str, servers: list[Server]) -> None:
 
 def main() -> None:
     spec = json.loads(sys.argv[1])
-    # Held to the end; taken before the fork, so the starter sees a supervisor as soon as this call returns.
+    # Held until the end. Taken before the fork, so the starter sees a supervisor as soon as this call returns.
     alive = os.open(os.path.join(spec["home"], "supervisor.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if os.fork():
@@ -125,7 +125,7 @@ def main() -> None:
     supervise(
         spec["home"], [Server(server["argv"], server["uid"], server["stop"]) for server in spec["servers"].values()]
     )
-    # Before the users' lock goes, or a newcomer would take us for alive.
+    # Before the users' lock is released, or a new user would believe that we are running.
     os.close(alive)
 
 

@@ -1,4 +1,4 @@
-"""Background jobs. A worker runs these functions and nothing else, whatever a message in Redis names."""
+"""Background jobs. A worker runs only these functions, whatever a message in Redis names."""
 
 from dashboard.providers import client, platform_account
 from dashboard.providers.base import Provider

@@ -1,4 +1,4 @@
-"""Brings the provider's prices to a catalog."""
+"""Synchronizes a catalog's prices with the provider."""
 
 import logging
 from uuid import UUID
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def sync(catalog_id: str) -> None:
-    """Not owed: what the provider does not answer now is due again at the next tick."""
+    """Not recorded as pending: what the provider does not answer now is due again at the next tick."""
     try:
         more = prices.run(UUID(catalog_id), provider=platform_provider())
     except ProviderError as error:

@@ -1,4 +1,4 @@
-"""Takes lapsed credit out of wallets that nobody charges."""
+"""Removes expired credit from wallets that nobody charges."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Works on an organization's inbox."""
+"""Processes an organization's inbox."""
 
 import os
 import socket

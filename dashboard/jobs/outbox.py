@@ -1,4 +1,4 @@
-"""Sends an organization's mails."""
+"""Sends an organization's e-mails."""
 
 from uuid import UUID
 

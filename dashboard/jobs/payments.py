@@ -1,4 +1,4 @@
-"""Payments that wait: for a payer on the return page, or for anyone to ask how they stand."""
+"""Checks payments that are not settled, for the sweep or for a payer who waits on the return page."""
 
 import logging
 from uuid import UUID
@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 
 
 def check(org_id: str, payment_id: str) -> None:
-    """Ask the provider about one payment, because its payer is waiting. Not owed: the event will come as well."""
+    """Ask the provider about one payment, because its payer is waiting. Not recorded as pending: the event arrives as
+    well."""
     try:
         confirm(UUID(org_id), UUID(payment_id), provider=platform_provider())
     except ProviderError as error:

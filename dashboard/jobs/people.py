@@ -1,4 +1,4 @@
-"""Works off what has to follow after an act on a person."""
+"""Does what remains to be done after an action on a user."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Deletes what has run out and proves nothing: old sessions, rate counters and links. Keys are renewed."""
+"""Deletes expired rows that are not evidence: old sessions, rate counters and links. Re-encrypts stored keys."""
 
 from dashboard.core.db import transaction
 from dashboard.domain.identity import devices, limits, proofs, sessions, welcomes

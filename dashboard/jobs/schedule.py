@@ -1,4 +1,4 @@
-"""The one list of what recurs. Each line asks PostgreSQL what is due and names the job that drains it."""
+"""The only list of scheduled tasks. Each line asks PostgreSQL what is due and names the job that processes it."""
 
 from collections.abc import Callable, Iterable
 
@@ -58,21 +58,21 @@ def _heads() -> Iterable[str]:
 
 
 def _purges() -> Iterable[str]:
-    """Once an hour: a tick at its beginning rings, and ringing again does no harm."""
+    """Once an hour, by the first tick of the hour. Running it again does no harm."""
     now = clock.now()
     return ("expired",) if now.minute * 60 + now.second < max(60, settings().jobs.tick_seconds) else ()
 
 
 DUTIES: list[Line] = [
-    (_inboxes, inbox.DRAIN),  # events whose bell was lost, whose worker died, or whose pause is over
-    (_payments, sweep.DRAIN),  # payments that are not settled: the provider is asked, whatever was told
-    (_lapsed, expiry.DRAIN),  # credit whose date came while nobody charged
-    (_unsealed, "dashboard.jobs.seals.seal"),  # ledger rows that can still be changed without a trace
-    (_heads, "dashboard.jobs.seals.record_head"),  # once a day, where the chains of seals end
-    (_prices, products.SYNC),  # the provider's prices: made, archived, and each compared with ours once an hour
-    (_outboxes, outbox.DRAIN),  # mails whose bell was lost, whose worker died, or whose pause is over
-    (_follow_ups, follow_ups.JOB),  # people whose keys or teams a killed process did not come to
-    (figures.due, "dashboard.jobs.figures.count"),  # what all wallets hold, for the platform's first page
-    (_purges, "dashboard.jobs.purge.purge"),  # sessions and counters that have run out
-    (_dummy_events, "dashboard.jobs.dummy.deliver"),  # the dummy provider keeps trying, as Stripe does
+    (_inboxes, inbox.DRAIN),  # events whose job was lost, whose worker died, or whose pause is over
+    (_payments, sweep.DRAIN),  # payments that are not settled: ask the provider, whatever webhooks said
+    (_lapsed, expiry.DRAIN),  # credit that expired in wallets that nobody charged
+    (_unsealed, "dashboard.jobs.seals.seal"),  # ledger rows that can still be changed without detection
+    (_heads, "dashboard.jobs.seals.record_head"),  # once a day, a checkpoint of the seals
+    (_prices, products.SYNC),  # the provider's prices: create, archive, and compare each with ours once an hour
+    (_outboxes, outbox.DRAIN),  # e-mails whose job was lost, whose worker died, or whose pause is over
+    (_follow_ups, follow_ups.JOB),  # users whose keys or teams a killed process did not reach
+    (figures.due, "dashboard.jobs.figures.count"),  # totals over all wallets, for the platform's overview
+    (_purges, "dashboard.jobs.purge.purge"),  # sessions and counters that have expired
+    (_dummy_events, "dashboard.jobs.dummy.deliver"),  # the dummy provider retries its events, as Stripe does
 ]

@@ -1,4 +1,4 @@
-"""Seals the ledger, and records once a day where all its chains end."""
+"""Seals the ledger, and records a daily checkpoint of all seals."""
 
 from datetime import datetime
 from uuid import UUID
@@ -21,6 +21,6 @@ def seal(org_id: str) -> None:
 
 def record_head(moment: str) -> None:
     with transaction(org=PLATFORM_ORG_ID):
-        lock(select(Organization).filter_by(id=PLATFORM_ORG_ID))  # two workers would both find it missing
-        if heads.due() == (at := datetime.fromisoformat(moment)):  # rung for twice, recorded once
+        lock(select(Organization).filter_by(id=PLATFORM_ORG_ID))  # otherwise two workers would both find it missing
+        if heads.due() == (at := datetime.fromisoformat(moment)):  # enqueued twice, recorded once
             heads.record(at)

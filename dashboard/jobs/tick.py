@@ -1,4 +1,4 @@
-"""The recurring bell: asks what is due and enqueues it. Late, doubled or lost ticks cost time only."""
+"""The recurring tick: finds due work and enqueues it. A late, repeated or lost tick only delays work."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ MISSED_TICKS = 3
 
 log = logging.getLogger(__name__)
 
-# Counted before anything else is done, so that a tick that does not come to its end is counted too.
+# Counted first, so that a tick that does not finish is counted too.
 _BEGUN = text("""INSERT INTO leases AS l (name, holder, token, until) VALUES (:name, :holder, 1, now())
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = l.token + 1 RETURNING token""")
 
@@ -28,12 +28,12 @@ _SEEN = text("UPDATE leases SET until = now() + make_interval(secs => :seconds) 
 
 
 def tick() -> None:
-    """Enqueue everything that is due, and leave a sign of life that runs out after three missed ticks.
+    """Enqueue all due work, and record a heartbeat that expires after three missed ticks.
 
-    A task that fails keeps no other from its turn; the first failure is raised at the end, for the worker's log. Nor
-    does one with very much to do: its turn ends after a third of the interval, and the next tick goes on. Each tick
-    begins with another task, so that one that uses up the job's time does not always keep the same ones waiting.
-    The database being away and the end of the job's time end the tick at once.
+    A task that fails does not stop the others; the first error is raised at the end, for the worker's log. A task with
+    much to do does not block the others: its turn ends after a third of the interval, and the next tick continues. Each
+    tick begins with another task, so that a task that uses up the job's time does not always delay the same ones. If
+    the database is unavailable or the job's time is over, the tick ends at once.
     """
     holder = f"{socket.gethostname()}:{os.getpid()}"
     number = autocommit().execute(_BEGUN, {"name": LEASE, "holder": holder}).scalar_one()
@@ -65,5 +65,5 @@ def _take_turn(keys: Iterable[str], job: str) -> None:
 
 
 def _away(error: Exception) -> bool:
-    """That the database cannot be asked at all; a question that took too long keeps nobody from the next one."""
+    """Whether the database is unavailable. A query that timed out does not count, so that the next task still runs."""
     return isinstance(error, AWAY) and not isinstance(error.__cause__, QueryCanceled)

@@ -1,4 +1,4 @@
-"""The rows. Ids are set, not objects; relationships are for reading."""
+"""Database models. Code sets ids, not objects; relationships are only for reading."""
 
 from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, StoredKey, UserProof, WelcomedAddress
 from dashboard.models.base import PLATFORM_ORG_ID, Base

@@ -1,4 +1,4 @@
-"""What proves that somebody is who they say: links sent by mail and codes kept for the day the phone is lost."""
+"""How users prove their identity besides the password: links sent by e-mail, known browsers and recovery codes."""
 
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +14,7 @@ PROOF_PURPOSES = ("verify", "reset", "change_from", "change_to")
 
 
 class UserProof(Base):
-    """A link that was sent to `email`. Only its token's hash is kept; the two of one change share `change_id`."""
+    """A link sent to `email`. Only its token's hash is stored. The two links of one change share `change_id`."""
 
     __tablename__ = "user_proofs"
 
@@ -34,7 +34,7 @@ class UserProof(Base):
 
 
 class KnownDevice(Base):
-    """A browser in which the person signed in before. Only the digest of its cookie's token is kept."""
+    """A browser in which the user signed in before. Only the digest of its cookie's token is stored."""
 
     __tablename__ = "known_devices"
 
@@ -45,8 +45,8 @@ class KnownDevice(Base):
 
 
 class WelcomedAddress(Base):
-    """An address that initial credits were given for: only an HMAC of its SHA-256; older rows, not `keyed`, hold the
-    SHA-256 itself. See `domain.identity.welcomes`."""
+    """An address that received sign-up credits, stored only as an HMAC of its SHA-256. Older rows, not `keyed`, hold
+    the SHA-256 itself. See `domain.identity.welcomes`."""
 
     __tablename__ = "welcomed_addresses"
 
@@ -58,7 +58,7 @@ class WelcomedAddress(Base):
 
 
 class StoredKey(Base):
-    """A random key that must outlive the rotation of encryption keys; `sealed` under the newest of them."""
+    """A random key that must outlive the rotation of encryption keys. `sealed` is encrypted with the newest of them."""
 
     __tablename__ = "stored_keys"
 
@@ -67,7 +67,7 @@ class StoredKey(Base):
 
 
 class RecoveryCode(Base):
-    """One of the codes that replace a second factor, each once."""
+    """A code that replaces a second factor once."""
 
     __tablename__ = "recovery_codes"
 

@@ -1,4 +1,5 @@
-"""What every row of an organization shares: the organization stands first in its key and in every reference."""
+"""What all rows of an organization share: the organization id comes first in the primary key and in every foreign
+key."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +13,7 @@ from dashboard.core.db import Base
 __all__ = ["PLATFORM_ORG_ID", "Base", "OrgOwned", "org_key", "org_root"]
 
 PLATFORM_ORG_ID = UUID("00000000-0000-7000-8000-000000000001")
-"""The reserved organization that owns the platform's catalog and inbox; the first migration makes it."""
+"""The reserved organization that owns the platform's catalog and inbox. The first migration creates it."""
 
 
 class OrgOwned:
@@ -26,10 +27,10 @@ class OrgOwned:
 
 
 def org_root() -> ForeignKeyConstraint:
-    """For a table that hangs on the organization alone; the others reach it through their parent."""
+    """For a table that refers directly to the organization; others reach it through their parent."""
     return ForeignKeyConstraint(["org_id"], ["organizations.id"], ondelete="RESTRICT")
 
 
 def org_key(column: str, target: str) -> ForeignKeyConstraint:
-    """A reference within the organization: the database refuses one that crosses."""
+    """A foreign key within the organization: the database rejects one that crosses organizations."""
     return ForeignKeyConstraint(["org_id", column], [f"{target}.org_id", f"{target}.id"], ondelete="RESTRICT")

@@ -1,6 +1,7 @@
-"""Wallets and the ledger, written in `domain/funds` alone; a wallet is opened with its organization.
+"""Wallets and the ledger. Only `domain/funds` writes them; a wallet is opened with its organization.
 
-`ledger` posts, `expiry` posts what lapses, `settlement` tells which slice paid what, `seals` seals.
+`ledger` posts transactions, `expiry` posts expiries, `settlement` works out which credit grant paid for what, and
+`seals` seals.
 """
 
 from datetime import date, datetime
@@ -15,11 +16,12 @@ from dashboard.models.transaction_types import ADJUSTMENTS, TRANSACTION_TYPES
 
 
 class Wallet(OrgOwned, Base):
-    """A balance of one unit in one mode; amounts in the unit's smallest part (micros for usd). It is held by a member,
-    a team, a seat or an end user, or by the organization itself if none is named.
+    """A balance of one unit in one mode, in the unit's smallest part (micros for usd). The holder is a member, a team,
+    a seat or an end user, or the organization itself if none is named.
 
-    `next_expiry_at`: when the next slice of it lapses. `settled_seq`: up to which row it is told which slice paid.
-    `sealed_seq`: up to which row it is sealed at least, a hint that says where not to look for unsealed rows.
+    `next_expiry_at`: when its next credit grant expires. `settled_seq`: the last transaction whose grant allocations
+    are known. `sealed_seq`: the wallet is sealed at least up to this transaction; a hint where not to look for unsealed
+    rows.
     """
 
     __tablename__ = "wallets"
@@ -73,7 +75,8 @@ class Wallet(OrgOwned, Base):
 
 
 class Transaction(OrgOwned, Base):
-    """One immutable ledger row. `key` is unique per (organization, mode, origin): the business fact it books."""
+    """One immutable ledger row. `key` is unique per (organization, mode, origin) and names the business fact that it
+    posts."""
 
     __tablename__ = "transactions"
 
@@ -99,7 +102,7 @@ class Transaction(OrgOwned, Base):
         org_key("wallet_id", "wallets"),
         Index("uq_transactions_org_id_wallet_id_seq", "org_id", "wallet_id", "seq", unique=True),
         Index("uq_transactions_org_id_mode_origin_key", "org_id", "mode", "origin", "key", unique=True),
-        # The few acts of managers among any number of charges, which it does not slow down.
+        # The few actions of managers among any number of charges, which this index does not slow down.
         Index(
             "ix_transactions_adjustments",
             "org_id",
@@ -112,14 +115,14 @@ class Transaction(OrgOwned, Base):
 
 
 OTHER_APPS = "\x01other"
-"""In `WalletDay.app`: the apps of a day that are not counted by name. An app's own name has no control characters."""
+"""Value of `WalletDay.app` for apps that are not counted by name. An app's own name has no control characters."""
 
 
 class WalletDay(Base):
-    """Sum and number of a wallet's rows of one type and app in one UTC day; `app` is '' if a row has none.
+    """Sum and number of a wallet's transactions of one type and app in one UTC day. `app` is '' for rows without one.
 
-    The number of apps in a day is bounded: the rest of them is in the row of OTHER_APPS. An app's rows of one day are
-    all counted in the same row.
+    The number of apps per day is bounded: the rest is in the row OTHER_APPS. All transactions of an app on one day are
+    counted in the same row.
     """
 
     __tablename__ = "wallet_days"
@@ -147,7 +150,8 @@ class PlatformFigures(Base):
 
 
 class LedgerSeal(OrgOwned, Base):
-    """A hash over a block of a wallet's rows and the seal before it; `checksums` name the row that does not fit."""
+    """A hash over a block of a wallet's transactions and the previous seal. `checksums` identify the row that does not
+    match."""
 
     __tablename__ = "ledger_seals"
 
@@ -166,10 +170,10 @@ class LedgerSeal(OrgOwned, Base):
 
 
 class CreditGrant(OrgOwned, Base):
-    """A slice of a credit: what it is worth, paid or promotional, and in which order it is spent.
+    """A part of a balance: its amount, paid or promotional, and the order in which it is spent.
 
-    `opened_seq` is the row that opened it; `remaining` what is left after the wallet's `settled_seq`. At `expires_at`
-    it lapses.
+    `opened_seq` is the transaction that opened it; `remaining` is what is left after the wallet's `settled_seq`. It
+    expires at `expires_at`.
     """
 
     __tablename__ = "credit_grants"
@@ -195,10 +199,10 @@ class CreditGrant(OrgOwned, Base):
 
 
 class GrantBurn(OrgOwned, Base):
-    """What one slice paid: `amount` over the debits from `seq_from` to `seq_to`.
+    """What one credit grant paid: `amount` over the debits from `seq_from` to `seq_to`.
 
-    A debit that straddles two slices stands in both ranges with its part. A range that is the row which opened the
-    slice paid a debt from before; one that is an expiry tells what lapsed.
+    A debit that two credit grants share is in both ranges with its part. If the range is the transaction that opened
+    the grant, it paid an earlier debt; if it is an expiry, it is the expired amount.
     """
 
     __tablename__ = "grant_burns"

@@ -1,4 +1,4 @@
-"""People, their sessions and tokens, organizations and who belongs to them."""
+"""Users, their sessions and tokens, organizations and their members."""
 
 from datetime import datetime
 from typing import Any
@@ -50,7 +50,7 @@ class User(UserMixin, Base):
 
 
 class UserSession(Base):
-    """A browser's session; `user_id` is null for an anonymous form. Only the token's hash is kept."""
+    """A browser's session. `user_id` is null for an anonymous form. Only the token's hash is stored."""
 
     __tablename__ = "user_sessions"
 
@@ -89,7 +89,7 @@ class PersonalToken(Base):
 
 
 class RateBucket(Base):
-    """How often something happened in a window that begins at `window_start`."""
+    """How often something happened in the window that begins at `window_start`."""
 
     __tablename__ = "rate_buckets"
 
@@ -99,7 +99,8 @@ class RateBucket(Base):
 
 
 class UserFollowUp(Base):
-    """What still has to follow in one organization after an act on a person; deleted in its transaction."""
+    """What remains to be done in one organization after an action on a user. Deleted in the transaction that does
+    it."""
 
     __tablename__ = "user_follow_ups"
 
@@ -143,7 +144,7 @@ class Organization(Base):
 
 
 class FormerSlug(Base):
-    """A slug that an organization gave up: for a while nobody else gets it."""
+    """A slug that an organization gave up. For some time, no other organization gets it."""
 
     __tablename__ = "former_slugs"
 
@@ -153,9 +154,10 @@ class FormerSlug(Base):
 
 
 class OrgDirectory(Base):
-    """Which organization a slug or an external key means: the one global look-up.
+    """The organization for a slug or an external key: the only global lookup.
 
-    The external key is the operator's own id for the organization. Without `external_key_confirmed_at` an owner set it.
+    The external key is the operator's own id for the organization. Without `external_key_confirmed_at`, an owner set
+    it.
     """
 
     __tablename__ = "org_directory"
@@ -176,7 +178,7 @@ class OrgDirectory(Base):
 
     @classmethod
     def unconfirmed(cls) -> ColumnElement[bool]:
-        """A condition: an operator still has to confirm or clear the key."""
+        """SQL condition: an operator must still confirm or clear the external key."""
         return and_(cls.external_key.is_not(None), cls.external_key_confirmed_at.is_(None))
 
 
@@ -212,7 +214,7 @@ class Membership(OrgOwned, Base):
 
 
 class ApiKey(OrgOwned, Base):
-    """`issued_by` never changes: `platform` for keys that a command or a manager made, whoever holds them later."""
+    """`issued_by` never changes: `platform` for keys that a command or a manager created, whoever holds them later."""
 
     __tablename__ = "api_keys"
 
@@ -245,12 +247,12 @@ class ApiKey(OrgOwned, Base):
 
     @property
     def platforms(self) -> bool:
-        """Whether it is the platform's: the organization's people may end it, and never get to know its text."""
+        """Whether it is the platform's own key: the organization's users may revoke it but never see its text."""
         return self.issued_by == "platform"
 
 
 class AuditEntry(OrgOwned, Base):
-    """Who did what to which object. Takes INSERT only."""
+    """Who did what to which object. INSERT only."""
 
     __tablename__ = "audit_entries"
 
@@ -274,7 +276,7 @@ class AuditEntry(OrgOwned, Base):
 
 
 class Lease(Base):
-    """Who holds a recurring duty, until when (the database's clock); the token only grows."""
+    """Who holds a recurring task, and until when (by the database's clock). The token only grows."""
 
     __tablename__ = "leases"
 

@@ -1,4 +1,4 @@
-"""Invites into an organization, and the end users that its own identity provider vouches for."""
+"""Invites to an organization, and the end users that its own identity provider signs in."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ ALGORITHMS = ("RS256", "ES256", "EdDSA", "HS256")
 
 
 class Invite(OrgOwned, Base):
-    """One open invite per organization and address. Past `expires_at` a pending one no longer opens anything."""
+    """One open invite per organization and address. After `expires_at`, a pending one opens nothing."""
 
     __tablename__ = "invites"
 
@@ -50,8 +50,8 @@ class Invite(OrgOwned, Base):
 
 
 class IdentityProvider(OrgOwned, Base):
-    """Who signs the tokens of the organization's end users in one mode. `secret` is encrypted; `jwks` given or fetched
-    from `jwks_url` at `fetched_at`; `fetch_error` is why nothing came at `tried_at`."""
+    """Who signs the tokens of the organization's end users in one mode. `secret` is encrypted. `jwks` is given, or
+    fetched from `jwks_url` at `fetched_at`; `fetch_error` says why the attempt at `tried_at` failed."""
 
     __tablename__ = "identity_providers"
 
@@ -80,7 +80,7 @@ class IdentityProvider(OrgOwned, Base):
 
 
 class EndUser(OrgOwned, Base):
-    """Someone whom the organization's identity provider named; never a member."""
+    """A user of the organization's identity provider; never a member."""
 
     __tablename__ = "end_users"
 

@@ -1,4 +1,4 @@
-"""How much may be spent in a window of time, and how much has been."""
+"""Spend limits: how much may be spent in a window of time, and how much was spent."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -12,9 +12,9 @@ WINDOWS = ("day", "month")
 
 
 class SpendLimit(OrgOwned, Base):
-    """At most `amount` micros in each UTC day or month. `scope_id` names what is limited: for `key` an API key's id.
+    """At most `amount` micros per UTC day or month. `scope_id` names what is limited: for `key`, an API key's id.
 
-    `imposed`: somebody who leads the organization set it, so that it binds its member, not only the key.
+    `imposed`: an owner or admin set it, so that it binds the member and not only the key.
     """
 
     __tablename__ = "limits"

@@ -1,4 +1,4 @@
-"""E-mails that are owed: a row is written with what causes it, and sent afterwards."""
+"""E-mails to send. A row is written together with its cause and sent afterwards."""
 
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,8 @@ EMAIL_STATES = ("waiting", "sent", "failed", "parked", "dismissed")
 
 
 class OutboxEmail(OrgOwned, Base):
-    """One e-mail, once per (organization, `key`): the fact it tells of. `context` holds what its template needs, and
-    `secret`, encrypted and until it is sent, the token of the link in it.
-    """
+    """One e-mail, unique per (organization, `key`): the fact that it reports. `context` holds what its template needs.
+    `secret` holds the token of its link, encrypted, until the e-mail is sent."""
 
     __tablename__ = "outbox_emails"
 

@@ -1,4 +1,4 @@
-"""The catalog, payments and what a provider told us."""
+"""The catalog, payments and what a provider reported."""
 
 from datetime import datetime
 from typing import Any
@@ -15,9 +15,10 @@ INBOX_STATES = ("received", "processed", "ignored", "failed", "parked")
 
 
 class Product(OrgOwned, Base):
-    """What can be bought, under a stable id. `source` names the setting it comes from, '' for the catalog's own.
+    """Something that can be bought, under a stable id. `source` names the setting it comes from, '' for the catalog's
+    own.
 
-    `revision` counts the edits, so that who edits an old one finds out.
+    `revision` counts the edits, so that a user who edits an outdated state is told.
     """
 
     __tablename__ = "products"
@@ -39,7 +40,7 @@ class Product(OrgOwned, Base):
 
 
 class ProductVersion(OrgOwned, Base):
-    """A product's price and what it grants; never changed once made. The highest number is on sale."""
+    """A product's price and what it grants. Never changed after it was created. The highest number is on sale."""
 
     __tablename__ = "product_versions"
 
@@ -66,9 +67,9 @@ class ProductVersion(OrgOwned, Base):
 
 
 class ProviderPrice(OrgOwned, Base):
-    """A version's Product and Price at one provider account in one mode, as wanted and as last seen there.
+    """A version's Product and Price at one provider account in one mode: as wanted, and as last read there.
 
-    `seen` holds what the provider had when it was last compared; what differs is `drift`, and stops selling.
+    `seen` holds the provider's values at the last comparison. Differences are in `drift` and stop sales.
     """
 
     __tablename__ = "provider_prices"
@@ -100,7 +101,7 @@ class ProviderPrice(OrgOwned, Base):
 
 
 class Customer(OrgOwned, Base):
-    """Which customer an organization is at one provider account in one mode."""
+    """An organization's customer id at one provider account in one mode."""
 
     __tablename__ = "customers"
 
@@ -188,29 +189,29 @@ class Payment(OrgOwned, Base):
 
     @property
     def sold(self) -> str:
-        """What was ordered, in words."""
+        """What was ordered, as text."""
         return self.name if self.quantity == 1 else f"{self.quantity} x {self.name}"
 
     @property
     def provider_name(self) -> str:
-        """In a sentence."""
+        """The provider's name for use in a sentence."""
         return "Stripe" if self.provider == "stripe" else f"the {self.provider} provider"
 
     @property
     def tax_on_top(self) -> bool:
-        """Whether its tax was added to the price; else it is a part of what was paid."""
+        """Whether tax was added to the price; otherwise it is part of what was paid."""
         if not self.tax_minor or self.paid_currency != self.currency:
             return False
         return self.total_minor == self.amount_minor - (self.discount_minor or 0) + self.tax_minor
 
     @property
     def rejected(self) -> bool:
-        """Paid, and turned down in the review: nothing that comes later credits it."""
+        """Paid, and rejected in the review: nothing that arrives later credits it."""
         return self.state == "failed" and self.paid_at is not None
 
 
 class InboxEvent(OrgOwned, Base):
-    """A provider's webhook as received."""
+    """A provider's webhook as it was received."""
 
     __tablename__ = "inbox_events"
 
@@ -231,7 +232,7 @@ class InboxEvent(OrgOwned, Base):
     __table_args__ = (
         org_root(),
         Index("uq_inbox_events_org_id_mode_event_id", "org_id", "mode", "event_id", unique=True),
-        # In the order in which events are claimed: however much is waiting, the next one is the first of it.
+        # In the order in which events are claimed: however many wait, the first index entry is the next one.
         Index(
             "ix_inbox_events_due",
             "org_id",
@@ -278,7 +279,7 @@ class InboxTry(OrgOwned, Base):
 
 
 class DummySession(Base):
-    """A hosted page of the dummy provider, which alone touches it."""
+    """A hosted page of the dummy provider, which is the only code that uses it."""
 
     __tablename__ = "dummy_sessions"
 

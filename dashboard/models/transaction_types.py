@@ -1,13 +1,13 @@
-"""Every type of ledger row, in one table: which way it moves, how far down it may go, where it counts, how it is shown.
+"""All types of ledger rows in one table: direction, floor, what they count as, and how they are shown.
 
-A new type is a line here. `invariants.sql` repeats the signs and floors on purpose: it is the second opinion.
+To add a type, add a line here. `invariants.sql` repeats the signs and floors on purpose, as an independent check.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 Floor = Literal["overdraft", "zero", "none"]
-"""How low a debit may bring the balance: to the overdraft limit, to zero, or wherever it leads."""
+"""How low a debit may bring the balance: to the overdraft limit, to zero, or without a limit."""
 
 Income = Literal["bought", "granted", "deposited"]
 Outgo = Literal["used", "removed", "refunded"]
@@ -15,9 +15,9 @@ Outgo = Literal["used", "removed", "refunded"]
 
 @dataclass(frozen=True, slots=True)
 class TransactionType:
-    """`sign`: 1 adds, -1 takes, 0 may do either. `income` and `outgo`: what it counts as in sums; `revenue`: the
-    platform was paid for it. `liftable`: an operator may let it pass its floor. `tone` is that of its badge, `request`
-    what a caller did who asked for it."""
+    """`sign`: 1 adds, -1 takes, 0 may do either. `income` and `outgo`: what it counts as in totals. `revenue`: the
+    platform was paid for it. `liftable`: an operator may let it pass its floor. `tone` is the tone of its badge;
+    `request` says what a caller who requested it did."""
 
     name: str
     sign: int
@@ -32,7 +32,7 @@ class TransactionType:
 
     @property
     def spending(self) -> bool:
-        """Whether it is a cost of the organization: such a debit stops while the wallet is frozen."""
+        """Whether it is a cost of the organization. Such a debit is refused while the wallet is frozen."""
         return self.outgo == "used"
 
 
@@ -69,4 +69,4 @@ TRANSACTION_TYPES = {
 
 SPENDING = frozenset(row.name for row in TRANSACTION_TYPES.values() if row.spending)
 ADJUSTMENTS = ("admin_grant", "admin_removal")
-"""What platform managers add and take by hand."""
+"""What platform managers add and remove by hand."""

@@ -1,7 +1,7 @@
-"""How many requests may wait for the payment provider at once: one that hangs then holds up nobody else.
+"""Limits how many requests wait for the payment provider at once, so that a hanging provider blocks nobody else.
 
-A person or a program waits for a request, so it fails fast. Workers wait as long as they like: they have their own
-budget, and nothing but their own work behind them.
+A user or a program waits for a request, so requests fail fast. Workers may wait: they have their own limit, and they
+delay only their own work.
 """
 
 import threading
@@ -15,16 +15,16 @@ from dashboard.core.breaker import Breaker
 from dashboard.providers.base import ProviderBusy, ProviderUnavailable
 
 MOST_WAITING = 4
-"""Of the eight threads of a process: the others serve whatever needs no provider."""
+"""Out of eight threads per process. The others serve what needs no provider."""
 
 SLOW_SECONDS = 1.0
-"""A call that failed sooner held nobody up, so the next one may try."""
+"""A call that failed faster than this delayed nobody, so the next one may try."""
 
 PAUSE_SECONDS = 5.0
 
 
 class Admission:
-    """Of one process. Both contexts raise ProviderBusy at once, before anything was asked."""
+    """The limit of one process. Both contexts raise ProviderBusy at once, before any call is made."""
 
     def __init__(self, *, slow_seconds: float = SLOW_SECONDS) -> None:
         self._slow_seconds = slow_seconds
@@ -34,7 +34,7 @@ class Admission:
 
     @contextmanager
     def flow(self) -> Iterator[None]:
-        """Hold one place for several calls, and for waiting between them. A flow within a flow takes no other place."""
+        """Hold one place for several calls and for waiting between them. A flow within a flow takes no second place."""
         if not has_request_context() or getattr(self._thread, "inside", False):
             yield
             return
@@ -49,7 +49,7 @@ class Admission:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """One call. After one that was waited for in vain, the others are not tried for some seconds."""
+        """One call. After a call timed out, other calls fail for some seconds without trying."""
         with self.flow():
             if not has_request_context():
                 yield

@@ -1,7 +1,7 @@
-"""The payment world outside, as the product sees it: one protocol, plain values, a few errors.
+"""The payment provider as the product sees it: one protocol, plain values, a few errors.
 
-Amounts here are in the currency's minor unit (`*_minor`, cents for usd): the provider's border is the only place
-where cents exist. Nothing in this package knows wallets or the ledger.
+Amounts here are in the currency's minor unit (`*_minor`, cents for usd); no other package uses cents. Nothing in this
+package knows wallets or the ledger.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from uuid import UUID
 
 
 class ProviderError(Exception):
-    """Base of what can go wrong at the border. The text is safe to show to operators: it never holds a secret."""
+    """Base class of provider errors. The text is safe to show to operators: it never contains a secret."""
 
     def __init__(self, detail: str, code: str = "provider_error") -> None:
         super().__init__(detail)
@@ -22,40 +22,40 @@ class ProviderError(Exception):
 
 
 class ProviderUnavailable(ProviderError):
-    """No definite answer: time-out, reset, 429, 5xx, unreadable body. The act may or may not have happened."""
+    """No definite answer: timeout, reset, 429, 5xx or unreadable body. The action may or may not have happened."""
 
 
 class UnreadableAnswer(ProviderUnavailable):
-    """It answered, in a shape that is not known here."""
+    """The provider answered in an unknown format."""
 
 
 class ProviderBusy(ProviderUnavailable):
-    """Not asked: too many requests wait for the provider, or it just left one without an answer. Nothing happened."""
+    """No call was made: too many requests wait for the provider, or it just failed to answer one. Nothing happened."""
 
 
 class ProviderRefused(ProviderError):
-    """A definite no. Repeating the same call gives the same answer."""
+    """A definite rejection. Repeating the call gives the same answer."""
 
 
 class CustomerMissing(ProviderRefused):
-    """The stored customer id is unknown there: another mode or account, or deleted."""
+    """The stored customer id is unknown there: it is of another mode or account, or was deleted."""
 
 
 class PromotionRefused(ProviderRefused):
-    """The promotion code is unknown, has expired, was used up, or does not fit what is bought."""
+    """The promotion code is unknown, expired, used up, or does not fit the purchase."""
 
 
 class BadSignature(ProviderError):
-    """The event was not signed with a secret of ours, or too long ago, or in the future."""
+    """The event was not signed with one of our secrets, or its timestamp is too old or in the future."""
 
 
 class BadPayload(ProviderError):
-    """Signed, but not an event that can be read."""
+    """The event is signed but cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutOrder:
-    """What is asked of the provider: one hosted payment page for one payment row."""
+    """A request to the provider: one hosted payment page for one payment row."""
 
     org_id: UUID
     payment_id: UUID
@@ -78,10 +78,10 @@ class CheckoutOrder:
 
 @dataclass(frozen=True, slots=True)
 class CheckoutSession:
-    """A hosted payment page as the provider has it now. `mode` is the provider's word (`payment`, `setup`, ...).
+    """A hosted payment page in its current state. `mode` is the provider's term (`payment`, `setup`, ...).
 
-    `decline_code` is why the last try to pay did not succeed, in the provider's word; while the page is open another
-    try may. `declined`: the page is complete, and the money did not come.
+    `decline_code` is the provider's code for why the last attempt to pay failed; while the page is open, another
+    attempt may succeed. `declined`: the page is complete, but the money did not arrive.
     """
 
     id: str
@@ -106,7 +106,7 @@ class CheckoutSession:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price that stands at the provider. `version_id` is what its metadata says it was made for.
+    """A price that exists at the provider. `version_id` is the version that its metadata names.
 
     It can be sold while both it and its product are active.
     """
@@ -124,7 +124,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PriceOrder:
-    """What is asked of the provider: a fixed price for one version of a product, to be found again by `lookup_key`."""
+    """A request to the provider: a fixed price for one version of a product, to be found again by `lookup_key`."""
 
     org_id: UUID
     product_id: UUID
@@ -140,7 +140,7 @@ class PriceOrder:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A verified webhook event; `object` is the thing it tells of, `raw` the whole event."""
+    """A verified webhook event. `object` is the object it reports on, `raw` the complete event."""
 
     id: str
     type: str
@@ -163,46 +163,49 @@ class Provider(Protocol):
 
     @property
     def api_version(self) -> str | None:
-        """Version its event shapes are read in; None where events carry none."""
+        """The API version in which its events are parsed; None if events have no version."""
 
     def flow(self) -> AbstractContextManager[None]:
-        """To hold around several calls of a request. Raises ProviderBusy before any of them where there is no room."""
+        """Held around several calls of a request. Raises ProviderBusy before the first call if the limit is reached."""
 
     def account_id(self) -> str:
-        """Id of the account the key belongs to: customers are valid in it only."""
+        """Id of the account that the key belongs to. Customers are valid only in it."""
 
     def create_customer(self, org_id: UUID, *, name: str, email: str | None, idempotency_key: str) -> str: ...
 
     def open_checkout(self, order: CheckoutOrder) -> CheckoutSession:
-        """Same idempotency key, same session. Also raises CustomerMissing."""
+        """The same idempotency key returns the same session. Also raises CustomerMissing."""
 
     def read_checkout(self, session_id: str) -> CheckoutSession: ...
 
     def find_checkout(self, payment_id: UUID, *, customer_id: str, since: datetime) -> CheckoutSession | None:
-        """The page opened for this payment and customer at or after `since`. None is definite: there is none."""
+        """The page opened for this payment and customer at or after `since`. None is definite: there is no page."""
 
     def read_price(self, price_id: str) -> Price: ...
 
     @property
     def keeps_prices(self) -> bool:
-        """Whether it has a catalog of its own, to which ours is copied."""
+        """Whether it has its own catalog, to which ours is copied."""
 
     def find_price(self, lookup_key: str) -> Price | None:
-        """The price under that key, archived ones too. None is definite."""
+        """The price with that key, including archived ones. None is definite."""
 
     def make_price(self, order: PriceOrder) -> Price:
-        """The price, with its product made, or switched on; the lookup key moves to it. Same keys, same price."""
+        """Create the price, and create or activate its product. Moves the lookup key to it. The same keys return the
+        same price."""
 
     def switch_price(self, price_id: str, *, active: bool) -> Price: ...
 
     def name_product(self, product_id: str, *, name: str, description: str) -> None:
-        """What buyers read on the payment page; `product_id` is the provider's."""
+        """Set the name that buyers see on the payment page. `product_id` is the provider's id."""
 
     def switch_product(self, product_id: str, *, active: bool) -> None:
-        """An archived product is not sold, whatever its prices say; `product_id` is the provider's."""
+        """Activate or archive a product. An archived one is not sold, whatever its prices say. `product_id` is the
+        provider's id."""
 
     def find_promotion(self, code: str) -> str:
-        """Id of the promotion that buyers may name so now. Raises PromotionRefused."""
+        """Id of the promotion with this code that buyers may use now. Raises PromotionRefused."""
 
     def verify(self, raw: bytes, headers: Mapping[str, str], *, now: datetime) -> Event:
-        """The event in `raw`, if signed by a current secret within 300 s of `now`. Raises BadSignature, BadPayload."""
+        """The event in `raw` if it was signed with a current secret within 300 s of `now`. Raises BadSignature,
+        BadPayload."""

@@ -1,7 +1,7 @@
-"""A payment provider that moves no money: for development, tests and the demo; production refuses it.
+"""A payment provider that moves no money, for development, tests and the demo. Production rejects it.
 
-It keeps the real protocol: a hosted page, a session that is read back, a signed event to our own webhook that arrives
-late and may arrive twice. Its only table is `dummy_sessions`, which nobody else touches.
+It follows the real protocol: a hosted page, a session that is read again, and a signed event to our own webhook that
+arrives late and may arrive twice. Only this module uses its table, `dummy_sessions`.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ PAGE_LIVES = timedelta(hours=24)
 DECLINE = "insufficient_funds"
 
 PROMOTIONS = {"DEMO20": 20, "FREE": 100}
-"""Codes that work here, with the percentage they take off."""
+"""Codes that work here, with their discount in percent."""
 
 EVENTS = {
     "paid": "checkout.session.completed",
@@ -52,7 +52,7 @@ EVENTS = {
 
 @dataclass(frozen=True, slots=True)
 class HostedPage:
-    """What the payer sees: the order as it was sent, and how it stands."""
+    """What the payer sees: the order as it was sent, and its state."""
 
     id: str
     state: str
@@ -163,7 +163,7 @@ class DummyProvider:
         return reading.event(raw)
 
     def page(self, session_id: str) -> HostedPage | None:
-        """What the hosted page shows; None where there is no such session."""
+        """What the hosted page shows; None if there is no such session."""
         row = _find(session_id)
         if row is None:
             return None
@@ -174,7 +174,8 @@ class DummyProvider:
         )  # fmt: skip
 
     def decide(self, session_id: str, state: str) -> bool:
-        """Pay (`paid`), decline or let expire an open session. False when it was decided before: nothing changes."""
+        """Pay (`paid`), decline or expire an open session. Returns False and changes nothing if it was already
+        decided."""
         if state not in EVENTS:
             raise ValueError(state)
         done = autocommit().execute(
@@ -184,14 +185,14 @@ class DummyProvider:
         return done.rowcount == 1
 
     def undelivered(self) -> list[str]:
-        """Sessions that were decided and whose event has not reached our webhook."""
+        """Decided sessions whose event has not reached our webhook."""
         rows = autocommit().execute(
             text("SELECT id FROM dummy_sessions WHERE state <> 'open' AND delivered_at IS NULL ORDER BY id LIMIT 100")
         )
         return [row.id for row in rows]
 
     def signed_event(self, session_id: str) -> tuple[bytes, dict[str, str]]:
-        """The event of a decided session as it is sent: body and headers. The same event id every time."""
+        """The event of a decided session as it is sent: body and headers. The event id is the same every time."""
         row = _find(session_id)
         if row is None or row.state not in EVENTS:
             raise ProviderRefused("There is no event of this session.", "resource_missing")
@@ -209,7 +210,7 @@ class DummyProvider:
         return body, {SIGNATURE_HEADER: f"{moment},{self._signature(str(moment), body)}"}
 
     def deliver(self, session_id: str) -> None:
-        """Send the session's event to our own webhook. Raises ProviderUnavailable when it was not taken."""
+        """Send the session's event to our own webhook. Raises ProviderUnavailable if it is not accepted."""
         row = _find(session_id)
         if row is None or row.delivered_at is not None:
             return
@@ -229,13 +230,13 @@ class DummyProvider:
         self.delivered(session_id)
 
     def delivered(self, session_id: str) -> None:
-        """Note that the session's event has reached our webhook."""
+        """Record that the session's event has reached our webhook."""
         autocommit().execute(
             text("UPDATE dummy_sessions SET delivered_at = :now WHERE id = :id"), {"id": session_id, "now": clock.now()}
         )
 
     def amend(self, session_id: str, *, total_minor: int) -> None:
-        """Have the session ask for another sum than was ordered: a fault to try the review with."""
+        """Have the session charge a different amount than was ordered: a fault for trying out the review."""
         autocommit().execute(
             text(
                 "UPDATE dummy_sessions SET payload ="
@@ -257,7 +258,7 @@ def _find(session_id: str) -> Any:
 
 
 def _discount(known: dict[str, Any]) -> int:
-    """Cents off: never more than a share of what is asked for."""
+    """Discount in cents, never more than the price."""
     return int(known["total_minor"]) * PROMOTIONS.get(known.get("promotion", ""), 0) // 100
 
 

@@ -1,4 +1,4 @@
-"""Strict reading of what a provider sent: wrong types are errors here, not surprises later."""
+"""Strict parsing of what a provider sent: a wrong type is an error here and not a surprise later."""
 
 import json
 import math
@@ -12,9 +12,9 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def event(raw: bytes) -> Event:
-    """The snapshot event in a body whose signature was checked. Raises BadPayload, nothing else."""
+    """The snapshot event in a body whose signature was verified. Raises only BadPayload."""
     parsed = _parsed(raw)
-    # "v2.core.event" is Stripe's thin notification: it carries no object.
+    # "v2.core.event" is Stripe's thin notification, which contains no object.
     if not isinstance(parsed, dict) or parsed.get("object", "event") != "event":
         raise BadPayload("Only snapshot events are taken.", "malformed_event")
     try:
@@ -48,7 +48,7 @@ def flag(answer: Mapping[str, Any], name: str) -> bool:
 
 
 def minor(value: object) -> int | None:
-    """An amount in the currency's minor unit: an integer or nothing."""
+    """An amount in the currency's minor unit: an integer or None."""
     if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
         raise TypeError("not an integer")
     return value
@@ -61,7 +61,7 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def _parsed(raw: bytes) -> object:
-    """JSON as PostgreSQL can store it: no NaN, no infinity, no NUL, no half character, no name twice."""
+    """JSON that PostgreSQL can store: no NaN, infinity, NUL, unpaired surrogate or duplicate name."""
     try:
         body = raw.decode()
         if _NUL.search(body) is not None:
@@ -69,7 +69,7 @@ def _parsed(raw: bytes) -> object:
         parsed: object = json.loads(
             body, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_name_twice
         )
-        # Half a surrogate pair survives until here.
+        # Half of a surrogate pair is found only here.
         json.dumps(parsed, ensure_ascii=False).encode()
         return parsed
     except (ValueError, RecursionError):

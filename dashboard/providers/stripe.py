@@ -1,4 +1,4 @@
-"""Stripe behind the provider protocol; the only file that knows its SDK. Only plain values leave it."""
+"""Stripe behind the provider protocol. Only this file uses its SDK, and it returns only plain values."""
 
 import hashlib
 import os
@@ -28,12 +28,12 @@ from dashboard.providers.base import (
 )
 from dashboard.providers.stripe_catalog import NOT_VALID, StripeCatalog
 
-# Else the SDK writes an id into the user's configuration folder and reports timings with every call.
+# Otherwise, the SDK writes an id into the user's configuration directory and reports timings with every call.
 stripe.enable_telemetry = False
 
-# A buyer waits for at most about ten seconds with one retry; whatever is not answered by then is safe to repeat.
+# A buyer waits about ten seconds at most, including one retry. A call without an answer by then is safe to repeat.
 TIMEOUT_SECONDS = (3.05, 4.5)
-# The SDK's own default for a client is none at all.
+# The SDK's own default for a client is no timeout.
 NETWORK_RETRIES = 1
 SIGNATURE_AGE_SECONDS = 300
 PERMISSION_DENIED = "permission_denied"
@@ -45,14 +45,14 @@ T = TypeVar("T")
 
 _SECRET = re.compile(r"\b(?:[srp]k|whsec)_[A-Za-z0-9_*]+")
 _http_clients: dict[int, stripe.HTTPClient] = {}
-# Which account a key belongs to never changes, so it is asked once per process. Kept by hash, not by key.
+# The account of a key never changes, so it is requested once per process. Cached by the key's hash, not the key.
 _accounts: dict[str, str] = {}
 
 
 class StripeProvider(StripeCatalog):
-    """One Stripe account in the mode that its key says.
+    """One Stripe account in the mode given by its key.
 
-    `webhook_secrets` are those valid now: the current one and, during a rotation, the previous.
+    `webhook_secrets` are those valid now: the current one and, during a rotation, the previous one.
     """
 
     name = "stripe"
@@ -89,11 +89,12 @@ class StripeProvider(StripeCatalog):
             except ProviderRefused as error:
                 if error.code != PERMISSION_DENIED:
                     raise
-                _accounts[known_by] = f"key_{known_by[:16]}"  # a restricted key may not ask; customers are then its own
+                # a restricted key may not ask, so its customers are kept per key
+                _accounts[known_by] = f"key_{known_by[:16]}"
         return _accounts[known_by]
 
     def create_customer(self, org_id: UUID, *, name: str, email: str | None, idempotency_key: str) -> str:
-        """Id of a new customer of Stripe's, marked with the org and the mode."""
+        """Id of a new Stripe customer, marked with the organization and the mode."""
         params: dict[str, Any] = {"name": name, "metadata": {"org_id": str(org_id), "mode": self.mode}}
         if email:
             params["email"] = email
@@ -103,7 +104,8 @@ class StripeProvider(StripeCatalog):
         )
 
     def open_checkout(self, order: CheckoutOrder) -> CheckoutSession:
-        """Same idempotency key, same session. Raises CustomerMissing where Stripe no longer knows the customer."""
+        """The same idempotency key returns the same session. Raises CustomerMissing if Stripe no longer knows the
+        customer."""
         params = stripe_order.params(order)
         return self._ask(
             lambda client: client.v1.checkout.sessions.create(
@@ -113,7 +115,8 @@ class StripeProvider(StripeCatalog):
         )
 
     def read_checkout(self, session_id: str) -> CheckoutSession:
-        """With why the last try to pay was declined, where the key may read payment intents: it stands there."""
+        """Includes why the last attempt to pay was declined, if the key may read payment intents, which hold that
+        reason."""
         try:
             return self._read_checkout(session_id, expand=["payment_intent"])
         except ProviderRefused as error:
@@ -126,7 +129,8 @@ class StripeProvider(StripeCatalog):
         return self._ask(lambda client: client.v1.checkout.sessions.retrieve(session_id, params), _checkout_session)
 
     def find_checkout(self, payment_id: UUID, *, customer_id: str, since: datetime) -> CheckoutSession | None:
-        """By the order id in the metadata, among the customer's sessions: lists, unlike searches, never lag."""
+        """Searches the customer's sessions for the order id in the metadata: unlike Stripe's search, lists never
+        lag."""
         params: dict[str, Any] = {
             "customer": customer_id, "limit": PAGE, "created": {"gte": int(since.timestamp()) - CLOCKS_DIFFER_SECONDS},
         }  # fmt: skip
@@ -139,9 +143,9 @@ class StripeProvider(StripeCatalog):
         raise ProviderUnavailable("Too many payment pages of one customer to look through.", "too_many")
 
     def verify(self, raw: bytes, headers: Mapping[str, str], *, now: datetime) -> Event:
-        """The event in `raw`, if signed by a current secret within 300 s of `now`, past or future."""
+        """The event in `raw` if it was signed with a current secret within 300 s of `now`, past or future."""
         signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
-        # Measured here, as the SDK lets any time in the future pass and knows no clock but the machine's.
+        # Checked here because the SDK accepts any time in the future and uses only the machine's clock.
         if abs(now.timestamp() - _signed_at(signature)) > SIGNATURE_AGE_SECONDS:
             raise BadSignature("The signature's time is not within 300 s of now.", "signature_time")
         if not any(_signed_with(secret, raw, signature) for secret in self._webhook_secrets):
@@ -151,9 +155,9 @@ class StripeProvider(StripeCatalog):
     def _ask(
         self, call: Callable[[stripe.StripeClient], stripe.StripeObject], read: Callable[[dict[str, Any]], T]
     ) -> T:
-        """One call, its answer read by `read`. Raises ProviderError only, always with no exception behind it.
+        """Make one call and parse its answer with `read`. Raises only ProviderError, never with a cause.
 
-        The SDK's exceptions hold the request; raised outside `except`, ours drags none of that into a log.
+        The SDK's exceptions contain the request. Because ours is raised outside `except`, no log includes it.
         """
         with self._admission.call():
             return self._answer(call, read)
@@ -173,7 +177,7 @@ class StripeProvider(StripeCatalog):
         raise problem
 
     def _client(self) -> stripe.StripeClient:
-        # A client per call costs microseconds; a rotated key then cannot linger.
+        # A new client per call takes microseconds and ensures that a rotated key is not used again.
         return stripe.StripeClient(
             self._api_key,
             http_client=self._http_client or _shared_http_client(),
@@ -183,7 +187,7 @@ class StripeProvider(StripeCatalog):
 
 
 def _shared_http_client() -> stripe.HTTPClient:
-    # By process id: connections inherited over a fork would be shared by two processes.
+    # By process id: two processes would share connections inherited over a fork.
     pid = os.getpid()
     if pid not in _http_clients:
         _http_clients[pid] = stripe.RequestsClient(timeout=TIMEOUT_SECONDS)
@@ -195,7 +199,7 @@ def _list_sessions(client: stripe.StripeClient, *, params: dict[str, Any]) -> st
 
 
 def _of_order(answer: dict[str, Any], order_id: str) -> tuple[CheckoutSession | None, str | None]:
-    """The session of that order on a page of a list, and where the next page begins: None on the last one."""
+    """The session of that order on one page of a list, and the start of the next page: None on the last one."""
     rows = answer["data"]
     mine = next((row for row in rows if (row["metadata"] or {}).get("order_id") == order_id), None)
     more = rows[-1]["id"] if rows and reading.flag(answer, "has_more") else None
@@ -210,7 +214,7 @@ def _checkout_session(answer: dict[str, Any]) -> CheckoutSession:
         url=answer["url"],
         status=answer["status"],
         payment_status=reading.text(answer, "payment_status"),
-        # Whether these amounts are told and fit is judged with the payment's own row beside them.
+        # The caller compares these amounts with the payment's own row.
         amount_subtotal=reading.minor(answer.get("amount_subtotal")),
         amount_total=reading.minor(answer.get("amount_total")),
         amount_discount=reading.minor(totals.get("amount_discount")) or 0,
@@ -229,7 +233,7 @@ def _checkout_session(answer: dict[str, Any]) -> CheckoutSession:
 
 
 def _decline(intent: object) -> tuple[str | None, bool]:
-    """Why the last try was declined, and whether none is under way: known of an expanded intent only."""
+    """Why the last attempt was declined, unless another is in progress. Known only for an expanded intent."""
     if not isinstance(intent, dict):
         return None, False
     error = intent["last_payment_error"] or {}
@@ -238,14 +242,15 @@ def _decline(intent: object) -> tuple[str | None, bool]:
 
 
 def _problem(error: stripe.StripeError) -> ProviderError:
-    """What a failed call means for us: no definite answer, a definite no, or a customer that is gone."""
+    """What a failed call means: no definite answer, a definite rejection, or a missing customer."""
     status, told = error.http_status, error.error
     if isinstance(error, stripe.APIConnectionError) or status is None:
         return ProviderUnavailable("Stripe did not answer.", "no_answer")
-    # 409: the first call with this idempotency key is still running. No error object: not Stripe's own words.
+    # 409: the first call with this idempotency key is still running. Without an error object, the response is not from
+    # Stripe.
     if status >= 500 or status in (408, 409, 429) or told is None:
         return ProviderUnavailable(f"Stripe gave no definite answer (HTTP {status}).", f"http_{status}")
-    # On many statuses only the error object knows the code, the exception does not.
+    # For many statuses, only the error object has the code, not the exception.
     facts = told.to_dict()
     code = str(facts.get("code") or facts.get("type") or f"http_{status}")
     detail = _SECRET.sub("[secret]", str(facts.get("message") or f"HTTP {status}"))[:300]
@@ -256,7 +261,7 @@ def _problem(error: stripe.StripeError) -> ProviderError:
     if "currency" in str(facts.get("param") or "") and status == 400:
         return ProviderRefused(detail, CURRENCY_REFUSED)
     if status == 401:
-        # Stripe's sentence repeats the first and last characters of whatever was sent as a key.
+        # Stripe's message repeats the first and last characters of whatever was sent as a key.
         return ProviderRefused("Stripe does not accept the API key.", str(facts.get("code") or "authentication_failed"))
     if status == 403:
         return ProviderRefused(detail, PERMISSION_DENIED)
@@ -264,9 +269,9 @@ def _problem(error: stripe.StripeError) -> ProviderError:
 
 
 def _signed_at(signature: str) -> int:
-    """Seconds since the epoch, from the one `t=` of the header."""
-    # Exactly one and all digits: the SDK reads `t=1=2` as 1 and takes the first of several, so a captured event
-    # could otherwise show the SDK its old time and us a fresh one.
+    """Seconds since the epoch, from the only `t=` of the header."""
+    # Exactly one value, digits only: the SDK reads `t=1=2` as 1 and uses the first of several values, so with a
+    # captured event the SDK could see the old time and we a fresh one.
     if not signature:
         raise BadSignature("The event is not signed.", "no_signature")
     times = [item for item in signature.split(",") if item.startswith("t=")]
@@ -279,7 +284,7 @@ def _signed_with(secret: str, raw: bytes, signature: str) -> bool:
     try:
         return bool(stripe.WebhookSignature.verify_header(raw, signature, secret))
     except (stripe.SignatureVerificationError, TypeError, ValueError, AttributeError):
-        # Anyone can send bytes that are no UTF-8 or a signature that is no ASCII; the SDK trips over both.
+        # Anyone can send bytes that are not UTF-8 or a signature that is not ASCII; the SDK fails on both.
         return False
 
 

@@ -1,4 +1,5 @@
-"""Our catalog at Stripe, and its promotion codes. The SDK stays in `stripe.py`, which hands its client to the calls."""
+"""Our catalog at Stripe, and its promotion codes. Only `stripe.py` uses the SDK; it passes its client to these
+calls."""
 
 import hashlib
 from collections.abc import Callable
@@ -23,7 +24,7 @@ class StripeCatalog:
         raise NotImplementedError
 
     def read_price(self, price_id: str) -> Price:
-        """A fixed price with its product's name. Refused (`price_not_fixed`) where the buyer names the amount."""
+        """A fixed price with its product's name. Rejected (`price_not_fixed`) if the buyer chooses the amount."""
         return self._ask(lambda client: client.v1.prices.retrieve(price_id, {"expand": ["product"]}), price)
 
     def find_price(self, lookup_key: str) -> Price | None:
@@ -31,7 +32,7 @@ class StripeCatalog:
         return self._ask(lambda client: client.v1.prices.list(params), _first)
 
     def make_price(self, order: PriceOrder) -> Price:
-        """The product's id at Stripe comes from ours, so that it exists once however often it is made."""
+        """The product's id at Stripe is derived from ours, so that it exists once however often it is created."""
         product_id = self._product(order)
         metadata = {"org_id": str(order.org_id), "product_id": str(order.product_id), "mode": order.mode}
         params: dict[str, Any] = {
@@ -54,7 +55,7 @@ class StripeCatalog:
         self._ask(lambda client: client.v1.products.update(product_id, {"active": active}), lambda answer: None)
 
     def find_promotion(self, code: str) -> str:
-        # `active` is Stripe's own word for: not switched off, not expired, not used up, its coupon still good.
+        # Stripe's `active` means: not deactivated, not expired, not used up, and its coupon is still valid.
         params = {"code": code, "active": True, "limit": 10}
         found = self._ask(lambda client: client.v1.promotion_codes.list(params), _for_everyone)
         if found is None:
@@ -85,7 +86,7 @@ def product_ref(product_id: UUID) -> str:
 
 
 def price(answer: dict[str, Any]) -> Price:
-    """A fixed one-time price whose product was expanded. Refused (`price_not_fixed`) where it is anything else."""
+    """A fixed one-time price with its product expanded. Anything else is rejected (`price_not_fixed`)."""
     amount = reading.minor(answer["unit_amount"])
     if amount is None or answer["recurring"] is not None:
         raise ProviderRefused("The price is not a fixed one-time amount.", "price_not_fixed")
@@ -109,5 +110,5 @@ def _first(answer: dict[str, Any]) -> Price | None:
 
 
 def _for_everyone(answer: dict[str, Any]) -> str | None:
-    """Codes are unique among active ones, but for those that belong to one customer."""
+    """Codes are unique among active ones, except those that belong to one customer."""
     return next((reading.text(row, "id") for row in answer["data"] if row["customer"] is None), None)

@@ -1,4 +1,4 @@
-"""What Stripe is asked for: the hosted page of one order."""
+"""The request to Stripe for the hosted page of one order."""
 
 from typing import Any
 
