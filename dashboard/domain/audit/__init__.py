@@ -1,4 +1,5 @@
-"""Who did what to which object, when, from where and why. Entries are written in the act's own transaction."""
+"""The audit log: who did what to which object, when, from where and why. Entries are written in the transaction of the
+action itself."""
 
 import re
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from dashboard.domain.audit.kinds import KIND_OF, KINDS
 from dashboard.models import AuditEntry
 
 REASON_LIMIT = 500
-_UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # controls; turned writing
+# control characters; text direction overrides
+_UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: `user`, `key`, `manager` or `system`. Only the id is kept; names are joined when read."""
+    """Who acts: `user`, `key`, `manager` or `system`. Only the id is stored; names are looked up when shown."""
 
     kind: str
     id: UUID | None = None
@@ -27,7 +29,7 @@ SYSTEM = Actor("system")
 
 
 def checked_reason(text: str) -> str:
-    """Why somebody acted, as it is kept: one to `REASON_LIMIT` characters. Raises Invalid."""
+    """The reason for an action as it is stored: one to `REASON_LIMIT` characters. Raises Invalid."""
     reason = text.replace("\r\n", "\n").strip()
     if not reason or len(reason) > REASON_LIMIT:
         raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")

@@ -1,5 +1,5 @@
-"""Who did it and to what, in words. Rows keep ids; names are joined when read, so that erasing a person keeps the
-books."""
+"""The names of actors and objects. Rows store ids; names are looked up when shown, so that erasing a user leaves the
+ledger unchanged."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ MOST_CHOICES = 200
 
 
 class Acted(Protocol):
-    """Any row that says who made it."""
+    """Any row that names its actor."""
 
     @property
     def id(self) -> UUID: ...
@@ -38,9 +38,9 @@ class Acted(Protocol):
 
 
 def names_of(rows: Iterable[Acted], *, for_manager: bool = False) -> dict[UUID, str]:
-    """The actor's name for each row, by the row's id, in at most two reads.
+    """The actor's name for each row, by the row's id, in at most two queries.
 
-    Customers read 'Platform manager'; `for_manager` shows which one.
+    Customers see "Platform manager"; `for_manager` shows which one.
     """
     rows = list(rows)
     kinds = {"user", "manager"} if for_manager else {"user"}
@@ -56,7 +56,7 @@ def names_of(rows: Iterable[Acted], *, for_manager: bool = False) -> dict[UUID, 
 
 
 def objects_of(entries: Iterable[AuditEntry]) -> dict[UUID, str]:
-    """The object's name for each entry, by the entry's id, in at most one read for each kind of object."""
+    """The object's name for each entry, by the entry's id, in at most one query per kind of object."""
     entries = list(entries)
     wanted: dict[str, set[tuple[UUID, UUID]]] = {}
     for entry in entries:
@@ -72,7 +72,7 @@ def objects_of(entries: Iterable[AuditEntry]) -> dict[UUID, str]:
 
 
 def people_in(entries: Iterable[AuditEntry], *, for_manager: bool = False) -> dict[str, str]:
-    """Names for the ids of people among the values of some entries; customers read none of a platform manager."""
+    """Names for the user ids among the values of some entries. Customers see no platform manager's name."""
     values = [value for entry in entries for one in (entry.before, entry.after) for value in (one or {}).values()]
     wanted = {found for value in values if isinstance(value, str) and len(value) == 36 and (found := ids.parse(value))}
     if not wanted:
@@ -82,7 +82,7 @@ def people_in(entries: Iterable[AuditEntry], *, for_manager: bool = False) -> di
 
 
 def people_of(org_id: UUID) -> list[tuple[UUID, str]]:
-    """Everyone who belongs or belonged to the organization: (id, name), at most 200."""
+    """All current and former members of the organization: (id, name), at most 200."""
     found = db.session.execute(
         select(User.id, User.name, User.email)
         .join(Membership, Membership.user_id == User.id)
@@ -95,7 +95,7 @@ def people_of(org_id: UUID) -> list[tuple[UUID, str]]:
 
 
 def keys_of(org_id: UUID) -> list[tuple[UUID, str]]:
-    """The organization's keys, revoked ones too: (id, name), at most 200."""
+    """The organization's keys, including revoked ones: (id, name), at most 200."""
     found = db.session.execute(
         select(ApiKey.id, ApiKey.name, ApiKey.prefix)
         .filter_by(org_id=org_id)
@@ -112,7 +112,7 @@ def orgs_of(entries: Iterable[AuditEntry]) -> dict[UUID, Organization]:
 
 
 def _named(entry: AuditEntry, named: dict[tuple[str, UUID], str]) -> str:
-    """As it is called now, or was called then; never an id alone."""
+    """The current name, or else the name at that time; never only an id."""
     object_id = ids.parse(entry.object_id)
     if object_id and (name := named.get((entry.object_kind, object_id))):
         return name

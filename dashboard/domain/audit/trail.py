@@ -1,4 +1,4 @@
-"""The trail as it is read: pages of entries, one entry, all of them for a file. Nothing here writes."""
+"""Reads the audit log: pages of entries, one entry, or all of them for a file. Writes nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,13 +19,14 @@ PAGE_ROWS = 50
 MOST_ROWS = 500
 LONGEST = 200
 ACTOR_KINDS = ("manager", "system")
-"""Actors that are chosen as a kind, not one by one."""
+"""Actors that are selected by kind and not individually."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Empty narrows nothing. `since` is inclusive, `until` exclusive; `object` is the id of an object, an entry or a
-    request, whole. `named`: whose ids may be told apart; False hides which platform manager it was."""
+    """An empty filter matches everything. `since` is inclusive, `until` exclusive. `object` is the complete id of an
+    object, an entry or a request. `named`: the kinds of actors that may be told apart; False hides which platform
+    manager it was."""
 
     org_id: UUID | None = None
     actor_id: UUID | None = None
@@ -39,8 +40,8 @@ class Filters:
 
     @classmethod
     def parse(cls, values: Mapping[str, str], *, org_id: UUID | None = None, named: bool = True) -> "Filters":
-        """From `actor` (an id or a kind) or `actor_id`, `group`, `action`, `object`, `from`, `to` and, for the
-        platform, `org`. Raises Invalid with its field."""
+        """Parse `actor` (an id or a kind) or `actor_id`, `group`, `action`, `object`, `from`, `to` and, for the
+        platform, `org`. Raises Invalid with the field."""
         given = {name: value.strip() for name, value in values.items() if value.strip()}
         actor, group = given.get("actor", ""), given.get("group", "")
         if group and group not in words.GROUPS:
@@ -65,7 +66,8 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`searched_all` is False where the look ended at its window: `next_cursor` then goes on, even with no entry."""
+    """`searched_all` is False if the search stopped at its window. `next_cursor` then continues, even without entries
+    on this page."""
 
     rows: list[AuditEntry] = field(default_factory=list)
     next_cursor: str | None = None
@@ -74,8 +76,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An entry as its reader may see it: customers do not learn which platform manager it was, nor from where, nor
-    what a payment provider said of the platform's account."""
+    """An entry as its reader may see it: customers do not see which platform manager acted, from where, or what a
+    payment provider said about the platform's account."""
 
     entry: AuditEntry
     actor_id: UUID | None
@@ -89,10 +91,10 @@ class Told:
 
 
 def page(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_ROWS, window: int = lists.WINDOW) -> Page:
-    """Newest first; without `filters.org_id` of all organizations, for the platform alone.
+    """Newest first. Without `filters.org_id`, entries of all organizations, only for the platform.
 
-    Flat in the number of entries: by an index on the organization, its actor and the time, and at most `window`
-    entries where a filter has none. Raises Invalid for a malformed cursor.
+    The cost does not depend on the number of entries: it uses an index on the organization, its actor and the time, and
+    reads at most `window` entries if a filter has no index. Raises Invalid for a malformed cursor.
     """
     scope = ("audit", filters)
     before = cursors.decode_id(cursor, *scope)
@@ -111,7 +113,7 @@ def page(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_ROWS,
 
 
 def every(filters: Filters) -> Iterator[list[AuditEntry]]:
-    """All that fit, newest first, in blocks; read page by page as they are fetched."""
+    """All matching entries, newest first, in blocks, read page by page as they are consumed."""
     cursor, more = None, True
     while more:
         found = page(filters, cursor=cursor, limit=MOST_ROWS)
@@ -121,14 +123,14 @@ def every(filters: Filters) -> Iterator[list[AuditEntry]]:
 
 
 def was_here(org_id: UUID, actor_id: UUID | None, *, since: datetime) -> bool:
-    """Whether the trail holds a look of this platform manager into the organization."""
+    """Whether the audit log says that this platform manager viewed the organization."""
     theirs = select(AuditEntry.id).filter_by(org_id=org_id, actor_id=actor_id, action="organization.visited")
     found = theirs.where(*lists.made_between(AuditEntry.id, since, None)).order_by(AuditEntry.id.desc()).limit(1)
     return db.session.scalar(found) is not None
 
 
 def find(org_id: UUID | None, entry_id: UUID) -> AuditEntry:
-    """An entry of the organization, for the platform (None) of any. Raises NotFound."""
+    """An entry of the organization, or for the platform (None) of any. Raises NotFound."""
     whose = [] if org_id is None else [AuditEntry.org_id == org_id]
     entry = db.session.scalar(select(AuditEntry).where(AuditEntry.id == entry_id, *whose))
     if entry is None:
@@ -137,7 +139,7 @@ def find(org_id: UUID | None, entry_id: UUID) -> AuditEntry:
 
 
 def told(entries: Iterable[AuditEntry], *, for_manager: bool = False) -> list[Told]:
-    """The entries in words, in a few reads whatever their number."""
+    """The entries as text, in a few queries however many there are."""
     entries = list(entries)
     actors, objects = names.names_of(entries, for_manager=for_manager), names.objects_of(entries)
     people = names.people_in(entries, for_manager=for_manager)
@@ -167,7 +169,7 @@ def _public(entry: AuditEntry, values: dict[str, Any] | None) -> dict[str, Any] 
 
 
 def _held(filters: Filters) -> list[ColumnElement[bool]]:
-    """What an index answers."""
+    """Conditions that an index answers."""
     found = lists.made_between(AuditEntry.id, filters.since, filters.until)
     if filters.org_id:
         found.append(AuditEntry.org_id == filters.org_id)
@@ -177,7 +179,7 @@ def _held(filters: Filters) -> list[ColumnElement[bool]]:
 
 
 def _exactly(filters: Filters) -> list[ColumnElement[bool]]:
-    """The exact time, and whose entries may be picked out; both leave out few of what an index found."""
+    """The exact time, and whose entries may be selected; both exclude few of the entries that an index found."""
     found: list[ColumnElement[bool]] = []
     if filters.since:
         found.append(AuditEntry.created_at >= filters.since)
@@ -189,7 +191,7 @@ def _exactly(filters: Filters) -> list[ColumnElement[bool]]:
 
 
 def _sifted(filters: Filters) -> list[ColumnElement[bool]]:
-    """What has no index."""
+    """Conditions without an index."""
     found: list[ColumnElement[bool]] = []
     if filters.actor_id and not filters.org_id:
         found.append(AuditEntry.actor_id == filters.actor_id)
@@ -219,6 +221,6 @@ def _id(given: Mapping[str, str], field: str) -> UUID | None:
 
 
 def everyone(org_id: UUID) -> list[tuple[UUID, str]]:
-    """Who may have acted in the organization: its people and its keys, former ones too."""
+    """All possible actors in the organization: current and former members and keys."""
     keys = [(key_id, f"Key {name}") for key_id, name in names.keys_of(org_id)]
     return names.people_of(org_id) + keys

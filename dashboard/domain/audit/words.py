@@ -1,4 +1,4 @@
-"""Every action as a sentence, and the group it is found under. The one place that knows them all."""
+"""The sentence and the group of every action. All of them are in this module."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ GROUPS = {
     "accounts": "Sign-in and accounts",
     "platform": "Mail, webhooks and ledger",
 }
-"""What lists are narrowed to, with its words."""
+"""The groups by which lists can be filtered, with their labels."""
 
 ACTIONS: dict[str, tuple[str, str]] = {
     "member.added": ("people", "{who} added {what} as {after.role}"),
@@ -112,8 +112,8 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "ledger.head_recorded": ("platform", "The head of the ledger's seals was recorded"),
     "demo.seeded": ("platform", "The demo was made"),
 }
-"""Its group and its sentence. `{who}` is the actor, `{what}` the object, `{after.x}` a value; `:size` an amount,
-`:person` whoever has that id."""
+"""The group and the sentence of each action. `{who}` is the actor, `{what}` the object, `{after.x}` a value; `:size`
+formats an amount, `:person` the user with that id."""
 
 LONGEST = 80
 _HOLE = re.compile(r"\{(\w+)(?:\.(\w+))?(?::(\w+))?\}")
@@ -123,7 +123,7 @@ _MINOR = re.compile(r"(.+)_minor")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One value before and after; None where there was none."""
+    """One value before and after the change; None if there was none."""
 
     field: str
     before: str | None
@@ -138,7 +138,7 @@ def sentence(
     action: str, *, who: str, what: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None,
     people: Mapping[str, str] | None = None,
 ) -> str:  # fmt: skip
-    """What happened, as plain text. An action that is not known is named as it stands. `people`: names by their ids."""
+    """What happened, as plain text. An unknown action is shown as it is stored. `people`: user names by id."""
     if action not in ACTIONS:
         return f"{who}: {action.replace('_', ' ').replace('.', ' ')} ({what})"
     values: dict[str, Any] = {"who": who, "what": what, "before": before or {}, "after": after or {}}
@@ -158,7 +158,8 @@ def sentence(
 def differences(
     before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, people: Mapping[str, str] | None = None
 ) -> list[Difference]:
-    """What changed, value by value, as plain text; amounts exact. `people`: names for the ids among the values."""
+    """What changed, value by value, as plain text with exact amounts. `people`: names for the user ids among the
+    values."""
     old, new = before or {}, after or {}
     found = []
     for name in [*old, *(name for name in new if name not in old)]:
@@ -170,7 +171,7 @@ def differences(
 
 
 def text_of(value: Any) -> str:
-    """A JSON value in one line."""
+    """A JSON value on one line."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -196,7 +197,7 @@ def _shown(name: str, values: Mapping[str, Any], people: Mapping[str, str]) -> s
 
 
 def _moment(text: str) -> str:
-    """A moment in words; any other text as it stands."""
+    """A time as text; any other text unchanged."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Caps: how much may be charged in a UTC day or month. What counts is booked in the charge's own transaction."""
+"""Spend limits ("caps"): how much may be charged per UTC day or month. Counted in the charge's own transaction."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ KEY = "key"
 
 
 class KeyCapExceeded(CofferError):
-    """402 and not 429: the wait may be weeks, and clients repeat a 429 by themselves."""
+    """402 and not 429: the wait may be weeks, and clients retry a 429 automatically."""
 
     status, code = 402, "key_cap_exceeded"
 
@@ -31,7 +31,7 @@ class Cap:
 
     @classmethod
     def parse(cls, amount: str, window: str) -> "Cap | None":
-        """What was typed, in credits; None for no amount. Raises Invalid."""
+        """The amount that was typed, in credits; None for none. Raises Invalid."""
         if not amount.strip():
             return None
         if window not in WINDOWS:
@@ -44,7 +44,7 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A cap with what is spent of it in the window at hand. `imposed` by somebody who leads the organization."""
+    """A cap and what was spent in the current window. `imposed`: set by an owner or admin."""
 
     amount: Micros
     window: str
@@ -57,7 +57,7 @@ class Standing:
         return Micros(max(self.amount - self.spent, 0))
 
 
-# The row of the window is locked and read anew by ON CONFLICT, so that its condition sees what others added meanwhile.
+# ON CONFLICT locks and re-reads the row of the window, so that its condition sees what others added in the meantime.
 _TAKE = text("""INSERT INTO limit_windows AS w (org_id, limit_id, window_start, spent)
 SELECT l.org_id, l.id, CAST(:start AS date), CAST(:amount AS bigint) FROM limits AS l
 WHERE l.org_id = :org AND l.id = :limit AND l.amount >= CAST(:amount AS bigint)
@@ -69,7 +69,7 @@ RETURNING spent""")
 
 
 def begin(org_id: UUID, scope_id: UUID, cap: Cap, *, imposed: bool = False) -> SpendLimit:
-    """A cap that counts from now on, whatever was spent before. Needs the organization's transaction."""
+    """Create a cap that counts from now on, whatever was spent before. Needs the organization's transaction."""
     row = SpendLimit(
         org_id=org_id, scope=KEY, scope_id=str(scope_id), window=cap.window, amount=cap.amount, imposed=imposed
     )
@@ -83,10 +83,10 @@ def find(org_id: UUID, limit_id: UUID | None) -> SpendLimit | None:
 
 
 def take(org_id: UUID, limit_id: UUID, *, amount: int, at: datetime) -> None:
-    """Count a charge of `amount` that was booked at `at`. Raises KeyCapExceeded where the cap has no room for it.
+    """Count a charge of `amount` posted at `at`. Raises KeyCapExceeded if it exceeds the cap.
 
-    Needs the charge's transaction, so that a refusal takes the charge back, and comes after it: wallets are locked
-    before windows. Locks the window.
+    Needs the charge's transaction, so that an error rolls the charge back, and must follow the charge: wallets are
+    locked before windows. Locks the window.
     """
     if not in_transaction():
         raise RuntimeError("a capped charge needs a transaction")
@@ -108,7 +108,7 @@ def take(org_id: UUID, limit_id: UUID, *, amount: int, at: datetime) -> None:
 def standings(
     org_id: UUID, limit_ids: Iterable[UUID | None], *, at: datetime | None = None
 ) -> dict[UUID | None, Standing]:
-    """The caps of these limits that are in force, each as it stands in its present window."""
+    """The active caps of these limits, each with its current window."""
     at, wanted = at or clock.now(), {one for one in limit_ids if one}
     if not wanted:
         return {}

@@ -1,4 +1,4 @@
-"""Charging: the verb by which anything that is sold takes money from a wallet, whoever asks for it."""
+"""Charging: the only operation by which anything that is sold takes money from a wallet, whoever requests it."""
 
 from functools import partial
 from uuid import UUID
@@ -27,8 +27,8 @@ def charge(
     """Take `amount` (above zero, in the wallet's smallest unit), once per (organization, mode, `origin`, `key`).
 
     Without a spend limit it is one statement, in autocommit if no transaction is open. With one, the charge and its
-    count under the limit are one transaction: the open one, or its own, repeated when it loses a race. Locks the
-    wallet, then the limit's window. Raises OrgSuspended, NotFound for a closed organization, InsufficientFunds,
+    count towards the limit are one transaction: the open one, or its own, which is repeated if it loses a race. Locks
+    the wallet, then the limit's window. Raises OrgSuspended, NotFound for a closed organization, InsufficientFunds,
     WalletFrozen, KeyReused, KeyCapExceeded.
     """
     require_state(Act.SPEND, org)
@@ -50,7 +50,7 @@ def _alone(org_id: UUID, post: "partial[Posting]", limit_id: UUID) -> Posting:
 
 
 def _counted(org_id: UUID, posting: Posting, limit_id: UUID) -> Posting:
-    """The posting, counted under the limit. A replay was counted when it was booked."""
+    """Post the charge and count it towards the limit. A replay was counted when it was posted."""
     if not posting.replayed:
         caps.take(org_id, limit_id, amount=-posting.amount, at=posting.created_at)
     return posting

@@ -1,4 +1,4 @@
-"""What a wallet was spent on, from `wallet_days` alone: it costs the same however many rows there are.
+"""What a wallet was spent on. Reads only `wallet_days`, so the cost does not depend on the number of transactions.
 
 A cost is a charge or a consumption, less what was reversed. Days are UTC.
 """
@@ -24,7 +24,7 @@ OTHER_COLOUR = 5
 COLOUR_DAYS = 90
 LONGEST_RANGE = 400
 
-# The reversal of a cost adds; that of a credit takes, and is no cost.
+# The reversal of a cost adds. The reversal of a credit takes, and is not a cost.
 IS_COST = or_(WalletDay.type.in_(SPENDING), and_(WalletDay.type == "reversal", WalletDay.amount > 0))
 
 
@@ -43,8 +43,8 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """`key` is the type or app, '' for rows without app, None for the rest, with the apps that are not counted by name.
-    `colour` 1 to 4, 5 for the rest: the same key keeps its colour whatever range is looked at."""
+    """`key` is the type or app, '' for rows without app, None for the rest, including apps that are not counted by
+    name. `colour` is 1 to 4, or 5 for the rest; a key keeps its colour whatever range is shown."""
 
     key: str | None
     colour: int
@@ -53,7 +53,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`values` in the order of the series; below zero where more was reversed than spent. `partial`: not over yet."""
+    """`values` are in the order of the series; below zero if more was reversed than spent. `partial`: the day is not
+    over."""
 
     day: date
     values: tuple[int, ...]
@@ -66,7 +67,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Daily:
-    """Series largest first, at most five; days in order and without gaps."""
+    """Series largest first, at most five. Days in order and without gaps."""
 
     series: tuple[Series, ...]
     days: tuple[Day, ...]
@@ -91,7 +92,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one key cost: `micros` of `of_micros`, in `count` rows; `before_micros` in the period before."""
+    """What one key cost: `micros` of `of_micros`, in `count` rows; `before_micros` in the previous period."""
 
     key: str | None
     colour: int
@@ -114,7 +115,8 @@ def preset(key: str | None, today: date | None = None) -> Range:
 
 
 def before(range: Range) -> Range:
-    """The period to compare with: as many days just before; for a month, the same days of the month before it."""
+    """The period to compare with: the same number of days just before; for a month, the same days of the month before
+    it."""
     if range.key in ("month", "last-month"):
         end = range.first - timedelta(days=1)
         whole = range.last.day == calendar.monthrange(range.last.year, range.last.month)[1]
@@ -130,7 +132,7 @@ def spent(wallet: Wallet, range: Range) -> Spent:
 
 
 def daily(wallet: Wallet, from_day: date, to_day: date, group: Group = "type") -> Daily:
-    """Cost per day and series: at most four keys by name, the largest, and the rest. At most 400 days, the newest."""
+    """Cost per day and series: at most four keys by name (the largest) and the rest. At most 400 days (the newest)."""
     from_day = max(from_day, to_day - timedelta(days=LONGEST_RANGE - 1))
     sums: dict[tuple[date, str], int] = {}
     totals: dict[str, int] = defaultdict(int)
@@ -164,14 +166,14 @@ def by_group(wallet: Wallet, range: Range, group: Group = "type") -> list[Share]
     rest = [key for key in now if key not in named]
     if rest:
         rows = sum(counts[key] for key in rest)
-        # Keys that cost something before and nothing now would compare unlike with like.
+        # Keys that cost something before and nothing now would make the comparison unequal.
         earlier = sum(then.get(key, 0) for key in rest)
         shares.append(Share(None, OTHER_COLOUR, sum(now[key] for key in rest), whole, rows, earlier))
     return shares
 
 
 def range_of(first: date, last: date) -> Iterable[date]:
-    """Each day from `first` to `last`, both inclusive."""
+    """All days from `first` to `last`, both inclusive."""
     return (first + timedelta(days=offset) for offset in range((last - first).days + 1))
 
 
@@ -183,8 +185,8 @@ def _named(totals: dict[str, int]) -> list[str]:
 
 
 def _colours(wallet: Wallet, named: list[str], group: Group) -> dict[str, int]:
-    """Colours by rank over the last 90 days, so that a change of range changes no colour; what ranks lower there takes
-    the free ones."""
+    """Colours by rank over the last 90 days, so that a different range does not change colours. Keys that rank lower
+    there get the remaining ones."""
     today = clock.today()
     longer, _ = _totals(wallet, Range("", today - timedelta(days=COLOUR_DAYS - 1), today), group)
     colours = {key: rank for rank, key in enumerate(_named(longer), start=1) if key in named}

@@ -1,4 +1,4 @@
-"""What came into a wallet, from `wallet_days` alone: it costs the same however many rows there are."""
+"""What was added to a wallet. Reads only `wallet_days`, so the cost does not depend on the number of transactions."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dashboard.models import TRANSACTION_TYPES, Transaction, Wallet, WalletDay
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """Micros that came in within a range, by where they came from."""
+    """Micros added within a range, by source."""
 
     bought: int
     granted: int
@@ -26,7 +26,7 @@ class Added:
 
 
 def added(wallet: Wallet, range: Range) -> Added:
-    """What was bought, granted and deposited on the UTC days of the range. Refunds and removals are not taken off."""
+    """What was bought, granted and deposited on the UTC days of the range. Refunds and removals are not subtracted."""
     found = db.session.execute(
         select(WalletDay.type, func.sum(WalletDay.amount))
         .where(WalletDay.org_id == wallet.org_id, WalletDay.wallet_id == wallet.id)

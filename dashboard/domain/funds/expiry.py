@@ -1,4 +1,4 @@
-"""Credit that lapses: at its date what is left of a slice leaves the wallet, before anything else is spent."""
+"""Credit expiry: when a credit grant expires, what is left of it leaves the wallet before anything else is spent."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,8 +18,8 @@ from dashboard.models import Wallet
 DRAIN = "dashboard.jobs.expiry.drain"
 ORIGIN = TYPE = "expiry"
 BACKLOG_ROWS = settlement.MOST_SLICES // 2 - 1
-"""How many rows may wait to be settled: one block, as a row opens two slices at most. So the charge that finds a lapsed
-slice settles few, and whoever shows what is left passes few."""
+"""How many rows may wait for settlement: one block, as a row opens at most two credit grants. This bounds the work of
+the charge that finds an expired grant, and of pages that show what is left."""
 
 BLOCKS_AT_ONCE = 20
 LAST_YEAR = 9000
@@ -28,7 +28,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 def end_of(text: str) -> datetime:
-    """The end of a UTC day, written 2027-03-31. Raises Invalid for what is no date."""
+    """The end of a UTC day, written as 2027-03-31. Raises Invalid if it is not a date."""
     try:
         day = date.fromisoformat(text.strip() if _DATE.fullmatch(text.strip()) else "")
     except ValueError:
@@ -44,12 +44,12 @@ def last_day(expires_at: datetime) -> date:
 
 
 def after_days(days: int) -> datetime:
-    """The end of the UTC day that is so many days from today."""
+    """The end of the UTC day that is this number of days after today."""
     return datetime.combine(clock.today() + timedelta(days=days + 1), time(), UTC)
 
 
 def lapsed(org_id: UUID, wallet_id: UUID, at: datetime) -> bool:
-    """Whether a date of the wallet's credit has come."""
+    """Whether an expiry date of the wallet's credit has passed."""
     found = select(Wallet.next_expiry_at, Wallet.last_posted_at).filter_by(org_id=org_id, id=wallet_id)
     row = db.session.execute(found).one_or_none()
     if row is None or row.next_expiry_at is None:
@@ -58,7 +58,7 @@ def lapsed(org_id: UUID, wallet_id: UUID, at: datetime) -> bool:
 
 
 def clear(org_id: UUID, wallet_id: UUID, at: datetime) -> None:
-    """Take out what has lapsed, in the open transaction or in one of its own. Locks the wallet."""
+    """Remove expired credit, in the open transaction or in its own. Locks the wallet."""
     if in_transaction():
         _take_out(org_id, wallet_id, at)
     else:
@@ -67,14 +67,16 @@ def clear(org_id: UUID, wallet_id: UUID, at: datetime) -> None:
 
 
 def due() -> list[UUID]:
-    """Organizations with a wallet whose date has come, or with many rows to settle before it comes. A plain read."""
+    """Organizations with a wallet whose expiry date has passed, or with many rows to settle before one. A plain
+    read."""
     return list(db.session.scalars(select(Wallet.org_id).distinct().where(_due())))
 
 
 def drain(org_id: UUID) -> bool:
-    """Settle and take out what is due in the organization, for wallets that nobody charges. True when more is left.
+    """Settle, and remove expired credit, in the organization's due wallets, for wallets that nobody charges. Returns
+    True if more is left.
 
-    One block of rows a transaction; any number may run at once.
+    One block of rows per transaction; any number of calls may run at once.
     """
     found = db.session.scalars(select(Wallet.id).filter_by(org_id=org_id).where(_due()).order_by(Wallet.id)).all()
     blocks = 0

@@ -1,4 +1,4 @@
-"""What caused a transaction and what followed from it, as plain steps in order of time."""
+"""What caused a transaction and what followed from it, as plain steps in chronological order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ CATEGORIES = {"signup": "welcome", "purchase": "bought"}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One link of the chain. `kind`: actor, origin, payment, posted, grant. `ref` is the id of what it speaks of."""
+    """One step. `kind`: actor, origin, payment, posted, grant. `ref` is the id of the object that it is about."""
 
     kind: str
     text: str
@@ -34,7 +34,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`cause` leads to the row, `followed` from it; `grants` are the slices it opened, `payment` what paid for it."""
+    """`cause` are the steps that led to the row, `followed` those after it; `grants` are the credit grants it opened,
+    `payment` is what paid for it."""
 
     cause: tuple[Step, ...]
     followed: tuple[Step, ...]
@@ -43,7 +44,7 @@ class Explanation:
 
 
 def explain(row: Transaction, *, for_manager: bool = False) -> Explanation:
-    """Explain one row, in at most six reads. Customers do not read which platform manager acted."""
+    """Explain one row, in at most six queries. Customers do not see which platform manager acted."""
     payment = _payment(row)
     query = select(CreditGrant).filter_by(org_id=row.org_id, transaction_id=row.id)
     grants = db.session.scalars(query.order_by(CreditGrant.kind.desc(), CreditGrant.id)).all()
@@ -71,13 +72,13 @@ def _origin(row: Transaction) -> Step:
     if row.origin in origins.OF_CALLERS:
         who = "A platform manager" if row.actor_kind == "manager" else "A program"
         text = f"{who} {TRANSACTION_TYPES[row.type].request}"
-    # A manager's key comes from a form or from the platform's own programs, and tells a customer nothing.
+    # A manager's key comes from a form or from the platform's own programs, and means nothing to a customer.
     told = (row.origin in origins.OF_CALLERS or row.origin == "usage") and row.actor_kind != "manager"
     return Step("origin", f"{text}, with idempotency key {row.key}" if told else text)
 
 
 def _lapsed(row: Transaction) -> list[Step]:
-    """The slice that lapsed: what opened it, what was spent of it, and its last day."""
+    """The expired credit grant: what opened it, what was spent of it, and its last day."""
     grant = db.session.scalar(select(CreditGrant).filter_by(org_id=row.org_id, id=UUID(row.key)))
     if grant is None or grant.expires_at is None:
         return []

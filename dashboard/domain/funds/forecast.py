@@ -1,9 +1,11 @@
-"""When the balance runs out. Integers only: pace, range and dates come from whole daily sums of `wallet_days`.
+"""Forecasts when the balance runs out. Uses only integers: pace, range and dates come from the daily totals in
+`wallet_days`.
 
 The pace is the mean net debit of the last 7 full UTC days: charges and consumption, without purchases, grants, refunds
-and reversals; of as many days as there are where use began less than 7 days ago. The range is the same with the 20th
-and 80th percentile (nearest rank) of the daily debits of the last 28 days. The day it runs out is the first on which
-the projected balance is zero or less. Credit with a date is spent in its turn, and what is left of it then lapses.
+and reversals. If usage began less than 7 days ago, it uses the days since then. The range is computed in the same way
+from the 20th and 80th percentile (nearest rank) of the daily debits of the last 28 days. The balance runs out on the
+first day on which the projected balance is zero or less. Credit with an expiry date is spent in its order, and what is
+left of it then expires.
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,7 @@ from dashboard.models import SPENDING, Transaction, Wallet, WalletDay
 State = Literal["out_of_credits", "needs_data", "no_usage", "over_a_year", "runs_out"]
 
 Parts = tuple[tuple[int, date | None], ...]
-"""Micros and their last day; None: without one."""
+"""Micros and their last day; None without one."""
 
 PACE_DAYS = 7
 RANGE_DAYS = 28
@@ -33,11 +35,11 @@ LOOK_BACK_ROWS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """`days`, `runs_out_on`, `earliest` and `latest` only in state `runs_out`; `latest` is None beyond a year.
+    """`days`, `runs_out_on`, `earliest` and `latest` are set only in state `runs_out`; `latest` is None beyond a year.
 
-    `pace_micros` per day, rounded up, 0 without usage. `since` only when out of credits: the moment it crossed zero,
-    None where that lies more than 20,000 rows back. `debits`: what each of the last full days cost, newest first, at
-    most 28, back to the first day of use.
+    `pace_micros` is per day, rounded up, 0 without usage. `since` is set only when out of credits: the moment the
+    balance crossed zero, or None if that is more than 20,000 rows ago. `debits`: the cost of each of the last full
+    days, newest first, at most 28, back to the first day of use.
     """
 
     state: State
@@ -53,8 +55,8 @@ class Forecast:
     parts: Parts = ()
 
     def after(self, extra_micros: int, last_day: date | None = None) -> "Forecast":
-        """The same with `extra_micros` more in the wallet, until `last_day` where they have one: for the preview of a
-        purchase, a grant or a removal."""
+        """The same forecast with `extra_micros` more in the wallet, until `last_day` if they have one: for the preview
+        of a purchase, a grant or a removal."""
         balance, parts = self.balance_micros + extra_micros, self.parts
         if last_day and extra_micros > 0:
             added = min(extra_micros, max(balance, 0))
@@ -67,19 +69,19 @@ class Forecast:
 
     @property
     def next_lapse(self) -> tuple[int, date] | None:
-        """How much of today's balance lapses next, and after which day."""
+        """How much of today's balance expires next, and after which day."""
         first = min((last_day for micros, last_day in self.parts if last_day and micros), default=None)
         return (sum(micros for micros, last_day in self.parts if last_day == first), first) if first else None
 
 
 def of(wallet: Wallet) -> Forecast:
-    """The forecast of one wallet, as of now."""
+    """The forecast of one wallet as of now."""
     found = of_many([wallet])[wallet.id]
     return replace(found, since=_since(wallet)) if found.state == "out_of_credits" else found
 
 
 def of_many(wallets: Sequence[Wallet]) -> dict[UUID, Forecast]:
-    """The forecasts of many wallets by wallet id, in three reads however many; without `since`."""
+    """The forecasts of many wallets by wallet id, in three queries however many there are; without `since`."""
     today = clock.today()
     earliest = today - timedelta(days=RANGE_DAYS)
     spent: dict[UUID, dict[date, int]] = {wallet.id: {} for wallet in wallets}
@@ -106,7 +108,7 @@ def of_many(wallets: Sequence[Wallet]) -> dict[UUID, Forecast]:
 def project(balance: int, debits: Sequence[int], today: date, parts: Parts = ()) -> Forecast:
     """The forecast from a balance and the costs of the last full days, newest first (at most 28 count).
 
-    `parts` make up the balance where some of it has a last day, in the order in which they are spent.
+    `parts` make up the balance if some of it has a last day, in the order in which they are spent.
     """
     recent = debits[:PACE_DAYS]
     total = sum(recent)
@@ -132,7 +134,8 @@ def project(balance: int, debits: Sequence[int], today: date, parts: Parts = ())
 
 
 def _lasts(base: Forecast, total: int, per_days: int) -> int:
-    """The days until nothing is left at `total` in so many days; more than the horizon where something is."""
+    """The number of days until nothing is left at this pace of `total` in so many days; more than the horizon if some
+    is left."""
     if not base.parts:
         return _divided_up(base.balance_micros * per_days, total) if total else HORIZON_DAYS + 1
     parts = list(base.parts)
@@ -157,7 +160,7 @@ def _spent(parts: Sequence[tuple[int, date | None]], amount: int) -> list[tuple[
 
 
 def _parts(wallets: Sequence[Wallet]) -> dict[UUID, Parts]:
-    """Of wallets with a date alone: the others cost nothing more."""
+    """Only for wallets with an expiry date: the others need no query."""
     dated = [wallet for wallet in wallets if wallet.next_expiry_at is not None]
     return {
         wallet_id: tuple(
@@ -168,7 +171,7 @@ def _parts(wallets: Sequence[Wallet]) -> dict[UUID, Parts]:
 
 
 def _debits(spent: dict[date, int], today: date, used_before: bool) -> tuple[int, ...]:
-    """The full days back to the first with usage, newest first; days without usage between count as zero."""
+    """The full days back to the first with usage, newest first; days without usage in between count as zero."""
     first = today - timedelta(days=RANGE_DAYS) if used_before else min(spent, default=today)
     return tuple(spent.get(today - timedelta(days=back), 0) for back in range(1, (today - first).days + 1))
 

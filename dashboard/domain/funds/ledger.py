@@ -1,8 +1,9 @@
-"""The one writer of money. A wallet changes only by a row posted here; rows never change, corrections are new rows.
+"""The only writer of money. A wallet changes only by a row posted here; rows never change, and corrections are new
+rows.
 
-One posting is one statement: it locks the wallet, writes the row unless its business fact is booked already, and moves
-the balance and the day's sum with it. Under READ COMMITTED the lock re-reads the newest balance, and ON CONFLICT sees
-rows that the statement's snapshot does not.
+One posting is one statement: it locks the wallet, inserts the row unless its business fact was already posted, and
+updates the balance and the daily total. Under READ COMMITTED, the lock re-reads the newest balance, and ON CONFLICT
+sees rows that the statement's snapshot does not.
 """
 
 import hashlib
@@ -47,7 +48,7 @@ NUMBER_OUT_OF_RANGE = "22003"
 class Slice:
     """A part of a credit: `paid` or `promotional`, and what it was given for. Lower priority is spent first.
 
-    At `expires_at` what is left of it lapses.
+    What is left of it expires at `expires_at`.
     """
 
     kind: str
@@ -59,7 +60,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """A row as it was posted. `replayed` when its business fact was booked before: then nothing moved now."""
+    """A posted row. `replayed`: its business fact was posted before, and nothing was moved now."""
 
     id: UUID
     wallet_id: UUID
@@ -74,7 +75,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One charge of a batch; `amount` is what it costs, above zero."""
+    """One charge of a batch. `amount` is what it costs, above zero."""
 
     wallet_id: UUID
     amount: int
@@ -85,7 +86,8 @@ class Entry:
 
 
 def body_hash(path: str, fields: dict[str, Any]) -> bytes:
-    """What a request asked for, without its key: SHA-256 over the path and the parsed fields in order of name."""
+    """A hash of what a request asked for, without its key: SHA-256 over the path and the parsed fields in order of
+    name."""
     return hashlib.sha256(path.encode() + b"\n" + orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).digest()
 
 
@@ -107,12 +109,12 @@ def post(
 ) -> Posting:
     """Post one row of `amount` (signed, in the wallet's smallest unit) and return it.
 
-    Once per (organization, mode, `origin`, `key`), for ever: asked again with the same wallet, type, amount and body
-    hash it returns the first row; with others it raises KeyReused. Locks the wallet until the end of the transaction,
-    or for the statement where none is open. A credit opens `slices`, which must add up to it. A charge needs
-    `available >= amount` down to the overdraft limit (InsufficientFunds, WalletFrozen); a removal needs it down to
-    zero (RemovalTooLarge) unless `allow_negative`, which nothing else heeds; a refund and a dispute may pass below.
-    Before a debit, credit past its date is taken out, in a transaction of its own where none is open.
+    Once per (organization, mode, `origin`, `key`), forever: a repeated call with the same wallet, type, amount and body
+    hash returns the first row; with different values it raises KeyReused. Locks the wallet until the end of the
+    transaction, or for the statement if none is open. A credit opens `slices`, which must add up to it. A charge needs
+    `available >= amount` down to the overdraft limit (InsufficientFunds, WalletFrozen). A removal needs it down to zero
+    (RemovalTooLarge) unless `allow_negative`, which affects no other type. A refund and a dispute may go below. Before
+    a debit, expired credit is removed, in its own transaction if none is open.
     """
     require_org(wallet.org_id)
     if not -LARGEST <= amount <= LARGEST or not amount or amount * TRANSACTION_TYPES[type].sign < 0:
@@ -139,10 +141,12 @@ def post(
 def post_batch(
     org_id: UUID, entries: Sequence[Entry], *, mode: str, origin: str, by: Actor, type: str = "charge"
 ) -> list[Posting | CofferError]:
-    """Post many charges of one organization; the results stand in the order of `entries`, refusals as their errors.
+    """Post many charges of one organization. The results are in the order of `entries`; rejected charges are returned
+    as their errors.
 
     Needs an open transaction. Locks the wallets in order of id, for the rest of it, before it reads what it decides on.
-    Within a wallet the charges apply in order, and nothing after the first that does not fit. At most 5,000 entries.
+    Within a wallet, the charges are applied in order, and none after the first that does not fit. At most 5,000
+    entries.
     """
     if not in_transaction():
         raise RuntimeError("a batch needs a transaction")
@@ -177,7 +181,7 @@ def _in_order(
     type: str,
     origin: str,
 ) -> list[Posting | CofferError]:
-    """Each entry's outcome. What moved nothing is told apart in two reads, however many there are."""
+    """Each entry's result. Two queries tell apart all entries that moved nothing."""
     left = [entry for entry, row_id in zip(entries, row_ids, strict=True) if row_id not in posted]
     found, booked = _standing(org_id, left, mode, origin) if left else ({}, {})
     results: list[Posting | CofferError] = []
@@ -197,14 +201,14 @@ def _in_order(
 def _standing(
     org_id: UUID, entries: Sequence[Entry], mode: str, origin: str
 ) -> tuple[dict[UUID, Wallet], dict[str, Transaction]]:
-    """The wallets as they are now, and the rows booked under the entries' keys."""
+    """The current wallets, and the rows posted under the entries' keys."""
     found = wallets.as_of_now(org_id, {entry.wallet_id for entry in entries})
     booked = origins.booked(org_id, mode, origin, {entry.key for entry in entries})
     return {wallet_id: wallet for wallet_id, wallet in found.items() if wallet.mode == mode}, booked
 
 
 def _debit(values: dict[str, Any]) -> Row[Any] | None:
-    """The debit's row; what has lapsed in the meantime is taken out before it, only where nothing moved."""
+    """The debit's row. If nothing was moved, expired credit is removed first and the debit is tried again."""
     row = _execute(ledger_sql.DEBIT, values)
     if row is None and expiry.lapsed(values["org"], values["wallet"], values["at"]):
         expiry.clear(values["org"], values["wallet"], values["at"])
@@ -213,7 +217,7 @@ def _debit(values: dict[str, Any]) -> Row[Any] | None:
 
 
 def _floor(kind: TransactionType, *, lifted: bool) -> dict[str, bool]:
-    """Whether the debit has a floor, and whether that is the overdraft limit and heeds a frozen wallet."""
+    """Whether the debit has a floor, and whether that is the overdraft limit and applies to a frozen wallet."""
     floored = kind.floor != "none" and not (kind.liftable and lifted)
     return {"floored": floored, "spending": kind.spending}
 
@@ -243,7 +247,7 @@ def _columns(slices: Sequence[Slice]) -> dict[str, Any]:
 def _replay_or_refuse(
     org_id: UUID, wallet_id: UUID, type: str, amount: int, origin: str, key: str, body_hash: bytes | None
 ) -> Posting:
-    """Why the statement moved nothing: the fact is booked already, or the wallet did not allow it."""
+    """Why the statement moved nothing: the fact was already posted, or the wallet did not allow it."""
     wallet = wallets.as_of_now(org_id, [wallet_id]).get(wallet_id)
     booked = origins.booked(org_id, wallet.mode, origin, [key]).get(key) if wallet else None
     return _judge(wallet, booked, type, amount, body_hash)

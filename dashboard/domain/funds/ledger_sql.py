@@ -1,16 +1,17 @@
-"""The ledger's statements. They live apart so that the benchmark can give pgbench exactly what the product runs."""
+"""The ledger's SQL statements. They are in their own module so that the benchmark can give pgbench exactly what the
+product runs."""
 
 from sqlalchemy import text
 
 from dashboard.models import OTHER_APPS
 
 MOST_APPS = 100
-"""How many sums by app a wallet's UTC day holds. Apps that come later are summed up as OTHER_APPS."""
+"""How many totals by app a wallet's UTC day holds. Later apps are added up as OTHER_APPS."""
 
 _OTHER = f"CAST('{OTHER_APPS}' AS text)"
 
-# The statement's snapshot is older than the wallet's lock, so it may not see an app that is counted already. The
-# function looks again with a snapshot of its own; it is called only for what looks like an app's first row of a day.
+# The statement's snapshot is older than the wallet's lock, so it may not see an app that is already counted. The
+# function looks again with its own snapshot; it is called only for what appears to be an app's first row of a day.
 _APP = f"""coalesce((
     SELECT d.app FROM wallet_days AS d WHERE d.org_id = p.org_id AND d.wallet_id = p.wallet_id AND d.day = p.day
       AND d.type = p.type AND d.app = p.app
@@ -42,8 +43,8 @@ _OF_WALLET = """
 
 _ROW = _NEW + _OF_WALLET
 
-# The class of caller that made a row of the time when all stood under `api` (`origins`). Only an operator's scope
-# deposits, grants and removes, so that a customer's row is never taken for another class's.
+# The class of caller that made a row from the time when all rows were under `api` (see `origins`). Only an operator
+# scope deposits, grants and removes, so a customer's row is never taken for another class's row.
 _CLASS = """CASE WHEN t.type IN ('admin_grant', 'admin_removal') OR (t.type = 'deposit' AND t.actor_kind <> 'key')
     THEN 'operator'
   WHEN t.type = 'deposit' OR (t.actor_kind = 'key' AND EXISTS (SELECT FROM api_keys AS k
@@ -61,7 +62,7 @@ _BOOKED_EARLIER = f"""EXISTS (SELECT FROM (SELECT t.* FROM transactions AS t
   WHERE {_CLASS} = CAST(:origin AS text))"""  # noqa: S608
 _HAS_EARLIER = "CAST(:origin AS text) IN ('operator', 'service')"
 
-# A row is never older than the one before it, so that a wallet's order by seq is its order in time.
+# A row is never older than the one before it, so a wallet's order by seq is its order in time.
 _WALLET = """wallet AS (
   SELECT org_id, id, mode, balance, seq, greatest(CAST(:at AS timestamptz), last_posted_at) AS at FROM wallets
   WHERE org_id = CAST(:org AS uuid) AND id = CAST(:wallet AS uuid)"""
@@ -69,7 +70,7 @@ _WALLET = """wallet AS (
 _NEW_FACT = f"""NOT ({_HAS_EARLIER}
       AND {_BOOKED_EARLIER.format(row="wallets", key="CAST(:key AS text)")})"""
 
-# Credit past its date cannot be spent: it is taken out first.
+# Expired credit cannot be spent: it is removed first.
 _NOT_LAPSED = "(next_expiry_at IS NULL OR next_expiry_at > greatest(CAST(:at AS timestamptz), last_posted_at))"
 
 _ANSWER = "SELECT id, seq, balance_before, balance_after, created_at FROM row"
@@ -96,27 +97,28 @@ DEBIT = text(f"""WITH {_WALLET}
 ), {_ROW}
 {_ANSWER}""")
 
-# For a wallet that is locked, of a slice that is settled up to the wallet's last row.
+# For a locked wallet, and a credit grant that is settled up to the wallet's last row.
 EXPIRY = text(f"""WITH {_WALLET} AND balance + CAST(:amount AS bigint) >= 0
 ), {_ROW}
 {_ANSWER}""")
 
-# The lock is a statement of its own: the next one's snapshot then sees every duplicate committed while it waited.
+# The lock is a separate statement, so that the next statement's snapshot sees every duplicate that was committed while
+# it waited.
 LOCK = text("""SELECT id, next_expiry_at <= greatest(CAST(:at AS timestamptz), last_posted_at) AS lapsed
 FROM wallets WHERE org_id = CAST(:org AS uuid) AND id = ANY(CAST(:wallets AS uuid[]))
 ORDER BY id FOR UPDATE""")
 
-# What statistics say of an organization may be old or nothing, and a plan for 10 entries is none for 1,000. So each
-# batch is planned for itself, and the look-up of duplicates asks for a range of one key in the key's order, which only
-# the key's own index gives: with plain equality every index that starts with org_id can look alike, and the wrong one
-# reads the whole organization for each entry. (Not a comparison of whole rows: before PostgreSQL 18 its upper end stops
-# nothing.) MATERIALIZED hides the constants from the estimate for that too. Sorting
-# is made to look dear, because a table that was analyzed when it was nearly empty seems cheap to read and sort whole
-# for each entry; the few sorts that there must be are done all the same, and JIT is kept out, which such costs call up.
+# Statistics about an organization may be outdated or missing, and a plan for 10 entries does not fit 1,000. So each
+# batch is planned separately, and the search for duplicates uses a range of one key in the key's order, which only the
+# key's own index provides: with plain equality, every index that starts with org_id can look equally good, and the
+# wrong one reads the whole organization for each entry. (A comparison of whole rows would not help: before PostgreSQL
+# 18, its upper end stops nothing.) MATERIALIZED hides the constants from the estimate for the same reason. Sorting is
+# made to look expensive, because a table that was analyzed while nearly empty seems cheap to read and sort completely
+# for each entry. The few sorts that are necessary still happen, and JIT, which such costs would trigger, is disabled.
 PLAN = text("""SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true),
   set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true)""")
 
-# For what follows in the same transaction and may well be sorted.
+# For what follows in the same transaction and may need sorting.
 SORT = text("SELECT set_config('enable_sort', 'on', true), set_config('enable_incremental_sort', 'on', true)")
 
 BATCH = text(f"""WITH given AS MATERIALIZED (
@@ -185,7 +187,7 @@ BATCH = text(f"""WITH given AS MATERIALIZED (
 )
 SELECT id, wallet_id, seq, type, amount, balance_before, balance_after, created_at FROM row""")  # noqa: S608 - constant parts only
 
-# Up to where wallets are sealed. Nobody waits for a hint: what another holds is left for the next time.
+# How far wallets are sealed. This is only a hint, so nobody waits for it: a locked row is left for the next time.
 SEALED = text("""UPDATE wallets AS w SET sealed_seq = n.seq_to
 FROM unnest(CAST(:wallets AS uuid[]), CAST(:tos AS bigint[])) AS n(id, seq_to)
 WHERE w.org_id = CAST(:org AS uuid) AND w.id = n.id AND w.sealed_seq < n.seq_to AND w.id IN (
@@ -193,10 +195,10 @@ WHERE w.org_id = CAST(:org AS uuid) AND w.id = n.id AND w.sealed_seq < n.seq_to 
   FOR NO KEY UPDATE SKIP LOCKED
 )""")
 
-# Everything from here on is for wallets that hold credit with a date, and for no others.
+# Everything below is only for wallets that hold credit with an expiry date.
 
-# One row is looked up as a range in the order of its index: as a join, or with plain equality, statistics that were
-# taken when the ledger was nearly empty read all rows of the wallet or the organization for each look.
+# One row is looked up as a range in the order of its index. As a join, or with plain equality, statistics that were
+# taken while the ledger was nearly empty lead to reading all rows of the wallet or the organization for each lookup.
 _SETTLED_BALANCE = """coalesce((SELECT t.balance_after FROM transactions AS t
     WHERE t.org_id = w.org_id AND t.wallet_id = w.id AND t.seq BETWEEN w.settled_seq AND w.settled_seq
     ORDER BY t.org_id, t.wallet_id, t.seq LIMIT 1), 0) AS settled_balance"""
@@ -221,7 +223,7 @@ FROM credit_grants AS g {_CREDIT}
 WHERE g.org_id = :org AND g.wallet_id = :wallet AND g.opened_seq > :settled AND g.remaining > 0
 ORDER BY g.opened_seq, g.id LIMIT :most""")  # noqa: S608
 
-# All of it in one snapshot, so that what is settled meanwhile is not counted twice.
+# All in one snapshot, so that what is settled in the meantime is not counted twice.
 STANDING = text(f"""SELECT w.id AS wallet_id, w.balance, w.seq, w.settled_seq, {_SETTLED_BALANCE},
   {_SLICE}, t.balance_before, t.balance_after
 FROM unnest(CAST(:orgs AS uuid[]), CAST(:wallets AS uuid[])) AS n(org_id, id)
@@ -230,12 +232,13 @@ JOIN credit_grants AS g ON g.org_id = w.org_id AND g.wallet_id = w.id AND g.rema
 {_CREDIT}
 ORDER BY w.id, g.opened_seq, g.id""")  # noqa: S608
 
-# The row at a place, or the next one.
+# The row at a position, or the next one.
 _AT = """(SELECT seq, balance_after FROM transactions AS t
   WHERE t.org_id = CAST(:org AS uuid) AND t.wallet_id = CAST(:wallet AS uuid) AND t.seq >= {place}
   ORDER BY t.org_id, t.wallet_id, t.seq LIMIT 1) AS t"""
 
-# The first of the debits from :lo to :hi that leaves :balance or less. Nothing is added between them, so halves do.
+# The first of the debits from :lo to :hi that leaves :balance or less. No credits lie between them, so a binary search
+# works.
 REACHED = text(f"""WITH RECURSIVE halved(lo, hi) AS (
   SELECT CAST(:lo AS bigint), CAST(:hi AS bigint)
   UNION ALL
@@ -261,7 +264,7 @@ LAPSED = text("""SELECT id, category, remaining, expires_at FROM credit_grants
 WHERE org_id = :org AND wallet_id = :wallet AND remaining > 0 AND expires_at <= :at
 ORDER BY expires_at, opened_seq, id""")
 
-# The slices are few or settled just now, so that the next date is read off them.
+# The credit grants are few or were just settled, so the next expiry date is read from them.
 NEXT = text("""UPDATE wallets SET next_expiry_at = (
   SELECT min(expires_at) FROM credit_grants
   WHERE org_id = :org AND wallet_id = :wallet AND remaining > 0 AND expires_at > :at

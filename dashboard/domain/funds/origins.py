@@ -1,8 +1,8 @@
-"""Idempotency spaces: each class of caller has one of its own, so that nobody can use up the keys of another.
+"""Idempotency spaces: each class of caller has its own, so that nobody can use up another caller's keys.
 
-`operator`: managers, by page or token, and whatever takes the scope `platform:grant`. `service`: keys that a command
-or a manager made, and every key that deposits. `api`: the organization's own keys and people. The space is the
-transaction's `origin`; other origins are Coffer's own.
+`operator`: managers, by page or token, and everything that needs the scope `platform:grant`. `service`: keys that a
+command or a manager created, and every key that deposits. `api`: the organization's own keys and users. The space is
+the transaction's `origin`; other origins are Coffer's own.
 """
 
 from collections.abc import Collection
@@ -19,10 +19,11 @@ OF_CALLERS = frozenset({API, SERVICE, OPERATOR})
 
 
 def booked(org_id: UUID, mode: str, origin: str, keys: Collection[str]) -> dict[str, Transaction]:
-    """The rows that are booked under these keys in the space.
+    """The rows posted under these keys in the space.
 
-    Rows from before the spaces were apart all stand under `api`. Such a row counts for the class that made it, so that
-    a call which is repeated after the upgrade is still a replay; a row that a customer made counts for no other class.
+    Rows from before the spaces were separated are all under `api`. Such a row counts for the class of caller that made
+    it, so that a call repeated after the upgrade is still a replay. A row that a customer made counts for no other
+    class.
     """
     own = select(Transaction).filter_by(org_id=org_id, mode=mode, origin=origin).where(Transaction.key.in_(keys))
     found = {row.key: row for row in db.session.scalars(own)}

@@ -1,8 +1,9 @@
-"""Which slice of credit paid which row: a pure function of the ledger's order, told only where credit has a date.
+"""Settlement: which credit grant paid for which transaction. A pure function of the ledger's order, computed only if
+credit has an expiry date.
 
-Debits burn promotional credit before paid, then by priority, the soonest date, age. What they take beyond all slices is
-debt, and the next credit pays it first. Between two credits the balance only falls, so that the row at which a slice
-ends is found by halving: settling costs by the number of credits, not of rows.
+Debits use promotional credit before paid credit, then by priority, earliest expiry date and age. What they take beyond
+all credit grants is debt, which the next credit pays first. Between two credits the balance only falls, so a binary
+search finds the row at which a grant ends: the cost depends on the number of credits, not of rows.
 """
 
 from bisect import insort
@@ -22,7 +23,7 @@ from dashboard.domain.funds import ledger_sql
 from dashboard.models import Wallet
 
 MOST_SLICES = 2_000
-"""How many slices one block opens at most."""
+"""The maximum number of credit grants that one block opens."""
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -32,7 +33,7 @@ Reached = Callable[[int, int, int], tuple[int, int]]
 
 @dataclass(slots=True)
 class Part:
-    """A slice and what is left of it."""
+    """A credit grant and what is left of it."""
 
     id: UUID
     kind: str
@@ -43,7 +44,7 @@ class Part:
 
     @property
     def turn(self) -> tuple[object, ...]:
-        """The order of burning."""
+        """The order in which grants are spent."""
         return self.kind != "promotional", self.priority, self.expires_at or _NEVER, self.opened_seq, self.id
 
 
@@ -60,7 +61,7 @@ class Burn:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """A row that opened slices, and the balances around it."""
+    """A transaction that opened credit grants, and the balances before and after it."""
 
     seq: int
     before: int
@@ -69,7 +70,8 @@ class Credit:
 
 
 class Course:
-    """The slices while rows pass, from a settled row on. `burns` grows, one range for each slice and stretch."""
+    """The credit grants while rows pass, starting at a settled row. `burns` grows by one range per grant and
+    stretch."""
 
     def __init__(self, seq: int, balance: int, parts: Iterable[Part], reached: Reached | None = None) -> None:
         self.seq, self.balance = seq, balance
@@ -91,7 +93,7 @@ class Course:
         self.seq, self.balance = seq, balance
 
     def open(self, credit: Credit) -> None:
-        """Pass a credit. What it owes from before is paid at its own row."""
+        """Pass a credit. Earlier debt that it pays is recorded at its own row."""
         debt = max(0, -self.balance)
         for part in credit.parts:
             insort(self.parts, part, key=_turn)
@@ -111,7 +113,7 @@ class Course:
         return self._reached(first, last, balance) if self._reached else (last, balance)
 
     def _burn(self, part: Part, first: int, last: int, amount: int) -> None:
-        """The last range of a slice goes on where it is still its turn."""
+        """Extend the grant's last range if it is still being spent."""
         part.remaining -= amount
         self.touched[part.id] = part
         if not part.remaining:
@@ -124,9 +126,9 @@ class Course:
 
 
 def settle(org_id: UUID, wallet_id: UUID) -> bool:
-    """Tell the next block of the wallet's rows which slices paid them. True while more are left.
+    """Work out which credit grants paid for the next block of the wallet's rows. Returns True while more are left.
 
-    Needs a transaction that holds the wallet's lock. Again from the same row it does nothing.
+    Needs a transaction that holds the wallet's lock. A repeated call from the same row does nothing.
     """
     if not in_transaction():
         raise RuntimeError("settling needs a transaction")
@@ -138,7 +140,7 @@ def settle(org_id: UUID, wallet_id: UUID) -> bool:
 
 
 def keep(org_id: UUID, wallet_id: UUID, burns: Sequence[Burn], touched: Sequence[Part], seq: int, at: datetime) -> None:
-    """Write what was settled up to row `seq`. Needs the wallet's lock."""
+    """Store what was settled up to row `seq`. Needs the wallet's lock."""
     connection, names = db.session.connection(), {"org": org_id, "wallet": wallet_id}
     if burns:
         connection.execute(
@@ -155,14 +157,15 @@ def keep(org_id: UUID, wallet_id: UUID, burns: Sequence[Burn], touched: Sequence
 
 
 def standing(wallet: Wallet) -> list[Part]:
-    """What is left of the wallet's slices now, in the order of burning. Reads only, and writes nothing down."""
+    """What is left of the wallet's credit grants now, in the order in which they are spent. Only reads."""
     return standing_of([wallet])[wallet.id]
 
 
 def standing_of(wallets: Sequence[Wallet]) -> dict[UUID, list[Part]]:
-    """The same of many wallets by wallet id, in one read. For wallets with a date.
+    """The same for many wallets by wallet id, in one query. For wallets with an expiry date.
 
-    By the number of open slices: those not settled yet are those of `expiry.BACKLOG_ROWS`, or of one tick more.
+    The cost depends on the number of open grants; those not settled yet are at most those of `expiry.BACKLOG_ROWS`, or
+    of one more tick.
     """
     keys = {"orgs": [wallet.org_id for wallet in wallets], "wallets": [wallet.id for wallet in wallets]}
     connection = db.session.connection()
@@ -186,7 +189,7 @@ def _standing(slices: Sequence[Row[Any]]) -> list[Part]:
 
 
 def _course(org_id: UUID, wallet_id: UUID) -> tuple[Row[Any], Course, bool]:
-    """The wallet's row, the course of its next block, and whether more follows."""
+    """The wallet's row, the state of its next block, and whether more follows."""
     connection, names = db.session.connection(), {"org": org_id, "wallet": wallet_id}
     connection.execute(ledger_sql.PLAN)
     row = connection.execute(ledger_sql.WALLET, names | {"at": clock.now()}).one()
@@ -201,7 +204,7 @@ def _course(org_id: UUID, wallet_id: UUID) -> tuple[Row[Any], Course, bool]:
     course = Course(row.settled_seq, row.settled_balance, parts, reached)
     found = connection.execute(ledger_sql.CREDITED, settled | {"most": MOST_SLICES + 1}).all()
     more = len(found) > MOST_SLICES
-    if more:  # a credit's slices stay together
+    if more:  # the grants of one credit stay together
         found = [one for one in found if one.opened_seq != found[-1].opened_seq]
     course.pass_over(_credits(found))
     if not more and row.seq > course.seq:

@@ -1,4 +1,5 @@
-"""What people cost: charges by the person behind each, read from the newest rows: none is indexed by its actor."""
+"""Spend by member: charges by the user behind each, from the newest rows only, because rows have no index on the
+actor."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from dashboard.models import SPENDING, ApiKey, Transaction, Wallet
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Micros by person, None for commands and the system; not `complete` where older rows were left out."""
+    """Micros by user; None stands for commands and the system. Not `complete` if older rows were left out."""
 
     since: datetime
     micros: dict[UUID | None, int]
@@ -21,7 +22,7 @@ class Spending:
 
 
 def by_person(wallet: Wallet, *, days: int) -> Spending:
-    """What each person's keys and tokens were charged in the last `days`, of the newest 20,000 rows at most."""
+    """What each user's keys and tokens were charged in the last `days`, among the newest 20,000 rows."""
     since = clock.now() - timedelta(days=days)
     of_org = Transaction.org_id == wallet.org_id
     recent = lists.made_between(Transaction.id, since, None)

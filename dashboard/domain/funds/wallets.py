@@ -1,6 +1,6 @@
-"""Wallets: the only module that opens, finds and locks them. What is in them is the ledger's.
+"""Wallets: the only module that opens, finds and locks them. Their content belongs to the ledger.
 
-A wallet counts one unit in one mode for one holder. Its unit and mode are read from the row, never assumed.
+A wallet counts one unit in one mode for one holder. Unit and mode are read from the row, never assumed.
 """
 
 from collections.abc import Collection, Iterable
@@ -23,7 +23,7 @@ USD = "usd"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who a wallet belongs to within its organization: at most one of these; none is the organization itself."""
+    """Who a wallet belongs to within its organization: at most one of these; none means the organization itself."""
 
     membership_id: UUID | None = None
     team_id: UUID | None = None
@@ -38,7 +38,8 @@ ORGANIZATION = Holder()
 
 
 def open_wallet(org_id: UUID, *, mode: str, unit: str = USD, holder: Holder = ORGANIZATION) -> Wallet:
-    """A new, empty wallet. Needs the organization's transaction. The database refuses a second one of its kind."""
+    """Open a new, empty wallet. Needs the organization's transaction. The database rejects a second one of the same
+    kind."""
     row = Wallet(org_id=org_id, mode=mode, unit=unit, **holder.columns())
     db.session.add(row)
     db.session.flush()
@@ -46,20 +47,20 @@ def open_wallet(org_id: UUID, *, mode: str, unit: str = USD, holder: Holder = OR
 
 
 def of_organization(org_id: UUID, mode: str, *, fresh: bool = False) -> Wallet:
-    """The organization's own dollars in a mode; opened with the organization, so there is one. `fresh` reads again
-    what the session holds already."""
+    """The organization's own dollar wallet in a mode. It is opened with the organization, so there is one. `fresh`
+    reads it again even if the session already holds it."""
     query = select(Wallet).where(Wallet.org_id == org_id, *is_organizations(mode))
     return db.session.scalars(query, execution_options={"populate_existing": fresh}).one()
 
 
 def of_organizations(org_ids: Iterable[UUID], mode: str) -> dict[UUID, Wallet]:
-    """The own dollars of several, by organization."""
+    """The organizations' own dollar wallets, by organization."""
     query = select(Wallet).where(Wallet.org_id.in_(org_ids), *is_organizations(mode))
     return {row.org_id: row for row in db.session.scalars(query)}
 
 
 def is_organizations(mode: str) -> list[ColumnElement[bool]]:
-    """Conditions on `Wallet` for what `of_organization` finds: for queries over many organizations."""
+    """Conditions on `Wallet` that select what `of_organization` finds, for queries over many organizations."""
     return [
         Wallet.mode == mode,
         Wallet.unit == USD,
@@ -77,12 +78,12 @@ def find(org_id: UUID, wallet_id: UUID) -> Wallet | None:
 
 
 def in_mode(org_id: UUID, mode: str) -> Select[Wallet]:
-    """All wallets of the organization in a mode, every unit and holder, newest first."""
+    """All wallets of the organization in a mode, of every unit and holder, newest first."""
     return select(Wallet).filter_by(org_id=org_id, mode=mode).order_by(Wallet.id.desc())
 
 
 def only_one(org_id: UUID, mode: str) -> Wallet | None:
-    """The wallet of an organization that has one only in the mode: inside a wallet `seq` gives the exact order."""
+    """The wallet of an organization that has only one in the mode: within a wallet, `seq` gives the exact order."""
     rows = db.session.scalars(in_mode(org_id, mode).limit(2)).all()
     return rows[0] if len(rows) == 1 else None
 
@@ -100,14 +101,14 @@ def as_of_now(org_id: UUID, wallet_ids: Collection[UUID]) -> dict[UUID, Wallet]:
 
 
 def units_of(rows: Iterable[Transaction]) -> dict[UUID, str]:
-    """The unit of each of the rows' wallets, in one read."""
+    """The unit of each row's wallet, in one query."""
     keys = {(row.org_id, row.wallet_id) for row in rows}
     query = select(Wallet.id, Wallet.unit).where(tuple_(Wallet.org_id, Wallet.id).in_(keys))
     return {row.id: row.unit for row in db.session.execute(query)} if keys else {}
 
 
 def locked(org_id: UUID, mode: str) -> Wallet:
-    """The organization's own dollars, locked until the end of the transaction, as they are now."""
+    """The organization's own dollar wallet in its current state, locked until the end of the transaction."""
     row = lock(select(Wallet).where(Wallet.org_id == org_id, *is_organizations(mode)))
     if row is None:
         raise NotFound("There is no such wallet.")
@@ -115,7 +116,7 @@ def locked(org_id: UUID, mode: str) -> Wallet:
 
 
 def set_overdraft(wallet: Wallet, *, limit_micros: int, reason: str | None, by: Actor) -> Wallet:
-    """Let charges go down to `-limit_micros`. For operators. Locks the wallet. Raises Invalid."""
+    """Allow charges down to `-limit_micros`. For operators. Locks the wallet. Raises Invalid."""
     if not 0 <= limit_micros <= LARGEST:
         raise Invalid("The overdraft is zero or more.", field="overdraft_limit_micros")
     row = lock(select(Wallet).filter_by(org_id=wallet.org_id, id=wallet.id))
@@ -126,7 +127,7 @@ def set_overdraft(wallet: Wallet, *, limit_micros: int, reason: str | None, by: 
 
 
 def end_overdraft(org_id: UUID, *, reason: str | None, by: Actor) -> None:
-    """From here on nothing is spent that is not there. Locks the organization's wallets."""
+    """From now on, nothing can be spent beyond the balance. Locks the organization's wallets."""
     query = select(Wallet).filter_by(org_id=org_id).order_by(Wallet.id).with_for_update()
     for row in db.session.scalars(query, execution_options={"populate_existing": True}):
         _change(row, 0, reason=reason, by=by)

@@ -1,6 +1,6 @@
-"""The outbox: a mail is a row written with what causes it, and sent afterwards by whoever claims it first.
+"""The outbox: an e-mail is a row, written with what causes it and sent later by the worker that claims it.
 
-Between sending and noting that it was sent a worker may die; the mail then goes twice, under the same Message-ID.
+If a worker dies between sending an e-mail and recording it, the e-mail is sent twice with the same Message-ID.
 """
 
 import functools
@@ -30,7 +30,7 @@ FIRST_PAUSE_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 3600
 
 Attach = Mapping[str, Callable[[dict[str, Any]], list[Attachment]]]
-"""What goes with the mails of an event, made from their context."""
+"""The attachments of an event's e-mails, created from their context."""
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,11 @@ WORK = WorkQueue(
 def send(
     org_id: UUID, *, key: str, event: str, to: str, context: dict[str, Any], secret: str | None = None
 ) -> UUID | None:
-    """Owe a mail, once per (organization, `key`): it goes out when the open transaction has committed.
+    """Queue an e-mail, once per (organization, `key`). It is sent after the open transaction commits.
 
-    `event` names its templates; `context` is all they get to see: JSON values, never a secret. The `secret` of a link
-    is theirs as `token`; its row keeps it encrypted, and only until the mail is sent. Returns the row's id, None where
-    it was owed before. Raises Invalid for what is not one address on one line.
+    `event` names its templates. `context` is all that they see: JSON values, never a secret. The `secret` of a link is
+    passed to them as `token`; the row stores it encrypted, and only until the e-mail is sent. Returns the row's id, or
+    None if the e-mail was already queued. Raises Invalid unless the recipient is one address on one line.
     """
     if not in_transaction():
         raise RuntimeError("a mail is owed in the transaction of what it tells of")
@@ -75,7 +75,7 @@ def send(
 
 
 def owed(org_id: UUID, key: str) -> OutboxEmail | None:
-    """The mail of a fact, whatever became of it."""
+    """The e-mail for a fact, in any state."""
     return db.session.scalar(select(OutboxEmail).filter_by(org_id=org_id, key=key))
 
 
@@ -90,26 +90,27 @@ def find(org_id: UUID, mail_id: UUID) -> OutboxEmail:
 
 
 def newest(most: int) -> list[OutboxEmail]:
-    """Of all organizations, in any state. Reads every mail: for development."""
+    """E-mails of all organizations, in any state. Reads all of them: for development."""
     return list(db.session.scalars(select(OutboxEmail).order_by(OutboxEmail.id.desc()).limit(most)))
 
 
 def unsent(most: int) -> list[OutboxEmail]:
-    """Of all organizations: parked mails, then those that wait or are tried again, oldest first; `most` of each."""
+    """Unsent e-mails of all organizations: parked ones, then those that wait or are retried, oldest first; at most
+    `most` of each."""
     parked = select(OutboxEmail).where(OutboxEmail.state == "parked")
     owing = select(OutboxEmail).where(OutboxEmail.state.in_(("waiting", "failed")))
     return [row for query in (parked, owing) for row in db.session.scalars(query.order_by(OutboxEmail.id).limit(most))]
 
 
 def due() -> list[UUID]:
-    """Organizations with a mail to be sent now; none without a mail server: then mails wait, and nothing is tried."""
+    """Organizations with e-mails due now. None if there is no mail server: e-mails then wait, and nothing is tried."""
     return WORK.due() if settings().smtp.url else []
 
 
 def drain(org_id: UUID, *, attach: Attach, seconds: int = 20) -> bool:
-    """Send due mails one by one for up to `seconds`. True when there may be more.
+    """Send due e-mails one at a time for up to `seconds`. Returns True if there may be more.
 
-    Opens its own transactions around each call of the server, never during it; call it where none is open.
+    Opens its own transactions before and after each call of the server, never during it. Call it outside a transaction.
     """
     if not settings().smtp.url:
         return False
@@ -118,7 +119,7 @@ def drain(org_id: UUID, *, attach: Attach, seconds: int = 20) -> bool:
 
 
 def retry(row: OutboxEmail, *, by: Actor) -> None:
-    """Have a parked or failing mail sent again, at once. Locks it. Raises Conflict."""
+    """Send a parked or failing e-mail again, at once. Locks it. Raises Conflict."""
     found = _locked(row)
     if found.state not in ("parked", "failed"):
         raise Conflict(f"The mail is {found.state}; there is nothing to repeat.", code="not_retryable")
@@ -129,7 +130,7 @@ def retry(row: OutboxEmail, *, by: Actor) -> None:
 
 
 def dismiss(row: OutboxEmail, *, by: Actor) -> None:
-    """Give a parked mail up: it is never sent. Locks it. Raises Conflict."""
+    """Give up a parked e-mail: it is never sent. Locks it. Raises Conflict."""
     found = _locked(row)
     if found.state != "parked":
         raise Conflict(f"The mail is {found.state}; only parked mails are dismissed.", code="not_parked")
@@ -141,7 +142,7 @@ def dismiss(row: OutboxEmail, *, by: Actor) -> None:
 
 
 def letter(row: OutboxEmail) -> Rendered:
-    """What the mail says. The token of its link reads as dots once it was sent. Raises CannotDecrypt."""
+    """The content of the e-mail. The token of its link is shown as dots after it was sent. Raises CannotDecrypt."""
     token = crypto.decrypt(row.secret, org_id=row.org_id, purpose=f"mail {row.event}") if row.secret else "..."
     return mail.render(row.event, row.context | {"token": token})
 
@@ -154,7 +155,8 @@ def _locked(row: OutboxEmail) -> OutboxEmail:
 
 
 def _attempt(row: OutboxEmail, claim: Claim, *, attach: Attach) -> Outcome:
-    """One attempt. If the server takes no mail at all now, it is none: the mail is sent whenever the server is back."""
+    """One attempt. If the server accepts no e-mail at all, it does not count: the e-mail is sent when the server is
+    back."""
     refusal = _try(row, attach)
     if refusal is None:
         return Outcome({"state": "sent", "error": None, "sent_at": clock.now(), "secret": None})
@@ -169,7 +171,7 @@ def _attempt(row: OutboxEmail, claim: Claim, *, attach: Attach) -> Outcome:
 
 
 def _try(row: OutboxEmail, attach: Attach) -> MailError | None:
-    """Why the mail was not sent; None when it was. Never raises for what the world outside or a template can cause."""
+    """Why the e-mail was not sent; None if it was. Never raises for anything that a server or a template can cause."""
     smtp = settings().smtp
     if row.attempts > MAX_ATTEMPTS:
         return MailError(f"Tried {MAX_ATTEMPTS} times without an end; a worker may have died of it.", final=True)

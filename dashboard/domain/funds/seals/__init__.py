@@ -1,11 +1,12 @@
-"""Seals over the ledger: what was once sealed cannot be changed, removed or exchanged without being found.
+"""Seals over the ledger: once a row is sealed, changing, removing or replacing it is detected.
 
-Off the hot path: rows are sealed about a minute after they were posted, in blocks, each over the block before it. What
-a seal is over says `encoding`; `check` recomputes them; `heads` binds the newest ones of all wallets into one value.
+Sealing does not delay postings: rows are sealed about a minute after they were posted, in blocks, each over the
+previous one. `encoding` defines what a seal covers; `check` recomputes the seals; `heads` combines the newest ones of
+all wallets into one daily checkpoint.
 
-`wallets.sealed_seq` says up to where a wallet is sealed at least, so that wallets at rest are passed over by one scan
-of the table. It may lag behind the seals, which costs a look-up, and is no part of any proof: the check of the books
-compares rows with seals alone. It has no index: with one on what every charge moves, no charge would be HOT.
+`wallets.sealed_seq` says how far a wallet is sealed at least, so that one scan of the table skips idle wallets. It may
+lag behind the seals, which costs a lookup, and it proves nothing: verification compares rows only with seals. It has no
+index: with one, no charge would be a HOT update.
 """
 
 import logging
@@ -25,7 +26,7 @@ from dashboard.domain.funds.seals import encoding
 from dashboard.domain.funds.seals.encoding import GENESIS, MOST_ROWS, Seal
 
 SETTLE_SECONDS = 60
-"""How old the oldest row of a block is at least: so a busy wallet gets one seal a minute, not one a row."""
+"""The minimum age of the oldest row of a block, so that a busy wallet gets one seal a minute and not one per row."""
 
 LATE_SECONDS = 900
 WALLETS_AT_ONCE = 100
@@ -63,7 +64,7 @@ ON CONFLICT (org_id, wallet_id, seq_from) DO NOTHING RETURNING wallet_id""")
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """What is not sealed yet: wallets, rows, and since when the oldest of them stands; None where all is."""
+    """What is not sealed yet: wallets, rows, and since when the oldest row waits; None if all is sealed."""
 
     wallets: int
     rows: int
@@ -73,7 +74,7 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The end of a wallet's chain, and how far its rows go beyond."""
+    """The end of a wallet's chain, and how far its rows go beyond it."""
 
     wallet_id: UUID
     sealed: int
@@ -97,10 +98,10 @@ def lag(*, older: int = 0) -> Lag:
 
 
 def seal(org_id: UUID, *, seconds: int = 20) -> bool:
-    """Seal all rows of an organization's wallets, for up to `seconds`. True when there may be more.
+    """Seal all rows of an organization's wallets, for up to `seconds`. Returns True if there may be more.
 
-    May run twice at once: of two seals that begin at one row the first stands, and whoever lost stops with that wallet.
-    Opens short transactions of its own, which hold the wallets' keys for an insert; call it where none is open.
+    May run twice at once: if two seals begin at the same row, the first is kept and the other process leaves that
+    wallet. Opens its own short transactions, which hold the wallets' keys for an insert. Call it outside a transaction.
     """
     end = time.monotonic() + seconds
     found = autocommit().execute(_OPEN, {"org": org_id}).all()
@@ -119,7 +120,7 @@ def seal(org_id: UUID, *, seconds: int = 20) -> bool:
 
 
 def _next(org_id: UUID, head: _Head, moment: Any) -> Seal | None:
-    """The seal over the next block of a wallet; None, and an alarm, where the rows have a gap."""
+    """The seal over the next block of a wallet; None, and an error in the log, if the rows have a gap."""
     first = head.sealed + 1
     bounds = (org_id, head.wallet_id, first), (org_id, head.wallet_id, head.seq)
     lines = [bytes(line) for line in encoding.lines(autocommit(), *bounds, most=MOST_ROWS)]
@@ -133,7 +134,7 @@ def _next(org_id: UUID, head: _Head, moment: Any) -> Seal | None:
 
 
 def _keep(org_id: UUID, made: Sequence[Seal]) -> set[UUID]:
-    """Write the seals, one of a wallet at most; the wallets whose seal stands."""
+    """Write the seals, at most one per wallet. Returns the wallets whose seal was kept."""
     if not made:
         return set()
     values = {

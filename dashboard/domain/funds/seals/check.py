@@ -1,4 +1,4 @@
-"""Whether all seals hold: a stream over seals and rows in one order, in flat memory."""
+"""Verifies all seals: streams seals and rows in the same order, in constant memory."""
 
 import struct
 import zlib
@@ -13,7 +13,7 @@ from dashboard.domain.funds.seals import encoding
 from dashboard.domain.funds.seals.encoding import GENESIS, MOST_ROWS, Line, Place, Seal
 
 PAGE = 500
-"""Seals read at a time, with up to half a million rows streamed beside them."""
+"""Seals read at a time, with up to half a million rows streamed alongside."""
 
 NOTHING, EVERYTHING = UUID(int=0), UUID(int=2**128 - 1)
 
@@ -26,7 +26,7 @@ ORDER BY org_id, wallet_id, seq_from LIMIT :page""")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The first row or seal of a block that does not fit its seal."""
+    """The first row or seal of a block that does not match its seal."""
 
     org_id: UUID
     object: str
@@ -34,9 +34,10 @@ class Fault:
 
 
 def faults(connection: Connection, org_id: UUID | None = None) -> Iterator[Fault]:
-    """Recompute every seal, of one organization where given; what does not hold, in the order of the ledger.
+    """Recompute every seal, of one organization if given. Yields what does not match, in the order of the ledger.
 
-    Needs no snapshot: seals are read before their rows, and what is posted or sealed meanwhile only adds to the end.
+    Needs no snapshot: seals are read before their rows, and what is posted or sealed in the meantime is only added at
+    the end.
     """
     before: Seal | None = None
     for page in _pages(connection, org_id):
@@ -60,7 +61,8 @@ class _Rows:
         self._lines = lines
 
     def take(self, seal: Seal) -> list[Line]:
-        """As many lines as the seal has rows, from its first row on. Lines before it are under no seal yet."""
+        """As many lines as the seal has rows, starting at its first row. Earlier lines are not covered by any seal
+        yet."""
         for line in self._lines:
             if encoding.place_of(line) >= seal.first:
                 return [line, *islice(self._lines, seal.count - 1)]
@@ -70,7 +72,7 @@ class _Rows:
         self._lines = chain(lines, self._lines)
 
     def close(self) -> None:
-        """Read what is left: a COPY that is cut off would end the transaction with it."""
+        """Read the remaining lines: a COPY that is cut off would end the transaction."""
         for _ in self._source:
             pass
 
@@ -88,7 +90,7 @@ def _pages(connection: Connection, org_id: UUID | None) -> Iterator[list[Seal]]:
 
 
 def _misplaced(seal: Seal, before: Seal | None) -> Fault | None:
-    """What does not fit the seal before it, which is that of the same wallet."""
+    """What does not match the previous seal of the same wallet."""
     name, first = f"seal {seal.id}", before.seq_to + 1 if before else 1
     if seal.seq_from != first:
         said = f"of wallet {seal.wallet_id} begins at row {seal.seq_from}, not {first}: one is missing or was changed"
@@ -103,7 +105,7 @@ def _misplaced(seal: Seal, before: Seal | None) -> Fault | None:
 
 
 def _changed(seal: Seal, rows: _Rows) -> Fault | None:
-    """The first row that is not what was sealed; the seal itself where its rows are what they were."""
+    """The first row that is not what was sealed; the seal itself if its rows are unchanged."""
     lines = rows.take(seal)
     holds = len(lines) == seal.count and seal.digest(lines) == seal.hash
     if holds and encoding.checksums(lines) == seal.checksums:

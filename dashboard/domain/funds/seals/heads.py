@@ -1,10 +1,10 @@
-"""The newest seal of every wallet, bound into one value a day that the operator's log keeps outside the database.
+"""Daily checkpoint: one value over the newest seals of all wallets. Operators keep it in a log outside the database.
 
     head = SHA-256( line || line || ... )
 
-One line per wallet that had a seal at the moment, in order of organization and wallet: org_id, wallet_id, seq_to and
-the seal's hash in lower-case hex, tabs between and a newline at the end. Whoever rewrites the ledger and seals it anew
-cannot make the head that was logged.
+There is one line for each wallet that had a seal at that moment, ordered by organization and wallet: org_id, wallet_id,
+seq_to and the seal's hash in lower-case hex, separated by tabs, with a newline at the end. Somebody who rewrites the
+ledger and seals it again cannot reproduce the logged value.
 """
 
 import hashlib
@@ -25,10 +25,10 @@ from dashboard.models import PLATFORM_ORG_ID, AuditEntry
 
 ACTION = "ledger.head_recorded"
 PAUSE = timedelta(minutes=10)
-"""After midnight: by then every seal that bears an earlier moment stands."""
+"""Wait after midnight, until every seal with an earlier time exists."""
 
 TIMEOUT = f"{queue.JOB_SECONDS}s"
-"""Of the one statement that reads where all chains end; the job has no longer."""
+"""Timeout of the one statement that reads the ends of all chains; the job has no more time."""
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ SELECT w.org_id, w.id, s.seq_to, encode(s.hash, 'hex') FROM wallets AS w CROSS J
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One value over the newest seals of `wallets` wallets as they stood at a moment."""
+    """One value over the newest seals of `wallets` wallets at a moment."""
 
     at: datetime
     wallets: int
@@ -55,7 +55,7 @@ class Head:
 
 
 def head(connection: Connection, at: datetime) -> Head:
-    """The head as of a moment (aware): the same whenever it is asked for, once PAUSE has passed."""
+    """The checkpoint as of a moment (timezone-aware). Always the same value once PAUSE has passed."""
     driver = connection.connection.driver_connection
     if not isinstance(driver, Psycopg):
         raise TypeError(f"COPY needs psycopg, not {driver!r}")
@@ -68,7 +68,7 @@ def head(connection: Connection, at: datetime) -> Head:
 
 
 def due() -> datetime | None:
-    """The last midnight (UTC) whose head is not recorded yet; None when it is, or the PAUSE has not passed."""
+    """The last midnight (UTC) whose checkpoint is not recorded; None if it is, or if PAUSE has not passed."""
     midnight = datetime.combine(clock.today(), time(), UTC)
     newest = recorded()
     if clock.now() < midnight + PAUSE or (newest and newest.at >= midnight):
@@ -77,8 +77,8 @@ def due() -> datetime | None:
 
 
 def record(at: datetime) -> Head:
-    """Log the head of a moment and keep it in the platform's trail; needs its open transaction, which may last
-    as long as the job."""
+    """Log the checkpoint of a moment and store it in the platform's audit log. Needs its open transaction, which may
+    last as long as the job."""
     require_org(PLATFORM_ORG_ID)
     db.session.execute(_PATIENT, {"timeout": TIMEOUT})
     found = head(db.session.connection(), at)
@@ -89,7 +89,7 @@ def record(at: datetime) -> Head:
 
 
 def recorded() -> Head | None:
-    """The newest head that was recorded."""
+    """The newest recorded checkpoint."""
     entry = db.session.scalars(
         select(AuditEntry).filter_by(org_id=PLATFORM_ORG_ID, action=ACTION).order_by(AuditEntry.id.desc()).limit(1)
     ).first()

@@ -1,4 +1,5 @@
-"""Reading the ledger: pages of rows, one row, who did it, and the statement of a range. Nothing here writes."""
+"""Reads the ledger: pages of transactions, one transaction, who caused it, and the statement of a range. Writes
+nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`opening + money_in - money_out = closing`, in the wallet's smallest unit; `rows` is how many made it."""
+    """`opening + money_in - money_out = closing`, in the wallet's smallest unit; `rows` is the number of
+    transactions."""
 
     opening: int
     money_in: int
@@ -36,7 +38,7 @@ class Statement:
 
 
 def find(org_id: UUID, transaction_id: UUID | str) -> Transaction:
-    """The organization's row of that id. Raises NotFound, also for another organization's."""
+    """The organization's transaction with that id. Raises NotFound, also for another organization's."""
     found = ids.parse(transaction_id) if isinstance(transaction_id, str) else transaction_id
     row = db.session.scalar(select(Transaction).filter_by(org_id=org_id, id=found)) if found else None
     if row is None:
@@ -45,10 +47,10 @@ def find(org_id: UUID, transaction_id: UUID | str) -> Transaction:
 
 
 def statement(wallet: Wallet, filters: Filters | None = None) -> Statement:
-    """The statement of the filters' range of time, whatever else they narrow; None: since the beginning.
+    """The statement for the filters' time range, ignoring the other filters; None: since the beginning.
 
-    From the balance and the days' sums, in one snapshot: it costs the same however many rows there are. Only of the
-    UTC days that the range cuts, rows are read: those that are not inside.
+    Computed from the balance and the daily totals, in one snapshot, so the cost does not depend on the number of rows.
+    Rows are read only for the UTC days that the range cuts, and only those outside it.
     """
     filters = filters or Filters()
     first, last = filters.from_day or date.min, filters.to_day or date.max
@@ -57,13 +59,13 @@ def statement(wallet: Wallet, filters: Filters | None = None) -> Statement:
     balance, after, money_in, money_out, rows, *left = (int(value) for value in found)
     closing = balance - after
     if filters.until and not _is_day(filters.until):
-        closing -= left[-3] - left[-2]  # of the last day, what came after the range
+        closing -= left[-3] - left[-2]  # on the last day, what came after the range
     money_in, money_out, rows = money_in - sum(left[0::3]), money_out - sum(left[1::3]), rows - sum(left[2::3])
     return Statement(closing - money_in + money_out, money_in, money_out, closing, rows)
 
 
 def _beside(whole: Subquery, others: list[Subquery]) -> Select[Any]:
-    """The one row of each, side by side."""
+    """The only row of each query, side by side."""
     query = select(whole, *others).select_from(whole)
     for other in others:
         query = query.join(other, true())
@@ -71,7 +73,7 @@ def _beside(whole: Subquery, others: list[Subquery]) -> Select[Any]:
 
 
 def _of_days(wallet: Wallet, first: date, last: date) -> Select[Any]:
-    """The balance, what came after the days, and what came, went and how many rows there were on them."""
+    """The balance, what came after the days, and money in, money out and the number of rows on them."""
     amount, inside = WalletDay.amount, WalletDay.day.between(first, last)
     return (
         select(
@@ -91,7 +93,7 @@ def _of_days(wallet: Wallet, first: date, last: date) -> Select[Any]:
 
 
 def _cut_days(filters: Filters) -> Iterator[tuple[date, ColumnElement[bool]]]:
-    """The UTC days that the range begins or ends amid, each with what of it is outside."""
+    """The UTC days in whose middle the range begins or ends, each with its part outside the range."""
     if filters.since and not _is_day(filters.since):
         yield filters.since.date(), Transaction.created_at < filters.since
     if filters.until and not _is_day(filters.until):
@@ -99,7 +101,8 @@ def _cut_days(filters: Filters) -> Iterator[tuple[date, ColumnElement[bool]]]:
 
 
 def _left_out(wallet: Wallet, day: date, outside: ColumnElement[bool]) -> Select[Any]:
-    """What came, went and how many rows there were of a day outside the range: a range of seq, as days are."""
+    """Money in, money out and the number of rows of a day outside the range. These rows are a range of seq, as days
+    are."""
     own = (WalletDay.org_id == wallet.org_id, WalletDay.wallet_id == wallet.id)
     count = select(func.coalesce(func.sum(WalletDay.count), 0)).where(*own)
     amount = Transaction.amount

@@ -1,4 +1,4 @@
-"""What a list of transactions is narrowed by, read strictly from a query string or a form."""
+"""The filters of a list of transactions, parsed strictly from a query string or a form."""
 
 import operator
 import re
@@ -24,8 +24,8 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """`since` is inclusive, `until` exclusive. `min_micros` and `max_micros` bound the signed amount, the sizes it
-    without its sign. `q`: words in the description, or the exact id of a transaction."""
+    """`since` is inclusive, `until` exclusive. `min_micros` and `max_micros` bound the signed amount, the sizes the
+    absolute amount. `q`: words in the description, or the exact id of a transaction."""
 
     type: str | None = None
     since: datetime | None = None
@@ -40,19 +40,19 @@ class Filters:
     direction: str | None = None
     actor_id: UUID | None = None
     only_of: UUID | None = None
-    """Nothing but what this person caused, as actor or as the member it was for."""
+    """Only what this user caused, as actor or as the member it was for."""
 
     @classmethod
     def of_days(cls, first: date | None, last: date | None, **others: Any) -> "Filters":
-        """The filters of whole UTC days, both inclusive."""
+        """The filters for whole UTC days, both inclusive."""
         return cls(since=days.begin(first) if first else None, until=days.after(last) if last else None, **others)
 
     @classmethod
     def parse(cls, values: Mapping[str, str]) -> "Filters":
-        """From `type from to q app member_id actor_id direction min_micros max_micros` and, in credits, `min max`.
+        """Parse `type from to q app member_id actor_id direction min_micros max_micros` and, in credits, `min max`.
 
-        `from` and `to` are UTC days or RFC 3339 moments, both inclusive. What is empty filters nothing. Raises Invalid
-        with its field.
+        `from` and `to` are UTC days or RFC 3339 moments, both inclusive. Empty values filter nothing. Raises Invalid
+        with the field.
         """
         given = {name: value.strip() for name, value in values.items() if isinstance(value, str) and value.strip()}
         since, until = days.ends(given)
@@ -85,11 +85,11 @@ class Filters:
 
     @property
     def id(self) -> UUID | None:
-        """The transaction that `q` names by its exact id."""
+        """The transaction whose exact id is in `q`."""
         return ids.parse(self.q) if self.q and len(self.q) in (32, 36) else None
 
     def conditions(self, row: Any) -> list[ColumnElement[bool]]:
-        """What a row must meet besides the days, as conditions on the entity `row`; none of them has an index."""
+        """The filters other than days, as conditions on the entity `row`. None of them has an index."""
         sized = func.abs(row.amount)
         tests: list[tuple[Any, Callable[[Any, Any], ColumnElement[bool]], Any]] = [
             (row.type, operator.eq, self.type),
@@ -118,7 +118,7 @@ class Filters:
 
     @property
     def whole_days(self) -> bool:
-        """Whether both ends are UTC midnights: then the days alone decide."""
+        """Whether both ends are UTC midnights: then days are sufficient."""
         return all(moment is None or moment.time() == time.min for moment in (self.since, self.until))
 
 

@@ -1,4 +1,4 @@
-"""What a wallet's list can be filtered by: only values that would find something."""
+"""The filter choices of a wallet's list: only values that would match something."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,12 +10,12 @@ from dashboard.domain.audit import names
 from dashboard.models import OTHER_APPS, TRANSACTION_TYPES, Wallet, WalletDay
 
 MOST_SUMS = 5_000
-"""How many of the newest daily sums are read: years of a few apps, fifty days of a hundred."""
+"""How many of the newest daily totals are read: years for a few apps, fifty days for a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """`people` and `keys` are (id, name); removed people and revoked keys stay, as their rows do."""
+    """`people` and `keys` are (id, name). Removed members and revoked keys are included, because their rows remain."""
 
     types: list[str]
     apps: list[str]
@@ -24,9 +24,9 @@ class Choices:
 
 
 def choices(wallet: Wallet) -> Choices:
-    """The types and apps of the wallet's newest daily sums, and the organization's people and keys.
+    """The types and apps of the wallet's newest daily totals, and the organization's members and keys.
 
-    If there are older sums than it reads, all types are offered.
+    If there are older totals than it reads, all types are offered.
     """
     newest = (
         select(WalletDay.type, WalletDay.app)

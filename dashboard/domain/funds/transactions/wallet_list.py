@@ -1,7 +1,7 @@
-"""The list of one wallet, by seq.
+"""The list of one wallet's transactions, by seq.
 
-Inside a wallet seq has no gaps and follows time, and `wallet_days` counts the rows of each UTC day. So days become
-ranges of seq without an index on time, and days without a row of the wanted type or app are never read.
+Within a wallet, seq has no gaps and follows time, and `wallet_days` counts the rows of each UTC day. Days therefore
+become ranges of seq without an index on time, and days without a row of the wanted type or app are never read.
 """
 
 import struct
@@ -20,7 +20,7 @@ from dashboard.domain.funds.transactions.filters import Filters
 from dashboard.models import OTHER_APPS, Transaction, Wallet, WalletDay
 
 WINDOW = 20_000
-"""How many rows one look reads at most where a filter has no index."""
+"""The maximum number of rows that one search reads if a filter has no index."""
 
 PAGE_ROWS = 50
 MOST_ROWS = 100
@@ -35,8 +35,8 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows, newest first. `searched_all` is False when the look ended at its window: `next_cursor` then goes on, even
-    where no row was found. `newer_cursor` is None on the newest page."""
+    """Transactions, newest first. `searched_all` is False if the search stopped at its window; `next_cursor` then
+    continues, even if no row was found. `newer_cursor` is None on the newest page."""
 
     rows: list[Transaction] = field(default_factory=list)
     next_cursor: str | None = None
@@ -48,7 +48,7 @@ class Page:
 class _Look:
     rows: list[Transaction]
     stopped_at: int | None
-    """The last seq that was looked at, where there is more to look at; None at the end."""
+    """The last seq that was searched if more remain; None at the end."""
 
 
 def page(
@@ -59,10 +59,11 @@ def page(
     *,
     window: int = WINDOW,
 ) -> Page:
-    """One page of the wallet's rows. A page of newer rows that reaches the newest is the newest page, whole.
+    """One page of the wallet's transactions. A page of newer rows that reaches the newest row is the complete newest
+    page.
 
-    Flat in the number of rows: it reads by seq, and at most `window` rows where a filter has no index. `limit` 1..100.
-    Raises Invalid for a malformed cursor.
+    The cost does not depend on the number of rows: it reads by seq, and at most `window` rows if a filter has no index.
+    `limit` 1..100. Raises Invalid for a malformed cursor.
     """
     filters = filters or Filters()
     limit = max(1, min(limit, MOST_ROWS))
@@ -105,7 +106,8 @@ def _position(found: bytes | None) -> tuple[bytes, int | None]:
 
 
 def _spans(wallet: Wallet, filters: Filters) -> list[Span]:
-    """Where rows can be, newest first: of the days inside, those that can have a row of the wanted type and app."""
+    """Where matching rows can be, newest first: the days inside the range that can have a row of the wanted type and
+    app."""
     if filters == Filters():
         return [(1, _HIGHEST)]
     top = select(Wallet.seq).filter_by(org_id=wallet.org_id, id=wallet.id).scalar_subquery()
@@ -150,7 +152,7 @@ def _above(spans: Sequence[Span], seq: int | None) -> list[Span]:
 
 
 def _first(most: int, spans: list[Span], *, newest_first: bool) -> tuple[list[Span], int | None]:
-    """The first `most` rows of `spans`, and the last seq among them where there are more."""
+    """The first `most` rows of `spans`, and the last seq among them if there are more."""
     left, inside = most, []
     for index, (low, high) in enumerate(spans):
         if high - low + 1 <= left:

@@ -1,5 +1,5 @@
-"""Lists over several wallets, by id: for programs. A late commit can appear below a cursor; who needs every row
-follows one wallet by seq."""
+"""Lists across wallets and organizations, by id, for programs. A late commit can appear below a cursor; a client that
+needs every row must follow one wallet by seq."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,10 +17,10 @@ from dashboard.domain.funds.transactions.wallet_list import MOST_ROWS, PAGE_ROWS
 from dashboard.models import Transaction, Wallet
 
 MARGIN = timedelta(minutes=1)
-"""How far a row's time may be from the time in its id: it waits for its wallet's lock."""
+"""How far a row's time may be from the time in its id, because it waits for its wallet's lock."""
 
 Hit = tuple[UUID, UUID]
-"""A row's id and its organization."""
+"""A transaction's id and its organization."""
 
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 1, tzinfo=UTC)
@@ -37,7 +37,8 @@ def across(
     *,
     window: int = WINDOW,
 ) -> Page:
-    """One page of an organization's rows in a mode, newest id first. No `newer_cursor`. Windows as in `page`."""
+    """One page of an organization's transactions in a mode, newest id first. No `newer_cursor`. Windows as in
+    `page`."""
     return _page([org_id], mode, filters or Filters(), cursor, limit, window, scope=("across", org_id, mode))
 
 
@@ -50,10 +51,10 @@ def everywhere(
     org_id: UUID | None = None,
     window: int = WINDOW,
 ) -> Page:
-    """As `across` over all organizations, for the platform; `org_id` narrows it to one.
+    """Like `across`, over all organizations, for the platform; `org_id` limits it to one.
 
-    Reads one row of each organization and at most the window's rows besides, so that a filter that hits rarely goes on
-    in small steps.
+    Reads one row of each organization and otherwise at most the window's rows, so that a filter that rarely matches
+    continues in small steps.
     """
     if org_id is not None:
         return across(org_id, mode, filters, cursor, limit, window=window)
@@ -89,11 +90,11 @@ def _page(
 def _merge(
     orgs: Sequence[UUID], mode: str, filters: Filters, ends: tuple[UUID, UUID], limit: int, window: int
 ) -> tuple[list[Hit], UUID | None]:
-    """The hits as far as a page needs them, newest first, and the horizon: the id down to which they are complete; None
-    if that is the end.
+    """The matches needed for a page, newest first, and the horizon: the id down to which they are complete; None at the
+    end.
 
-    Reading stops somewhere in each organization. The horizon is the newest of these ids, so only the organizations that
-    are nearest to it are read further, until the page is full or the window is used up.
+    In each organization, reading stops somewhere. The horizon is the newest of these ids, so only the organizations
+    closest to it are read further, until the page is full or the window is used up.
     """
     before, after = ends
     stopped: dict[UUID, UUID] = {}
@@ -118,8 +119,8 @@ def _merge(
 
 
 def _look(befores: dict[UUID, UUID], mode: str, filters: Filters, after: UUID, depth: int) -> Sequence[Row[Any]]:
-    """Of each organization's newest `depth` rows below its id in `befores`: how many there are (`read`), the oldest id
-    (`last`), and the ids of those that are asked for (`hits`, None if there are none)."""
+    """For each organization, its newest `depth` rows below its id in `befores`: how many there are (`read`), the oldest
+    id (`last`), and the ids of the matching ones (`hits`, None if there are none)."""
     start = func.unnest(list(befores), list(befores.values())).table_valued("org_id", "before")
     start = start.render_derived(name="start")
     near = (
@@ -142,8 +143,8 @@ def _look(befores: dict[UUID, UUID], mode: str, filters: Filters, after: UUID, d
 
 
 def _load(hits: Sequence[Hit]) -> list[Transaction]:
-    """In their order. Each is looked up in the order of its index: as a list of pairs, statistics that were taken when
-    the ledger was nearly empty read all of it."""
+    """Load the rows in their order. Each is looked up in the order of its index: with a list of pairs, statistics that
+    were taken while the ledger was nearly empty would lead to reading all of it."""
     if not hits:
         return []
     org_ids, row_ids = [org_id for _, org_id in hits], [row_id for row_id, _ in hits]
