@@ -1,21 +1,21 @@
-r"""What a seal is over, byte by byte, so that anyone can recompute it with nothing but a copy of the tables.
+r"""What a seal covers, byte by byte, so that anyone can recompute it from a copy of the tables.
 
     hash = SHA-256( previous_hash || header || row || row || ... )
 
-`previous_hash` is the 32 bytes of the wallet's seal before, or GENESIS, SHA-256 of the text `coffer-seal-1`, under its
-first. The header and each row are one line: values with a tab between, and a newline at the end.
+`previous_hash` is the 32 bytes of the wallet's previous seal. For its first seal it is GENESIS, the SHA-256 of the text
+`coffer-seal-1`. The header and each row are one line: values separated by tabs, with a newline at the end.
 
 - Header: org_id, wallet_id, seq_from, seq_to and id of the seal, and its created_at in microseconds since 1970 (UTC).
 - Row: the columns of `ROW` in that order, in PostgreSQL's text format of COPY, UTF-8: NULL is `\N`; backslash, tab and
   line breaks in a text are `\\`, `\t`, `\n`, `\r`; UUIDs are lower-case with hyphens; moments are microseconds; bytes
-  are lower-case hex. None of it hangs on a setting of the server.
+  are lower-case hex. None of this depends on a setting of the server.
 
     (printf $PREVIOUS_HASH_IN_HEX | xxd -r -p; printf '%s\t%s\t%s\t%s\t%s\t%s\n' $ORG $WALLET $FROM $TO $ID $MICROS
      psql -c "COPY (SELECT <ROW> FROM transactions WHERE org_id = '$ORG' AND wallet_id = '$WALLET'
        AND seq BETWEEN $FROM AND $TO ORDER BY seq) TO STDOUT") | sha256sum
 
-`checksums` holds the CRC-32 of each row's line, four bytes each, highest first. They prove nothing: where the hash does
-not fit any more, they tell which row it is.
+`checksums` holds the CRC-32 of each row's line, four bytes each, most significant byte first. They prove nothing: if
+the hash does not match, they show which row changed.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from sqlalchemy import Connection
 
 GENESIS = hashlib.sha256(b"coffer-seal-1").digest()
 MOST_ROWS = 1_000
-"""Of one seal; what holds them in memory holds no more."""
+"""The maximum per seal, which bounds the memory of all code that holds a block."""
 
 ROW = """org_id, wallet_id, seq, id, CAST(extract(epoch FROM created_at) * 1000000 AS bigint), mode, type, amount,
   balance_before, balance_after, origin, key, encode(body_hash, 'hex'), description, reason, actor_kind, actor_id, app,
@@ -49,7 +49,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Line = bytes | bytearray | memoryview
 Place = tuple[UUID, UUID, int]
-"""Where a row stands in the order of all rows: organization, wallet, seq."""
+"""A row's position in the order of all rows: organization, wallet, seq."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Seal:
         return ("\t".join(map(str, values)) + "\n").encode()
 
     def digest(self, lines: Sequence[Line]) -> bytes:
-        """What `hash` must be over these rows."""
+        """The value that `hash` must have over these rows."""
         return hashlib.sha256(b"".join((self.previous_hash, self.header(), *lines))).digest()
 
 
@@ -102,9 +102,9 @@ def id_of(line: Line) -> str:
 
 
 def lines(connection: Connection, first: Place, last: Place, *, most: int | None = None) -> Iterator[Line]:
-    """The lines of the rows from `first` to `last`, streamed in order; at most `most`.
+    """The lines of the rows from `first` to `last`, streamed in order, at most `most`.
 
-    Until the last one is taken or the iterator is closed, the connection does nothing else.
+    Until the last one is read or the iterator is closed, the connection can do nothing else.
     """
     driver = connection.connection.driver_connection
     if not isinstance(driver, Psycopg):
@@ -118,9 +118,9 @@ def lines(connection: Connection, first: Place, last: Place, *, most: int | None
 
 
 def _near(first: Place, last: Place) -> sql.Composable:
-    """What is true of all rows from `first` to `last`, column by column.
+    """Conditions, column by column, that all rows from `first` to `last` meet.
 
-    Before PostgreSQL 18 the end of a comparison of whole rows does not end the reading of an index, which then goes on
+    Before PostgreSQL 18, the upper end of a comparison of whole rows does not end the index scan, which then continues
     to the end of the organization.
     """
     found: list[sql.Composable] = []
