@@ -1,4 +1,4 @@
-"""Counts what all wallets hold, for the platform's first page."""
+"""Counts the totals over all wallets, for the platform's overview."""
 
 from dashboard.core.db import transaction
 from dashboard.domain.platform import figures

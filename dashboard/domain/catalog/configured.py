@@ -1,4 +1,4 @@
-"""The one pack that the settings name: made from them, and again where they differ."""
+"""The one pack that the settings name: created from them, and changed when they change."""
 
 import logging
 from dataclasses import replace
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def ensure_configured(provider: Provider) -> None:
-    """Make the pack that the settings name, if they name one and it is missing or differs.
+    """Create the pack that the settings name, if they name one and it is missing or differs.
 
-    Opens its own transaction, after asking the provider for the price; call it where none is open. Raises
-    ProviderError: ProviderRefused where that price can never be sold.
+    Opens its own transaction after it asked the provider for the price. Call it outside a transaction. Raises
+    ProviderError; ProviderRefused if that price can never be sold.
     """
     source = configured_source()
     if not source:
@@ -43,7 +43,8 @@ def ensure_configured(provider: Provider) -> None:
 
 
 def configured_problem(provider: Provider) -> str | None:
-    """`ensure_configured` for those who go on without that pack: what keeps it off sale, None when nothing does."""
+    """Like `ensure_configured`, for callers that continue without that pack: returns what keeps it off sale, or
+    None."""
     try:
         ensure_configured(provider)
     except ProviderError as error:
@@ -53,9 +54,9 @@ def configured_problem(provider: Provider) -> str | None:
 
 
 def account_problem(provider: Provider) -> str | None:
-    """Why nothing can be sold through the provider now, for operators; None when its account answers.
+    """Why nothing can be sold through the provider now, for operators; None if its account answers.
 
-    Asks the provider until it has answered once in this process; call it where no transaction is open.
+    Asks the provider until it has answered once in this process. Call it outside a transaction.
     """
     try:
         provider.account_id()
@@ -75,7 +76,7 @@ def _same(offer: Offer, wanted: Terms) -> bool:
 
 
 def _price(provider: Provider, price_id: str) -> Price:
-    """The price that the settings name. Raises ProviderError, with a sentence for whoever wrote the settings."""
+    """The price that the settings name. Raises ProviderError with a message for the person who wrote the settings."""
     try:
         price = provider.read_price(price_id)
         if not (price.active and price.product_active):
@@ -88,7 +89,7 @@ def _price(provider: Provider, price_id: str) -> Price:
 
 
 def _save(source: str, price: Price | None, wanted: Terms) -> None:
-    lock(select(Organization).filter_by(id=PLATFORM_ORG_ID))  # two first visitors make one product
+    lock(select(Organization).filter_by(id=PLATFORM_ORG_ID))  # otherwise two first visitors would create two products
     known = _known(source)
     if known:
         if not _same(known, wanted):
@@ -103,5 +104,5 @@ def _save(source: str, price: Price | None, wanted: Terms) -> None:
         source=source,
         provider_price_id=price.id if price else None,
         by=SYSTEM,
-        confirmed=True,  # by whoever wrote the settings
+        confirmed=True,  # by the person who wrote the settings
     )

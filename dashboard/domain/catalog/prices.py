@@ -1,4 +1,5 @@
-"""How one version stands at the provider: asked, made, found again, compared, ended. Writes nothing of ours."""
+"""Brings one version's price at the provider up to date: reads, creates, finds, compares and archives it. Writes
+nothing to our database."""
 
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ MISSING, NOT_FIXED = "resource_missing", "price_not_fixed"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a version stands at the provider after it was looked at; `soon`: it could not be, so again before long."""
+    """The price status of a version after it was checked. `soon`: it could not be checked, so try again shortly."""
 
     state: str
     price: Price | None = None
@@ -20,7 +21,7 @@ class Standing:
 
 
 def keep(row: ProviderPrice, offer: Offer, provider: Provider) -> Standing:
-    """A version on sale: its price is made, found again or compared."""
+    """For a version on sale: create its price, or find and compare the existing one."""
     version, product = offer.version, offer.product
     if row.state == "wanted" and version.provider_price_id is None:
         price: Price | None = _made(row, product, version, provider)
@@ -38,7 +39,7 @@ def keep(row: ProviderPrice, offer: Offer, provider: Provider) -> Standing:
 
 
 def _made(row: ProviderPrice, product: Product, version: ProductVersion, provider: Provider) -> Price:
-    """Ours at the provider, its product switched on with it."""
+    """Our price at the provider, with its product active."""
     price = _priced(row, product, version, provider)
     if price.product_active:
         return price
@@ -47,11 +48,12 @@ def _made(row: ProviderPrice, product: Product, version: ProductVersion, provide
 
 
 def _priced(row: ProviderPrice, product: Product, version: ProductVersion, provider: Provider) -> Price:
-    """Found again where an answer was lost, switched on again, or new."""
+    """Find the price if an earlier response was lost, activate it again, or create it."""
     found = _found(version, provider)
     if found is not None and _money(found) == (version.price_minor, version.currency):
         return found if found.active else provider.switch_price(found.id, active=True)
-    # A price that differs or is gone is replaced: another act than making the first one, so with a key of its own.
+    # A price that differs or is gone is replaced. This is a different action from creating the first one, so it has its
+    # own key.
     replaced = found.id if found else row.price_ref or ""
     made = provider.make_price(
         PriceOrder(
@@ -66,7 +68,8 @@ def _priced(row: ProviderPrice, product: Product, version: ProductVersion, provi
 
 
 def end(row: ProviderPrice, version: ProductVersion, provider: Provider) -> Standing:
-    """A version that is no longer sold: its price ends. One that the settings name is not ours to end."""
+    """For a version that is no longer sold: archive its price, unless the settings name it, because then it is not
+    ours."""
     if version.provider_price_id is not None:
         return Standing("archived")
     price = _read(row.price_ref, provider)[0] if row.price_ref else _found(version, provider)
@@ -100,7 +103,7 @@ def _money(price: Price) -> tuple[int, str]:
 
 
 def _difference(version: ProductVersion, price: Price) -> str:
-    """What is not as we sell it, in words; empty where all is."""
+    """How the price differs from ours, as text; empty if it does not."""
     found = []
     if price.unit_amount_minor != version.price_minor:
         found.append(f"the amount is {price.unit_amount_minor} there and {version.price_minor} here (minor units)")

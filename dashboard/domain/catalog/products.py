@@ -1,4 +1,4 @@
-"""The catalog: products with versions. A change of price or grant makes a version; a sold one never changes."""
+"""The catalog: products with versions. A change of price or grant creates a version; a sold version never changes."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,13 +23,13 @@ MOST_VERSIONS = 50
 
 
 class Stale(Conflict):
-    """Somebody changed the product since the caller read it."""
+    """Someone changed the product after the caller read it."""
 
     code = "changed_meanwhile"
 
 
 class AlreadyMade(Conflict):
-    """The id is that of a product with other words or terms."""
+    """The id belongs to a product with a different name, description or terms."""
 
     code = "already_made"
 
@@ -38,7 +38,7 @@ class AlreadyMade(Conflict):
 class Offer:
     """A product as it is sold now: the product and its newest version.
 
-    `blocked`: its price stands differently at the provider, so that it is not available now.
+    `blocked`: its price at the provider differs, so it is not available now.
     """
 
     product: Product
@@ -52,7 +52,7 @@ class Offer:
 
 
 def catalog_of(org: Organization) -> UUID:
-    """Whose catalog the organization buys from: the platform's, unless it is self-funded."""
+    """The organization whose catalog this organization buys from: the platform, unless it is self-funded."""
     return org.id if org.funding == "own" else PLATFORM_ORG_ID
 
 
@@ -62,18 +62,18 @@ def on_sale(catalog_id: UUID, *, mode: str | None) -> list[Offer]:
 
 
 def sells(offer: Offer) -> bool:
-    """Whether it is on sale now."""
+    """Whether the product is on sale now."""
     return offer.product.active and offer.product.source in ("", configured_source())
 
 
 def everything(catalog_id: UUID, *, mode: str, after: UUID | None = None, limit: int = 50) -> list[Offer]:
-    """All products, newest first, archived ones too; those made before `after`."""
+    """All products, newest first, including archived ones; those created before `after`."""
     query = newest(catalog_id, mode=mode).order_by(None).order_by(Product.id.desc())
     return _offers(query.where(Product.id < after) if after else query, limit)
 
 
 def archived(catalog_id: UUID, *, mode: str, after: UUID | None = None, limit: int = 50) -> list[Offer]:
-    """What is not on sale, newest first; those made before `after`."""
+    """Products that are not on sale, newest first; those created before `after`."""
     off = ~(Product.active & Product.source.in_(("", configured_source())))
     query = newest(catalog_id, mode=mode).where(off).order_by(None).order_by(Product.id.desc())
     return _offers(query.where(Product.id < after) if after else query, limit)
@@ -113,11 +113,11 @@ def create(
     product_id: UUID | None = None,
     confirmed: bool = False,
 ) -> Offer:
-    """A new product with its first version; goes to the end of the catalog.
+    """Create a product with its first version, at the end of the catalog.
 
-    A `product_id` that exists gives that product back, so that a form sent twice makes one. Locks the catalog's
-    organization. Raises Invalid, UnusualRate unless it is `confirmed`, and AlreadyMade where that product is another
-    than the one asked for.
+    An existing `product_id` returns that product, so that a form sent twice creates one. Locks the catalog's
+    organization. Raises Invalid, UnusualRate unless it is `confirmed`, and AlreadyMade if the existing product differs
+    from the requested one.
     """
     terms = Terms(
         price_minor, grant_micros, bonus_micros, currency, grant_kind, min_quantity, max_quantity, expires_days
@@ -156,11 +156,12 @@ def change(
     confirmed: bool = False,
     **terms: Any,
 ) -> Offer:
-    """Change what is given. Other `terms` (fields of Terms, None for as it is) make a new version; payments keep what
-    they were sold.
+    """Change the given fields. Different `terms` (fields of Terms, None for unchanged) create a new version; payments
+    keep what they were sold.
 
-    `revision` is the product's as the caller knows it. Locks the catalog's organization to bring a product back, then
-    the product. Raises NotFound, Forbidden, Invalid, Stale, and UnusualRate for another rate unless it is `confirmed`.
+    `revision` is the product's revision as the caller knows it. Locks the catalog's organization if the product returns
+    to sale, then the product. Raises NotFound, Forbidden, Invalid, Stale, and UnusualRate for a different rate unless
+    it is `confirmed`.
     """
     if active:
         lock(select(Organization).filter_by(id=catalog_id))
@@ -171,7 +172,7 @@ def change(
     before, known = _facts(product, version), Terms.of(version)
     wanted = replace(known, **{field: value for field, value in terms.items() if value is not None})
     name, description = _or(name, product.name), _or(description, product.description)
-    if active or wanted != known:  # what was allowed once can be archived and renamed
+    if active or wanted != known:  # what was valid once can always be archived and renamed
         wanted.check()
     check_words(name, description)
     if active and not product.active:
@@ -195,9 +196,8 @@ def change(
 
 
 def move(catalog_id: UUID, product_id: UUID, *, up: bool, by: Actor) -> None:
-    """One place up or down among those on sale; at the end of the list nothing happens. Locks the catalog's
-    organization. Raises NotFound for what is not on sale.
-    """
+    """Move the product one place up or down among those on sale; at the end of the list, nothing happens. Locks the
+    catalog's organization. Raises NotFound if it is not on sale."""
     lock(select(Organization).filter_by(id=catalog_id))
     ordered = [offer.product for offer in on_sale(catalog_id, mode=None)]
     place = next((index for index, product in enumerate(ordered) if product.id == product_id), None)
@@ -214,7 +214,7 @@ def move(catalog_id: UUID, product_id: UUID, *, up: bool, by: Actor) -> None:
 
 
 def configured_source() -> str:
-    """The setting that names a pack, as products keep it; empty where none does."""
+    """The setting that names a pack, as products store it; empty if none does."""
     payment = settings().payment
     if payment.provider == "dummy":
         return "dummy"
@@ -236,7 +236,7 @@ def newest(catalog_id: UUID, *, mode: str | None = None) -> Select[Product, Prod
 
 
 def add_version(product: Product, number: int, terms: Terms, provider_price_id: str | None = None) -> ProductVersion:
-    """The next version of `product`, which its caller has locked."""
+    """Create the next version of `product`, which the caller has locked."""
     version = ProductVersion(
         org_id=product.org_id, product_id=product.id, number=number, provider_price_id=provider_price_id,
         **(terms.values() | {"expires_days": terms.expires_days or None}),
@@ -276,7 +276,7 @@ def _last_position(catalog_id: UUID) -> int:
 
 
 def _ring(catalog_id: UUID) -> None:
-    """The dummy provider keeps no prices that could follow."""
+    """The dummy provider has no prices to synchronize."""
     if settings().payment.provider != "dummy":
         queue.enqueue(SYNC, str(catalog_id))
 

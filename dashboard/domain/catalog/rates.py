@@ -1,5 +1,5 @@
-"""Credits per dollar: a pack far outside what the catalog sells needs a second confirmation, since one digit too many,
-or one dishonest manager, turns a cheap pack into a gift."""
+"""Credits per dollar. A pack far outside the catalog's usual rate needs a second confirmation, because one digit too
+many, or one dishonest manager, turns a cheap pack into a gift."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -20,12 +20,12 @@ class UnusualRate(Invalid):
 
 
 def of(terms: Terms) -> Fraction:
-    """Credits per dollar of one piece, with its bonus."""
+    """Credits per dollar of one piece, including its bonus."""
     return Fraction(terms.credited_micros, from_minor(terms.price_minor))
 
 
 def require_usual(terms: Terms, on_sale: Sequence[Terms]) -> None:
-    """Compares with the median of the other packs `on_sale`, or with one credit per dollar if there are none. Raises
+    """Compare with the median of the other packs `on_sale`, or with one credit per dollar if there are none. Raises
     UnusualRate if the two differ by more than the factor in the settings."""
     rate, others = of(terms), sorted(of(other) for other in on_sale)
     usual, factor = median_low(others) if others else ONE, settings().catalog.unusual_rate_factor
@@ -47,7 +47,7 @@ def _range(others: list[Fraction]) -> str:
 
 
 def _plain(rate: Fraction) -> str:
-    """For people: whole numbers from 10 on, two decimals from 1 on, six below."""
+    """For users: whole numbers from 10 on, two decimals from 1 on, six below."""
     if rate >= LONG:
         return f"{int(rate):,}"
     exact = Decimal(rate.numerator) / rate.denominator

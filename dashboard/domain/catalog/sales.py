@@ -1,4 +1,4 @@
-"""What a catalog sold lately, by version: a fixed number of payments is counted at most."""
+"""What a catalog sold recently, by version. Counts at most a fixed number of payments."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -10,7 +10,7 @@ from dashboard.core.db import autocommit
 
 SPAN = timedelta(days=30)
 MOST_PAYMENTS = 10_000
-"""Counted per product: above that a page says "at least"."""
+"""Counted per product. Above that, a page says "at least"."""
 
 _SOLD = text("""SELECT p.id AS product_id, s.version_id, s.pieces, s.payments
 FROM unnest(CAST(:products AS uuid[])) AS p(id), LATERAL (
@@ -24,9 +24,9 @@ FROM unnest(CAST(:products AS uuid[])) AS p(id), LATERAL (
 
 
 class Sold:
-    """Pieces sold in the last 30 days of each product and version. `partial` names products that sold even more.
+    """Pieces sold in the last 30 days, by product and version. `partial` names products that sold even more.
 
-    Only versions of the catalog count: the id of a product is its own in one catalog, another may use it, too.
+    Only versions of the catalog count: a product's id is unique only within its catalog.
     """
 
     def __init__(self, catalog_id: UUID, product_ids: list[UUID], *, mode: str) -> None:

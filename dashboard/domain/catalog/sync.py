@@ -1,7 +1,8 @@
-"""Our prices at the provider: each version on sale has its own there, which ends with it; what differs is not sold.
+"""Our prices at the provider: each version on sale has its own price there, which is archived with it. A version whose
+price differs is not sold.
 
-A version's row in `provider_prices` says how it stands at one account. Selling never waits for it: until it is `ready`
-the payment page is given the amount itself.
+A version's row in `provider_prices` holds its status at one account. Sales never wait for it: until it is `ready`, the
+payment page receives the amount itself.
 """
 
 import functools
@@ -35,7 +36,7 @@ VALUES (:org, :id, :now, :version, :provider, :mode, :account, 'wanted', :price_
 ON CONFLICT (org_id, version_id, mode, account_id) DO UPDATE SET state = 'wanted', next_check_at = now()
 WHERE p.state = 'archived'""")
 
-# The prices of a version that is no longer sold, or of a product whose words changed, are looked at now.
+# The prices of a version that is no longer sold, or of a product whose name or description changed, are checked now.
 _RING = text("""UPDATE provider_prices p SET next_check_at = now()
 FROM product_versions v JOIN products o ON o.org_id = v.org_id AND o.id = v.product_id
 WHERE p.org_id = :org AND v.org_id = p.org_id AND v.id = p.version_id AND p.state <> 'archived'
@@ -59,13 +60,13 @@ WORK = WorkQueue(ProviderPrice, job=SYNC, open_states=("wanted", "ready", "drift
 
 
 class NotAvailable(Invalid):
-    """The price at the provider is not ours any more: nothing is sold until both agree."""
+    """The price at the provider differs from ours: nothing is sold until both match."""
 
     code = "not_available"
 
 
 def due(provider: Provider) -> list[UUID]:
-    """Catalogs that have prices to make, to archive or to look at. Asks nobody outside."""
+    """Catalogs that have prices to create, archive or check. Makes no external call."""
     if not provider.keeps_prices:
         return []
     values = {"org": PLATFORM_ORG_ID, "mode": provider.mode}
@@ -75,13 +76,14 @@ def due(provider: Provider) -> list[UUID]:
 
 
 def run(catalog_id: UUID, *, provider: Provider, seconds: int = 20) -> bool:
-    """Bring the provider's prices to our catalog, one by one, for up to `seconds`. True when there may be more.
+    """Synchronize the provider's prices with our catalog, one at a time, for up to `seconds`. Returns True if there may
+    be more.
 
-    Opens its own transactions around the provider's calls; call it where none is open. Raises ProviderError where the
-    account itself cannot be told.
+    Opens its own transactions before and after the provider's calls. Call it outside a transaction. Raises
+    ProviderError if the account is unknown.
     """
     if not provider.keeps_prices or catalog_id != PLATFORM_ORG_ID:
-        return False  # self-funded organizations have their catalog, and no account of their own yet
+        return False  # self-funded organizations have their own catalog, but no account of their own yet
     account = provider.account_id()
     _want(catalog_id, provider, account)
     attempt = functools.partial(_attempt, provider=provider)
@@ -90,9 +92,9 @@ def run(catalog_id: UUID, *, provider: Provider, seconds: int = 20) -> bool:
 
 
 def price_for(version: ProductVersion, provider: Provider) -> str | None:
-    """The provider's price to sell `version` with; None where the payment page is to be given the amount.
+    """The provider's price with which to sell `version`; None if the payment page should receive the amount.
 
-    Raises NotAvailable, and ProviderError where the account cannot be told.
+    Raises NotAvailable, and ProviderError if the account is unknown.
     """
     row = standing_of(version, provider.mode)
     if row is None or not provider.keeps_prices or row.account_id != provider.account_id():
@@ -107,7 +109,8 @@ def standing_of(version: ProductVersion, mode: str) -> ProviderPrice | None:
 
 
 def standings(catalog_id: UUID, version_ids: list[UUID], mode: str) -> dict[UUID, ProviderPrice]:
-    """How versions stand at the provider, by version; of several accounts' rows the living one."""
+    """The price status of versions at the provider, by version. If there are rows of several accounts, the active one
+    is used."""
     query = select(ProviderPrice).filter_by(org_id=catalog_id, mode=mode)
     query = query.where(ProviderPrice.version_id.in_(version_ids))
     query = query.order_by(ProviderPrice.state != "archived", ProviderPrice.id)
@@ -116,15 +119,15 @@ def standings(catalog_id: UUID, version_ids: list[UUID], mode: str) -> dict[UUID
 
 
 def suspect(version_id: UUID, *, catalog_id: UUID, mode: str) -> None:
-    """Have the price looked at now: the provider refused to sell with it. One statement."""
+    """Have the price checked now, because the provider refused to sell with it. One statement."""
     autocommit().execute(_SUSPECT, {"org": catalog_id, "version": version_id, "mode": mode})
     WORK.wake(catalog_id)
 
 
 def put_right(version: ProductVersion, *, mode: str, anew: bool, by: Actor) -> None:
-    """Look at the version's price again now; `anew`: and where it differs, make ours valid there.
+    """Check the version's price again now. `anew`: if it differs, replace it with ours.
 
-    Needs the catalog's transaction. Raises NotFound where it has no price at the provider.
+    Needs the catalog's transaction. Raises NotFound if it has no price at the provider.
     """
     row = standing_of(version, mode)
     if row is None or row.state == "archived":
@@ -154,14 +157,14 @@ def _want(catalog_id: UUID, provider: Provider, account: str) -> None:
 
 
 def _unwanted(catalog_id: UUID, mode: str) -> bool:
-    """Whether a version on sale has no living price yet."""
+    """Whether a version on sale has no active price yet."""
     versions = [offer.version.id for offer in products.on_sale(catalog_id, mode=mode)]
     known = standings(catalog_id, versions, mode)
     return any(version not in known or known[version].state == "archived" for version in versions)
 
 
 def _attempt(row: ProviderPrice, _claim: Claim, *, provider: Provider) -> Outcome:
-    """Do at the provider what is to be done for the version, and note how it stands there."""
+    """Do what is needed at the provider for the version, and record the result."""
     version = db.session.scalars(select(ProductVersion).filter_by(org_id=row.org_id, id=row.version_id)).one()
     offer = products.find(row.org_id, version.product_id, mode=row.mode)
     db.session.refresh(offer.product)
@@ -177,7 +180,7 @@ def _attempt(row: ProviderPrice, _claim: Claim, *, provider: Provider) -> Outcom
 
 
 def _outcome(row: ProviderPrice, standing: Standing, revision: int) -> Outcome:
-    """`revision` is the product's from before the provider was asked: what changed meanwhile is looked at again."""
+    """`revision` is the product's revision from before the call: a later change is checked again."""
     price = standing.price
     seen: dict[str, Any] = {"revision": revision}
     if price:

@@ -21,9 +21,9 @@ _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`grant_micros` and `bonus_micros` are those of one piece; `grant_kind` says what kind of credit the grant is.
+    """`grant_micros` and `bonus_micros` are those of one piece; `grant_kind` is the kind of credit of the grant.
 
-    What is left of both lapses at the end of the UTC day `expires_days` after it was credited; 0: never.
+    What is left of both expires at the end of the UTC day `expires_days` after it was credited; 0: never.
     """
 
     price_minor: int
@@ -48,11 +48,11 @@ class Terms:
         return self.grant_micros + self.bonus_micros
 
     def values(self) -> dict[str, object]:
-        """By the names of the version's columns."""
+        """The values, by the names of the version's columns."""
         return asdict(self)
 
     def check(self) -> None:
-        """Raises Invalid, whose `field` is the API's name."""
+        """Raise Invalid, whose `field` is the API's name."""
         if not 0 < self.price_minor <= LARGEST_PAYMENT_MINOR:
             raise Invalid("The price must lie between $0.01 and $999,999.99.", field="price_cents")
         if self.currency not in CURRENCIES:
@@ -74,7 +74,7 @@ class Terms:
 
 
 def check_words(name: str, description: str) -> None:
-    """Raises Invalid for what cannot be shown to buyers."""
+    """Raise Invalid for text that cannot be shown to buyers."""
     if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
         raise Invalid(f"Enter a name of 1 to {NAME_LIMIT} characters.", field="name")
     if len(description) > DESCRIPTION_LIMIT or _CONTROL.search(description):

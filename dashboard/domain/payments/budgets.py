@@ -1,6 +1,6 @@
-"""How often an organization and a person may try promotion codes and open payment pages.
+"""Rate limits for promotion codes and payment pages, per organization and per user.
 
-Each try is a call at the one provider account that all organizations share, which has a limit of its own.
+Each attempt is a call to the one provider account that all organizations share, which has its own limit.
 """
 
 import logging
@@ -34,7 +34,7 @@ class TooManyPages(TooManyRequests):
 
 
 def take_page(org_id: UUID, by: Actor) -> None:
-    """Count one payment page to be asked for; the first refused one of an hour stands in the organization's trail.
+    """Count one payment page. The first rejected one of an hour is recorded in the organization's audit log.
 
     Opens its own transactions. Raises TooManyPages.
     """
@@ -50,10 +50,10 @@ def take_page(org_id: UUID, by: Actor) -> None:
 
 @contextmanager
 def one_code(org_id: UUID, by: Actor) -> Iterator[None]:
-    """Look a promotion code up inside. Counted before the look; given back unless the code is refused, which the
-    organization's trail then tells.
+    """Look up a promotion code inside the block. Counted before the lookup, and given back unless the code is rejected,
+    which is recorded in the organization's audit log.
 
-    Opens its own transactions around the look. Raises TooManyCodes.
+    Opens its own transactions around the block. Raises TooManyCodes.
     """
     tried = _tries(org_id, by)
     try:
@@ -81,7 +81,7 @@ def _give_back(tried: list[Try]) -> None:
 
 
 def _tries(org_id: UUID, by: Actor) -> list[Try]:
-    """Of the organization, and of the person in all organizations: also through the keys that this person made."""
+    """For the organization, and for the user in all organizations, including the keys that this user created."""
     subjects = [("org", str(org_id))]
     person = by.id
     if by.kind == "key":

@@ -1,4 +1,4 @@
-"""Buying credits: our payment row first, then the provider's hosted page."""
+"""Checkout: creates our payment row first, then the provider's hosted page."""
 
 import logging
 import re
@@ -32,16 +32,16 @@ from dashboard.providers.base import (
 
 MAX_QUANTITY = 100
 FIRST_TRY = timedelta(seconds=12)
-"""Whoever made the payment has an answer by then, or has died."""
+"""By then, the process that created the payment has an answer or has died."""
 
 WAIT_POLLS, WAIT_POLL_SECONDS = 20, 0.1
-"""How long a repeat waits for the first one: seconds at most, for it holds a thread."""
+"""How long a repeated request waits for the first one: only seconds, because it blocks a thread."""
 
 FIRST_CHECK = timedelta(minutes=1)
-"""When the sweep first asks how a payment stands whose page is open, or about which nothing is known."""
+"""When the sweep first checks a payment whose page is open, or about which nothing is known."""
 
 ABANDONED = timedelta(minutes=2)
-"""By then every call to a provider has ended, so whoever made the payment has died."""
+"""By then, every call to a provider has ended, so the process that created the payment has died."""
 
 OWN_ACCOUNT = (
     "This organization sells its own packs. Buying them needs a payment account of its own, which cannot be connected "
@@ -61,7 +61,7 @@ class ProviderAway(Unavailable):
 
 
 class ProviderCrowded(ProviderAway):
-    """Nothing was asked: others wait for the provider already, or for this payment's page. The key stays good."""
+    """No call was made: others already wait for the provider, or for this payment's page. The key stays valid."""
 
     code = "provider_busy"
 
@@ -71,20 +71,20 @@ class CheckoutRefused(Conflict):
 
 
 class OwnAccountMissing(CheckoutRefused):
-    """What a self-funded organization sells is its own: the platform's account takes no money for it."""
+    """A self-funded organization sells on its own behalf: the platform's account takes no money for it."""
 
     code = "own_account_missing"
 
 
 class PromotionInvalid(Invalid):
-    """The promotion code cannot be used for this. Nothing was opened; a new attempt needs a new key."""
+    """The promotion code cannot be used here. Nothing was opened; a new attempt needs a new key."""
 
     code = "promotion_code_invalid"
 
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """Who pays: the organization, and the person or key that asked."""
+    """Who pays: the organization, and the user or key that asked."""
 
     org: Organization
     actor: Actor
@@ -103,14 +103,14 @@ def open_checkout(
     body_hash: bytes,
     promotion_code: str = "",
 ) -> Payment:
-    """A payment with the hosted page to send the payer to (`session_url`).
+    """Create a payment with the hosted page to which to redirect the payer (`session_url`).
 
-    Once per (organization, mode, `key`): asked again it returns the same payment, and finishes what was interrupted
-    with the same provider key, so that one form never opens two sessions. `{payment_id}` in the URLs becomes the
-    payment's id. Opens its own transactions around the provider's calls; call it where none is open. Raises Invalid
-    (PromotionInvalid, NotAvailable), KeyReused, ProviderAway (no answer; safe to repeat), ProviderCrowded (not asked;
-    the same), TooManyCodes, TooManyPages and CheckoutRefused (a definite no; OwnAccountMissing for a self-funded
-    organization).
+    Once per (organization, mode, `key`): a repeated call returns the same payment, and finishes an interrupted one with
+    the same provider key, so that one form never opens two sessions. `{payment_id}` in the URLs becomes the payment's
+    id. Opens its own transactions before and after the provider's calls. Call it outside a transaction. Raises Invalid
+    (PromotionInvalid, NotAvailable), KeyReused, ProviderAway (no answer; safe to repeat), ProviderCrowded (no call
+    made; safe to repeat), TooManyCodes, TooManyPages and CheckoutRefused (a definite rejection; OwnAccountMissing for a
+    self-funded organization).
     """
     payment = _known(buyer.org.id, provider.mode, key, body_hash)
     if payment is not None and _opened(payment):
@@ -126,7 +126,7 @@ def open_checkout(
 
 
 def _open(buyer: Buyer, offer: Offer, provider: Provider, payment: Payment) -> Payment:
-    """Ask for the page, and keep what came of it. Raises ProviderUnavailable, PromotionInvalid, CheckoutRefused."""
+    """Request the page, and store the result. Raises ProviderUnavailable, PromotionInvalid, CheckoutRefused."""
     org_id = buyer.org.id
     try:
         session = hosted_page.open_page(provider, payment, org=buyer.org, email=buyer.email)
@@ -144,18 +144,18 @@ def _open(buyer: Buyer, offer: Offer, provider: Provider, payment: Payment) -> P
         found.session_id, found.session_url = session.id, session.url
         found.opened_at = found.opened_at or clock.now()
         if found.state in states.UNOPENED:
-            states.move(found, "pending", record=False)  # a part of having created it
+            states.move(found, "pending", record=False)  # part of creating the payment
             found.next_check_at, found.checks = clock.now() + FIRST_CHECK, 0
     return found
 
 
 def _opened(payment: Payment) -> bool:
-    """Whether there is nothing left to ask the provider for."""
+    """Whether there is nothing left to request from the provider."""
     return bool(payment.session_url) or payment.state not in states.UNOPENED
 
 
 def _known(org_id: UUID, mode: str, key: str, body_hash: bytes) -> Payment | None:
-    """The payment made before under the same key. Raises KeyReused."""
+    """The earlier payment with the same key. Raises KeyReused."""
     payment = db.session.scalar(select(Payment).filter_by(org_id=org_id, mode=mode, key=key))
     if payment is not None and payment.body_hash != body_hash:
         raise KeyReused("This idempotency key was used for another request.", field="idempotency_key")
@@ -167,7 +167,8 @@ def _away(error: ProviderUnavailable) -> ProviderAway:
 
 
 def _refusal(error: ProviderRefused, offer: Offer, payment: Payment) -> Invalid | CheckoutRefused:
-    """What the buyer is told of a definite no. One about our price may mean that it was changed at the provider."""
+    """What the buyer is told about a definite rejection. If it concerns our price, the price may have been changed at
+    the provider."""
     if isinstance(error, PromotionRefused):
         return PromotionInvalid(error.detail, field="promotion_code")
     if payment.provider_price_id:
@@ -176,7 +177,7 @@ def _refusal(error: ProviderRefused, offer: Offer, payment: Payment) -> Invalid 
 
 
 def refused(code: str | None) -> CheckoutRefused:
-    """A definite no, with what the buyer can do about it."""
+    """A definite rejection, with what the buyer can do about it."""
     words = declines.opening(code)
     return CheckoutRefused(f"{words.why} {words.advice}")
 
@@ -191,7 +192,7 @@ def _intent(
     body_hash: bytes,
     promotion_code: str,
 ) -> Payment:
-    """Our row, committed before anybody outside is asked for a page; the one made before under the same key."""
+    """Our row, committed before any external call; the existing one if the key was used before."""
     org_id = buyer.org.id
     payment = _known(org_id, provider.mode, key, body_hash)
     if payment is None:
@@ -204,7 +205,7 @@ def _intent(
                 session.flush()
                 audit.record(made, "payment.created", by=buyer.actor)
             return made
-        except IntegrityError:  # the same form came twice at once
+        except IntegrityError:  # the same form arrived twice at once
             payment = _known(org_id, provider.mode, key, body_hash)
             if payment is None:
                 raise
@@ -214,7 +215,8 @@ def _intent(
 def _made(
     buyer: Buyer, offer: Offer, provider: Provider, quantity: int, urls: tuple[str, str], promotion_code: str
 ) -> Payment:
-    """What is sold, as a row not stored yet: all that a page is opened with, so that a repeat opens the same."""
+    """What is sold, as a row not stored yet. It holds everything needed to open the page, so that a repeat opens the
+    same page."""
     version = offer.version
     if buyer.org.funding == "own":
         raise OwnAccountMissing(OWN_ACCOUNT)
@@ -244,7 +246,7 @@ def _check_quantity(offer: Offer, quantity: int) -> None:
 
 
 def _at_provider(buyer: Buyer, offer: Offer, provider: Provider, code: str) -> tuple[str | None, str | None]:
-    """The price and the promotion at the provider, by its ids. Reads only, so no row of ours comes first."""
+    """The ids of the price and the promotion at the provider. Only reads there, so it needs no row of ours."""
     if code and not _CODE.fullmatch(code):
         raise PromotionInvalid("A code has letters, digits and dashes only.", field="promotion_code")
     try:
@@ -261,9 +263,9 @@ def _at_provider(buyer: Buyer, offer: Offer, provider: Provider, code: str) -> t
 
 
 def _settled(payment: Payment) -> Payment:
-    """The payment once whoever opened it first is done with it, or must have died.
+    """Return the payment once the request that opened it first is done, or must have died.
 
-    Waits a little only, as a thread waits with it. Raises ProviderCrowded when that was not enough.
+    Waits only briefly, because it blocks a thread. Raises ProviderCrowded if that was not enough.
     """
     for _ in range(WAIT_POLLS):
         if payment.state != "created" or clock.now() - payment.created_at >= FIRST_TRY:
@@ -276,7 +278,8 @@ def _settled(payment: Payment) -> Payment:
 
 
 def _note(org_id: UUID, payment_id: UUID, state: str, problem: str, *, code: str | None = None) -> None:
-    """What came of the call, unless something else moved the payment meanwhile. `code` is why it was refused."""
+    """Store the result of the call, unless the payment changed in the meantime. `code` is the reason for a
+    rejection."""
     with transaction(org=org_id):
         payment = lock(select(Payment).filter_by(org_id=org_id, id=payment_id))
         if payment is not None and payment.state in states.UNOPENED:

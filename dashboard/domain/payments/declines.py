@@ -1,11 +1,11 @@
-"""Why a payment was declined, or no payment page opened, in words, and what to do: the tables of a provider's codes."""
+"""Why a payment was declined or no payment page opened, and what to do: text for the provider's codes."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Decline:
-    """`why` is a whole sentence, `advice` what the payer can do."""
+    """`why` is a complete sentence; `advice` is what the payer can do."""
 
     why: str
     advice: str
@@ -77,7 +77,8 @@ TABLE: dict[str, Decline] = {
         "Look at the list of payments first; then try again, or pay with another card.",
     ),
 }
-"""What is not here is told as UNKNOWN: also on purpose, as a bank's word on stolen cards is not for who holds one."""
+"""Codes that are not listed get UNKNOWN. Some are omitted on purpose: a bank's response about a stolen card is not for
+the person who uses it."""
 
 
 _PAGE = "The payment provider refused to open a payment page"
@@ -110,14 +111,14 @@ PAGES: dict[str, Decline] = {
     "amount_too_small": _SMALL,
     "amount_too_large": _LARGE,
 }
-"""Why no payment page was opened. What is not here is told as REFUSED."""
+"""Why no payment page was opened. Codes that are not listed get REFUSED."""
 
 
 def opening(code: str | None) -> Decline:
-    """The words for a provider's code when it refused to open a payment page."""
+    """The text for a provider's code when it refused to open a payment page."""
     return PAGES.get(code or "", REFUSED)
 
 
 def told(code: str | None) -> Decline:
-    """The words for a provider's code; those of no reason for one that is not known or must not be told."""
+    """The text for a provider's decline code; the general text for a code that is unknown or must not be shown."""
     return TABLE.get(code or "", UNKNOWN)

@@ -1,4 +1,5 @@
-"""Fulfilment: the one way from a provider's session to credit, whoever rang."""
+"""Fulfilment: the only path from a provider's session to credit, whether a webhook, the return page or the sweep starts
+it."""
 
 from typing import Any
 from uuid import UUID
@@ -27,10 +28,10 @@ class SessionMismatch(Conflict):
 
 
 def confirm(org_id: UUID, payment_id: UUID, *, provider: Provider, declined: bool = False) -> Payment:
-    """Ask the provider how the payment stands and bring ours to it. Safe to call at any time, any number of times.
+    """Ask the provider for the state of the payment and update ours. Safe to call at any time, any number of times.
 
-    Opens its own transaction after the provider's answer; call it where none is open. Raises ProviderError, NotFound,
-    SessionMismatch.
+    Opens its own transaction after the provider's answer. Call it outside a transaction. Raises ProviderError,
+    NotFound, SessionMismatch.
     """
     payment = find(org_id, payment_id)
     if payment.session_id is None:
@@ -39,8 +40,9 @@ def confirm(org_id: UUID, payment_id: UUID, *, provider: Provider, declined: boo
 
 
 def note_paid(org_id: UUID, payment_id: UUID) -> None:
-    """The provider told that it is paid, and its session cannot be read: the payer is not to pay again meanwhile, and
-    the sweep goes on asking. Credits nothing. Opens its own transaction; does nothing for a payment that ended."""
+    """Record that the provider reports the payment as paid but its session cannot be read: the payer must not pay
+    again, and the sweep keeps asking. Credits nothing. Opens its own transaction; does nothing for a payment that has
+    ended."""
     with transaction(org=org_id):
         payment = lock(select(Payment).filter_by(org_id=org_id, id=payment_id))
         if payment is not None and payment.state in states.OPEN:
@@ -56,12 +58,12 @@ def find(org_id: UUID, payment_id: UUID) -> Payment:
 
 @retrying
 def fulfil(org_id: UUID, payment_id: UUID, *, session: CheckoutSession, declined: bool = False) -> Payment:
-    """Move the payment to what `session` says, and credit it once if it is paid.
+    """Move the payment to the state that `session` says, and credit it once if it is paid.
 
-    What is credited stands on our row; the provider's subtotal and currency are only compared with it. What differs
-    goes to `review`, and is credited after all should a later reading fit. `declined`: the provider told that a delayed
-    payment failed. What a person decided in the review stays. Locks the wallet, then the payment. Raises NotFound,
-    SessionMismatch.
+    Our row says what is credited; the provider's subtotal and currency are only compared with it. If they differ, the
+    payment goes to `review`, and is credited later if a new reading matches. `declined`: the provider reported that a
+    delayed payment failed. A manager's decision in the review is final. Locks the wallet, then the payment. Raises
+    NotFound, SessionMismatch.
     """
     with transaction(org=org_id):
         wallet, payment = locked(org_id, payment_id)
@@ -76,7 +78,7 @@ def fulfil(org_id: UUID, payment_id: UUID, *, session: CheckoutSession, declined
             states.move(payment, "expired", problem="The payment page expired before it was paid.")
         elif declined or session.declined:
             states.move(payment, "failed", problem=f"{declines.told(payment.decline_code).why} Nothing was charged.")
-            if session.status == "complete":  # a card's decline leaves the page open
+            if session.status == "complete":  # a declined card leaves the page open
                 late.tell(payment)
         elif payment.state in (*states.OPEN, "paid"):
             states.move(payment, "pending", problem=story.DELAYED if session.status == "complete" else None)
@@ -94,7 +96,8 @@ def locked(org_id: UUID, payment_id: UUID) -> tuple[Wallet, Payment]:
 
 
 def credit(payment: Payment, wallet: Wallet, *, by: Actor, reason: str | None = None) -> None:
-    """Post exactly what the payment's row grants, once; the caller moves it to `credited`. Both rows are `locked`."""
+    """Post exactly what the payment's row grants, once; the caller moves it to `credited`. Both rows must be
+    `locked`."""
     until = expiry.after_days(payment.expires_days) if payment.expires_days else None
     slices = [Slice(payment.grant_kind, "purchase", payment.grant_micros, expires_at=until)]
     if payment.bonus_micros:
@@ -115,7 +118,7 @@ def credit(payment: Payment, wallet: Wallet, *, by: Actor, reason: str | None = 
 
 
 def _note_page(payment: Payment, session: CheckoutSession) -> None:
-    """Whose page it is at the provider, and how the last try on it ended."""
+    """Store the payment's page at the provider, and how the last attempt on it ended."""
     if payment.session_id is None:
         payment.opened_at = clock.now()
     payment.session_id, payment.session_url = session.id, session.url or payment.session_url
@@ -125,7 +128,7 @@ def _note_page(payment: Payment, session: CheckoutSession) -> None:
 
 
 def _taken(session: CheckoutSession) -> dict[str, Any]:
-    """What the provider says it took: kept for the review."""
+    """What the provider says it took: stored for the review."""
     return {
         "subtotal_minor": session.amount_subtotal, "total_minor": session.amount_total, "currency": session.currency,
         "discount_minor": session.amount_discount, "tax_minor": session.amount_tax,
@@ -133,7 +136,7 @@ def _taken(session: CheckoutSession) -> dict[str, Any]:
 
 
 def _before_discount(session: CheckoutSession) -> int | None:
-    """What it says it sold for, as far as it says so."""
+    """The amount before the discount according to the provider, if it is known."""
     return session.amount_total if session.amount_subtotal is None else session.amount_subtotal
 
 
@@ -142,8 +145,8 @@ def _paid(session: CheckoutSession) -> bool:
 
 
 def _fits(payment: Payment, session: CheckoutSession) -> bool:
-    """Whether what was sold was paid for. Where the subtotal is not told, the total with its discount is compared; it
-    may hold the tax on top of the price, or as a part of it."""
+    """Whether the amount paid matches what was sold. If the subtotal is unknown, the total plus its discount is
+    compared; it may include tax added to the price, or tax as part of the price."""
     if session.currency != payment.currency:
         return False
     if session.amount_subtotal is not None or session.amount_total is None:
@@ -153,7 +156,7 @@ def _fits(payment: Payment, session: CheckoutSession) -> bool:
 
 
 def _require_same(payment: Payment, session: CheckoutSession) -> None:
-    """A session whose metadata names our payment is not ours for that: whoever holds the account's key can write it."""
+    """Metadata that names our payment does not make a session ours: anyone with the account's key can write it."""
     told = (session.metadata.get("org_id"), session.metadata.get("order_id"), session.metadata.get("kind"))
     if told != (str(payment.org_id), str(payment.id), KIND) or payment.session_id not in (None, session.id):
         raise SessionMismatch("The session is not the one this payment was opened with.")
@@ -162,7 +165,7 @@ def _require_same(payment: Payment, session: CheckoutSession) -> None:
 
 
 def _take(payment: Payment, wallet: Wallet, session: CheckoutSession) -> None:
-    """The money is there: credit it, or hold it for review where it is not what was sold."""
+    """The payment is paid: credit it, or hold it for review if it does not match what was sold."""
     payment.paid_at = clock.now()
     payment.total_minor, payment.paid_currency = session.amount_total, session.currency
     payment.discount_minor, payment.tax_minor = session.amount_discount, session.amount_tax

@@ -1,6 +1,6 @@
-"""What each provider event means to us. A new event is one entry in HANDLERS.
+"""What each provider event does. To add an event, add an entry to HANDLERS.
 
-An event is only a hint: its handler reads the object back from the provider and trusts that.
+An event is only a hint: its handler reads the object from the provider and trusts only that.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ from dashboard.providers.base import CheckoutSession, Provider, ProviderRefused,
 
 Told = Mapping[str, Any]
 Effects = dict[str, Any]
-"""The object as the event tells it."""
+"""The object as the event describes it."""
 
 
 class Ignored(Exception):
-    """Nothing of ours: stored, and left alone."""
+    """The event does not concern us: it is stored and otherwise ignored."""
 
 
 OTHER_MODE = "Sent in {} mode to an installation that works in {} mode. Nothing was done."
@@ -35,7 +35,7 @@ class UnknownPayment(NotFound):
 
 
 def handle(event: InboxEvent, provider: Provider) -> Effects:
-    """Do what the event asks for and return its effects. Raises Ignored, CofferError, ProviderError."""
+    """Do what the event requires and return its effects. Raises Ignored, CofferError, ProviderError."""
     told = reading.event(event.payload)
     if told.livemode != (event.mode == "live"):
         raise Ignored(OTHER_MODE.format("live" if told.livemode else "test", event.mode))
@@ -66,7 +66,7 @@ def _decline(told: Told, provider: Provider) -> Effects:
 
 
 def _note_paid(told: Told) -> None:
-    """Its payer reads that it is paid, if the event says so. What is credited waits until the session can be read."""
+    """Show the payment as paid if the event says so. Crediting it waits until the session can be read."""
     metadata = told.get("metadata")
     if not isinstance(metadata, dict) or metadata.get("kind") != KIND or told.get("payment_status") not in PAID:
         return

@@ -1,4 +1,4 @@
-"""The provider's hosted page for one payment of ours: its customer there, and what is asked for."""
+"""The provider's hosted page for one payment: the customer there, and the order."""
 
 from sqlalchemy import select
 
@@ -13,9 +13,9 @@ KIND = "credit_pack"
 
 
 def open_page(provider: Provider, payment: Payment, *, org: Organization, email: str | None) -> CheckoutSession:
-    """The payment's page; if the provider no longer knows the organization's customer, a new one is made, once.
+    """The payment's page. If the provider no longer knows the organization's customer, a new one is created, once.
 
-    Opens its own transaction after a customer was made; call it where none is open. Raises ProviderError.
+    Opens its own transaction after creating a customer. Call it outside a transaction. Raises ProviderError.
     """
     try:
         return provider.open_checkout(_order(payment, _customer(provider, payment, org, email), org, email))
@@ -27,10 +27,11 @@ def open_page(provider: Provider, payment: Payment, *, org: Organization, email:
 def _customer(
     provider: Provider, payment: Payment, org: Organization, email: str | None, *, renew: bool = False
 ) -> str:
-    """The organization's customer id at the provider's account, made there once.
+    """The organization's customer id at the provider's account, created there once.
 
-    The provider's key is of this payment and buyer: a provider keeps its answer to a key for a day, a failure too, and
-    refuses the key with other values. One of the organization alone could keep all its people from buying that long.
+    The idempotency key belongs to this payment and buyer: a provider keeps its answer to a key for a day, even a
+    failure, and rejects the key with other values. With a key per organization, one failure could stop all its users
+    from buying for that long.
     """
     account = provider.account_id()
     known = db.session.scalar(select(Customer).filter_by(org_id=org.id, mode=provider.mode, account_id=account))

@@ -1,4 +1,4 @@
-"""The inbox: a provider's events as received, worked on by whoever claims them first."""
+"""The inbox: a provider's events as received, processed by the worker that claims them."""
 
 import functools
 import logging
@@ -27,7 +27,7 @@ REVIEWED = ("processed", "review")
 
 log = logging.getLogger(__name__)
 
-# A duplicate only counts up: the first delivery's row stays as it was received.
+# A duplicate only increments a counter: the first delivery's row stays as it was received.
 _STORE = text("""INSERT INTO inbox_events AS e
   (org_id, id, created_at, provider, mode, event_id, type, payload, state, deliveries, attempts)
 VALUES (:org, :id, :now, :provider, :mode, :event_id, :type, :payload, 'received', 1, 0)
@@ -45,7 +45,7 @@ WORK = WorkQueue(
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a try ended: the event's new state, why, and what it did."""
+    """The result of an attempt: the event's new state, the reason, and what it did."""
 
     state: str
     error: str | None = None
@@ -53,9 +53,9 @@ class Ending:
 
 
 def store(org_id: UUID, event: Event, raw: bytes, *, provider: str, mode: str) -> UUID:
-    """Keep a verified event, once per (organization, mode, event id), and ring for a worker. One statement.
+    """Store a verified event, once per (organization, mode, event id), and enqueue its processing. One statement.
 
-    It is committed when this returns; the bell's absence costs at most a tick.
+    It is committed when this returns. If the queue is unavailable, the event waits for the next tick.
     """
     row = (
         autocommit()
@@ -74,15 +74,15 @@ def store(org_id: UUID, event: Event, raw: bytes, *, provider: str, mode: str) -
 
 
 def due() -> list[UUID]:
-    """Organizations whose inbox has something to work on now."""
+    """Organizations whose inbox has events due now."""
     return WORK.due()
 
 
 def drain(org_id: UUID, *, provider: Provider, worker: str, seconds: int = 20) -> bool:
-    """Work on due events one by one for up to `seconds`. True when there may be more.
+    """Process due events one at a time for up to `seconds`. Returns True if there may be more.
 
-    Each event's effect commits in the payer's organization first, then the event is marked; a crash between repeats a
-    no-op. Opens its own transactions; call it where none is open.
+    Each event's effect commits in the payer's organization first, then the event is marked; after a crash in between,
+    the repetition is a no-op. Opens its own transactions. Call it outside a transaction.
     """
 
     def note(event: InboxEvent, claim: Claim, outcome: Outcome) -> None:
@@ -99,12 +99,12 @@ def drain(org_id: UUID, *, provider: Provider, worker: str, seconds: int = 20) -
 
 
 def retryable(event: InboxEvent) -> bool:
-    """Whether working on it again may change something: it found no end, or its payment is held for review."""
+    """Whether processing it again may have an effect: it was not finished, or its payment is held for review."""
     return event.state in ("parked", "failed") or (event.state, (event.effects or {}).get("state")) == REVIEWED
 
 
 def retry(event: InboxEvent, *, by: Actor) -> None:
-    """Have a `retryable` event worked on again, by reading the object from the provider. Raises Conflict."""
+    """Process a `retryable` event again, by reading the object from the provider. Raises Conflict."""
     found = lock(select(InboxEvent).filter_by(org_id=event.org_id, id=event.id))
     if found is None:
         raise NotFound
@@ -118,7 +118,8 @@ def retry(event: InboxEvent, *, by: Actor) -> None:
 
 
 def ignore(event: InboxEvent, *, reason: str, by: Actor) -> None:
-    """Give a parked event up, with a reason that stays on it: nothing is done for it. Raises Invalid, Conflict."""
+    """Give up a parked event, with a reason that is stored with it: nothing is done for it. Raises Invalid,
+    Conflict."""
     reason = audit.checked_reason(reason)
     found = lock(select(InboxEvent).filter_by(org_id=event.org_id, id=event.id))
     if found is None:
@@ -151,7 +152,7 @@ def _attempt(event: InboxEvent, claim: Claim, *, provider: Provider) -> Outcome:
 
 
 def _try(event: InboxEvent, provider: Provider) -> Ending:
-    """Never raises for what the world outside can cause; a passing fault is `failed` and comes again."""
+    """Never raises for external faults. After a temporary fault, the event is `failed` and is tried again."""
     if event.attempts > MAX_ATTEMPTS:
         return Ending("parked", f"Tried {MAX_ATTEMPTS} times without an end; a worker may have died of it.")
     try:

@@ -1,4 +1,4 @@
-"""The mail about a delayed payment that failed: its payer left long ago, believing that it was on its way."""
+"""The e-mail about a delayed payment that failed, after its payer left and expected it to succeed."""
 
 import logging
 
@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 
 
 def tell(payment: Payment) -> None:
-    """Mail its payer, or where bills go if a program bought it; once per payment. Needs the organization's open
-    transaction. An address no mail can reach stops nothing."""
+    """Notify its payer, or the billing e-mail if a program bought it, once per payment. Needs the organization's open
+    transaction. An invalid address does not stop the caller."""
     org, to = db.session.get(Organization, payment.org_id), receipts.payer_address(payment)
     if org is None or to is None:
         return

@@ -1,4 +1,4 @@
-"""Payments as lists show them: of one organization, or of all of them for the platform."""
+"""Lists of payments: of one organization, or of all of them for the platform."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,15 +17,15 @@ PAGE_ROWS = 50
 MOST_ROWS = 500
 LONGEST_SEARCH, MOST_WORDS = 200, 6
 OPEN = ("created", "unknown", "pending", "paid")
-"""What settles by itself."""
+"""States from which a payment settles automatically."""
 
 _PROVIDER_ID = re.compile(r"(dummy_)?(cs|pi|in)_[A-Za-z0-9_-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Empty narrows nothing. `q`: an id of ours (payment or transaction) or of the provider's, whole, or words of what
-    was sold; `days` are UTC."""
+    """An empty filter matches everything. `q`: the complete id of ours (payment or transaction) or of the provider, or
+    words of what was sold. `days` are UTC."""
 
     state: str = ""
     q: str = ""
@@ -34,7 +34,7 @@ class Filters:
 
     @classmethod
     def parse(cls, values: Mapping[str, str]) -> "Filters":
-        """From `state q from to` and, for the platform, `org`. Raises Invalid with its field."""
+        """Parse `state q from to` and, for the platform, `org`. Raises Invalid with the field."""
         state, q, org = (values.get(name, "").strip() for name in ("state", "q", "org"))
         if state and state not in PAYMENT_STATES:
             raise Invalid(f"Choose one of: {', '.join(PAYMENT_STATES)}.", field="state")
@@ -53,10 +53,10 @@ class Page:
 
 
 def page(filters: Filters, *, mode: str, cursor: str | None = None, limit: int = PAGE_ROWS) -> Page:
-    """Payments of a mode, newest first. Without `filters.org_id` those of all organizations, for the platform alone.
+    """Payments of a mode, newest first. Without `filters.org_id`, those of all organizations, only for the platform.
 
-    Flat in their number: by an index on each filter but the words, which look at the newest 20,000. Raises Invalid for
-    a malformed cursor.
+    The cost does not depend on their number: each filter has an index, except words, which search the newest 20,000.
+    Raises Invalid for a malformed cursor.
     """
     scope = ("payments", mode, filters)
     query = select(Payment).where(Payment.mode == mode, *_narrowed(filters))
@@ -68,7 +68,7 @@ def page(filters: Filters, *, mode: str, cursor: str | None = None, limit: int =
 
 
 def every(filters: Filters, *, mode: str) -> Iterator[Payment]:
-    """All that fit, newest first; read page by page as they are fetched."""
+    """All matching payments, newest first, read page by page as they are consumed."""
     cursor, more = None, True
     while more:
         found = page(filters, mode=mode, cursor=cursor, limit=MOST_ROWS)
@@ -122,5 +122,6 @@ def _searched(filters: Filters) -> ColumnElement[bool]:
 
 
 def _any(*looks: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Each look by its own index: as one OR beside the order by id, it invites reading the table from its end."""
+    """Each lookup uses its own index: a single OR next to the order by id could make PostgreSQL read the table from its
+    end."""
     return Payment.id.in_(union(*(select(Payment.id).where(look) for look in looks)))

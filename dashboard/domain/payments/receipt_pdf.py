@@ -1,7 +1,7 @@
-"""A receipt as one PDF page, drawn from the words of `receipts.facts`.
+"""A receipt as one PDF page, drawn from the text of `receipts.facts`.
 
-The fonts every PDF reader has know Western letters only. Where a name needs others, DejaVu Sans of this machine draws
-it (Debian: fonts-dejavu-core); what no font knows becomes a question mark.
+The fonts that every PDF reader has contain only Western characters. For other names, DejaVu Sans from this machine is
+used (Debian: fonts-dejavu-core); a character that no font has becomes a question mark.
 """
 
 import re
@@ -30,10 +30,10 @@ MARK = (
     ((5, 10.5), (5.4, 7.6), (8, 6), (14, 6), (16.6, 7.6), (17, 10.5)),
     ((11, 9.4), (11, 12.4)),
 )
-"""The lines of the product's mark, on its grid of 22."""
+"""The lines of the product's logo, on its grid of 22."""
 
 LINE_HEIGHT = 0.5
-"""Of one line of text: millimetres for each point of its size."""
+"""The height of a line of text: millimetres per point of font size."""
 
 ADDRESS_LINES = 6
 
@@ -41,7 +41,7 @@ _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\u
 
 
 def draw(said: dict[str, Any], *, fonts: Path = FONTS) -> bytes:
-    """The page. Whatever a name holds, it draws; `fonts` may be a folder that is not there."""
+    """Draw the page. Any name can be drawn; the directory `fonts` may be missing."""
     sheet = _Sheet(said["payment_id"], fonts)
     sheet.head(test=said["test"])
     sheet.write(said["paid"], LEFT, 46, size=28, style="B")
@@ -61,13 +61,13 @@ def draw(said: dict[str, Any], *, fonts: Path = FONTS) -> bytes:
 
 
 def _customer(said: dict[str, Any]) -> list[str]:
-    """Who bought, with what owners set for their bills; a receipt from before knows the name alone."""
+    """Who bought, with the billing details that owners set. Older receipts have only the name."""
     tax_id = said.get("tax_id")
     return [said["org"], *said.get("address", [])[:ADDRESS_LINES], *([f"Tax id {tax_id}"] if tax_id else [])]
 
 
 class _Sheet:
-    """One page, written on at given places; each part says where it ended, in millimetres from the top."""
+    """One page. Each part is drawn at a given position and returns where it ended, in millimetres from the top."""
 
     def __init__(self, payment_id: str, fonts: Path) -> None:
         self.pdf = FPDF(format="A4")
@@ -126,7 +126,7 @@ class _Sheet:
             y = self.sum(label, value, y + 2.5)
         y = self.sum("Paid", said["paid"], (self.rule(y + 2.5) if sums else y) + 2.5, style="B")
         for label, name in (("Without tax", "without_tax"), ("Of which tax", "tax_included")):
-            if said.get(name):  # a receipt that was owed before there were any has neither
+            if said.get(name):  # receipts from before these fields existed have neither
                 y = self.sum(label, said[name], y + 2.5)
         return y
 
@@ -162,7 +162,7 @@ class _Sheet:
         align: str = "L",
         most: int = 1,
     ) -> float:
-        """Lines of `text` from the top left corner on, at `most` so many; long words break anywhere."""
+        """Draw lines of `text` downwards from the top left corner, at most `most`; long words break anywhere."""
         readable = self._font_for(text, style, size)
         self.pdf.set_text_color(*colour)
         height = size * LINE_HEIGHT
@@ -177,7 +177,7 @@ class _Sheet:
         return y
 
     def _font_for(self, text: str, style: str, size: float) -> str:
-        """Choose a font that knows the letters; returns the text as that font can draw it."""
+        """Choose a font that has all characters. Returns the text as that font can draw it."""
         text = _INVISIBLE.sub("", unicodedata.normalize("NFC", one_line(text))).replace("\u2212", "-")
         if self.wide and not _western(text):
             for one, file in self.files.items():
@@ -190,7 +190,7 @@ class _Sheet:
         return text.encode("latin-1", "replace").decode("latin-1")
 
     def _in_order(self, line: str) -> str:
-        """From the order of reading to that of drawing: Hebrew and Arabic run from right to left."""
+        """Convert from reading order to drawing order: Hebrew and Arabic run from right to left."""
         if _western(line):
             return line
         return BidiParagraph(line).get_reordered_string()

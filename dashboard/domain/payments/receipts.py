@@ -1,4 +1,4 @@
-"""Receipts: what a payment was for and what was paid, as one set of words for the mail, its file and the page."""
+"""Receipts: what a payment was for and what was paid, as one set of texts for the e-mail, its PDF and the page."""
 
 import logging
 from typing import Any
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 
 def owe(payment: Payment) -> UUID | None:
-    """Mail the receipt to the person who paid, and where bills go, once per payment. Needs the organization's open
-    transaction. The first one's row.
+    """Queue the receipt for the user who paid and for the billing e-mail, once per payment. Needs the organization's
+    open transaction. Returns the row of the first e-mail.
 
-    None for a program's payment, for a person who is gone, for an address no mail can reach, and where the provider
-    did not tell what it took: a receipt that cannot be sent never stands in the way of the credit.
+    None for a program's payment, an erased user, an invalid address, and if the provider did not report the amount it
+    took: a receipt that cannot be sent never blocks the credit.
     """
     if not exists(payment):
         return None
@@ -39,20 +39,20 @@ def owe(payment: Payment) -> UUID | None:
 
 
 def mailed(payment: Payment) -> OutboxEmail | None:
-    """The mail with this payment's receipt, where one was written."""
+    """The e-mail with this payment's receipt, if there is one."""
     return outbox.owed(payment.org_id, _key(payment.id))
 
 
 def exists(payment: Payment) -> bool:
-    """Whether there is a receipt: for what was paid and credited, as it was sold or as a review accepted it."""
+    """Whether there is a receipt: only for a payment that was paid and credited, as sold or as accepted in a review."""
     return payment.state == "credited" and None not in (payment.paid_currency, payment.total_minor)
 
 
 def facts(payment: Payment) -> dict[str, Any]:
-    """What a receipt says, as texts of one line each; empty where there is nothing to say.
+    """The content of a receipt, as texts of one line each; empty if there is nothing to say.
 
-    Prices and credits are in US dollars, what was paid is in its own currency, times are UTC. Raises NotFound where
-    there is none.
+    Prices and credits are in US dollars, the amount paid is in its own currency, times are UTC. Raises NotFound if
+    there is no receipt.
     """
     org = db.session.get(Organization, payment.org_id)
     currency, total = payment.paid_currency, payment.total_minor
@@ -86,15 +86,15 @@ def facts(payment: Payment) -> dict[str, Any]:
 
 
 def pdf(said: dict[str, Any]) -> Attachment:
-    """The receipt as a file, of what `facts` says."""
-    from dashboard.domain.payments import receipt_pdf  # its library is slow to import, and few processes draw
+    """The receipt as a PDF file with the content of `facts`."""
+    from dashboard.domain.payments import receipt_pdf  # the library is slow to import, and few processes need it
 
     name = f"receipt-{said['payment_id']}.pdf"
     return Attachment(name, "application/pdf", receipt_pdf.draw(said))
 
 
 ATTACH: outbox.Attach = {EVENT: lambda said: [pdf(said)]}
-"""What goes with which mail."""
+"""The attachments of each e-mail."""
 
 
 def _send(payment: Payment, key: str, to: str) -> UUID | None:
@@ -106,7 +106,7 @@ def _send(payment: Payment, key: str, to: str) -> UUID | None:
 
 
 def payer_address(payment: Payment) -> str | None:
-    """Where mails about a payment go: to the person who paid, or where bills go if a program did."""
+    """The recipient of e-mails about a payment: the user who paid, or the billing e-mail if a program did."""
     payer = _payer(payment)
     if payer is None:
         return _bills_to(payment.org_id)
@@ -128,7 +128,8 @@ def _payer(payment: Payment) -> User | None:
 
 
 def _tax(payment: Payment, currency: str, total: int) -> dict[str, str]:
-    """Tax on top of the price is one of the sums that make the total; tax in the price is a part of the total."""
+    """Tax added to the price is one of the amounts that make up the total; tax within the price is part of the
+    total."""
     if not payment.tax_minor or payment.tax_on_top:
         return {"tax": _sum(payment.tax_minor, currency), "tax_included": "", "without_tax": ""}
     included, net = of_currency(payment.tax_minor, currency), of_currency(total - payment.tax_minor, currency)

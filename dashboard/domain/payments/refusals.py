@@ -1,4 +1,4 @@
-"""Webhook deliveries that were not taken: counted by reason and not kept, so that strangers cannot fill the inbox."""
+"""Rejected webhook deliveries: counted by reason and not stored, so that strangers cannot fill the inbox."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -45,7 +45,7 @@ ON CONFLICT (key, window_start) DO UPDATE SET count = b.count + 1""")
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """How many deliveries were not taken for one reason, what that means and what to do."""
+    """How many deliveries were rejected for one reason, what it means and what to do."""
 
     reason: str
     count: int
@@ -54,13 +54,13 @@ class Refused:
 
 
 def count(reason: str) -> None:
-    """Count one delivery. One statement, in autocommit. `reason` is a code of ours, never what was sent."""
+    """Count one delivery. One statement, in autocommit. `reason` is one of our codes, never text from the sender."""
     start = clock.now().replace(minute=0, second=0, microsecond=0)
     autocommit().execute(_COUNT, {"key": PREFIX + reason, "start": start})
 
 
 def last_day() -> list[Refused]:
-    """Those of the last 24 hours, to the hour, most first; older counts are not kept for long."""
+    """Those of the last 24 hours, to the hour, most frequent first. Older counts are soon deleted."""
     query = (
         select(RateBucket.key, func.sum(RateBucket.count))
         .where(RateBucket.key.startswith(PREFIX, autoescape=True))

@@ -1,4 +1,5 @@
-"""The review: money that arrived otherwise than it was asked for is accepted or rejected, with a reason."""
+"""The review: a manager accepts or rejects, with a reason, a payment whose amount or currency differs from the
+order."""
 
 from uuid import UUID
 
@@ -14,10 +15,11 @@ class NotInReview(Conflict):
 
 
 def accept(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
-    """Credit exactly what our row grants, whatever the provider took. False when it was credited before: no change.
+    """Credit exactly what our row grants, whatever the provider took. Returns False and changes nothing if it was
+    already credited.
 
-    Needs the organization's transaction; its trail holds the act, and the payer is mailed the receipt. Locks the
-    wallet, then the payment. Raises Invalid, NotFound, NotInReview.
+    Needs the organization's transaction; the action is recorded in its audit log, and the payer is sent the receipt.
+    Locks the wallet, then the payment. Raises Invalid, NotFound, NotInReview.
     """
     reason = audit.checked_reason(reason)
     wallet, payment = fulfil.locked(org_id, payment_id)
@@ -32,10 +34,10 @@ def accept(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
 
 
 def reject(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
-    """End it without any credit: the money goes back at the provider, by hand. False when it was rejected before.
+    """End it without credit: the money is refunded at the provider by hand. Returns False if it was already rejected.
 
-    Needs the organization's transaction; its trail holds the act. What the provider tells later changes nothing.
-    Raises Invalid, NotFound, NotInReview.
+    Needs the organization's transaction; the action is recorded in its audit log. What the provider reports later
+    changes nothing. Raises Invalid, NotFound, NotInReview.
     """
     reason = audit.checked_reason(reason)
     _, payment = fulfil.locked(org_id, payment_id)
@@ -48,6 +50,6 @@ def reject(org_id: UUID, payment_id: UUID, *, reason: str, by: Actor) -> bool:
 
 
 def require_open(payment: Payment) -> None:
-    """Raises NotInReview."""
+    """Raise NotInReview unless the payment is in review."""
     if payment.state != "review":
         raise NotInReview(f"The payment is {payment.state}, not in review. Nothing was changed.")

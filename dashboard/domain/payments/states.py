@@ -9,10 +9,10 @@ from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.models import Payment
 
 UNOPENED = ("created", "unknown")
-"""No page is known yet."""
+"""The payment page is not known yet."""
 
 OPEN = (*UNOPENED, "pending")
-"""The payer may still pay, or has paid and it is not known."""
+"""The payer may still pay, or may have paid without our knowing."""
 
 ENDED = {"credited", "failed", "expired", "review"}
 
@@ -20,8 +20,8 @@ MOVES: dict[str, set[str]] = {
     "created": {"unknown", "pending", "paid", *ENDED},
     "unknown": {"pending", "paid", *ENDED},
     "pending": {"unknown", "paid", *ENDED},
-    "paid": {"pending", *ENDED},  # the provider told that it is paid, and its session could not be read
-    "failed": {"credited", "expired", "review"},  # the provider is believed when it changes its mind
+    "paid": {"pending", *ENDED},  # the provider reported it as paid, but its session could not be read
+    "failed": {"credited", "expired", "review"},  # if the provider changes its answer, the new answer counts
     "expired": {"credited", "failed", "review"},
     "review": {"credited", "failed"},
     "credited": set(),
@@ -39,10 +39,11 @@ def move(
     facts: Mapping[str, Any] | None = None,
     record: bool = True,
 ) -> None:
-    """Move the locked `payment` to `state`, with the time and an audit entry; in the same state, note the problem only.
+    """Move the locked `payment` to `state`, with the time and an audit entry. In the same state, only store the
+    problem.
 
-    `action` is what the entry says was done if it was not the move itself, `facts` what it holds besides the state.
-    Raises RuntimeError for a move that cannot be.
+    `action` is the entry's action if it is not the move itself, `facts` what the entry holds besides the state. Raises
+    RuntimeError for an illegal move.
     """
     was, had = payment.state, payment.problem
     payment.problem = problem

@@ -1,4 +1,4 @@
-"""One payment as a story: what happened to it, from its row's times and its trail, in order of time."""
+"""The timeline of one payment: what happened, from the times in its row and its audit log, in chronological order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ TITLES = {
     "payment.accepted": ("Accepted", "done"),
     "payment.rejected": ("Rejected", "bad"),
 }
-"""What of the trail is told, and how it looks; the rest stands on the row with its own times."""
+"""The audit entries that are shown, and how they look; the rest is in the row with its own times."""
 
 DELAYED = "It was paid in a way that takes its time: the bank may need days to confirm it."
 NO_ANSWER = "The payment provider gave no definite answer."
@@ -37,7 +37,7 @@ ENDINGS = ("failed", "expired", "review", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`state`: done, bad, or now for what is being waited for. `at` is None for what is not there yet."""
+    """`state`: done, bad, or now for what is being waited for. `at` is None if it has not happened yet."""
 
     title: str
     detail: str
@@ -47,7 +47,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the provider says it took, in minor units of `currency`; None where it was not told."""
+    """What the provider says it took, in minor units of `currency`; None if it was not reported."""
 
     subtotal_minor: int | None
     total_minor: int | None
@@ -58,7 +58,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """`advice`: what the payer can do about it; empty where nothing."""
+    """`advice`: what the payer can do; empty if nothing."""
 
     steps: tuple[Step, ...]
     advice: str
@@ -66,7 +66,7 @@ class Story:
 
 
 def of(payment: Payment, *, for_manager: bool = False) -> Story:
-    """The payment's story, in at most four reads. Customers do not read which platform manager acted."""
+    """The payment's timeline, in at most four queries. Customers do not see which platform manager acted."""
     query = select(AuditEntry).filter_by(org_id=payment.org_id, object_kind="payment", object_id=str(payment.id))
     entries = list(db.session.scalars(query.order_by(AuditEntry.id).limit(MOST_ENTRIES)))
     names = names_of([payment], for_manager=for_manager) | names_of(entries, for_manager=for_manager)
@@ -93,17 +93,17 @@ def advice(payment: Payment) -> str:
 
 
 def delayed(payment: Payment) -> bool:
-    """Whether it was paid in a way that takes its time, and nobody is to pay again."""
+    """Whether it was paid by a method that takes time, so that nobody should pay again."""
     return payment.state == "pending" and payment.problem == DELAYED
 
 
 def problem(payment: Payment, *, for_manager: bool = False) -> str:
-    """Why it is where it is; empty where nothing is wrong."""
+    """The reason for its state; empty if nothing is wrong."""
     return _why(payment, payment.state, payment.problem, for_manager)
 
 
 def amount(minor: int | None, currency: str | None) -> str:
-    """A provider's amount, or that it was not told."""
+    """A provider's amount as text, or that it was not reported."""
     return "not told" if minor is None or not currency else of_currency(minor, currency)
 
 
@@ -132,7 +132,7 @@ def _paid(payment: Payment) -> str:
 
 
 def _why(payment: Payment, state: str, told: str | None, for_manager: bool) -> str:
-    """What a provider says when it refuses us is about us, and for operators alone."""
+    """A provider's reason for rejecting us is about us, so only operators see it."""
     if not for_manager:
         if state == "unknown":
             return NO_ANSWER
@@ -154,7 +154,7 @@ def _trail(payment: Payment, entries: list[AuditEntry], names: dict[Any, str], f
         why = _why(payment, entry.action.removeprefix("payment."), after.get("problem"), for_manager)
         detail = f"{names[entry.id]}: {entry.reason}" if entry.reason else why
         yield Step(title, detail, state, entry.created_at)
-    # A row may be older than its trail.
+    # A row may be older than its audit log.
     if payment.state in ENDINGS and not payment.rejected and f"payment.{payment.state}" not in told:
         title, state = TITLES[f"payment.{payment.state}"]
         yield Step(title, problem(payment, for_manager=for_manager), state, payment.changed_at)
@@ -179,7 +179,7 @@ def _now(payment: Payment, for_manager: bool) -> Iterator[Step]:
 
 
 def _taken(payment: Payment, entries: list[AuditEntry]) -> Taken | None:
-    """From the trail, as it was told when the money arrived; older rows know the total alone."""
+    """From the audit log, as reported when the money arrived; older rows have only the total."""
     if payment.paid_at is None:
         return None
     for entry in reversed(entries):

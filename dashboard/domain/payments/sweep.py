@@ -1,6 +1,6 @@
-"""The sweep: payments that are not settled are asked about at the provider, with growing pauses, until they are.
+"""The sweep: asks the provider about payments that are not settled, with growing pauses, until they are.
 
-A webhook that never comes then costs minutes, not the credit. What a webhook would settle is settled the same way here.
+A lost webhook therefore delays the credit only by minutes. The sweep settles a payment in the same way as a webhook.
 """
 
 import functools
@@ -21,12 +21,13 @@ from dashboard.providers.base import CustomerMissing, Provider, ProviderRefused,
 
 DRAIN = "dashboard.jobs.payments.sweep"
 LOOKS = 3
-"""How often a page that the provider does not know is looked for: its buyer may repeat the request meanwhile."""
+"""How often a page that the provider does not know is looked for, because its buyer may repeat the request in the
+meantime."""
 
 FIRST_PAUSE_SECONDS = 120
 LONGEST_PAUSE_SECONDS = 3600
 OVER = timedelta(hours=25)
-"""A page lives for a day: one that the provider has forgotten by then can no longer be paid."""
+"""A page lives for a day: a page that the provider no longer knows by then cannot be paid any more."""
 
 
 log = logging.getLogger(__name__)
@@ -41,22 +42,22 @@ WORK = WorkQueue(
 
 
 def due() -> list[UUID]:
-    """Organizations with payments to ask about now."""
+    """Organizations with payments to check now."""
     return WORK.due()
 
 
 def drain(org_id: UUID, *, provider: Provider, seconds: int = 20) -> bool:
-    """Ask about due payments one by one for up to `seconds`. True when there may be more.
+    """Check due payments one at a time for up to `seconds`. Returns True if there may be more.
 
-    Ends at once where the provider gives no answer: the next ones would wait for it too. Opens its own transactions
-    around the provider's calls; call it where none is open.
+    Stops at once if the provider does not answer: the next payments would also wait for it. Opens its own transactions
+    before and after the provider's calls. Call it outside a transaction.
     """
     attempt = functools.partial(_attempt, provider=provider)
     return WORK.drain(org_id, attempt, claim_seconds=settings().jobs.claim_seconds, seconds=seconds)
 
 
 def _attempt(payment: Payment, claim: Claim, *, provider: Provider) -> Outcome:
-    """The payment's state is settled on the way; here only when it is asked about next, should it still be open."""
+    """`settle` changes the payment's state; this only decides when to check again if it is still open."""
     pause = backoff(claim.attempt, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
     extra = {"payment": str(payment.id)}
     try:
@@ -70,16 +71,16 @@ def _attempt(payment: Payment, claim: Claim, *, provider: Provider) -> Outcome:
 
 
 def settle(org_id: UUID, payment_id: UUID, *, provider: Provider, looked: int) -> None:
-    """Bring one payment to where the provider has it. One without a page is looked for; after `LOOKS` looks that did
-    not find it, it ends: nobody was ever sent to pay it.
+    """Update one payment to its state at the provider. A payment without a page is looked for; after `LOOKS` attempts
+    without a result it ends, because nobody was ever sent to pay it.
 
-    Raises ProviderUnavailable. Where the provider refuses to tell, the payment is unknown and asked about again.
+    Raises ProviderUnavailable. If the provider refuses to answer, the payment is unknown and is checked again.
     """
     payment = db.session.scalars(
         select(Payment).filter_by(org_id=org_id, id=payment_id), execution_options={"populate_existing": True}
     ).one()
     if (payment.provider, payment.mode) != (provider.name, provider.mode):
-        return  # asked about again, should that provider come back
+        return  # checked again if that provider is configured again
     try:
         if payment.session_id is not None:
             fulfil.confirm(org_id, payment_id, provider=provider)
@@ -92,12 +93,12 @@ def settle(org_id: UUID, payment_id: UUID, *, provider: Provider, looked: int) -
 
 
 def _found(payment: Payment, provider: Provider) -> bool:
-    """Whether the provider has a page of this payment, whose answer got lost. It is taken over then."""
+    """Whether the provider has a page for this payment whose response was lost. If so, it is used."""
     account = provider.account_id()
     customer = db.session.scalar(
         select(Customer).filter_by(org_id=payment.org_id, mode=payment.mode, account_id=account)
     )
-    if customer is None:  # a page is opened for a customer only
+    if customer is None:  # a page is opened only for a customer
         return False
     try:
         session = provider.find_checkout(payment.id, customer_id=customer.customer_id, since=payment.created_at)
@@ -122,7 +123,8 @@ def _unopened(payment: Payment, *, over: bool) -> None:
 
 
 def _doubt(payment: Payment, problem: str, *, over: bool) -> None:
-    """The provider refused to tell: unknown with its reason, for an operator to see. `over`: nobody can pay it now."""
+    """The provider refused to answer: unknown, with the reason for an operator to see. `over`: nobody can pay it any
+    more."""
     with transaction(org=payment.org_id):
         locked = lock(select(Payment).filter_by(org_id=payment.org_id, id=payment.id))
         if locked is None or locked.state not in states.OPEN:

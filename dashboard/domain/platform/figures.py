@@ -1,5 +1,5 @@
-"""The sums over all wallets that the platform's first page shows. A scheduled task counts them once a minute, because
-counting reads every wallet; the page says when that was."""
+"""The totals over all wallets that the platform's overview shows. A scheduled task counts them once a minute, because
+counting reads every wallet; the page shows the time of the count."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ class Figures:
 
 
 def current(mode: str) -> Figures:
-    """As they were last counted; counted now if they never were."""
+    """The figures as last counted. Counts them now if they were never counted."""
     row = db.session.get(PlatformFigures, mode, populate_existing=True)
     if row is None:
         return _counted(mode)
@@ -41,7 +41,7 @@ def current(mode: str) -> Figures:
 
 
 def due() -> list[str]:
-    """The modes whose figures are a minute old."""
+    """The modes whose figures are at least a minute old."""
     fresh = set(
         db.session.scalars(select(PlatformFigures.mode).where(PlatformFigures.counted_at > clock.now() - EVERY))
     )
@@ -49,7 +49,7 @@ def due() -> list[str]:
 
 
 def count(mode: str) -> None:
-    """Count and keep them. Needs a transaction."""
+    """Count and store them. Needs a transaction."""
     found = _counted(mode)
     figures = {"today": asdict(found.today), "owed": asdict(found.owed)}
     kept = insert(PlatformFigures).values(mode=mode, counted_at=found.counted_at, figures=figures)

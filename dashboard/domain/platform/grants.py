@@ -11,7 +11,7 @@ from dashboard.domain.identity import organizations
 from dashboard.models import Organization
 
 CATEGORIES = {"goodwill": "promotional", "promotion": "promotional", "correction": "promotional", "contract": "paid"}
-"""What a grant was given for, and the kind of credit it makes."""
+"""What a grant was given for, and the kind of credit it creates."""
 
 
 def grant(
@@ -58,9 +58,9 @@ def remove(
     description: str | None = None,
     body_hash: bytes | None = None,
 ) -> Posting:
-    """Take credit away, once per `key`; `amount_micros` is above zero. Needs the organization's transaction.
+    """Remove credit, once per `key`; `amount_micros` is above zero. Needs the organization's transaction.
 
-    Above what is available only with `allow_negative`, else RemovalTooLarge. Raises Invalid, KeyReused.
+    More than the available amount needs `allow_negative`, else RemovalTooLarge. Raises Invalid, KeyReused.
     """
     check_category(category)
     reason = audit.checked_reason(reason)
@@ -75,7 +75,7 @@ def remove(
 
 
 def check_category(category: str) -> None:
-    """Raises Invalid with its field."""
+    """Raise Invalid with the field."""
     if category not in CATEGORIES:
         raise Invalid("Choose what this is for.", field="category")
 

@@ -1,4 +1,5 @@
-"""Organizations as platform managers see them: the list, and what the page of one shows besides its ledger."""
+"""Organizations as platform managers see them: the list, and the content of one organization's page besides its
+ledger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ KINDS = ("team", "personal")
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """`state` is one of STATES, `kind` one of KINDS; empty narrows nothing."""
+    """`state` is one of STATES, `kind` one of KINDS; an empty filter matches everything."""
 
     q: str | None = None
     state: str | None = None
@@ -49,7 +50,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`cost_micros` of the last 30 UTC days; `keys` that are not revoked."""
+    """`cost_micros` of the last 30 UTC days; `keys` is the number that are not revoked."""
 
     org: Organization
     wallet: Wallet
@@ -85,7 +86,7 @@ def payments_of(org_id: UUID, *, limit: int = 10) -> list[Payment]:
 
 
 def keys_of(org_id: UUID) -> list[ApiKey]:
-    """The organization's keys, live ones first. Only digests of their secrets are stored."""
+    """The organization's keys, active ones first. Only digests of their secrets are stored."""
     order = (ApiKey.revoked_at.is_not(None), ApiKey.id.desc())
     return list(db.session.scalars(select(ApiKey).filter_by(org_id=org_id).order_by(*order).limit(100)))
 
@@ -97,13 +98,13 @@ def manager_acts(org_id: UUID, *, limit: int = 20) -> list[AuditEntry]:
 
 
 def last_grants(org_id: UUID, *, limit: int = 5) -> list[Transaction]:
-    """The newest grants and removals, so that nobody gives the same twice."""
+    """The newest grants and removals, so that nobody grants the same thing twice."""
     query = select(Transaction).where(Transaction.org_id == org_id, Transaction.type.in_(ADJUSTMENTS))
     return list(db.session.scalars(query.order_by(Transaction.id.desc()).limit(limit)))
 
 
 def credited(wallet: Wallet) -> Credited:
-    """What the wallet was ever given, by kind; not what is left of it."""
+    """The total that was ever credited to the wallet, by kind; not what is left of it."""
     query = (
         select(CreditGrant.kind, func.sum(CreditGrant.amount))
         .where(CreditGrant.org_id == wallet.org_id, CreditGrant.wallet_id == wallet.id)
@@ -148,7 +149,7 @@ def _rows(found: Sequence[tuple[Organization, Wallet]], mode: str) -> list[Row]:
 
 
 def _owners(org_ids: Sequence[UUID]) -> dict[UUID, User]:
-    """The longest-standing owner of each."""
+    """The longest-serving owner of each organization."""
     query = (
         select(Membership.org_id, User)
         .join(User, User.id == Membership.user_id)

@@ -1,4 +1,4 @@
-"""What the platform's first page shows: what needs a person, what moved today, what is owed to customers."""
+"""The platform's overview: what needs attention, what was posted today, what is owed to customers."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -28,16 +28,15 @@ from dashboard.models import (
 TICK = "tick"
 TICK_GRACE = timedelta(minutes=1)
 PATIENCE = timedelta(minutes=5)
-"""How long something may wait before it needs a person: retries and the sweep come first."""
+"""How long something may wait before it needs attention: retries and the sweep come first."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """Something that needs attention. `kind`: inbox_parked, inbox_failed, inbox_waiting, payment_review,
-    payment_unknown, payment_uncredited, price_drift (packs not sold), external_keys (that owners set), mail_parked,
-    mail_waiting, mail_unset (no server to send them), overdrawn, tick_late, seals_late (wallets),
-    webhooks_silent (payments credited without one). `oldest` is None
-    where no moment is known."""
+    payment_unknown, payment_uncredited, price_drift (packs not sold), external_keys (set by owners), mail_parked,
+    mail_waiting, mail_unset (no mail server configured), overdrawn, tick_late, seals_late (wallets), webhooks_silent
+    (payments credited without one). `oldest` is None if no time is known."""
 
     kind: str
     count: int
@@ -46,7 +45,7 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class MoneyToday:
-    """This UTC day over all platform-funded organizations, in micros; what left is above zero too."""
+    """This UTC day over all platform-funded organizations, in micros. Outgoing amounts are positive too."""
 
     bought_micros: int
     granted_micros: int
@@ -57,7 +56,7 @@ class MoneyToday:
 
 @dataclass(frozen=True, slots=True)
 class Liability:
-    """`total_micros` is the sum of all balances, `overdrawn_micros` (zero or less) the part that is owed to us."""
+    """`total_micros` is the sum of all balances; `overdrawn_micros` (zero or less) is the part that is owed to us."""
 
     total_micros: int
     overdrawn_micros: int
@@ -65,7 +64,8 @@ class Liability:
 
 
 def work_list(mode: str) -> list[WorkItem]:
-    """What needs attention in a mode, worst first; empty when nothing does. The tick and the inbox have all modes."""
+    """What needs attention in a mode, most urgent first; empty if nothing does. The tick and the inbox are shared by
+    all modes."""
     found = {kind: WorkItem(kind, int(count), oldest) for kind, count, oldest in db.session.execute(_counts(mode))}
     order = (
         "payment_review", "inbox_parked", "payment_uncredited", "payment_unknown", "inbox_failed", "inbox_waiting",
@@ -76,7 +76,7 @@ def work_list(mode: str) -> list[WorkItem]:
 
 
 def money_today(mode: str) -> MoneyToday:
-    """What moved today, from the days' sums."""
+    """What was posted today, from the daily totals."""
     found = db.session.execute(
         select(WalletDay.type, func.sum(WalletDay.amount))
         .select_from(Wallet)
@@ -116,7 +116,7 @@ def liability(mode: str) -> Liability:
 
 
 def _counted(mode: str) -> list[Any]:
-    """Wallets that hold the platform's money: those of a self-funded organization are its own."""
+    """Wallets that hold the platform's money. Those of a self-funded organization are its own money."""
     return [Wallet.mode == mode, wallets.in_dollars(), Organization.funding == "platform"]
 
 
@@ -156,14 +156,14 @@ def _mail(kind: str, *conditions: Any) -> Select[str, int, datetime]:
 
 
 def _waiting_mail() -> str:
-    """What waiting mails mean here: while developing without a server they are meant to stay."""
+    """What waiting e-mails mean here: in development without a server, they are supposed to wait."""
     if settings().smtp.url:
         return "mail_waiting"
     return "mail_unset" if settings().production else "mail_kept"
 
 
 def _tick_late() -> WorkItem | None:
-    """Whether the recurring tick stopped, by the database's clock: then nothing is swept up."""
+    """Whether the recurring tick stopped, by the database's clock. Without it, nothing is swept."""
     until, now = db.session.execute(
         select(select(Lease.until).where(Lease.name == TICK).scalar_subquery(), func.now())
     ).one()
@@ -173,12 +173,12 @@ def _tick_late() -> WorkItem | None:
 
 
 def _webhooks_silent(mode: str) -> WorkItem | None:
-    """Whether payments were credited without any webhook: then buyers wait minutes instead of seconds."""
+    """Whether payments were credited without any webhook, so that buyers wait minutes instead of seconds."""
     silence = webhooks.silence(mode)
     return WorkItem("webhooks_silent", silence.payments, silence.since) if silence else None
 
 
 def _seals_late() -> WorkItem | None:
-    """Whether rows stand unsealed for so long that the sealing itself must be at fault."""
+    """Whether rows have been unsealed for so long that sealing itself must be at fault."""
     lag = seals.lag(older=seals.LATE_SECONDS)
     return WorkItem("seals_late", lag.wallets, lag.oldest) if lag.wallets else None

@@ -1,4 +1,4 @@
-"""People as platform managers see them: a support case often starts from an address."""
+"""Users as platform managers see them: support cases often start from an e-mail address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ROLES = ("platform_manager", "standard", "disabled")
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """`role` is one of ROLES; empty narrows nothing."""
+    """`role` is one of ROLES; an empty filter matches everything."""
 
     q: str | None = None
     role: str | None = None
@@ -31,7 +31,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An organization somebody belongs to."""
+    """An organization that a user belongs to."""
 
     org: Organization
     role: str
@@ -53,7 +53,7 @@ def page(filters: Filters, *, mode: str, cursor: str | None = None) -> lists.Pag
 
 
 def entries_of(user_ids: list[UUID], *, mode: str) -> dict[UUID, list[Entry]]:
-    """The organizations each of them belongs to, their own first, with the wallet of `mode`."""
+    """The organizations of each user, their own first, with the wallet of `mode`."""
     query = (
         select(Membership.user_id, Membership.role, Organization, Wallet)
         .join(Organization, Organization.id == Membership.org_id)
@@ -68,7 +68,7 @@ def entries_of(user_ids: list[UUID], *, mode: str) -> dict[UUID, list[Entry]]:
 
 
 def names(entries: list[AuditEntry]) -> dict[UUID, str]:
-    """Names of the people behind audit entries, by their ids: here managers see which manager it was."""
+    """Names of the users behind audit entries, by their ids. Managers see here which manager it was."""
     wanted = {entry.actor_id for entry in entries if entry.actor_id}
     rows = db.session.execute(select(User.id, User.name).where(User.id.in_(wanted))) if wanted else ()
     return {row[0]: row[1] for row in rows}

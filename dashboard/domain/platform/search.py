@@ -1,4 +1,5 @@
-"""From anything found in a ticket to organizations: names, addresses, ids of ours and of the provider, keys."""
+"""Finds organizations by anything that a support ticket may contain: names, addresses, our ids, the provider's ids,
+keys."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ _KEY_END = re.compile(r"(?:cof_(?:test|live)_)?(?:…|\.\.\.)?([A-Za-z0-9_-]{4})
 
 
 def organizations_matching(text: str | None) -> ColumnElement[bool]:
-    """A condition on Organization: `text` names it, one of its people, or anything it owns."""
+    """Condition on Organization: `text` names it, one of its members, or anything it owns."""
     if not text:
         return true()
     if found := ids.parse(text):
@@ -44,7 +45,7 @@ def organizations_matching(text: str | None) -> ColumnElement[bool]:
 
 
 def users_matching(text: str | None) -> ColumnElement[bool]:
-    """A condition on User: the address, the name or the exact id."""
+    """Condition on User: the address, the name or the exact id."""
     if not text:
         return true()
     if found := ids.parse(text):
@@ -81,7 +82,8 @@ def _keys_ending(text: str) -> Iterator[ColumnElement[bool]]:
 
 
 def _owners_of_id(found: UUID) -> Select[tuple[UUID]]:
-    """Whose row has this id. One index look-up per organization and table: ids alone have no index."""
+    """The organization whose row has this id. One index lookup per organization and table, because ids alone have no
+    index."""
     hits = [_has(model, found) for model in (Transaction, Payment, Wallet, ApiKey)]
     member = select(Membership.org_id).where(Membership.user_id == found, Membership.removed_at.is_(None))
     owner = select(Organization.id).where(or_(*(hit.is_not(None) for hit in hits)))
@@ -90,7 +92,7 @@ def _owners_of_id(found: UUID) -> Select[tuple[UUID]]:
 
 
 def _has(model: type[Transaction | Payment | Wallet | ApiKey], found: UUID) -> ScalarSelect[UUID]:
-    # A scalar with a limit stays a look-up by the primary key; EXISTS may become a join over the whole table.
+    # A scalar with a limit stays a lookup by primary key; EXISTS may become a join over the whole table.
     return (
         select(model.id).where(model.org_id == Organization.id, model.id == found).limit(1)
         .correlate(Organization).scalar_subquery()
@@ -110,5 +112,5 @@ def _owners_of_provider_id(text: str) -> Select[tuple[UUID]]:
 
 
 def _payer() -> ColumnElement[UUID]:
-    """The organization that an event credited; null where it had no effect."""
+    """The organization that an event credited; null if it had no effect."""
     return cast(InboxEvent.effects["org_id"].astext, Uuid())

@@ -1,6 +1,6 @@
-"""How the installation is, for people who operate it: nothing here is a secret.
+"""The state of the installation, for the people who operate it. Nothing here is secret.
 
-Only the payment provider is asked outside, and only until it has answered once in this process.
+The only external call is to the payment provider, and only until it has answered once in this process.
 """
 
 import functools
@@ -31,7 +31,7 @@ _TICK = text("""SELECT holder, until, until > now() AS alive,
   greatest(0, CAST(extract(epoch FROM now() - until) AS bigint)) AS late
 FROM leases WHERE name = 'tick'""")
 
-# With CREATEROLE a login can make itself a member of the owner's role (always so before PostgreSQL 16).
+# With CREATEROLE, a login can make itself a member of the owner's role (always before PostgreSQL 16).
 _OWNER_LOGIN = text("""SELECT r.rolsuper OR r.rolcreaterole OR pg_has_role(r.oid, t.relowner, 'MEMBER')
 FROM pg_roles r, pg_class t WHERE r.rolname = session_user AND t.oid = 'transactions'::regclass""")
 
@@ -49,7 +49,7 @@ UNION ALL SELECT state, count(*), min(created_at) FROM outbox_emails WHERE state
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The recurring bell: `late` seconds since its sign of life ran out, None while it is fresh."""
+    """The recurring tick: `late` is the number of seconds since its heartbeat expired, None while it is fresh."""
 
     holder: str
     until: datetime
@@ -58,10 +58,10 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """PostgreSQL: its version, size, how long it took to answer, and how far our clock is ahead of its own.
+    """PostgreSQL: its version, size, response time, and how far our clock is ahead of its clock.
 
-    `owner_login`: the login of this process can become the tables' owner. Whoever gets a statement of their own into
-    the application can then undo what the application's role must not do.
+    `owner_login`: the login of this process can become the tables' owner. After an SQL injection, an attacker could
+    then do what the application's role must not do.
     """
 
     version: str
@@ -73,7 +73,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Pile:
-    """What waits in one state, and since when the oldest does."""
+    """How many rows wait in one state, and since when the oldest one waits."""
 
     state: str
     count: int
@@ -82,7 +82,7 @@ class Pile:
 
 @dataclass(frozen=True, slots=True)
 class Software:
-    """What runs here."""
+    """The versions of the running software."""
 
     version: str
     python: str
@@ -96,7 +96,7 @@ class Software:
 
 @dataclass(frozen=True, slots=True)
 class Paying:
-    """The provider as configured, and when it last told us something. `problem`: why nothing can be sold now."""
+    """The provider as configured, and when it last sent an event. `problem`: why nothing can be sold now."""
 
     provider: str
     mode: str
@@ -107,7 +107,7 @@ class Paying:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """All of it at one moment. `queues` and `workers` are None while Redis is away."""
+    """All of it at one moment. `queues` and `workers` are None if Redis is unavailable."""
 
     software: Software
     database: Database
@@ -124,7 +124,7 @@ class System:
 
 
 def look(provider: Provider) -> System:
-    """What there is to know. Raises what the database raises; a Redis that is away is part of the answer."""
+    """Collect everything. Raises database errors; an unavailable Redis is part of the result."""
     return System(
         software(), _database(), tick(), queue.bell().waiting(), queue.bell().running(), inbox(), mail(),
         settings().smtp.url is not None, _last_sent(), _paying(provider), seals.lag(), heads.recorded(),
@@ -138,18 +138,18 @@ def software() -> Software:
 
 
 def tick() -> Tick | None:
-    """None where it never ran."""
+    """None if it never ran."""
     row = autocommit().execute(_TICK).one_or_none()
     return Tick(row.holder, row.until, None if row.alive else row.late) if row else None
 
 
 def inbox() -> list[Pile]:
-    """Events that are not done: received, failed (tried again) and parked."""
+    """Unfinished events: received, failed (retried) and parked."""
     return _piles(_INBOX)
 
 
 def mail() -> list[Pile]:
-    """Mails that are not sent: waiting, failed (tried again) and parked."""
+    """Unsent e-mails: waiting, failed (retried) and parked."""
     return _piles(_MAIL)
 
 
@@ -158,7 +158,7 @@ def _piles(statement: TextClause) -> list[Pile]:
 
 
 def _database() -> Database:
-    """Our clock is read halfway between question and answer."""
+    """Our clock is read halfway between query and answer."""
     before = clock.now()
     row = autocommit().execute(_DATABASE).one()
     took = clock.now() - before

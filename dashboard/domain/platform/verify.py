@@ -1,4 +1,4 @@
-"""Whether the books are right: every check of `invariants.sql`, and the first rows that break it."""
+"""Verifies the ledger: runs every check of `invariants.sql`, and returns the first rows that break it."""
 
 import re
 from collections.abc import Generator, Iterable, Iterator
@@ -27,8 +27,8 @@ _BLOCK = re.compile(r"-- name: (\w+)\n-- says: (\d+): (.+)\n(-- warning\n)?", re
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule: its number among the invariants, what it says, and the query that finds what breaks it; without one
-    it is recomputed here."""
+    """One rule: its number among the invariants, its text, and the query that finds what breaks it. Without a query, it
+    is recomputed here."""
 
     name: str
     number: int
@@ -39,7 +39,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A row that breaks a rule. A `warning` shows a delay; anything else means that the books are wrong."""
+    """A row that breaks a rule. A `warning` reports a delay; anything else means that the ledger is inconsistent."""
 
     check: str
     number: int
@@ -71,11 +71,11 @@ def checks() -> tuple[Check, ...]:
 
 
 def broken(org_id: UUID | None = None, *, only: str | None = None, most: int = MOST) -> list[Violation]:
-    """What breaks a rule, at most `most` rows of each check, the first one first; of one organization where given.
+    """What breaks a rule, at most `most` rows per check, in order; of one organization if given.
 
-    Reads all the books: seconds per million rows, up to an hour before it gives up. It is right while money moves: each
-    check of the file is one statement, hence one snapshot, done by PostgreSQL; the seals are recomputed here, in flat
-    memory, from rows that do not change.
+    Reads the whole ledger: seconds per million rows, with a limit of one hour. The result is correct while money moves:
+    each check of the file is one statement, hence one snapshot, executed by PostgreSQL; the seals are recomputed here,
+    in constant memory, from rows that do not change.
     """
     with _patient() as connection:
         return [
@@ -94,7 +94,8 @@ def _breaking(check: Check, connection: Connection, org_id: UUID | None, most: i
 
 
 def _unsealed(connection: Connection, org_id: UUID | None) -> Generator[Fault, None, None]:
-    """What breaks the seals; last, over all organizations, whether they still lead to the head that was logged."""
+    """What breaks the seals; finally, over all organizations, whether they still lead to the checkpoint that was
+    logged."""
     yield from seals.faults(connection, org_id)
     logged = heads.recorded() if org_id is None else None
     if logged and (found := heads.head(connection, logged.at)) != logged:
@@ -104,7 +105,7 @@ def _unsealed(connection: Connection, org_id: UUID | None) -> Generator[Fault, N
 
 @contextmanager
 def _patient() -> Iterator[Connection]:
-    """The connection with a longer time-out for its statements, until the end of the block."""
+    """The connection with a longer statement timeout until the end of the block."""
     inside = in_transaction()
     connection = db.session.connection() if inside else autocommit()
     longer = text("SELECT set_config('statement_timeout', :timeout, :local)")

@@ -1,4 +1,4 @@
-"""The inbox as platform managers see it: what came in, what it did, and what of it may be shown."""
+"""The inbox as platform managers see it: what was received, what it did, and which parts of it may be shown."""
 
 import json
 import re
@@ -29,7 +29,7 @@ _REPEATED = text("""SELECT CAST(coalesce(sum(deliveries - 1), 0) AS bigint) FROM
   WHERE org_id = :org AND deliveries > 1 AND id >= :since ORDER BY id DESC LIMIT :most) AS few""")
 
 
-# The newest payments in which no event had a part: it ends at the first one that an event told of.
+# The newest payments in which no event took part. Stops at the first payment that an event reported.
 _SILENT = text("""WITH newest AS (
   SELECT p.id, p.credited_at, EXISTS (
     SELECT FROM inbox_events e
@@ -63,7 +63,7 @@ class Filters(lists.Times):
 
     @classmethod
     def parse(cls, values: Mapping[str, str]) -> "Filters":
-        """From `state type event org from to`; `org` is an id. Raises Invalid with its field."""
+        """Parse `state type event org from to`; `org` is an id. Raises Invalid with the field."""
         typed = lists.Typed(values)
         return cls(
             state=typed.one_of("state", INBOX_STATES),
@@ -76,7 +76,7 @@ class Filters(lists.Times):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What an event did, and in whose books; every part may be missing."""
+    """What an event did, and in which organization. Any part may be missing."""
 
     org: Organization | None = None
     payment_id: UUID | None = None
@@ -91,15 +91,17 @@ class Row:
 
     @property
     def lag(self) -> timedelta | None:
-        """From the first delivery to its end; None while it is open."""
+        """From the first delivery until it was finished; None while it is open."""
         return self.event.finished_at - self.event.created_at if self.event.finished_at else None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Events by state of the last 30 days, and how many deliveries were of an event that was there already.
+    """Events by state in the last 30 days, and how many deliveries repeated a known event.
 
-    Each state is counted up to `MOST_COUNTED` events and one more, repeated deliveries over as many of the newest."""
+    Each state is counted up to `MOST_COUNTED` events plus one, and repeated deliveries over the same number of newest
+    events.
+    """
 
     by_state: dict[str, int]
     duplicates: int
@@ -120,9 +122,9 @@ def page(filters: Filters, *, cursor: str | None = None) -> lists.Page[Row]:
 
 
 def silence(mode: str) -> Silence | None:
-    """Whether the provider's webhooks stopped coming: the newest payments were credited by asking the provider alone.
+    """Whether the provider's webhooks stopped arriving: the newest payments were credited only by asking the provider.
 
-    Looks at 50 payments of the last 7 days, each by index; one may be 10 minutes ahead of its webhook.
+    Checks up to 50 payments of the last 7 days, each by index. A payment may be 10 minutes ahead of its webhook.
     """
     now = clock.now()
     values = {
@@ -151,7 +153,8 @@ def tries_of(event: InboxEvent) -> list[InboxTry]:
 
 
 def effects_of(events: Iterable[InboxEvent]) -> dict[UUID, Effect]:
-    """What each event did, by its id. One that did nothing still names the organization it claims to be of."""
+    """What each event did, by its id. An event without effect still names the organization that it claims to be
+    from."""
     told = {event.id: event.effects or _claimed(event) for event in events}
     org_ids = {org_id for values in told.values() if (org_id := _id(values, "org_id"))}
     orgs = {org.id: org for org in db.session.scalars(select(Organization).where(Organization.id.in_(org_ids)))}
@@ -169,7 +172,7 @@ def effects_of(events: Iterable[InboxEvent]) -> dict[UUID, Effect]:
 
 
 def payload_of(event: InboxEvent) -> str:
-    """The payload for a page: pretty-printed, secrets and card data masked, at most 60,000 characters."""
+    """The payload for a page: formatted, with secrets and card data masked, at most 60,000 characters."""
     try:
         parsed = json.loads(event.payload)
     except (ValueError, RecursionError):
@@ -194,7 +197,7 @@ _DIGITS = re.compile(r"(?<![\w.-])(?:[0-9][ -]?){12,18}[0-9](?![\w.-])", re.ASCI
 
 
 def masked(value: Any, name: str = "") -> Any:
-    """`value` without secrets and card data: by the name it stands under, and by how a text looks."""
+    """`value` without secrets and card data, recognized by field name and by pattern."""
     if isinstance(value, dict):
         return {key: masked(part, key) for key, part in value.items()}
     if isinstance(value, list):
@@ -209,7 +212,7 @@ def masked(value: Any, name: str = "") -> Any:
 
 
 def _card(found: re.Match[str]) -> str:
-    """Card numbers carry a check digit (Luhn), which other long numbers pass one time in ten."""
+    """Card numbers have a check digit (Luhn), which one in ten other long numbers also passes."""
     digits = [int(char) for char in found[0] if char.isdigit()][::-1]
     total = sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
     return MASK if total % 10 == 0 else found[0]
@@ -232,7 +235,7 @@ def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
 
 
 def _claimed(event: InboxEvent) -> dict[str, Any]:
-    """What the payload's metadata says: a claim, used to name the organization and nothing else."""
+    """What the payload's metadata claims. Used only to name the organization."""
     try:
         metadata = json.loads(event.payload)["data"]["object"]["metadata"]
         return {"org_id": metadata.get("org_id"), "payment_id": metadata.get("order_id")}
