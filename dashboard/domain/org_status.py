@@ -7,7 +7,7 @@ from dashboard.models import Organization
 
 
 class Act(StrEnum):
-    """What an organization's status may stop."""
+    """Actions that an organization's status may block."""
 
     READ = "read"
     SPEND = "spend"
@@ -20,7 +20,8 @@ class OrgSuspended(Forbidden):
 
 
 def require_state(act: Act, org: Organization, *, operator: bool = False) -> None:
-    """Raises NotFound for a closed organization (operators may read it), OrgSuspended if a suspension stops the act."""
+    """Raises NotFound for a closed organization (operators may read it), OrgSuspended if a suspension blocks the
+    action."""
     if org.closed_at is not None and not (operator and act is Act.READ):
         raise NotFound
     if org.suspended_at is not None and act is not Act.READ:

@@ -1,6 +1,6 @@
-"""What keeps a person in their account: a confirmed address, a new password by mail, a new password by hand.
+"""Keeps users in control of their account: confirms the address, and resets and changes the password.
 
-These flows open their own transactions: call them where none is open. A password is hashed outside of any.
+These flows open their own transactions. Call them outside a transaction. Passwords are hashed outside any transaction.
 """
 
 from uuid import UUID
@@ -32,20 +32,20 @@ log = structlog.get_logger("coffer.identity")
 
 
 def ask_verification(email: str, *, ip: str) -> None:
-    """Send the link that confirms an address once more. The same work and no answer, whether there is such a person.
+    """Send the confirmation link again. Does the same work and returns nothing, whether or not the user exists.
 
-    Raises TooManyRequests for too many of one place; beyond the limit of an address nothing is sent.
+    Raises TooManyRequests for too many requests from one place; beyond the limit of an address, nothing is sent.
     """
     _ask(email, proofs.VERIFY, ip=ip)
 
 
 def ask_reset(email: str, *, ip: str) -> None:
-    """Send a link that sets a new password. The same work and no answer, whether there is such a person."""
+    """Send a link that sets a new password. Does the same work and returns nothing, whether or not the user exists."""
     _ask(email, proofs.RESET, ip=ip)
 
 
 def verify(token: str, *, mode: str) -> User:
-    """The address is the person's: they have opened the link. Raises DeadLink."""
+    """Verify the user's address, because they opened the link. Raises DeadLink."""
     proof = proofs.find(token, proofs.VERIFY)
     home = organizations.home_of(proof.user_id)
     with transaction(home):
@@ -56,8 +56,8 @@ def verify(token: str, *, mode: str) -> User:
 
 
 def reset(token: str, password: str, *, mode: str) -> User:
-    """A new password by the link of a mail: every session, personal token and other link ends, since somebody else may
-    have made them, and the person is told. Raises DeadLink, WeakPassword, Unavailable."""
+    """Set a new password with the link from an e-mail. Every session, personal token and other link ends, since someone
+    else may have created them, and the user is notified. Raises DeadLink, WeakPassword, Unavailable."""
     proof = proofs.find(token, proofs.RESET)
     passwords.check(password, email=proof.email)
     password_hash = passwords.hashed(password, known=True)
@@ -67,14 +67,14 @@ def reset(token: str, password: str, *, mode: str) -> User:
         user = _locked(proof.user_id)
         _set_password(user, password_hash, home=home, action="user.password_reset")
         tokens.end_all(user.id)
-        mark_verified(user, home=home, mode=mode)  # whoever reads the mail has the address
+        mark_verified(user, home=home, mode=mode)  # a user who reads the e-mail owns the address
     return user
 
 
 def change_password(user: User, *, old: str, new: str, keep: UUID, code: str = "") -> None:
-    """A new password for who knows the old one, and has the second factor if it is on: every session but `keep` and
-    every open link ends, and the person is told. Raises BadCredentials, BadCode, WeakPassword, TooManyRequests,
-    Unavailable."""
+    """Set a new password for a user who knows the old one, and has the second factor if it is on. Every session except
+    `keep` and every open link ends, and the user is notified. Raises BadCredentials, BadCode, WeakPassword,
+    TooManyRequests, Unavailable."""
     passwords.check(new, email=user.email, field="new_password")
     if new == old:
         raise Invalid("This is the password you have now.", field="new_password")
@@ -88,7 +88,7 @@ def change_password(user: User, *, old: str, new: str, keep: UUID, code: str = "
 
 
 def prove(user: User, *, mode: str) -> None:
-    """The address is the person's: a link that some other mail brought there led them here."""
+    """Verify the user's address, because a link in another e-mail to that address led here."""
     if user.email_verified_at is None:
         home = organizations.home_of(user.id)
         with transaction(home):
@@ -115,9 +115,10 @@ def _ask(email: str, purpose: str, *, ip: str) -> None:
     wanted = user is not None and user.is_active and not (purpose == proofs.VERIFY and user.email_verified_at)
     with transaction(home):
         within = limits.exceeded(limits.LINK_ADDRESS, purpose, address) is None
-        # Strangers can use up an address's mails, but not keep the person without a link: one of an hour can be had.
+        # Strangers can use up an address's e-mails, but one link an hour is always available to the user.
         without = not proofs.alive(user.id if user else ids.new(), proofs.RESET) and purpose == proofs.RESET
-        # How long an answer takes must not tell who has an account: the same is done for nobody, and undone.
+        # The response time must not reveal who has an account, so the same work is done for a placeholder and rolled
+        # back.
         undone = db.session.begin_nested()
         nobody = User(id=ids.new(), email=f"{ids.new()}@pretended.test", name="Nobody", password_hash="")
         db.session.add(nobody)

@@ -1,6 +1,6 @@
-"""Which organizations a person belongs to: the last ones they were in, a page by name, and a page for programs.
+"""Which organizations a user belongs to: the most recent ones, a page by name, and a page for programs.
 
-Somebody may belong to thousands: every page shows a few, and `/orgs` has the others. Closed ones are gone.
+A user may belong to thousands: every page shows a few, and `/orgs` has the others. Closed ones are excluded.
 """
 
 from datetime import datetime
@@ -13,13 +13,14 @@ from dashboard.domain.identity.memberships import Entry, never_left
 from dashboard.models import Membership, Organization, User
 
 SWITCHER = 12
-"""How many a page's switcher shows."""
+"""How many organizations a page's switcher shows."""
 PAGE = 48
 MOST_WORDS = 5
 
 
 def recent(user_id: UUID, *, limit: int = SWITCHER) -> list[Entry]:
-    """The last ones they were in, teams first, then by name. Reads about `limit` rows, in the order of an index."""
+    """The organizations the user was in most recently, teams first, then by name. Reads about `limit` rows in the order
+    of an index."""
     latest = _belonging(user_id).order_by(
         Membership.user_id, Membership.last_seen_at.desc().nulls_last(), Membership.org_id
     )
@@ -28,7 +29,8 @@ def recent(user_id: UUID, *, limit: int = SWITCHER) -> list[Entry]:
 
 
 def listed(user_id: UUID, *, q: str = "", after: UUID | None = None, limit: int = PAGE) -> list[Entry]:
-    """Teams first, then by name; those whose name has all words of `q`, from the one after the organization `after`."""
+    """Teams first, then by name: those whose name contains all words of `q`, starting after the organization
+    `after`."""
     place = tuple_(Organization.kind != "team", Organization.name, Organization.id)
     words = [Organization.name.icontains(word, autoescape=True) for word in q.split()[:MOST_WORDS]]
     query = _belonging(user_id).where(*words)
@@ -40,13 +42,13 @@ def listed(user_id: UUID, *, q: str = "", after: UUID | None = None, limit: int 
 
 
 def page(user_id: UUID, *, token_of: datetime, after: UUID | None, limit: int) -> list[Entry]:
-    """Newest first, for a personal token made at `token_of`."""
+    """Newest first, for a personal token created at `token_of`."""
     query = _belonging(user_id).where(never_left(token_of)).order_by(Membership.org_id.desc()).limit(limit)
     return _entries(query.where(Membership.org_id < after) if after else query)
 
 
 def landing(user: User) -> Organization | None:
-    """Where a sign-in leads: the organization last opened, else a team's before the personal one."""
+    """Where a sign-in leads: to the organization last opened, or else to a team rather than the personal one."""
     last = _entries(_belonging(user.id).where(Membership.org_id == user.last_org_id)) if user.last_org_id else []
     entries = last or listed(user.id, limit=1)
     return entries[0].org if entries else None

@@ -1,6 +1,7 @@
-"""Passwords that everybody who guesses tries first, from leaked collections: they are refused, without asking anybody.
+"""Passwords from leaked collections, which attackers try first. They are rejected without asking an external service.
 
-The list holds the first bytes of the SHA-256 of each, in order: 96 kB for 16,000. `breached.md` says where it is from.
+The list holds the first bytes of the SHA-256 of each password, in order: 96 kB for 16,000. `breached.md` names its
+source.
 """
 
 import hashlib
@@ -11,18 +12,18 @@ from pathlib import Path
 
 LIST = Path(__file__).with_name("breached.bin")
 WIDTH = 6
-"""Bytes of each entry: a password that is not listed is taken for a listed one once in some 20 billion."""
+"""Bytes per entry: an unlisted password is mistaken for a listed one about once in 20 billion."""
 
 
 def listed(password: str) -> bool:
-    """Case does not matter, nor do spaces around it."""
+    """Ignores case and outer spaces."""
     entries, wanted = _entries(), _mark(password)
     place = bisect_left(entries, wanted)
     return place < len(entries) and entries[place] == wanted
 
 
 def packed(passwords: Iterable[str], *, shortest: int) -> bytes:
-    """The file for a list of passwords; those that are refused as too short anyway are left out."""
+    """The file for a list of passwords. Leaves out those that are too short to be accepted anyway."""
     return b"".join(sorted({_mark(one) for one in passwords if len(one.strip()) >= shortest}))
 
 

@@ -1,8 +1,8 @@
-"""What platform managers may do to people: end their sessions, disable them, make them managers.
+"""User administration by platform managers: end sessions, disable users, make them managers.
 
-Each verb needs the platform organization's transaction and locks its row first: of two managers who disable each other
-at the same instant, one stays. What follows in organizations is noted in that transaction, and `follow_ups.work` does
-it after the commit.
+Each function needs the platform organization's transaction and locks its row first, so that if two managers disable
+each other at once, one remains. What must follow in organizations is recorded in that transaction, and
+`follow_ups.work` does it after the commit.
 """
 
 from uuid import UUID
@@ -19,7 +19,8 @@ from dashboard.models import PLATFORM_ORG_ID, Organization, User
 
 
 class OwnAccount(Conflict):
-    """Whoever holds a stolen session must not lock its person out, or make friends."""
+    """A manager acted on their own account. Someone with a stolen session must not lock the user out or create
+    managers."""
 
     code = "own_account"
 
@@ -29,16 +30,16 @@ class LastManager(Conflict):
 
 
 def end_sessions(user: User, *, reason: str, by: Actor) -> None:
-    """Sign the person out everywhere. Raises Invalid."""
+    """Sign the user out everywhere. Raises Invalid."""
     row = locked(user.id, by=by)
     sessions.end_all(row.id)
     audit.record(row, "user.sessions_ended", by=by, org=PLATFORM_ORG_ID, reason=audit.checked_reason(reason))
 
 
 def disable(user: User, *, reason: str, by: Actor) -> None:
-    """Nobody signs in as this person any more: sessions, tokens and links end at once. Locks their teams.
+    """Prevent the user from signing in: sessions, tokens and links end at once. Locks their teams.
 
-    Raises OwnAccount, LastManager, LastOwner where a team would be without an owner, Invalid.
+    Raises OwnAccount, LastManager, LastOwner if a team would have no owner, Invalid.
     """
     row = locked(user.id, by=by)
     require_other(row, by)
@@ -53,7 +54,7 @@ def disable(user: User, *, reason: str, by: Actor) -> None:
 
 
 def enable(user: User, *, reason: str, by: Actor) -> None:
-    """They may sign in again; what ended stays ended. Raises NotFound for an erased person, Invalid."""
+    """Allow the user to sign in again; what ended stays ended. Raises NotFound for an erased user, Invalid."""
     row = locked(user.id, by=by)
     if row.disabled_at is not None:
         row.disabled_at = None
@@ -62,7 +63,8 @@ def enable(user: User, *, reason: str, by: Actor) -> None:
 
 
 def give_role(user: User, *, reason: str, by: Actor) -> None:
-    """Make them a platform manager; they sign in anew. Raises OwnAccount, Conflict for who is disabled, Invalid."""
+    """Make the user a platform manager, who must sign in again. Raises OwnAccount, Conflict for a disabled user,
+    Invalid."""
     row = locked(user.id, by=by)
     require_other(row, by)
     if row.disabled_at is not None:
@@ -72,7 +74,7 @@ def give_role(user: User, *, reason: str, by: Actor) -> None:
 
 
 def take_role(user: User, *, reason: str, by: Actor) -> None:
-    """They are no platform manager any more; they sign in anew. Raises OwnAccount, LastManager, Invalid."""
+    """Remove the user's manager role; they must sign in again. Raises OwnAccount, LastManager, Invalid."""
     row = locked(user.id, by=by)
     require_other(row, by)
     require_other_manager(row)
@@ -82,8 +84,8 @@ def take_role(user: User, *, reason: str, by: Actor) -> None:
 
 
 def locked(user_id: UUID, *, by: Actor) -> User:
-    """The person as they are now, the platform's row locked before. Raises NotFound for an erased one, Forbidden for a
-    manager who is none any more."""
+    """The current user row, after locking the platform's row. Raises NotFound for an erased user, Forbidden if the
+    acting manager is no longer one."""
     lock(select(Organization).filter_by(id=PLATFORM_ORG_ID))
     if by.kind == "manager":
         actor: User | None = lock(select(User).filter_by(id=by.id))
@@ -96,7 +98,7 @@ def locked(user_id: UUID, *, by: Actor) -> User:
 
 
 def require_other_manager(row: User) -> None:
-    """Raises LastManager. The platform's row is locked."""
+    """Raise LastManager if there is no other manager. The platform's row is locked."""
     others = select(func.count()).select_from(User)
     others = others.where(User.platform_role == users.MANAGER, User.disabled_at.is_(None), User.id != row.id)
     if row.is_manager and row.is_active and not db.session.scalar(others):
@@ -104,13 +106,13 @@ def require_other_manager(row: User) -> None:
 
 
 def require_other(row: User, by: Actor) -> None:
-    """Raises OwnAccount."""
+    """Raise OwnAccount if the user acts on their own account."""
     if by.id == row.id:
         raise OwnAccount("This is your own account: another platform manager has to do this.")
 
 
 def end_access(row: User) -> None:
-    """Sessions, tokens and links work no more. Needs a transaction."""
+    """End sessions, tokens and links. Needs a transaction."""
     sessions.end_all(row.id)
     proofs.end(row.id)
     tokens.end_all(row.id)

@@ -1,4 +1,4 @@
-"""Browsers that people signed in from before. Knowing one proves nothing; it only has a limit of its own at sign-in."""
+"""Browsers in which users signed in before. A known browser proves nothing; it only has its own limit at sign-in."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -21,7 +21,7 @@ def known(user_id: UUID, token: str) -> bool:
 
 
 def remember(user_id: UUID, token: str) -> None:
-    """The person has signed in with the browser that holds `token`. Needs a transaction."""
+    """Record that the user signed in with the browser that holds `token`. Needs a transaction."""
     now = clock.now()
     row = insert(KnownDevice).values(user_id=user_id, token_hash=crypto.digest(token), created_at=now, last_seen_at=now)
     again = row.on_conflict_do_update(index_elements=["user_id", "token_hash"], set_={"last_seen_at": now})
@@ -34,5 +34,5 @@ def forget_all(user_id: UUID) -> None:
 
 
 def purge() -> None:
-    """Forget those that nobody signed in from for 400 days. Needs a transaction."""
+    """Delete browsers that were not used to sign in for 400 days. Needs a transaction."""
     db.session.execute(delete(KnownDevice).where(KnownDevice.last_seen_at < clock.now() - KEPT))

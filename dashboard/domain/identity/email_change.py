@@ -18,9 +18,9 @@ BOTH = (proofs.CHANGE_FROM, proofs.CHANGE_TO)
 
 
 def ask(user: User, email: str) -> None:
-    """Send both links; those of an earlier change die. Raises Invalid with its field, TooManyRequests.
+    """Send both links. Those of an earlier change stop working. Raises Invalid with the field, TooManyRequests.
 
-    That the new address has an account already is told in the mail to it alone, and the change never comes about.
+    If the new address already has an account, only the e-mail to it says so, and the change never takes place.
     """
     address = users.checked_email(email)
     if address == user.email.lower():
@@ -40,7 +40,7 @@ def ask(user: User, email: str) -> None:
 
 
 def pending(user: User) -> UserProof | None:
-    """The change under way: its link to the new address, opened or not."""
+    """The pending change: its link to the new address, opened or not."""
     living = select(UserProof.change_id).where(
         UserProof.user_id == user.id, UserProof.purpose.in_(BOTH), proofs.living()
     )
@@ -49,9 +49,10 @@ def pending(user: User) -> UserProof | None:
 
 
 def agree(proof: UserProof) -> bool:
-    """One of the two addresses agrees; True when the other had before and the address is changed. The old one is told.
+    """Record that one address agrees. Returns True if the other one already had, so that the address is changed and the
+    old one notified.
 
-    Raises DeadLink, EmailTaken where somebody took the address meanwhile.
+    Raises DeadLink, and EmailTaken if someone took the address in the meantime.
     """
     home = organizations.home_of(proof.user_id)
     with transaction(home):
@@ -71,7 +72,7 @@ def agree(proof: UserProof) -> bool:
 
 
 def call_off(user: User) -> None:
-    """By the person, or by whoever reads the mail of either address."""
+    """Cancel the change, on request of the user or of either address."""
     home = organizations.home_of(user.id)
     with transaction(home):
         proofs.end(user.id, *BOTH)
@@ -79,6 +80,6 @@ def call_off(user: User) -> None:
 
 
 def _other(proof: UserProof) -> UserProof:
-    """A living half of a change whose other half is used: that one agreed, since they end together."""
+    """A valid link of a change whose other link was used: that address agreed, because both links end together."""
     query = select(UserProof).where(UserProof.change_id == proof.change_id, UserProof.id != proof.id)
     return db.session.scalars(query, execution_options={"populate_existing": True}).one()

@@ -1,7 +1,7 @@
-"""End users of an organization: whoever its own identity provider vouches for, by a signed token (JWT).
+"""End users of an organization, signed in with a signed token (JWT) of its own identity provider.
 
-Which organization is asked stands in the token's audience; that organization's configuration then decides about issuer,
-algorithm and key. Nothing in the token's header is trusted but the name of the key.
+The token's audience names the organization, whose configuration then decides issuer, algorithm and key. Nothing else in
+the token's header is trusted, except the name of the key.
 """
 
 import base64
@@ -28,21 +28,21 @@ from dashboard.models import EndUser, IdentityProvider, Organization
 LONGEST = 8 * 1024
 LEEWAY_SECONDS = 60
 LATEST = 250_000_000_000
-"""In the year 9892: no moment of ours lies later."""
+"""In the year 9892: none of our times is later."""
 
 LONGEST_SUBJECT = 255
 TOO_MANY = "Too many new end users today. Those who came before go on."
 SEEN_EVERY = timedelta(minutes=1)
 _REFUSED = ("crit", "b64", "jwk", "jku", "x5u", "zip", "enc")
-"""Headers that would change how the token is read or bring a key of its own."""
+"""Headers that would change how the token is read, or that bring their own key."""
 
-# joserfc would have EdDSA called Ed25519, as of RFC 9864; identity providers write EdDSA.
+# joserfc calls EdDSA Ed25519, following RFC 9864; identity providers write EdDSA.
 warnings.filterwarnings("ignore", category=SecurityWarning, message="EdDSA is deprecated")
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """An end user with the organization, for as long as the token lasts."""
+    """An end user with the organization, valid as long as the token."""
 
     row: EndUser
     org: Organization
@@ -50,15 +50,15 @@ class SignedIn:
 
 
 def looks_signed(token: str) -> bool:
-    """Whether this is a JWT rather than a key of ours."""
+    """Whether this looks like a JWT and not like one of our keys."""
     return token.count(".") == 2
 
 
 def authenticate(token: str) -> SignedIn:
-    """The end user of a token, made at the first sight. Raises InvalidKey, the same for every reason, and
+    """The end user of a token, created at first use. Raises InvalidKey, with the same text for every reason, and
     TooManyRequests.
 
-    May fetch the provider's keys, and opens transactions of its own around that: call it where none is open.
+    May fetch the provider's keys, and opens its own transactions before and after. Call it outside a transaction.
     """
     if len(token) > LONGEST or not token.isascii():
         raise _invalid()
@@ -76,7 +76,7 @@ def authenticate(token: str) -> SignedIn:
 
 
 def _part(token: str, number: int) -> dict[str, Any]:
-    """Header or claims, read strictly: a name that stands twice could mean one thing here and another elsewhere."""
+    """Header or claims, parsed strictly: a duplicate name could mean different things to different parsers."""
     text = token.split(".")[number]
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
@@ -89,7 +89,7 @@ def _part(token: str, number: int) -> dict[str, Any]:
 
 
 def _provider(audience: Any) -> tuple[IdentityProvider, Organization]:
-    """Who decides about the token: found by the audience that it names, and by nothing else."""
+    """The identity provider for the token, found only by the audience that the token names."""
     if isinstance(audience, list) and len(audience) == 1:
         audience = audience[0]
     name, org, mode = [*str(audience).split(":", 2), "", "", ""][:3]
@@ -111,7 +111,7 @@ def _signed(token: str, provider: IdentityProvider, kid: str | None) -> bool:
             return False
     if identity_providers.stale(provider) or (provider.jwks_url and not _keys(provider, kid).keys):
         provider = identity_providers.fetch(provider) or provider
-    # A key that the token does not name may be any of them; each is tried by itself.
+    # A token that names no key may be signed with any of them, so each is tried.
     return any(_checks(token, key, provider.algorithm) for key in _keys(provider, kid).keys)
 
 
@@ -128,7 +128,7 @@ def _checks(token: str, key: Any, algorithm: str) -> bool:
 
 
 def _in_time(claims: Mapping[str, Any]) -> datetime:
-    """The token's end. Raises InvalidKey where it has none, is over, or begins later."""
+    """The token's expiry. Raises InvalidKey if it has none, has expired, or is not valid yet."""
     now = clock.now().timestamp()
     moments = {name: claims[name] for name in ("exp", "nbf", "iat") if claims.get(name) is not None}
     if "exp" not in moments or not all(type(one) in (int, float) and 0 <= one < LATEST for one in moments.values()):
@@ -149,7 +149,8 @@ def _subject(claims: Mapping[str, Any]) -> str:
 
 
 def _row(provider: IdentityProvider, subject: str) -> EndUser:
-    """The end user's row, noted as seen at most once a minute. Raises TooManyRequests for too many new ones."""
+    """The end user's row. Updates its last use at most once a minute. Raises TooManyRequests for too many new end
+    users."""
     now, who = clock.now(), {"org_id": provider.org_id, "mode": provider.mode, "subject": subject}
     row = _find(**who)
     if row is None:

@@ -1,6 +1,6 @@
-"""Signing up and signing in. These flows open their own transactions: call them where none is open.
+"""Sign-up and sign-in. These flows open their own transactions. Call them outside a transaction.
 
-A password is hashed outside of any, since that takes as long as many charges.
+Passwords are hashed outside any transaction, because that takes as long as many charges.
 """
 
 import structlog
@@ -30,13 +30,13 @@ LIMITED = (
     "Too many tries. Wait a little, sign in from a browser that you have used before, or set a new password by mail."
 )
 UNKNOWN = "unknown"
-"""Whose sign-in was refused, where there is no such account."""
+"""The actor of a failed sign-in if there is no such account."""
 
 log = structlog.get_logger("coffer.identity")
 
 
 class BadCredentials(Invalid):
-    """The same for an unknown address, a wrong password and a disabled person."""
+    """The same error for an unknown address, a wrong password and a disabled user."""
 
     code = "bad_credentials"
 
@@ -49,10 +49,10 @@ class _Pretended(Exception):
 
 
 def sign_in(email: str, password: str, *, ip: str, device: str = "") -> User:
-    """The person with these credentials. Raises BadCredentials, TooManyRequests.
+    """The user with these credentials. Raises BadCredentials, TooManyRequests.
 
-    Failures are counted for the account and the place, for the place, and for the account over all places. A `device`
-    that the person signed in from before has a count of its own instead: whoever fills the others locks nobody out.
+    Failures are counted per account and place, per place, and per account over all places. A `device` in which the user
+    signed in before is counted separately instead, so that exhausting the other limits does not lock the user out.
     """
     account = email[: users.LONGEST_EMAIL].strip().lower()
     user = users.by_email(email)
@@ -65,7 +65,8 @@ def sign_in(email: str, password: str, *, ip: str, device: str = "") -> User:
     if known:
         tried = [(limits.SIGN_IN_DEVICE, (account, device))]
     verified = user.password_hash if user else None
-    # Counted before the look, and given back when right: many guesses at once cannot slip through together.
+    # Counted before the check, and given back if the password is right, so that many simultaneous guesses cannot get
+    # through together.
     with limits.counted(*tried, refusal=LIMITED):
         right = passwords.matches(verified, password, known=known)
     if user is None or verified is None or not right or not user.is_active or _unverified(user):
@@ -84,15 +85,15 @@ def sign_in(email: str, password: str, *, ip: str, device: str = "") -> User:
 
 
 def still_theirs(user: User, verified: str) -> None:
-    """That the hash which a password matched is still the person's: a password that was set since then, by a link or
-    in another browser, must win. Locks the person until the transaction ends. Raises BadCredentials."""
+    """Check that the hash that matched the password is still the user's: a password set since then, by a link or in
+    another browser, takes precedence. Locks the user until the transaction ends. Raises BadCredentials."""
     current = lock(select(User).filter_by(id=user.id))
     if current is None or current.password_hash != verified or not current.is_active:
         raise BadCredentials
 
 
 def second_step(user: User, code: str) -> None:
-    """The code of who has a second factor, after `sign_in`. Raises BadCode, TooManyRequests."""
+    """Check the code of a user who has a second factor, after `sign_in`. Raises BadCode, TooManyRequests."""
     second_factor.check(user, code)
     with transaction(PLATFORM_ORG_ID):
         _note_entry(user)
@@ -105,15 +106,16 @@ def _note_entry(user: User) -> None:
 
 
 def _note_refusal(user: User | None) -> None:
-    """Within the limits of trying alone, so that nobody fills the trail. The same work for an unknown account."""
+    """Recorded only within the rate limits, so that nobody can fill the audit log. Does the same work for an unknown
+    account."""
     known = str(user.id) if user else UNKNOWN
     with transaction(PLATFORM_ORG_ID):
         audit.record(audit.Ref("user", known), "session.refused", by=SYSTEM, org=PLATFORM_ORG_ID)
 
 
 def confirm(user: User, password: str, *, code: str | None = None) -> None:
-    """That it is still this person who sits there. With a `code`, that they have their second factor too, where it is
-    on. Raises BadCredentials, BadCode, TooManyRequests."""
+    """Confirm that it is still this user, with the password and, if a second factor is on, a `code`. Raises
+    BadCredentials, BadCode, TooManyRequests."""
     tried: list[Try] = [(limits.CONFIRM, (str(user.id),)), (limits.CONFIRM_DAY, (str(user.id),))]
     with limits.counted(*tried):
         right = passwords.matches(user.password_hash, password, known=True)
@@ -129,11 +131,11 @@ def confirm(user: User, password: str, *, code: str | None = None) -> None:
 def sign_up(
     *, name: str, email: str, password: str, ip: str, mode: str, timezone: str = "", proven: bool = False
 ) -> User:
-    """A new standard user with a personal organization, and a mail that asks to confirm the address. Raises Invalid
-    (with its field), EmailTaken, TooManyRequests.
+    """Create a standard user with a personal organization, and queue the confirmation e-mail. Raises Invalid (with the
+    field), EmailTaken, TooManyRequests.
 
-    Where addresses are verified the initial credits wait for that; pages there use `ask_to_join`, which tells nobody
-    that an address is taken. `proven`: a link that was mailed to the address led here, which verifies it.
+    If addresses are verified, the sign-up credits wait for that. Pages there use `ask_to_join`, which does not reveal
+    that an address is taken. `proven`: a link that was sent to the address led here, which verifies it.
     """
     name, email, password_hash = _judged(name, email, password, ip=ip)
     grant_in = mode if proven or not settings().verifies_addresses else None
@@ -143,17 +145,18 @@ def sign_up(
 
 
 def ask_to_join(*, name: str, email: str, password: str, ip: str, timezone: str = "") -> None:
-    """Sign up without telling whether the address is taken: the same work and no answer; the rest is in the mail.
+    """Sign up without revealing whether the address is taken: the work and the response are the same, and only the
+    e-mail differs.
 
-    A new person gets the link that confirms the address, whoever has the account already a hint to sign in. Raises
-    Invalid (with its field), TooManyRequests.
+    A new user gets the link that confirms the address; a user who already has an account gets a hint to sign in. Raises
+    Invalid (with the field), TooManyRequests.
     """
     name, email, password_hash = _judged(name, email, password, ip=ip)
     owner = users.by_email(email)
     home = organizations.home_of(owner.id if owner else ids.new())
     try:
         _add_standard(name, email, password_hash, verified=False, timezone=timezone, pretend=owner is not None)
-    except users.EmailTaken:  # by somebody who was quicker
+    except users.EmailTaken:  # by a simultaneous sign-up
         return
     except _Pretended:
         log.info("signed up with a taken address")
@@ -164,7 +167,8 @@ def ask_to_join(*, name: str, email: str, password: str, ip: str, timezone: str 
 
 
 def create_user(*, email: str, password: str, mode: str, name: str = "", manager: bool = False) -> User:
-    """By command: the address counts as verified. A manager has no organization of their own. Raises Invalid."""
+    """Create a user by command: the address counts as verified. A manager has no personal organization. Raises
+    Invalid."""
     email = users.checked_email(email)
     name = name or email.partition("@")[0]
     passwords.check(password, email=email)
@@ -178,7 +182,7 @@ def create_user(*, email: str, password: str, mode: str, name: str = "", manager
 
 
 def _renewed(verified: str, password: str, *, known: bool) -> str | None:
-    """The hash with today's parameters if it has others. When too many wait it can wait too, until the next sign-in."""
+    """A new hash if today's parameters differ. If too many requests wait, it can wait too, until the next sign-in."""
     if not passwords.outdated(verified):
         return None
     try:
@@ -188,13 +192,13 @@ def _renewed(verified: str, password: str, *, known: bool) -> str | None:
 
 
 def _unverified(user: User) -> bool:
-    """Where addresses are verified, whoever has not done so gets no further: else a sign-up followed by a sign-in would
-    tell whether an address was free."""
+    """If addresses are verified, an unconfirmed user cannot sign in. Otherwise, a sign-up followed by a sign-in would
+    reveal whether an address was free."""
     return settings().verifies_addresses and user.email_verified_at is None
 
 
 def _judged(name: str, email: str, password: str, *, ip: str) -> tuple[str, str, str]:
-    """The name, the address and the password's hash, when they will do."""
+    """The name, the address and the password's hash, after validation."""
     name, email = users.checked_name(name), users.checked_email(email)
     passwords.check(password, email=email)
     with limits.counted((limits.SIGN_UP_IP, (ip,))):
@@ -219,6 +223,6 @@ def _add_standard(
         if pretend:
             raise _Pretended
         if not verified:
-            limits.exceeded(limits.LINK_ADDRESS, proofs.VERIFY, email)  # this link counts, and takes the same time
+            limits.exceeded(limits.LINK_ADDRESS, proofs.VERIFY, email)  # it counts this link, and takes the same time
             letters.tell(user, "verify", home=org_id, token=proofs.issue(user, proofs.VERIFY, to=email))
     return user

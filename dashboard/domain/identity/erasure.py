@@ -1,7 +1,7 @@
-"""Erasing a person: name, address, sessions, tokens and links go; the books and the trail keep their ids alone.
+"""Erases a user: removes name, address, sessions, tokens and links. The ledger and the audit log keep only ids.
 
-The flow opens a transaction for each organization it touches: call it where none is open. What was done before a
-failure stays done, and asking again goes on from there.
+The flow opens a transaction for each organization it touches. Call it outside a transaction. After a failure, what was
+done stays done, and a repeated call continues.
 """
 
 from typing import Any
@@ -36,8 +36,8 @@ MAILS_A_STEP = 200
 
 
 def erase(user: User, *, reason: str, by: Actor) -> None:
-    """Raises LastOwner and LastManager where somebody must take over first, NotEmpty for payments under way in the
-    personal organization, which closes, NotFound for who is erased already, Invalid."""
+    """Erase a user. Raises LastOwner and LastManager if someone must take over first, NotEmpty for pending payments in
+    the personal organization (which is closed), NotFound for a user who is already erased, Invalid."""
     reason, user_id, email, name = audit.checked_reason(reason), user.id, user.email, user.name
     with transaction(PLATFORM_ORG_ID):
         _require_free(user_id, by=by)
@@ -66,7 +66,7 @@ def _require_free(user_id: UUID, *, by: Actor) -> User:
 
 
 def _close_own(user_id: UUID, *, by: Actor) -> None:
-    """The personal organization ends with its person, and is called after nobody."""
+    """Close the user's personal organization and remove the user's name from it."""
     own = organizations.personal_of(user_id)
     if own is None:
         return
@@ -82,13 +82,13 @@ def _leave(membership: Membership) -> None:
     try:
         with transaction(membership.org_id):
             memberships.remove(membership, by=SYSTEM)
-    except NotFound:  # it ended meanwhile
+    except NotFound:  # it ended in the meantime
         return
 
 
 def _mentioning(user_id: UUID, email: str) -> list[UUID]:
-    """Where they ever were, and the organizations with an invite or a mail to this address. Reads all of both: this is
-    rare."""
+    """Organizations that the user ever belonged to, and those with an invite or an e-mail to this address. Reads all
+    invites and e-mails, because this is rare."""
     queries = (
         select(Membership.org_id).where(Membership.user_id == user_id),
         select(Invite.org_id).where(func.lower(Invite.email) == email.lower()),
@@ -107,8 +107,8 @@ def _forget_invites(org_id: UUID, *, email: str, user_id: UUID) -> None:
 
 
 def _forget_mails(org_id: UUID, *, after: UUID, email: str, name: str, user_id: UUID) -> UUID | None:
-    """Scrub the organization's next mails, at most `MAILS_A_STEP`; those not yet sent never will be. Returns the last
-    one looked at, None at the end: mails are many, and no transaction holds all of them."""
+    """Scrub the organization's next e-mails, at most `MAILS_A_STEP`; unsent ones will never be sent. Returns the last
+    one examined, or None at the end. There may be many, so no single transaction holds all of them."""
     with transaction(org_id):
         step = select(OutboxEmail).where(OutboxEmail.org_id == org_id, OutboxEmail.id > after)
         found = db.session.scalars(step.order_by(OutboxEmail.id).limit(MAILS_A_STEP).with_for_update()).all()
@@ -158,5 +158,5 @@ def _blank(row: User) -> None:
 
 
 def _address(user_id: UUID) -> str:
-    """An address that nobody can have: addresses are unique."""
+    """An address that nobody can have, because addresses must be unique."""
     return f"erased-{user_id.hex}@erased.invalid"

@@ -1,7 +1,7 @@
-"""The external key: the operator's own id for an organization. Operators set it; nobody else can claim one.
+"""The external key: the operator's own id for an organization. Only operators set it.
 
-A key that has no confirmation was set by an owner when owners still could. It is kept and shown, but leads nowhere
-until an operator confirms or clears it.
+An unconfirmed key was set by an owner in an earlier version. It is kept and shown, but finds nothing until an operator
+confirms or clears it.
 """
 
 import re
@@ -40,7 +40,7 @@ class ExternalKeyChanged(Conflict):
 
 
 def checked(text: str | None) -> str | None:
-    """The key as it is kept; None for an empty one. Raises Invalid with its field."""
+    """The key as it is stored; None if empty. Raises Invalid with the field."""
     text = (text or "").strip()
     if text and (not _ALLOWED.fullmatch(text) or len(text) > LONGEST):
         raise Invalid(
@@ -50,19 +50,19 @@ def checked(text: str | None) -> str | None:
 
 
 def of(org: Organization) -> OrgDirectory:
-    """Where the organization's key stands: `external_key` and `external_key_confirmed_at`."""
+    """The row that holds the organization's key: `external_key` and `external_key_confirmed_at`."""
     return db.session.get_one(OrgDirectory, org.id)
 
 
 def holder(key: str) -> OrgDirectory | None:
-    """Who has this key, confirmed or not; case counts."""
+    """The organization with this key, confirmed or not. Case matters."""
     if not key.isprintable():  # PostgreSQL refuses text with a NUL
         return None
     return db.session.scalar(select(OrgDirectory).filter_by(external_key=key))
 
 
 def unconfirmed(*, limit: int) -> list[tuple[Organization, str]]:
-    """Organizations whose key an operator still has to confirm or clear, oldest first."""
+    """Organizations whose key an operator must still confirm or clear, oldest first."""
     query = (
         select(Organization, OrgDirectory.external_key)
         .join(OrgDirectory, OrgDirectory.org_id == Organization.id)
@@ -74,9 +74,9 @@ def unconfirmed(*, limit: int) -> list[tuple[Organization, str]]:
 
 
 def assign(org: Organization, key: str | None, *, reason: str, by: Actor) -> None:
-    """Give the organization this key, or none. For operators. Locks the organization; needs its transaction.
+    """Set or clear the organization's key. For operators. Locks the organization; needs its transaction.
 
-    Assigning the key that it has confirms it. Raises Invalid, ExternalKeyTaken; NotFound for a closed organization.
+    Setting the same key again confirms it. Raises Invalid, ExternalKeyTaken; NotFound for a closed organization.
     """
     key, reason = checked(key), audit.checked_reason(reason)
     organizations.locked(org.id, Act.READ)
@@ -96,7 +96,7 @@ def assign(org: Organization, key: str | None, *, reason: str, by: Actor) -> Non
 
 
 def settle(org: Organization, *, seen: str, keep: bool, reason: str, by: Actor) -> None:
-    """Confirm (`keep`) or clear the key that the operator saw. Raises ExternalKeyChanged if it is another one now."""
+    """Confirm (`keep`) or clear the key that the operator saw. Raises ExternalKeyChanged if it has changed."""
     organizations.locked(org.id, Act.READ)
     if db.session.get_one(OrgDirectory, org.id, populate_existing=True).external_key != seen:
         raise ExternalKeyChanged("This organization has another external key now. Nothing was changed.")
@@ -106,5 +106,5 @@ def settle(org: Organization, *, seen: str, keep: bool, reason: str, by: Actor) 
 def _flush() -> None:
     try:
         db.session.flush()
-    except IntegrityError:  # somebody took it since it was looked up
+    except IntegrityError:  # another organization took it since the lookup
         raise ExternalKeyTaken("Another organization has this external key.") from None

@@ -1,8 +1,8 @@
-"""What has to follow in organizations when a person is disabled, enabled, erased or no platform manager any more.
+"""What must follow in organizations after a user was disabled, enabled, erased, or lost the manager role.
 
-The act commits in the platform's transaction, with one row for each organization concerned. Each row is worked off in
-a transaction of its organization, which deletes it: a process that is killed on the way leaves the rest to the
-scheduled task, and nothing happens twice. Until then `keys.authenticate` refuses the keys that are to end.
+The action commits in the platform's transaction, with one row per organization concerned. Each row is processed in a
+transaction of its organization, which deletes it. If the process is killed, the scheduled task does the rest, and
+nothing happens twice. Until then, `keys.authenticate` rejects the keys that are to be revoked.
 """
 
 import logging
@@ -22,15 +22,17 @@ from dashboard.models import ApiKey, Membership, Organization, UserFollowUp
 JOB = "dashboard.jobs.people.follow_up"
 AT_ONCE = 100
 ENDED_SCOPES = {"disabled": ENDING_SCOPES, "erased": ENDING_SCOPES, "manager_removed": OPERATOR_SCOPES}
-"""Whose keys end with the act; of somebody who does not belong to the organization, all that they made end."""
+"""Keys with these scopes are revoked by the action. If the user does not belong to the organization, all keys that they
+created are."""
 TOLD = frozenset({"disabled", "enabled"})
-"""What an organization's people read of one of theirs."""
+"""The audit actions that the organization's members see."""
 
 log = logging.getLogger(__name__)
 
 
 def begin(user_id: UUID, act: str, *, by: Actor) -> None:
-    """Note what has to follow wherever the person belongs or holds a working key. Needs the act's transaction."""
+    """Record what must follow in every organization that the user belongs to or has an active key in. Needs the
+    action's transaction."""
     belongs = (
         select(Membership.org_id)
         .join(Organization, Organization.id == Membership.org_id)
@@ -45,13 +47,13 @@ def begin(user_id: UUID, act: str, *, by: Actor) -> None:
 
 
 def due() -> Sequence[UUID]:
-    """People for whom something still has to follow."""
+    """Users with unfinished follow-ups."""
     return db.session.scalars(select(UserFollowUp.user_id).distinct().limit(AT_ONCE)).all()
 
 
 def work(user_id: UUID) -> None:
-    """Work off what is noted for the person, oldest first. Opens a transaction for each organization; one that cannot
-    be changed now is left for the next time."""
+    """Process what is recorded for the user, oldest first. Opens a transaction per organization. An organization that
+    cannot be changed now is left for the next time."""
     noted = select(UserFollowUp.id, UserFollowUp.org_id).filter_by(user_id=user_id).order_by(UserFollowUp.id)
     for row_id, org_id in db.session.execute(noted).all():
         try:
@@ -62,9 +64,9 @@ def work(user_id: UUID) -> None:
 
 def _follow(row_id: UUID, org_id: UUID) -> None:
     with transaction(org_id):
-        lock(select(Organization).filter_by(id=org_id))  # before keys that are just being made are looked for
+        lock(select(Organization).filter_by(id=org_id))  # before looking for keys that are being created at this moment
         row = db.session.scalar(delete(UserFollowUp).filter_by(id=row_id).returning(UserFollowUp))
-        if row is None:  # somebody else did it
+        if row is None:  # another process did it
             return
         by, member = Actor(row.actor_kind, row.actor_id), memberships.of_person(org_id, row.user_id)
         if row.act in ENDED_SCOPES:
@@ -73,5 +75,5 @@ def _follow(row_id: UUID, org_id: UUID) -> None:
                 if member is None or ENDED_SCOPES[row.act].intersection(key.scopes):
                     keys.revoke(key, by=by)
         if member is not None and row.act in TOLD:
-            # The reason is between the platform and the person.
+            # The reason is between the platform and the user.
             audit.record(member, "member.disabled" if row.act == "disabled" else "member.enabled", by=by)

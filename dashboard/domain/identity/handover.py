@@ -1,7 +1,8 @@
-"""The API keys of whoever leaves an organization or gets a lower role: production hangs on them, so they go on.
+"""Passes on the API keys of a member who leaves an organization or gets a lower role, so that production programs keep
+working.
 
-Keys that let others in or hold an operator's scope end with the right behind them. The others pass to somebody who
-leads the organization, unless all of them are to end.
+Keys that can admit others or have an operator scope are revoked together with the right behind them. The others pass to
+an owner or admin, unless all of them are to be revoked.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from dashboard.models import ApiKey, Membership, User
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What becomes of keys: `passing` go on as those of `heir`, `ending` are revoked."""
+    """What happens to keys: `passing` ones pass to `heir`, `ending` ones are revoked."""
 
     passing: tuple[ApiKey, ...]
     ending: tuple[ApiKey, ...]
@@ -31,21 +32,21 @@ class Handover:
 
 
 def of_leaver(member: Membership, *, by: Actor, end_all: bool = False) -> Handover:
-    """What becomes of the member's keys when `by` removes them, or they leave."""
+    """What happens to the member's keys when `by` removes them or they leave."""
     return _split(keys_of(member), member, by=by, end_all=end_all)
 
 
 def of_demoted(member: Membership, role: str, *, by: Actor, end_all: bool = False) -> Handover:
-    """What becomes of those of the member's keys that may do more than `role` may give, when `by` gives it to them.
+    """What happens to those of the member's keys that exceed what `role` may give, when `by` assigns that role.
 
-    What a platform manager gave is not the role's: a key with nothing else beyond the role stays theirs.
+    Scopes that a platform manager gave do not depend on the role: a key with nothing else beyond the role stays.
     """
     beyond = [key for key in keys_of(member) if set(key.scopes) - OPERATOR_SCOPES - given_by(role)]
     return _split(beyond, member, by=by, end_all=end_all)
 
 
 def carry_out(found: Handover, *, by: Actor) -> Handover:
-    """Needs the organization's transaction, in which it is locked."""
+    """Carry it out. Needs the organization's transaction, in which it is locked."""
     for key in found.ending:
         keys.revoke(key, by=by)
     for key in found.passing:
@@ -58,7 +59,8 @@ def carry_out(found: Handover, *, by: Actor) -> Handover:
 
 
 def keys_of(member: Membership) -> list[ApiKey]:
-    """The organization's living keys that are this person's; one that the platform made is not the organization's."""
+    """The organization's active keys that belong to this member. A key that the platform created is not the
+    organization's."""
     query = select(ApiKey).filter_by(org_id=member.org_id, created_by=member.user_id, issued_by="org")
     return list(db.session.scalars(query.where(keys.living()).order_by(ApiKey.id)))
 
@@ -72,8 +74,8 @@ def _split(found: list[ApiKey], member: Membership, *, by: Actor, end_all: bool)
 
 
 def _heir(member: Membership, by: Actor) -> User | None:
-    """Whoever removes or demotes the member; of who leaves, or when nobody of the organization does it, the owner who
-    has been there longest. None where no other owner can sign in."""
+    """The user who removes or demotes the member. If the member leaves, or nobody of the organization does it, the
+    longest-serving owner. None if no other owner can sign in."""
     acting = by.id if by.kind == "user" else _holder(member.org_id, by) if by.kind == "key" else None
     others = (
         select(User)

@@ -1,4 +1,5 @@
-"""Who signs the tokens of an organization's end users: set by its owner, with keys that are given or fetched."""
+"""The identity provider of an organization's end users: configured by its owner, with keys that are given or
+fetched."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +26,8 @@ LONGEST_SECRET = 500
 LONGEST_KEYS = http.MOST_BYTES
 FETCH_AT_MOST_EVERY = timedelta(minutes=1)
 FRESH = timedelta(hours=1)
-"""For so long a fetched set is taken as it is: a key that its provider withdrew is gone after that."""
+"""How long a fetched key set is used without asking again. A key that its provider withdrew stops working after
+that."""
 
 MODES = ("test", "live")
 _PURPOSE = "identity provider secret"
@@ -33,7 +35,7 @@ _PURPOSE = "identity provider secret"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an owner sets. `secret` of None keeps the one that is there."""
+    """What an owner enters. A `secret` of None keeps the current one."""
 
     issuer: str
     algorithm: str
@@ -43,7 +45,7 @@ class Wanted:
 
     @classmethod
     def of_form(cls, issuer: str, algorithm: str, jwks_url: str, jwks: str, secret: str) -> Self:
-        """What was typed: empty fields are not set. Raises Invalid."""
+        """Parse the form; empty fields are not set. Raises Invalid."""
         if len(jwks) > LONGEST_KEYS:
             raise Invalid("The key set is too long.", field="jwks")
         keys = key_sets.parse(jwks) if jwks.strip() else None
@@ -56,7 +58,7 @@ def policy() -> Policy:
 
 
 def audience(org_id: UUID, mode: str) -> str:
-    """What a token names as the one it is for."""
+    """The audience that a token must name."""
     return f"coffer:{org_id}:{mode}"
 
 
@@ -66,7 +68,7 @@ def find(org_id: UUID, mode: str) -> IdentityProvider | None:
 
 
 def put(org_id: UUID, mode: str, wanted: Wanted, *, by: Actor) -> IdentityProvider:
-    """Set the identity provider of one mode, in place of the one there was. Keys are fetched later: `fetch`.
+    """Set the identity provider of one mode, replacing the current one. `fetch` gets its keys later.
 
     Needs the organization's transaction; locks the organization. Raises Invalid, NoKeys.
     """
@@ -87,16 +89,16 @@ def put(org_id: UUID, mode: str, wanted: Wanted, *, by: Actor) -> IdentityProvid
 
 
 def remove(row: IdentityProvider, *, by: Actor) -> None:
-    """From now on no end user's token of this mode is taken. Needs the organization's transaction."""
+    """Remove it: end users' tokens of this mode are rejected from now on. Needs the organization's transaction."""
     audit.record(row, "identity_provider.removed", by=by, before=told(row))
     db.session.delete(row)
 
 
 def fetch(row: IdentityProvider) -> IdentityProvider | None:
-    """Ask for the keys again, at most once a minute for all processes. The old set stays where none comes.
+    """Fetch the keys again, at most once a minute over all processes. The old set stays if the fetch fails.
 
-    Opens two transactions of its own, with the network between them. None: it was asked a moment ago, or there is no
-    room to ask now; then it counts as not asked.
+    Opens two transactions of its own, with the network call between them. Returns None if the last fetch was just now,
+    or if no slot is free, which does not count as an attempt.
     """
     if in_transaction() or row.jwks_url is None:
         raise RuntimeError("keys are fetched from an address, outside a transaction")
@@ -136,7 +138,7 @@ def stale(row: IdentityProvider) -> bool:
 
 
 def told(row: IdentityProvider) -> dict[str, Any]:
-    """What of it may be told: never the secret."""
+    """What may be shown of it; never the secret."""
     keys = len((row.jwks or {}).get("keys", []))
     return {"mode": row.mode, "issuer": row.issuer, "algorithm": row.algorithm, "jwks_url": row.jwks_url, "keys": keys}
 

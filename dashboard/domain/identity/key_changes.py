@@ -1,4 +1,4 @@
-"""What changes about a key after it was made: it is rotated, capped, or given an operator's scopes."""
+"""Changes to an existing key: rotation, spend limit, operator scopes."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -26,7 +26,7 @@ GRACES = {
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),
 }
-"""How long a rotated key goes on working, by the name that form and API give it."""
+"""How long a rotated key keeps working, by the name used in the form and the API."""
 PLATFORMS = "This key was made by the platform, and only the platform may know it. Ask the platform for another one."
 OTHERS = "Only the organization's people rotate its keys: who rotates a key gets to know it."
 
@@ -40,26 +40,28 @@ class KeyRotated(Conflict):
 
 
 def may_rotate(caller: Caller, key: ApiKey) -> bool:
-    """The organization's people, and of managers from outside whoever made it: who rotates a key gets to know it.
+    """The organization's users and, of managers from outside, only the key's creator, because the user who rotates a
+    key sees its text.
 
-    A key of the platform is its manager's only: with its text, a customer could use up its idempotency keys.
+    Only its manager may rotate a platform key: with its text, a customer could use up its idempotency keys.
     """
     made = key.created_by is not None and key.created_by == caller.actor.id
     return made and caller.operator if key.platforms else made or caller.role is not None
 
 
 def require_may_rotate(caller: Caller, key: ApiKey) -> None:
-    """Raises Forbidden."""
+    """Raise Forbidden unless the caller may rotate the key."""
     if not may_rotate(caller, key):
         raise Forbidden(PLATFORMS if key.platforms and caller.role else OTHERS)
 
 
 def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: frozenset[str]) -> MadeKey:
-    """A key in place of `key`, with the same name, scopes, mode, end and cap; the old one works for `grace` more.
+    """Replace `key` by a new one with the same name, scopes, mode, expiry and cap. The old one keeps working for
+    `grace`.
 
-    The new one is that of `made_by`, who gets to know it. It may hold what they may give (`grantable`); of a key that
-    is theirs already, also the scopes that an operator gave. Needs the organization's transaction; locks the
-    organization. Raises KeyEnded, KeyRotated where another one took its place already, and what `keys.make` does.
+    The new one belongs to `made_by`, who sees its text. It may have the scopes that they may give (`grantable`); if the
+    key is already theirs, also the scopes that an operator gave. Needs the organization's transaction; locks the
+    organization. Raises KeyEnded, KeyRotated if another key already replaced it, and what `keys.make` raises.
     """
     if grace not in GRACES:
         raise Invalid("Choose when the old key ends.", field="grace")
@@ -80,11 +82,12 @@ def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: froz
 
 
 def set_cap(key: ApiKey, cap: Cap | None, *, by: Actor) -> None:
-    """What the key, with those that it replaces or that replace it or share its cap, may charge; None for all.
+    """Set what the key may charge, together with those that it replaces, that replace it or that share its cap; None
+    removes the cap.
 
-    It binds its member (`key_rights.bound_by`). Another amount goes on with what is spent; another window counts from
-    now on. Needs the organization's transaction; locks the organization. Raises KeyEnded, except for a cap that is
-    taken away: a revoked key still binds its member.
+    It binds the key's member (`key_rights.bound_by`). A different amount keeps what was spent; a different window
+    counts from now on. Needs the organization's transaction; locks the organization. Raises KeyEnded, except when a cap
+    is removed: a revoked key still binds its member.
     """
     row = _living(key) if cap else _locked(key)
     old = caps.find(row.org_id, row.limit_id)
@@ -105,7 +108,7 @@ def set_cap(key: ApiKey, cap: Cap | None, *, by: Actor) -> None:
 
 
 def give_operator_scopes(key: ApiKey, scopes: Iterable[str], *, reason: str, by: Actor) -> None:
-    """Let the key have exactly these of the operator's scopes; its others stay. For platform managers.
+    """Give the key exactly these operator scopes; its other scopes stay. For platform managers.
 
     Needs the organization's transaction; locks the organization. Raises KeyEnded, Invalid.
     """
@@ -125,7 +128,7 @@ def give_operator_scopes(key: ApiKey, scopes: Iterable[str], *, reason: str, by:
 
 
 def _locked(key: ApiKey) -> ApiKey:
-    """The key as it is now, with its organization locked."""
+    """The current key, with its organization locked."""
     lock(select(Organization).filter_by(id=key.org_id))
     row: ApiKey | None = lock(select(ApiKey).filter_by(org_id=key.org_id, id=key.id))
     if row is None:
@@ -134,7 +137,7 @@ def _locked(key: ApiKey) -> ApiKey:
 
 
 def _living(key: ApiKey) -> ApiKey:
-    """The same for a key that works. Raises KeyEnded."""
+    """The same for an active key. Raises KeyEnded."""
     row = _locked(key)
     if row.revoked_at or (row.expires_at and row.expires_at <= clock.now()):
         raise KeyEnded("This key has ended. Nothing was changed.")
@@ -142,7 +145,7 @@ def _living(key: ApiKey) -> ApiKey:
 
 
 def _chain(row: ApiKey) -> list[UUID]:
-    """The key with all that it came from and that came from it, as far as they work."""
+    """The key with its predecessors and successors, if they are active."""
     links = db.session.execute(
         select(ApiKey.id, ApiKey.replaces_id).where(ApiKey.org_id == row.org_id, ApiKey.replaces_id.is_not(None))
     )

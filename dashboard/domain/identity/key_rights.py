@@ -1,4 +1,4 @@
-"""The rights behind a key: what its maker may give now, and whether its holder lost what it hangs on."""
+"""The rights behind a key: what its creator may give now, and whether its holder lost a right that it depends on."""
 
 from uuid import UUID
 
@@ -15,13 +15,13 @@ DAYS_OF_MONTH = 31
 
 
 def held_now(org_id: UUID, grantable: frozenset[str], *, by: Actor) -> frozenset[str]:
-    """What the actor may still give of `grantable`, the organization locked: their role, in it and on the platform, may
-    have changed since they came in. A command may give all. Raises NotFound for whoever belongs to it no more or is
-    disabled, OrgSuspended."""
+    """The part of `grantable` that the actor may still give, with the organization locked: their role, in it and on the
+    platform, may have changed since the request began. A command may give all. Raises NotFound for a user who no longer
+    belongs to it or is disabled, OrgSuspended."""
     if by.kind == "system":
         return grantable
-    # Shared with nobody who disables them or takes the platform role away: either waits for the other. As there, the
-    # person is locked before the organization.
+    # Conflicts with a transaction that disables the user or removes the manager role, so that one waits for the other.
+    # As there, the user is locked before the organization.
     user = db.session.get_one(User, by.id, populate_existing=True, with_for_update={"read": True})
     organizations.locked(org_id)
     if not user.is_active or (by.kind == "manager" and not user.is_manager):
@@ -35,10 +35,10 @@ def held_now(org_id: UUID, grantable: frozenset[str], *, by: Actor) -> frozenset
 
 
 def bound_by(org_id: UUID, user_id: UUID) -> SpendLimit | None:
-    """The cap that binds the person here: the tightest of those that somebody who leads set on keys of theirs.
+    """The cap that binds the user here: the lowest of those that owners or admins set on the user's keys.
 
-    Their new keys and their personal tokens charge under it, also once they revoked the key. It binds nobody who may
-    change caps themselves, and no longer than until it is taken away.
+    It applies to the user's new keys and personal tokens, even after they revoked the key. It does not bind users who
+    may change caps themselves, and ends when it is removed.
     """
     tightest = SpendLimit.amount * case((SpendLimit.window == "day", DAYS_OF_MONTH), else_=1)
     query = (
@@ -54,8 +54,8 @@ def bound_by(org_id: UUID, user_id: UUID) -> SpendLimit | None:
 
 
 def lost(key: ApiKey) -> bool:
-    """Whether the key ends with a right that its holder lost. It is revoked a moment later (`follow_ups`), and must not
-    work until then."""
+    """Whether the key ends because its holder lost a right. It is revoked shortly afterwards (`follow_ups`), and must
+    not work until then."""
     holder = key.holder
     if holder is None:
         return False

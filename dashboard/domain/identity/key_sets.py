@@ -1,4 +1,4 @@
-"""The public keys of an identity provider: what of them is kept, and how they are fetched."""
+"""JWKS: the public keys of an identity provider. Validates them and selects the ones that may have signed a token."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from dashboard.core.errors import Invalid
 
 MOST_KEYS = 50
 MOST_TRIED = 5
-"""Keys that are tried for a token which names none: each try costs a signature check, before we know who calls."""
+"""The number of keys tried for a token that names none. Each costs a signature check before we know who calls."""
 
 SHORTEST_RSA_BITS = 2048
 _KINDS = {"RS256": ("RSA", None), "ES256": ("EC", "P-256"), "EdDSA": ("OKP", "Ed25519")}
@@ -24,13 +24,13 @@ class NoKeys(Invalid):
 
 
 class PrivateKey(NoKeys):
-    """Whoever sees what was given could sign."""
+    """Anyone who sees the given key could sign tokens."""
 
     code = "private_key"
 
 
 def parse(raw: bytes | str) -> Any:
-    """JSON that may be a key set. Raises NoKeys."""
+    """Parse JSON that may be a JWKS. Raises NoKeys."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -38,9 +38,10 @@ def parse(raw: bytes | str) -> Any:
 
 
 def usable(found: Any, algorithm: str) -> dict[str, Any]:
-    """What of a JWKS can check signatures of `algorithm`: public keys of its kind, with nothing else in them.
+    """The keys of a JWKS that can verify signatures of `algorithm`: public keys of that type, with nothing else in
+    them.
 
-    Raises NoKeys where there is none, or where a private key stands among them.
+    Raises NoKeys if there are none, or if the set contains a private key.
     """
     keys = found.get("keys") if isinstance(found, Mapping) else None
     if not isinstance(keys, list):
@@ -52,7 +53,7 @@ def usable(found: Any, algorithm: str) -> dict[str, Any]:
 
 
 def load(kept: Mapping[str, Any], kid: str | None) -> KeySet:
-    """The keys that a token which names `kid` may be signed with: at most five."""
+    """The keys that may have signed a token that names `kid`: at most five."""
     fitting = [key for key in kept["keys"] if kid is None or key.get("kid") == kid]
     return KeySet([JWKRegistry.import_key(key) for key in fitting[:MOST_TRIED]])
 
@@ -73,7 +74,7 @@ def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
 
 
 def _kept(key: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what PostgreSQL cannot store: a token names such a `kid` in vain."""
+    """Without values that PostgreSQL cannot store. A token that names such a `kid` finds no key."""
     return {name: key[name] for name in _KEPT if _storable(key.get(name))}
 
 

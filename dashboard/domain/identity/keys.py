@@ -1,6 +1,6 @@
-"""Keys of programs: those of an organization (`cof_<mode>_<organization>_<secret>`) and of a person (`cofp_<secret>`).
+"""API keys: those of an organization (`cof_<mode>_<organization>_<secret>`) and personal tokens (`cofp_<secret>`).
 
-The organization's part leads to the tenant without a global look-up. Only the secret's digest is kept.
+The organization part finds the tenant without a global lookup. Only the secret's digest is stored.
 """
 
 from collections.abc import Collection, Iterable
@@ -31,7 +31,7 @@ LONGEST_TOKEN = 200
 SHOWN = 4
 LISTED = 500
 MOST_LIVING = 200
-"""Of one person in one organization: whoever removes them ends these in one step."""
+"""Per user and organization: removing a member revokes all of these in one transaction."""
 
 
 class InvalidKey(Unauthenticated):
@@ -75,11 +75,11 @@ def make(
     cap: Cap | None = None,
     key_id: UUID | None = None,
 ) -> MadeKey:
-    """Make a key of the organization. Needs its transaction. `made_by` is the person behind it, None for a command.
+    """Create a key of the organization. Needs its transaction. `made_by` is the user behind it, None for a command.
 
-    `grantable` holds what its maker may give (`permissions.grantable`); all is for commands. `key_id` is for a form
-    that may be sent twice. For people it locks the organization. Raises Invalid for odd values, ScopeTooWide above what
-    may be given, NotFound for whoever belongs to it no more, OrgSuspended, TooManyKeys, TooManyRequests.
+    `grantable` holds the scopes that its creator may give (`permissions.grantable`); a command may give all. `key_id`
+    is for a form that may be sent twice. For users, it locks the organization. Raises Invalid, ScopeTooWide for scopes
+    beyond `grantable`, NotFound for a user who no longer belongs to it, OrgSuspended, TooManyKeys, TooManyRequests.
     """
     grantable = key_rights.held_now(org.id, grantable, by=by)
     made = _put(
@@ -101,7 +101,7 @@ def make(
 
 
 def put_in_place_of(old: ApiKey, *, created_by: UUID) -> MadeKey:
-    """A key like `old` with a secret of its own. For `key_changes.rotate`, which decides whether it may be."""
+    """Create a key like `old` with a new secret. For `key_changes.rotate`, which checks whether this is allowed."""
     return _put(
         org_id=old.org_id, name=old.name, scopes=list(old.scopes), mode=old.mode, created_by=created_by,
         expires_at=old.expires_at, limit_id=old.limit_id, replaces_id=old.id, issued_by=old.issued_by,
@@ -118,10 +118,10 @@ def make_personal(
     expires_at: datetime | None = None,
     token_id: UUID | None = None,
 ) -> MadeToken:
-    """Make a personal token: it never has more than its user at the moment it is used.
+    """Create a personal token. When used, it never has more rights than its user has at that moment.
 
-    `token_id` is for a form that may be sent twice. Needs the platform organization's transaction, where it is audited.
-    Raises Invalid, ScopeTooWide, TooManyKeys.
+    `token_id` is for a form that may be sent twice. Needs the platform organization's transaction, in which it is
+    audited. Raises Invalid, ScopeTooWide, TooManyKeys.
     """
     _require_room_of_person(user)
     secret = crypto.token()
@@ -144,7 +144,8 @@ def make_personal(
 
 
 def authenticate(key: str) -> ApiKey | PersonalToken:
-    """The living row of a key, with its `organization` or `user`. Raises InvalidKey, the same for every reason."""
+    """The row of an active key, with its `organization` or `user`. Raises InvalidKey, with the same text for every
+    reason."""
     row = _find(key) if len(key) <= LONGEST_TOKEN and key.isascii() else None
     if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= clock.now()):
         raise InvalidKey("This key is not valid. It may have been revoked or have expired.")
@@ -154,42 +155,43 @@ def authenticate(key: str) -> ApiKey | PersonalToken:
 
 
 def due(row: ApiKey | PersonalToken) -> bool:
-    """Whether `used` would write: once a minute is enough."""
+    """Whether `used` would write: at most once a minute."""
     return row.last_used_at is None or row.last_used_at < clock.now() - USED_EVERY
 
 
 def used(row: ApiKey | PersonalToken, *, ip: str | None) -> None:
-    """Note the use. Needs a transaction, of the key's organization where it has one."""
+    """Record the use. Needs a transaction: of the key's organization, if it has one."""
     row.last_used_at = clock.now()
     row.last_used_ip = ip
 
 
 def of_org(org_id: UUID, *, made_by: UUID | None = None) -> list[ApiKey]:
-    """The keys, or those that one person made: working ones first, then revoked ones, each newest first; up to 500."""
+    """The organization's keys, or those that one user created: active ones first, then revoked ones, each newest first;
+    up to 500."""
     query = select(ApiKey).filter_by(org_id=org_id).order_by(ApiKey.revoked_at.is_not(None), ApiKey.id.desc())
     return list(db.session.scalars((query.filter_by(created_by=made_by) if made_by else query).limit(LISTED)))
 
 
 def page(org_id: UUID, *, made_by: UUID | None, after: UUID | None, limit: int) -> list[ApiKey]:
-    """The same by age alone, newest first, older than `after`."""
+    """The same by age only, newest first, older than `after`."""
     query = select(ApiKey).filter_by(org_id=org_id).order_by(ApiKey.id.desc()).limit(limit)
     query = query.filter_by(created_by=made_by) if made_by else query
     return list(db.session.scalars(query.where(ApiKey.id < after) if after else query))
 
 
 def successors(org_id: UUID, of: Collection[UUID]) -> dict[UUID, UUID]:
-    """The key that took the place of each rotated one of these."""
+    """The key that replaced each rotated one of these."""
     query = select(ApiKey.replaces_id, ApiKey.id).where(ApiKey.org_id == org_id, ApiKey.replaces_id.in_(of))
     return {old: new for old, new in db.session.execute(query.filter_by(revoked_at=None)) if old}
 
 
 def living() -> ColumnElement[bool]:
-    """That a key works: neither revoked nor expired."""
+    """Condition: the key works, as it is neither revoked nor expired."""
     return and_(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > clock.now()))
 
 
 def makers(rows: Iterable[ApiKey]) -> dict[UUID, User]:
-    """Who made and who revoked these keys, by the person's id; none for what a command did."""
+    """The users who created and revoked these keys, by id. A command has no user."""
     wanted = {one for row in rows for one in (row.created_by, row.revoked_by) if one}
     return {user.id: user for user in db.session.scalars(select(User).where(User.id.in_(wanted)))} if wanted else {}
 
@@ -199,7 +201,7 @@ def find(org_id: UUID, key_id: UUID) -> ApiKey | None:
 
 
 def revoke(row: ApiKey, *, by: Actor) -> ApiKey:
-    """End a key at once. Needs its organization's transaction. A revoked one stays as it is."""
+    """Revoke a key at once. Needs its organization's transaction. A revoked one stays unchanged."""
     if row.revoked_at is None:
         row.revoked_at = clock.now()
         row.revoked_by = by.id if by.kind in ("user", "manager") else None
@@ -218,7 +220,7 @@ def _put(**values: Any) -> MadeKey:
 
 
 def _limit(org_id: UUID, row: ApiKey, cap: Cap | None) -> SpendLimit | None:
-    """The cap of a new key: the one that binds its maker, shared, or one of its own. Raises Invalid."""
+    """The cap of a new key: the one that binds its creator, shared, or a new one. Raises Invalid."""
     bound = key_rights.bound_by(org_id, row.created_by) if row.created_by else None
     if bound and cap:
         raise Invalid(

@@ -1,5 +1,4 @@
-"""Mails to a person about their own account. Each says what happened, when and from where, and what to do if it was
-not them."""
+"""Account e-mails: each says what happened, when and from where, and what to do if it was not the user."""
 
 from typing import Any
 from uuid import UUID
@@ -12,8 +11,8 @@ from dashboard.models import User
 
 
 def tell(user: User, event: str, *, home: UUID, to: str = "", token: str | None = None, **more: Any) -> None:
-    """Owe the mail `event` to the person, or to the address `to`. Needs the transaction of `home`, which is
-    `organizations.home_of` them. The `token` is that of the link in it; `more` goes to its templates as it is."""
+    """Queue the e-mail `event` to the user, or to the address `to`. Needs the transaction of `home`, which is the
+    user's `organizations.home_of`. `token` is that of the link in it; `more` is passed to its templates."""
     context = {
         "name": user.name,
         "at": clock.in_words(clock.now()),
@@ -25,7 +24,7 @@ def tell(user: User, event: str, *, home: UUID, to: str = "", token: str | None 
 
 
 def _base() -> str:
-    """Empty where nobody has said how this installation is reached: the mail then shows the path alone."""
+    """Empty if the URL of this installation is not configured: the e-mail then shows only the path."""
     try:
         return base_url()
     except Invalid:

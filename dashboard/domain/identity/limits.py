@@ -1,4 +1,4 @@
-"""How often something may be tried. Counted in PostgreSQL: right across processes, and with Redis away."""
+"""Rate limits for attempts. Counted in PostgreSQL, so they are correct across processes and without Redis."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ KEPT = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `most` times in any `seconds`, to within the approximation of two fixed windows."""
+    """At most `most` times in any `seconds`, as approximated by two fixed windows."""
 
     name: str
     most: int
@@ -25,7 +25,7 @@ class Limit:
 
 
 Try = tuple[Limit, tuple[str, ...]]
-"""A limit and whom it is counted for."""
+"""A limit and the subject it is counted for."""
 
 SIGN_IN_ACCOUNT = Limit("sign-in-account", 10, 15 * 60)
 SIGN_IN_STRANGERS = Limit("sign-in-strangers", 20, 24 * 60 * 60)
@@ -55,7 +55,7 @@ CHECKOUT_NOTED = Limit("checkout-noted", 1, 60 * 60)
 LINK_IP = Limit("link-ip", 30, 60 * 60)
 LINK_ADDRESS = Limit("link-address", 5, 6 * 60 * 60)
 
-# The count stops just above the limit, so that hammering on does not lengthen the wait.
+# The count stops just above the limit, so that further attempts do not extend the wait.
 _TAKE = text("""
 INSERT INTO rate_buckets AS b (key, window_start, count) VALUES (:key, :start, 1)
 ON CONFLICT (key, window_start) DO UPDATE SET count = least(b.count + 1, :most + 1)
@@ -71,15 +71,16 @@ _GIVE_BACK = text("UPDATE rate_buckets SET count = greatest(count - 1, 0) WHERE 
 
 
 def exceeded(limit: Limit, *subject: str) -> int | None:
-    """Count one try of `subject` (stored as a digest); the seconds to wait, or None within the limit.
+    """Count one attempt of `subject` (stored as a digest). Returns the seconds to wait, or None within the limit.
 
-    Needs a transaction, which must commit for the try to count: refuse after it, not in it.
+    Needs a transaction that must commit for the attempt to count: raise an error after it, not in it.
     """
     return _wait(limit, subject, _TAKE, most=limit.most)
 
 
 def spent(limit: Limit, *subject: str) -> int | None:
-    """The seconds to wait where one more try would exceed the limit; counts nothing. For what counts failures alone."""
+    """The seconds to wait if one more attempt would exceed the limit; counts nothing. For limits that count only
+    failures."""
     return _wait(limit, subject, _LOOK, more=1)
 
 
@@ -87,10 +88,10 @@ TOO_MANY = "Too many tries. Wait a little and try again."
 
 
 def require(*tries: Try, refusal: str = TOO_MANY) -> None:
-    """Count the tries and refuse where one is too many: before the look, so that many at once cannot slip through
-    together. Opens its own transaction. Raises TooManyRequests.
+    """Count the attempts, and raise an error if one exceeds its limit: before the check, so that many simultaneous ones
+    cannot get through together. Opens its own transaction. Raises TooManyRequests.
 
-    Put the limit of a place first: once it refuses, the rest is not counted, and no new subject makes a row.
+    Put the limit of a place first: if it is exceeded, the rest is not counted, and no new subject creates a row.
     """
     with transaction():
         waits = (exceeded(limit, *subject) for limit, subject in tries)
@@ -101,8 +102,9 @@ def require(*tries: Try, refusal: str = TOO_MANY) -> None:
 
 @contextmanager
 def counted(*tries: Try, refusal: str = TOO_MANY) -> Iterator[None]:
-    """`require` before the work inside. If we are too busy to do that work, the tries are given back: our overload
-    must not lock anybody out. Opens its own transactions. Raises TooManyRequests, and Unavailable from the work."""
+    """Call `require` before the work in the block. If we are too busy to do that work, the attempts are given back,
+    because our overload must not lock anyone out. Opens its own transactions. Raises TooManyRequests, and Unavailable
+    from the work."""
     require(*tries, refusal=refusal)
     try:
         yield
@@ -113,13 +115,13 @@ def counted(*tries: Try, refusal: str = TOO_MANY) -> Iterator[None]:
 
 
 def give_all_back(tries: Iterable[Try]) -> None:
-    """Undo these tries. Needs a transaction."""
+    """Give back these attempts. Needs a transaction."""
     for limit, subject in tries:
         give_back(limit, *subject)
 
 
 def give_back(limit: Limit, *subject: str) -> None:
-    """Undo one `exceeded` of this window: the try turned out to be right. Needs a transaction."""
+    """Give back one `exceeded` of this window, because the attempt succeeded. Needs a transaction."""
     now = clock.now().timestamp()
     db.session.execute(_GIVE_BACK, {"key": _key(limit, subject), "start": _moment(now - now % limit.seconds)})
 
@@ -136,7 +138,7 @@ def _wait(limit: Limit, subject: tuple[str, ...], query: TextClause, *, more: in
 
 
 def purge() -> None:
-    """Forget windows that no limit looks at any more. Needs a transaction."""
+    """Delete windows that no limit uses any more. Needs a transaction."""
     db.session.execute(delete(RateBucket).where(RateBucket.window_start < clock.now() - KEPT))
 
 

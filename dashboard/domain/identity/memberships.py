@@ -1,4 +1,4 @@
-"""Who belongs to which organization, in which role."""
+"""Memberships: which users belong to which organization, and in which role."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -37,7 +37,7 @@ class RoleTooHigh(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An organization and the role someone has in it; None for strangers."""
+    """An organization and the user's role in it; None for strangers."""
 
     org: Organization
     role: str | None
@@ -45,7 +45,7 @@ class Entry:
 
 
 def entry_by_slug(slug: str, user_id: UUID) -> Entry | None:
-    """The organization of a page's address with the person's role, in one query; None where there is none."""
+    """The organization with this slug and the user's role, in one query; None if there is none."""
     if not slug.isprintable():  # PostgreSQL refuses text with a NUL
         return None
     query = _with_role(user_id).join(OrgDirectory, OrgDirectory.org_id == Organization.id)
@@ -53,8 +53,8 @@ def entry_by_slug(slug: str, user_id: UUID) -> Entry | None:
 
 
 def entry_by_id(org_id: UUID, user_id: UUID, *, token_of: datetime) -> Entry | None:
-    """The same for a personal token, made at `token_of`. It ended here for good when a membership of its person did:
-    joining again does not bring it back."""
+    """The same by id, for a personal token created at `token_of`. A token stops working here permanently when its
+    user's membership ends: joining again does not restore it."""
     query = _with_role(user_id, token_of=token_of)
     return _entry(db.session.execute(query.where(Organization.id == org_id)).first())
 
@@ -64,7 +64,7 @@ def role_of(user_id: UUID, org_id: UUID) -> str | None:
 
 
 def of_org(org_id: UUID) -> list[Membership]:
-    """Who belongs to it now, owners first, then by name; each with its `user` loaded. Up to 500."""
+    """Current members, owners first, then by name; each with its `user` loaded. Up to 500."""
     rank = case({role: place for place, role in enumerate(ROLES)}, value=Membership.role)
     query = (
         select(Membership, User)
@@ -77,7 +77,7 @@ def of_org(org_id: UUID) -> list[Membership]:
 
 
 def page(org_id: UUID, *, after: UUID | None, limit: int) -> list[Membership]:
-    """Who belongs to it now, newest first; each with its `user` loaded."""
+    """Current members, newest first; each with its `user` loaded."""
     query = (
         select(Membership, User)
         .join(User, User.id == Membership.user_id)
@@ -91,7 +91,8 @@ def page(org_id: UUID, *, after: UUID | None, limit: int) -> list[Membership]:
 
 
 def all_of(user_id: UUID, *, teams: bool = False) -> list[Membership]:
-    """Where the person belongs now, in order of the organizations' ids; `teams` leaves their own one out."""
+    """The user's current memberships, in order of the organizations' ids; `teams` excludes the personal
+    organization."""
     theirs = and_(Membership.user_id == user_id, Membership.removed_at.is_(None), Organization.closed_at.is_(None))
     query = select(Membership).join(Organization, Organization.id == Membership.org_id).where(theirs)
     query = query.where(Organization.kind == "team") if teams else query
@@ -107,7 +108,7 @@ def of_person(org_id: UUID, user_id: UUID) -> Membership | None:
 
 
 def seen(org_id: UUID, user_id: UUID) -> None:
-    """Note that the person is in the organization. Needs its transaction; once a minute is enough."""
+    """Record that the user is in the organization. Needs its transaction; once a minute is enough."""
     now = clock.now()
     stale = Membership.last_seen_at.is_(None) | (Membership.last_seen_at < now - SEEN_EVERY)
     theirs = and_(Membership.org_id == org_id, Membership.user_id == user_id, Membership.removed_at.is_(None))
@@ -120,7 +121,7 @@ def due(entry: Entry) -> bool:
 
 
 def add(org: Organization, user: User, *, role: str, by: Actor) -> Membership:
-    """Let a person in. Needs the organization's transaction. Raises AlreadyMember, PersonalOrganization."""
+    """Add a member. Needs the organization's transaction. Raises AlreadyMember, PersonalOrganization."""
     if role not in ROLES:
         raise ValueError(f"no such role: {role}")
     organizations.require_team(org)
@@ -137,9 +138,9 @@ def add(org: Organization, user: User, *, role: str, by: Actor) -> Membership:
 
 
 def change_role(member: Membership, *, role: str, by: Actor, end_keys: bool = False) -> Handover:
-    """Give another role. Locks the organization. Keys that may do more than the new role may give are handed over.
+    """Change a member's role. Locks the organization. Keys that exceed what the new role may give are handed over.
 
-    Returns what became of them. Only owners give and take the owner's role. Raises RoleTooHigh, LastOwner, Invalid.
+    Returns what happened to them. Only owners give and take the owner role. Raises RoleTooHigh, LastOwner, Invalid.
     """
     if role not in ROLES:
         raise Invalid(f"Choose one of: {', '.join(ROLES)}.", field="role")
@@ -157,11 +158,11 @@ def change_role(member: Membership, *, role: str, by: Actor, end_keys: bool = Fa
 
 
 def remove(member: Membership, *, by: Actor, end_keys: bool = False) -> Handover:
-    """End a membership at once; one's own is left. Locks the organization. Their open invite ends too, and their keys
-    are handed over, or end with `end_keys`. Returns what became of the keys.
+    """End a membership at once; a user may also end their own. Locks the organization. The member's open invite ends
+    too, and their keys are handed over, or revoked with `end_keys`. Returns what happened to the keys.
 
-    In a suspended organization the product alone does that, for a person who is erased. Raises RoleTooHigh above the
-    actor's own role, LastOwner, OrgSuspended.
+    In a suspended organization, this happens only when a user is erased. Raises RoleTooHigh for a role above the
+    actor's own, LastOwner, OrgSuspended.
     """
     row = locked(member, Act.READ if by == SYSTEM else Act.MEMBERS)
     own = by.kind == "user" and by.id == row.user_id
@@ -184,13 +185,13 @@ def remove(member: Membership, *, by: Actor, end_keys: bool = False) -> Handover
 
 
 def require_other_owners(user: User) -> None:
-    """That no team is left without an owner who can sign in when this person no longer does.
+    """Require that every team of this user keeps an owner who can sign in.
 
-    Needs a transaction, and locks the person's teams in order of id for the rest of it. Raises LastOwner, which names
-    the teams. A personal organization goes with its person.
+    Needs a transaction, and locks the user's teams in order of id for the rest of it. Raises LastOwner, which names the
+    teams. A personal organization ends with its user.
     """
     theirs = and_(Membership.user_id == user.id, Membership.removed_at.is_(None))
-    # All their teams, not only those they own: somebody may be handing them one now.
+    # All their teams, not only those they own, because someone may be transferring one to them now.
     teams = select(Membership.org_id).where(theirs)
     live = and_(Organization.kind == "team", Organization.closed_at.is_(None))
     query = select(Organization).where(live, Organization.id.in_(teams)).order_by(Organization.id).with_for_update()
@@ -202,7 +203,7 @@ def require_other_owners(user: User) -> None:
 
 
 def locked(member: Membership, act: Act = Act.MEMBERS) -> Membership:
-    """The membership as it is now, its organization locked. Raises NotFound for one that ended, OrgSuspended."""
+    """The current membership, with its organization locked. Raises NotFound for one that ended, OrgSuspended."""
     organizations.locked(member.org_id, act)
     row = lock(select(Membership).filter_by(org_id=member.org_id, id=member.id, removed_at=None))
     if row is None:
@@ -211,9 +212,9 @@ def locked(member: Membership, act: Act = Act.MEMBERS) -> Membership:
 
 
 def role_now(org_id: UUID, by: Actor) -> str:
-    """The role that the actor acts with, read anew. Raises NotFound for whoever belongs to it no more.
+    """The role of the actor, read again. Raises NotFound for a user who no longer belongs to it.
 
-    A key of the organization acts as an admin: it never has more than its maker, and never the owner's role.
+    A key of the organization acts as an admin: it never has more rights than its creator, and never the owner's role.
     """
     if by.kind in ("system", "key"):
         return "owner" if by.kind == "system" else "admin"
@@ -224,7 +225,7 @@ def role_now(org_id: UUID, by: Actor) -> str:
 
 
 def _require_reach(row: Membership, role: str, *, by: Actor) -> None:
-    """That the actor leads now, and stands no lower than the member does and will."""
+    """Require that the actor is an owner or admin now, and ranks no lower than the member's current and new role."""
     own = role_now(row.org_id, by)
     if own not in LEADS:
         raise Forbidden("This needs the role owner or admin.")
@@ -238,7 +239,7 @@ def _require_other_owner(org_id: UUID, user_id: UUID) -> None:
 
 
 def has_other_owner(org_id: UUID, user_id: UUID) -> bool:
-    """Whether somebody else owns it who can sign in."""
+    """Whether there is another owner who can sign in."""
     query = (
         select(Membership.id)
         .join(User, User.id == Membership.user_id)
@@ -256,7 +257,7 @@ def _with_role(user_id: UUID, *, token_of: datetime | None = None) -> Select[Org
 
 
 def never_left(since: datetime) -> ColumnElement[bool]:
-    """That no earlier membership of the same person there ended since then."""
+    """Condition: no earlier membership of the same user in the organization ended since then."""
     earlier = aliased(Membership)
     ended = select(earlier.id).where(earlier.org_id == Membership.org_id, earlier.user_id == Membership.user_id)
     return ~ended.where(earlier.removed_at >= since).exists()

@@ -1,4 +1,4 @@
-"""What an organization's owner sets: its name, its address here, and where bills go."""
+"""Settings that an organization's owner can change: its name, its slug and its billing details."""
 
 import re
 import secrets
@@ -25,9 +25,9 @@ _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 
 def found(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User, by: Actor) -> Organization:
-    """Make a team as its owner wants it; without a `slug` one is made of the name. Needs the transaction of `org_id`.
+    """Create a team for its owner; without a `slug`, one is derived from the name. Needs the transaction of `org_id`.
 
-    Raises Invalid with its field, SlugTaken, TooManyRequests above 1,000 a day and person.
+    Raises Invalid with the field, SlugTaken, TooManyRequests above 1,000 per day and user.
     """
     if wait := limits.exceeded(limits.NEW_ORG, str(owner.id)):
         raise TooManyRequests("You made many organizations today. Try again later.", retry_after=wait)
@@ -38,9 +38,9 @@ def found(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User, by: Ac
 
 
 def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) -> Organization:
-    """Set what differs of FIELDS; None or an empty text unsets. Locks the organization.
+    """Set the values of FIELDS that differ; None or an empty text clears one. Locks the organization.
 
-    A new `slug` leaves the old address leading nowhere, and nobody else gets it for a while. Raises Invalid with its
+    After a change of `slug`, the old URL leads nowhere, and nobody else gets it for some time. Raises Invalid with the
     field, SlugTaken.
     """
     values = {name: check(name, value) for name, value in wanted.items()}
@@ -62,7 +62,7 @@ def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) ->
 
 
 def check(name: str, value: str | None) -> str | None:
-    """The value as it is kept. Raises Invalid with its field."""
+    """The value as it is stored. Raises Invalid with the field."""
     try:
         return FIELDS[name]((value or "").strip())
     except Invalid as refusal:
@@ -70,7 +70,7 @@ def check(name: str, value: str | None) -> str | None:
 
 
 def problems(wanted: Mapping[str, str | None]) -> dict[str, str]:
-    """What is odd about these values: a sentence for each field."""
+    """The problems with these values: a sentence per field."""
     found = {}
     for name, value in wanted.items():
         try:
@@ -81,7 +81,7 @@ def problems(wanted: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def suggestion(slug: str) -> str:
-    """A free address like the one that is taken."""
+    """A free slug similar to the one that is taken."""
     stem = slug[: LONGEST_SLUG - 5].rstrip("-")
     wanted = [f"{stem}-{number}" for number in range(2, SUGGESTED + 1)]
     taken = set(db.session.scalars(select(OrgDirectory.slug).where(OrgDirectory.slug.in_(wanted))))
@@ -92,7 +92,7 @@ def suggestion(slug: str) -> str:
 def _flush(news: Mapping[str, str | None]) -> None:
     try:
         db.session.flush()
-    except IntegrityError:  # of what is set here, only the address must be free
+    except IntegrityError:  # only the slug must be unique
         raise SlugTaken(f"The address {news.get('slug')} is taken.") from None
 
 
@@ -129,4 +129,4 @@ FIELDS: dict[str, Callable[[str], str | None]] = {
     "billing_address": _billing_address,
     "tax_id": _tax_id,
 }
-"""What may be set, and how its text is checked."""
+"""The settings, and how the text of each is validated."""

@@ -1,4 +1,4 @@
-"""Organizations: made with their slug, their owner and both dollar wallets, and found by slug or id."""
+"""Organizations: creates them with their slug, owner and both dollar wallets, and finds them by slug or id."""
 
 import re
 import secrets
@@ -24,7 +24,7 @@ from dashboard.models import PLATFORM_ORG_ID, FormerSlug, Membership, Organizati
 LONGEST_SLUG = 40
 SLUG_TRIES = 8
 SLUG_KEPT = timedelta(days=90)
-"""How long nobody else gets a slug that an organization gave up: its links stand in mails and bookmarks."""
+"""How long nobody else gets a slug that an organization gave up, because e-mails and bookmarks contain it."""
 WELCOME_ORIGIN = "signup"
 
 
@@ -37,19 +37,20 @@ class PersonalOrganization(Conflict):
 
 
 def make_personal(user: User, *, org_id: UUID, by: Actor) -> Organization:
-    """The person's own organization. Needs the transaction of `org_id` (a new id)."""
+    """Create the user's personal organization. Needs the transaction of `org_id` (a new id)."""
     org = Organization(id=org_id, name=user.name, slug="", kind="personal", timezone=user.timezone)
     return _make(org, owner=user, by=by, slug=None)
 
 
 def make_team(name: str, *, org_id: UUID, owner: User, by: Actor, slug: str | None = None) -> Organization:
-    """A team's organization. Needs the transaction of `org_id` (a new id). Raises SlugTaken for a `slug` in use."""
+    """Create a team's organization. Needs the transaction of `org_id` (a new id). Raises SlugTaken for a `slug` in
+    use."""
     org = Organization(id=org_id, name=name, slug="", kind="team", timezone=owner.timezone)
     return _make(org, owner=owner, by=by, slug=slug)
 
 
 def welcome(org: Organization, user: User, *, mode: str, micros: Micros) -> None:
-    """Grant the initial credits, once per person and once per address for ever, whoever has it now.
+    """Grant sign-up credits, once per user and once per address forever, whoever has the address now.
 
     Needs the organization's transaction. 0 grants nothing.
     """
@@ -77,7 +78,7 @@ def by_id(org_id: UUID) -> Organization | None:
 
 
 def personal_of(user_id: UUID) -> Organization | None:
-    """The person's own organization; None for platform managers, who have none."""
+    """The user's personal organization; None for platform managers, who have none."""
     return db.session.scalar(
         select(Organization)
         .join(Membership, Membership.org_id == Organization.id)
@@ -86,8 +87,8 @@ def personal_of(user_id: UUID) -> Organization | None:
 
 
 def locked(org_id: UUID, act: Act = Act.MEMBERS) -> Organization:
-    """The organization, locked and read anew, if its state allows `act`: what changes who belongs to it or what it is
-    starts here. Needs its transaction. Raises NotFound for a closed one, OrgSuspended."""
+    """The current organization, locked, if its status allows `act`. Every change of its members or settings starts
+    here. Needs its transaction. Raises NotFound for a closed one, OrgSuspended."""
     found = lock(select(Organization).filter_by(id=org_id))
     if found is None:
         raise NotFound
@@ -96,7 +97,7 @@ def locked(org_id: UUID, act: Act = Act.MEMBERS) -> Organization:
 
 
 def hold_open(org_id: UUID) -> None:
-    """Keep the organization from being closed until the open transaction ends: for what brings money into it.
+    """Keep the organization from being closed until the open transaction ends, for operations that add money to it.
 
     Raises NotFound for a closed one.
     """
@@ -106,7 +107,7 @@ def hold_open(org_id: UUID) -> None:
 
 
 def require_team(org: Organization) -> None:
-    """Raises PersonalOrganization: that one belongs to one person, who shares it with nobody."""
+    """Raise PersonalOrganization if it is one: it belongs to one user and cannot be shared."""
     if org.kind != "team":
         raise PersonalOrganization(
             "This is a personal organization: it belongs to one person alone. Make an organization for a team instead."
@@ -114,8 +115,8 @@ def require_team(org: Organization) -> None:
 
 
 def home_of(user_id: UUID) -> UUID:
-    """The organization that keeps what concerns a person alone, such as mails about the account: their own one, the
-    platform's for those who have none."""
+    """The organization that stores what concerns only a user, such as account e-mails: their personal one, or the
+    platform's if they have none."""
     found = db.session.scalar(
         select(Organization.id)
         .join(Membership, Membership.org_id == Organization.id)
@@ -127,27 +128,27 @@ def home_of(user_id: UUID) -> UUID:
 
 
 def slug_of(name: str) -> str:
-    """A readable part of an address: lower-case ASCII letters and digits, joined by hyphens."""
+    """A readable slug for a name: lower-case ASCII letters and digits, joined by hyphens."""
     plain = unicodedata.normalize("NFKD", name[:200]).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain)[:LONGEST_SLUG].strip("-") or "org"
 
 
 def give_up_slug(slug: str, *, org_id: UUID) -> None:
-    """The organization has another slug now. Needs its transaction."""
+    """Record that the organization no longer uses its slug. Needs its transaction."""
     row = insert(FormerSlug).values(slug=slug, org_id=org_id, given_up_at=clock.now())
     newer = {"org_id": row.excluded.org_id, "given_up_at": row.excluded.given_up_at}
     db.session.execute(row.on_conflict_do_update(index_elements=["slug"], set_=newer))
 
 
 def require_unreserved(slug: str, *, org_id: UUID) -> None:
-    """Call it when the directory holds `slug` for the organization: whoever gives one up at the same moment has done so
-    by then. Raises SlugTaken for one that another organization gave up lately."""
+    """Raise SlugTaken if another organization recently gave up `slug`. Call it when the directory holds the slug for
+    the organization: anyone giving it up at the same moment has done so by then."""
     if _reserved(slug, org_id):
         raise SlugTaken(f"The address {slug} is taken.")
 
 
 def reserved_slugs(slugs: Iterable[str]) -> set[str]:
-    """Which of them nobody gets now, since an organization gave them up lately."""
+    """Those of the slugs that nobody can take now, because an organization gave them up recently."""
     recent = FormerSlug.given_up_at > clock.now() - SLUG_KEPT
     return set(db.session.scalars(select(FormerSlug.slug).where(FormerSlug.slug.in_(list(slugs)), recent)))
 
@@ -172,7 +173,7 @@ def _make(org: Organization, *, owner: User, by: Actor, slug: str | None) -> Org
 
 
 def _enter_directory(org: Organization, *, fixed: bool) -> None:
-    """Take a free slug. Two of one name at once: the second waits here and takes another."""
+    """Take a free slug. If two organizations want the same one at once, the second waits here and gets another."""
     wanted = org.slug
     for _ in range(SLUG_TRIES):
         entry = (

@@ -1,4 +1,4 @@
-"""Handing an organization over: its owner steps down to admin as another member becomes owner, in one step."""
+"""Transfers ownership: the owner becomes an admin as another member becomes owner, in one step."""
 
 import logging
 
@@ -25,9 +25,10 @@ class CannotOwn(Conflict):
 
 
 def transfer(to: Membership, *, by: Actor) -> Membership:
-    """Make `to` an owner and the acting owner an admin; both get a mail. Locks the organization.
+    """Make `to` an owner and the acting owner an admin; both get an e-mail. Locks the organization.
 
-    Raises NotFound for someone who is gone, Forbidden for whoever is no owner now, CannotOwn, PersonalOrganization.
+    Raises NotFound if the member is gone, Forbidden if the actor is no longer an owner, CannotOwn,
+    PersonalOrganization.
     """
     org = organizations.locked(to.org_id)
     target, own = memberships.locked(to), _own(to, by)
@@ -43,7 +44,7 @@ def transfer(to: Membership, *, by: Actor) -> Membership:
 
 
 def require_able(org: Organization, target: Membership) -> None:
-    """Raises CannotOwn for whoever could not sign in or owns it already, PersonalOrganization."""
+    """Raise CannotOwn if the member cannot sign in or is already an owner, PersonalOrganization."""
     organizations.require_team(org)
     if not _person(target).is_active:
         raise CannotOwn("This account is disabled: an owner must be able to sign in.")
@@ -65,7 +66,7 @@ def _person(row: Membership) -> User:
 
 
 def _tell(org: Organization, *, old: User, new: User) -> None:
-    """An address that takes no mail does not stand in the way."""
+    """An address that cannot receive e-mail does not block the transfer."""
     key, base = ids.new(), settings().base_url
     said = {
         "org": one_line(org.name), "old": one_line(old.name), "new": one_line(new.name),

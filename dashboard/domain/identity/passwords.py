@@ -1,4 +1,4 @@
-"""Passwords: Argon2id, with a bound on how many are hashed at once so that sign-ins cannot starve everything else."""
+"""Passwords: Argon2id, with a limit on simultaneous hashes so that sign-ins cannot starve other requests."""
 
 import functools
 import os
@@ -17,11 +17,11 @@ SHORTEST = 8
 LONGEST = 200
 WAIT_SECONDS = 10
 WAITING = 4
-"""Of a process's 8 threads: the others serve pages, however many people want to sign in at once."""
+"""Out of 8 threads per process: the others serve pages, however many users sign in at once."""
 KEPT = 1
-"""Of the waiting places: only for people we know, so that a flood of strangers does not keep them out."""
+"""Waiting places reserved for known users, so that a flood of strangers does not keep them out."""
 
-# Gunicorn runs two processes, so half of the cores each.
+# Gunicorn runs two processes, so each gets half of the cores.
 _AT_ONCE = max(1, (os.cpu_count() or 2) // 2)
 _slots = threading.BoundedSemaphore(_AT_ONCE)
 _room = threading.BoundedSemaphore(_AT_ONCE + WAITING - KEPT)
@@ -33,7 +33,7 @@ class WeakPassword(Invalid):
 
 
 def check(password: str, *, email: str, field: str = "password") -> None:
-    """Raises WeakPassword. Length is what counts; there are no rules about kinds of characters."""
+    """Raise WeakPassword if the password is too weak. Length counts; there are no rules about kinds of characters."""
     if len(password) < SHORTEST:
         raise WeakPassword(f"Use at least {SHORTEST} characters.", field=field)
     if len(password) > LONGEST:
@@ -47,15 +47,15 @@ def check(password: str, *, email: str, field: str = "password") -> None:
 
 
 def hashed(password: str, *, known: bool = False) -> str:
-    """Takes tens of milliseconds: call it outside a transaction. `known`: for somebody who has shown who they are, by
-    a session, a known browser or a link in a mail. Raises Unavailable when too many wait."""
+    """Hash a password. Takes tens of milliseconds: call it outside a transaction. `known`: for users who were
+    identified by a session, a known browser or a link in an e-mail. Raises Unavailable if too many wait."""
     with _slot(known=known):
         return _hasher(settings().password_hashing).hash(password)
 
 
 def matches(password_hash: str | None, password: str, *, known: bool = False) -> bool:
-    """Whether `password` is the one. Without a hash (no such user) it does the same work and answers no. `known` as
-    for `hashed`. Raises Unavailable when too many wait."""
+    """Whether `password` is right. Without a hash (no such user), it does the same work and returns False. `known` as
+    for `hashed`. Raises Unavailable if too many wait."""
     profile = settings().password_hashing
     if len(password) > LONGEST:
         password, password_hash = "", None
@@ -68,7 +68,7 @@ def matches(password_hash: str | None, password: str, *, known: bool = False) ->
 
 
 def outdated(password_hash: str) -> bool:
-    """Whether the hash was made with other parameters than today's."""
+    """Whether the hash was created with parameters other than today's."""
     return _hasher(settings().password_hashing).check_needs_rehash(password_hash)
 
 

@@ -1,6 +1,6 @@
-"""Who may do what: one table, from which guards, pages and the API read; and what an organization's state stops.
+"""Permissions: one table, read by guards, pages and the API.
 
-Strangers get 404, as if there were nothing; the wrong role or scope gets 403.
+Strangers get 404, as if the object did not exist; the wrong role or scope gets 403.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ ROLE_WORDS = {
     "member": "Use the credits with own API keys, see the balance and own costs.",
     "viewer": "See costs, transactions and payments; change and spend nothing.",
 }
-"""What each role may do, in words for people."""
+"""What each role may do, in words for users."""
 
 _OWNER = frozenset({"owner"})
 LEADS = frozenset({"owner", "admin"})
@@ -63,7 +63,8 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`roles` on a page, `token_roles` with a personal token, `scope` of a key or token, `operator` for managers."""
+    """Allowed for `roles` on a page, `token_roles` with a personal token, `scope` with a key or token, `operator` for
+    managers."""
 
     roles: frozenset[str] = _NOBODY
     scope: str | None = None
@@ -90,7 +91,7 @@ TABLE: dict[Verb, Rule] = {
     Verb.MANAGE_MEMBERS: Rule(LEADS, "members:write"),  # invites, and roles up to admin
     Verb.LEAVE: Rule(_ALL, "org:admin"),
     Verb.MANAGE_ORG: Rule(_OWNER, "org:admin"),  # owners, ownership, settings, deletion
-    Verb.READ_BILLING: Rule(LEADS, "org:admin"),  # where bills go: address, tax id
+    Verb.READ_BILLING: Rule(LEADS, "org:admin"),  # billing details: address, tax id
     Verb.READ_EXTERNAL_KEY: Rule(_READERS, "org:admin"),  # operators read it with PLATFORM_READ
     Verb.MANAGE_IDENTITY_PROVIDER: Rule(_OWNER, "org:admin"),
     Verb.MANAGE_KEYS: Rule(LEADS, "org:admin", operator=True),
@@ -98,35 +99,36 @@ TABLE: dict[Verb, Rule] = {
     Verb.CAP_KEYS: Rule(LEADS, "org:admin"),
     Verb.PLATFORM_READ: Rule(_NOBODY, "platform:read", operator=True),
     Verb.PLATFORM_GRANT: Rule(_NOBODY, "platform:grant", operator=True),
-    Verb.MANAGE_PLATFORM: Rule(_NOBODY, "platform:grant", operator=True),  # suspend, close, external keys, people
+    Verb.MANAGE_PLATFORM: Rule(_NOBODY, "platform:grant", operator=True),  # suspend, close, external keys, users
 }
 
 PLATFORM_VERBS = frozenset({Verb.PLATFORM_READ, Verb.PLATFORM_GRANT, Verb.MANAGE_PLATFORM, Verb.MANAGE_CATALOG})
-"""Of the platform itself: nobody is a stranger to it."""
+"""Operations of the platform itself. Nobody is a stranger to the platform."""
 
 OPERATOR_SCOPES = frozenset(
     {"wallet:deposit", "usage:void", "prices:write", "rules:platform", "platform:read", "platform:grant"}
 )
-"""They create value or lower what is owed: a manager or a command gives them, never an organization."""
+"""They create value or lower what is owed. Only a manager or a command gives them, never an organization."""
 
 _READING = frozenset({"wallet:read", "usage:read", "payments:read", "catalog:read"})
 _SPENDING = frozenset({"wallet:charge", "holds:write", "usage:write"})
 _LEADING = frozenset({"checkout:create", "catalog:write", "rules:write", "members:write", "audit:read"})
 
 RIGHTS_SCOPES = frozenset({"members:write"})
-"""They let others in: a key keeps them no longer than its maker can be asked about it."""
+"""They admit others. A key loses them when its creator loses the right."""
 
 PERSONAL_SCOPES = frozenset({"org:admin"})
 ENDING_SCOPES = OPERATOR_SCOPES | RIGHTS_SCOPES | PERSONAL_SCOPES
-"""A key that has one of them ends with the right behind it; others go on, because production hangs on them."""
+"""A key with one of these ends together with the right behind it. Other keys continue, because production programs
+depend on them."""
 
 SCOPES = _READING | _SPENDING | _LEADING | OPERATOR_SCOPES | PERSONAL_SCOPES
-"""Every scope there is."""
+"""All scopes."""
 
 _GIVEN_BY_ROLE: dict[str, frozenset[str]] = {
     "owner": _READING | _SPENDING | _LEADING,
     "admin": _READING | _SPENDING | _LEADING,
-    # A member sees own rows only, which a key of the organization cannot tell apart.
+    # A member sees only their own rows, which a key of the organization cannot tell apart.
     "member": _SPENDING | {"catalog:read"},
     "viewer": _READING | {"audit:read"},
 }
@@ -134,10 +136,11 @@ _GIVEN_BY_ROLE: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, with what rights in the organization at hand.
+    """Who makes the request, with which rights in the current organization.
 
-    `role` is None for strangers, keys and operators; `scopes` is None for a person at a page; `operator` is a platform
-    manager; `key` a key of the organization, whose scopes alone decide; `service` one that the platform made.
+    `role` is None for strangers, keys and operators; `scopes` is None for a user on a page; `operator` is a platform
+    manager; `key` is a key of the organization, whose scopes alone decide; `service` is a key that the platform
+    created.
     """
 
     actor: Actor
@@ -149,29 +152,29 @@ class Caller:
 
     @property
     def stranger(self) -> bool:
-        """Whether the organization does not exist for them."""
+        """Whether the organization does not exist for the caller."""
         return self.role is None and not self.operator and not self.key
 
 
 def of_person(user: User, role: str | None) -> Caller:
-    """A person at a page; `role` is theirs in the organization at hand."""
+    """A user on a page; `role` is their role in the current organization."""
     return Caller(actor_of(user, role), role, operator=user.is_manager)
 
 
 def of_token(token: PersonalToken, user: User, role: str | None) -> Caller:
-    """A personal token: its user's present rights, as far as its scopes go."""
+    """A personal token: its user's current rights, limited by its scopes."""
     return Caller(actor_of(user, role), role, frozenset(token.scopes), operator=user.is_manager)
 
 
 def of_key(key: ApiKey) -> Caller:
-    """An organization's key, in its own organization."""
+    """An organization's key in its own organization."""
     return Caller(Actor("key", key.id), scopes=frozenset(key.scopes), key=True, service=key.platforms)
 
 
 def origin_of(verb: Verb, caller: Caller) -> str:
     """The space of the caller's idempotency keys (`funds.origins`).
 
-    What takes an operator's scope never stands in the customers' space, whatever key it is done with.
+    What needs an operator scope is never in the customers' space, whichever key is used.
     """
     if verb is Verb.CHARGE:
         return origins.SERVICE if caller.service else origins.API
@@ -179,12 +182,12 @@ def origin_of(verb: Verb, caller: Caller) -> str:
 
 
 def actor_of(user: User, role: str | None = None) -> Actor:
-    """A manager outside an organization of their own acts as `manager`, everyone else as `user`."""
+    """A manager outside their own organizations acts as `manager`, everyone else as `user`."""
     return Actor("manager" if user.is_manager and role is None else "user", user.id)
 
 
 def allowed(verb: Verb, caller: Caller) -> bool:
-    """Whether the table lets `caller` do `verb`; the organization's state is a question of its own."""
+    """Whether the table allows `caller` to do `verb`. The organization's status is checked separately."""
     rule = TABLE[verb]
     if caller.scopes is not None and rule.scope not in caller.scopes:
         return False
@@ -195,12 +198,12 @@ def allowed(verb: Verb, caller: Caller) -> bool:
 
 
 def sees_external_key(caller: Caller) -> bool:
-    """Whether `caller` may know the operator's own id for the organization."""
+    """Whether `caller` may see the operator's own id for the organization."""
     return allowed(Verb.READ_EXTERNAL_KEY, caller) or allowed(Verb.PLATFORM_READ, caller)
 
 
 def require(verb: Verb, caller: Caller) -> None:
-    """Raises NotFound for a stranger to the organization, Forbidden for the wrong role or scope."""
+    """Raise NotFound for a stranger to the organization, Forbidden for the wrong role or scope."""
     if not allowed(verb, caller):
         if caller.stranger and verb not in PLATFORM_VERBS:
             raise NotFound
@@ -208,8 +211,8 @@ def require(verb: Verb, caller: Caller) -> None:
 
 
 def grantable(caller: Caller) -> frozenset[str]:
-    """The scopes `caller` may give to a key of the organization: never more than their own. A manager who looks in from
-    outside neither spends nor leads there, and no key of theirs does."""
+    """The scopes that `caller` may give to a key of the organization: never more than their own. A manager from outside
+    can neither spend nor administrate there, and neither can a key of theirs."""
     own = _GIVEN_BY_ROLE.get(caller.role or "", _NOBODY)
     if caller.operator:
         own |= OPERATOR_SCOPES | _GIVEN_BY_ROLE["viewer"]
@@ -222,14 +225,14 @@ def given_by(role: str) -> frozenset[str]:
 
 
 def assignable(caller: Caller) -> tuple[str, ...]:
-    """The roles `caller` may give in the organization, none above their own; only an owner makes owners."""
+    """The roles that `caller` may give in the organization, none above their own; only an owner creates owners."""
     if allowed(Verb.MANAGE_ORG, caller):
         return ROLES
     return ROLES[1:] if allowed(Verb.MANAGE_MEMBERS, caller) else ()
 
 
 def personal_scopes(user: User) -> frozenset[str]:
-    """The scopes that a person may give to a token of their own; what they do with it, their roles decide."""
+    """The scopes that a user may give to their own token; what it can do depends on the user's roles."""
     return SCOPES if user.is_manager else SCOPES - OPERATOR_SCOPES
 
 

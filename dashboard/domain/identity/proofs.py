@@ -1,4 +1,5 @@
-"""Links sent by mail: whoever opens one can read what is sent to that address. Only a token's digest is kept."""
+"""E-mail tokens: links sent by e-mail. A user who opens one can read the mailbox of that address. Only a token's digest
+is stored."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -30,7 +31,8 @@ class DeadLink(Gone):
 
 
 def issue(user: User, purpose: str, *, to: str, change_id: UUID | None = None) -> str:
-    """The token of a new link to the address `to`; older links of the purpose die. Needs a transaction."""
+    """Create a link to the address `to` and return its token; older links with the same purpose stop working. Needs a
+    transaction."""
     end(user.id, purpose)
     token, now = crypto.token(), clock.now()
     db.session.add(
@@ -44,8 +46,8 @@ def issue(user: User, purpose: str, *, to: str, change_id: UUID | None = None) -
 
 
 def find(token: str, *purposes: str) -> UserProof:
-    """The living link of a token, with its person. Changes nothing: programs that scan mails follow links. Raises
-    DeadLink."""
+    """The valid link of a token, with its user. Changes nothing, because programs that scan e-mails follow links.
+    Raises DeadLink."""
     found: UserProof | None = db.session.scalar(
         select(UserProof)
         .join(User, User.id == UserProof.user_id)
@@ -65,20 +67,20 @@ def find(token: str, *purposes: str) -> UserProof:
 
 
 def alive(user_id: UUID, purpose: str) -> bool:
-    """Whether the person has a link of this purpose that still works."""
+    """Whether the user has a valid link with this purpose."""
     query = select(UserProof.id).where(UserProof.user_id == user_id, UserProof.purpose == purpose, living())
     return db.session.scalar(query.limit(1)) is not None
 
 
 def take(proof: UserProof) -> None:
-    """Use the link up. Needs a transaction; of two at once one gets it. Raises DeadLink."""
+    """Use the link. Needs a transaction; of two simultaneous uses, one succeeds. Raises DeadLink."""
     mine = update(UserProof).where(UserProof.id == proof.id, living())
     if db.session.execute(mine.values(used_at=clock.now()).returning(UserProof.id)).first() is None:
         raise DeadLink
 
 
 def end(user_id: UUID, *purposes: str) -> None:
-    """The person's open links of these purposes, or of all, are worthless. Needs a transaction."""
+    """Invalidate the user's open links with these purposes, or all. Needs a transaction."""
     open_ = and_(UserProof.user_id == user_id, UserProof.used_at.is_(None))
     if purposes:
         open_ = and_(open_, UserProof.purpose.in_(purposes))
@@ -86,7 +88,7 @@ def end(user_id: UUID, *purposes: str) -> None:
 
 
 def purge() -> None:
-    """Forget links that ran out 30 days ago. Needs a transaction."""
+    """Delete links that expired 30 days ago. Needs a transaction."""
     db.session.execute(delete(UserProof).where(UserProof.expires_at < clock.now() - KEPT))
 
 

@@ -1,6 +1,7 @@
-"""Codes of an authenticator app (RFC 6238: six digits, 30 seconds, SHA-1) and the codes for the day it is lost.
+"""Second factor: codes of an authenticator app (RFC 6238: six digits, 30 seconds, SHA-1) and recovery codes.
 
-The app's secret is encrypted, bound to its person. Each code works once: that of an app by its step, which only grows.
+The app's secret is encrypted and bound to its user. Each code works once: an app's code is identified by its time step,
+which only grows.
 """
 
 import base64
@@ -26,7 +27,7 @@ ISSUER = "Coffer"
 STEP_SECONDS = 30
 DIGITS = 6
 NEAR = (0, -1, 1)
-"""Steps beside the present one that count too: clocks differ, and people type."""
+"""Accepted time steps before and after the current one, because clocks differ and typing takes time."""
 RECOVERY_CODES = 10
 RECOVERY_BYTES = 10
 LONGEST_CODE = 40
@@ -35,7 +36,7 @@ log = structlog.get_logger("coffer.identity")
 
 
 class BadCode(Invalid):
-    """The same for a wrong code, one that was used, and one of another person."""
+    """The same error for a wrong code, a used one, and another user's code."""
 
     code = "bad_code"
 
@@ -48,8 +49,8 @@ def on(user: User) -> bool:
 
 
 def prepare(user: User) -> None:
-    """A new secret for an app; it counts for nothing until `enable`. Needs a transaction; locks the person, so that a
-    page that was open too long never replaces the secret in use. Raises Conflict."""
+    """Create a secret for an app; it has no effect until `enable`. Needs a transaction; locks the user, so that a page
+    that was open for too long never replaces the secret in use. Raises Conflict."""
     lock(select(User).filter_by(id=user.id))
     if on(user):
         raise Conflict("The second factor is on already.")
@@ -57,20 +58,21 @@ def prepare(user: User) -> None:
 
 
 def secret_of(user: User) -> str:
-    """What the app needs to know, in base32. To be shown before it is switched on, and never after. Raises Conflict."""
+    """The secret for the app, in base32. Shown before the second factor is switched on, and never afterwards. Raises
+    Conflict."""
     if user.totp_secret is None:
         raise Conflict("No second factor was begun.")
     return crypto.decrypt(user.totp_secret, org_id=PLATFORM_ORG_ID, purpose=_purpose(user))
 
 
 def address(user: User) -> str:
-    """What the QR code says: the secret with the names under which the app lists it."""
+    """The content of the QR code: the secret with the names under which the app lists it."""
     return pyotp.TOTP(secret_of(user)).provisioning_uri(name=user.email, issuer_name=ISSUER)
 
 
 def enable(user: User, code: str, *, keep: UUID) -> list[str]:
-    """Switch it on by a first code; every session but `keep` ends, and the person is told. The recovery codes are
-    shown once. Opens its own transactions. Raises BadCode, Conflict, TooManyRequests."""
+    """Switch it on with a first code. Every session except `keep` ends, and the user is notified. Returns the recovery
+    codes, which are shown once. Opens its own transactions. Raises BadCode, Conflict, TooManyRequests."""
     if on(user):
         raise Conflict("The second factor is on already.")
     judged = user.totp_secret
@@ -78,7 +80,8 @@ def enable(user: User, code: str, *, keep: UUID) -> list[str]:
     home = organizations.home_of(user.id)
     with transaction(home):
         lock(select(User).filter_by(id=user.id))
-        if on(user) or user.totp_secret != judged:  # another page began anew: the app would have the wrong secret
+        # another page started the set-up again: the app would have the wrong secret
+        if on(user) or user.totp_secret != judged:
             raise Conflict("Another set-up was begun in the meantime. Nothing was switched on.")
         user.totp_enabled_at = clock.now()
         sessions.end_all(user.id, but=keep)
@@ -87,13 +90,13 @@ def enable(user: User, code: str, *, keep: UUID) -> list[str]:
 
 
 def check(user: User, code: str) -> None:
-    """That the person has the app, or one of the recovery codes. Opens its own transactions. Raises BadCode,
-    TooManyRequests; tries are limited for each account, since only who knows the password gets this far."""
+    """Check a code of the user's app, or a recovery code. Opens its own transactions. Raises BadCode, TooManyRequests;
+    attempts are limited per account, because only someone who knows the password gets this far."""
     _judge(user, code, recovery=True)
 
 
 def disable(user: User, *, by: Actor, home: UUID, keep: UUID | None = None, reason: str | None = None) -> None:
-    """Switch it off, end every session but `keep`, and tell the person. Needs the transaction of `home`."""
+    """Switch it off, end every session except `keep`, and notify the user. Needs the transaction of `home`."""
     user.totp_secret = user.totp_enabled_at = user.totp_last_step = None
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     sessions.end_all(user.id, but=keep)
@@ -101,7 +104,8 @@ def disable(user: User, *, by: Actor, home: UUID, keep: UUID | None = None, reas
 
 
 def renew_codes(user: User, *, home: UUID) -> list[str]:
-    """New recovery codes, shown once; the old ones die. Needs the transaction of `home`. Raises Conflict."""
+    """Create new recovery codes, shown once; the old ones stop working. Needs the transaction of `home`. Raises
+    Conflict."""
     if not on(user):
         raise Conflict("The second factor is off.")
     by = Actor("user", user.id)
@@ -131,7 +135,7 @@ def _judge(user: User, code: str, *, recovery: bool) -> None:
 
 
 def _step_of(user: User, typed: str) -> int | None:
-    """The step whose code it is; None where it is none of those that count now."""
+    """The time step of the code; None if it is not accepted now."""
     if len(typed) != DIGITS or not (typed.isascii() and typed.isdigit()):
         return None
     app = pyotp.TOTP(secret_of(user), digits=DIGITS, interval=STEP_SECONDS)
@@ -141,7 +145,7 @@ def _step_of(user: User, typed: str) -> int | None:
 
 
 def _use_step(user: User, step: int) -> bool:
-    """Of two at once with one code one gets in."""
+    """Of two simultaneous requests with one code, one succeeds."""
     fresh = User.totp_last_step.is_(None) | (User.totp_last_step < step)
     used = update(User).where(User.id == user.id, fresh).values(totp_last_step=step).returning(User.id)
     return db.session.execute(used).first() is not None

@@ -1,4 +1,4 @@
-"""Browser sessions as rows: only the token's digest is kept, and ending one takes effect at once everywhere."""
+"""Browser sessions as rows: only the token's digest is stored, and ending a session takes effect at once everywhere."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,14 +25,14 @@ LONGEST_USER_AGENT = 300
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new session; `token` is for the cookie alone and cannot be read again."""
+    """A new session. `token` is only for the cookie and cannot be read again."""
 
     row: UserSession
     token: str
 
 
 def find(token: str) -> UserSession | None:
-    """The living session of a cookie, with its user: not ended, not idle for 12 hours, not older than 7 days."""
+    """The valid session of a cookie, with its user: not ended, not idle for 12 hours, not older than 7 days."""
     now = clock.now()
     return db.session.scalar(
         select(UserSession)
@@ -55,7 +55,7 @@ def start(
     ip: str | None = None,
     user_agent: str | None = None,
 ) -> Started:
-    """Make a session; `user_id` None is for an anonymous form. Needs a transaction."""
+    """Create a session; `user_id` None is for an anonymous form. Needs a transaction."""
     now = clock.now()
     token = crypto.token()
     row = UserSession(
@@ -77,7 +77,7 @@ def start(
 
 
 def store(row: UserSession, *, csrf_token: str | None, state: dict[str, Any]) -> None:
-    """Keep what the request changed. Needs a transaction."""
+    """Store what the request changed. Needs a transaction."""
     row.csrf_token = csrf_token
     row.state = state
 
@@ -88,7 +88,7 @@ def due(row: UserSession) -> bool:
 
 
 def seen(row: UserSession) -> None:
-    """Note activity of a signed-in person. Needs a transaction; of two at once one writes."""
+    """Record activity of a signed-in user. Needs a transaction; of two simultaneous requests, one writes."""
     now = clock.now()
     changed = db.session.execute(
         update(UserSession)
@@ -101,9 +101,9 @@ def seen(row: UserSession) -> None:
 
 
 def end(row: UserSession) -> None:
-    """Make the cookie worthless. A person's session stays as a dated row, others go.
+    """End the session of a cookie. A user's session remains as a row with its end; others are deleted.
 
-    Needs a transaction; for a person's, the platform's, whose trail holds it.
+    Needs a transaction; for a user's session the platform's, whose audit log records it.
     """
     if row.user is None:
         db.session.delete(row)
@@ -114,7 +114,7 @@ def end(row: UserSession) -> None:
 
 
 def living(user_id: UUID, *, limit: int = 50) -> list[UserSession]:
-    """Where the person is signed in now, last seen first."""
+    """The user's current sessions, last used first."""
     now = clock.now()
     query = select(UserSession).where(
         UserSession.user_id == user_id,
@@ -126,7 +126,7 @@ def living(user_id: UUID, *, limit: int = 50) -> list[UserSession]:
 
 
 def end_one(user_id: UUID, session_id: UUID, *, by: Actor) -> bool:
-    """End one session of the person; False where they have no such one. Needs the platform's transaction."""
+    """End one session of the user. Returns False if they have no such session. Needs the platform's transaction."""
     theirs = update(UserSession).where(
         UserSession.id == session_id, UserSession.user_id == user_id, UserSession.revoked_at.is_(None)
     )
@@ -137,14 +137,14 @@ def end_one(user_id: UUID, session_id: UUID, *, by: Actor) -> bool:
 
 
 def end_others(user: User, *, but: UUID, by: Actor) -> None:
-    """End the person's sessions, except the one with the id `but`, as an act of its own. Needs the platform's
+    """End the user's sessions except the one with the id `but`, as a separate action. Needs the platform's
     transaction."""
     end_all(user.id, but=but)
     audit.record(user, "user.signed_out", by=by, org=PLATFORM_ORG_ID)
 
 
 def end_all(user_id: UUID, *, but: UUID | None = None) -> None:
-    """End the person's sessions, except the one with the id `but`. Needs a transaction."""
+    """End the user's sessions except the one with the id `but`. Needs a transaction."""
     theirs = update(UserSession).where(UserSession.user_id == user_id, UserSession.revoked_at.is_(None))
     if but is not None:
         theirs = theirs.where(UserSession.id != but)
@@ -152,17 +152,17 @@ def end_all(user_id: UUID, *, but: UUID | None = None) -> None:
 
 
 def reauthenticated(row: UserSession) -> bool:
-    """Whether the password was given within the last 30 minutes."""
+    """Whether the password was entered within the last 30 minutes."""
     return row.reauthenticated_at is not None and row.reauthenticated_at > clock.now() - REAUTHENTICATED
 
 
 def confirm(row: UserSession) -> None:
-    """The password was given again. Needs a transaction."""
+    """Record that the password was entered again. Needs a transaction."""
     row.reauthenticated_at = clock.now()
 
 
 def purge() -> None:
-    """Delete anonymous sessions when they have run out, and those of people 30 days later. Needs a transaction."""
+    """Delete anonymous sessions when they have expired, and users' sessions 30 days later. Needs a transaction."""
     now = clock.now()
     gone = or_(
         UserSession.expires_at < now - KEPT,

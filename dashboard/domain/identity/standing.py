@@ -1,4 +1,4 @@
-"""What an organization may at all: open, suspended by the operator, or closed for good reason and with nothing left."""
+"""Changes of an organization's status: suspend, close, reopen, and who funds it."""
 
 from sqlalchemy import select, update
 
@@ -16,7 +16,7 @@ OPEN_PAYMENTS = ("created", "unknown", "pending", "paid", "review")
 
 
 class NotEmpty(Conflict):
-    """There is money, or money on its way."""
+    """There is money in it, or money on its way."""
 
     code = "org_not_empty"
 
@@ -26,7 +26,8 @@ class FundsMoved(Conflict):
 
 
 def suspend(org: Organization, *, reason: str, by: Actor) -> Organization:
-    """Stop spending, buying and changes; reading goes on. For operators. Locks the organization. Raises Invalid."""
+    """Block spending, purchases and changes; reading still works. For operators. Locks the organization. Raises
+    Invalid."""
     row = _locked(org)
     if row.suspended_at is None:
         row.suspended_at = clock.now()
@@ -43,9 +44,9 @@ def unsuspend(org: Organization, *, reason: str, by: Actor) -> Organization:
 
 
 def delete(org: Organization, *, by: Actor) -> None:
-    """Close it as its owner, with nothing left in it. Locks the organization. Ledger, members and audit log stay.
+    """Close an empty organization as its owner. Locks the organization. Ledger, members and audit log stay.
 
-    Raises Forbidden for whoever is no owner now, NotEmpty, PersonalOrganization, OrgSuspended.
+    Raises Forbidden if the actor is no longer an owner, NotEmpty, PersonalOrganization, OrgSuspended.
     """
     row = organizations.locked(org.id)
     organizations.require_team(row)
@@ -66,7 +67,8 @@ def close(org: Organization, *, reason: str, by: Actor) -> None:
 
 
 def reopen(org: Organization, *, reason: str, by: Actor) -> Organization:
-    """Give a closed organization back to its members. Keys and invites that ended stay ended. For operators."""
+    """Make a closed organization available to its members again. Keys and invites that ended stay ended. For
+    operators."""
     row = _locked(org)
     if row.closed_at is not None:
         row.closed_at = None
@@ -75,7 +77,8 @@ def reopen(org: Organization, *, reason: str, by: Actor) -> Organization:
 
 
 def fund_itself(org: Organization, *, itself: bool, reason: str, by: Actor) -> Organization:
-    """Whether it runs its own payment account for its own users. For operators. Raises FundsMoved once money moved."""
+    """Set whether it uses its own payment account for its own users. For operators. Raises FundsMoved once money was
+    moved."""
     row, funding = _locked(org), "own" if itself else "platform"
     if row.funding == funding:
         return row
@@ -91,7 +94,7 @@ def fund_itself(org: Organization, *, itself: bool, reason: str, by: Actor) -> O
 
 
 def obstacles(org: Organization) -> list[str]:
-    """What keeps an owner from deleting it, in sentences; nothing when it is empty."""
+    """What prevents an owner from deleting it, as sentences; empty if nothing does."""
     balances = [
         f"The {'test ' if wallet.mode == 'test' else ''}balance is {money(wallet.balance)}; it must be zero."
         for wallet in wallets.every(org.id)
@@ -117,19 +120,19 @@ def _open_payments(org: Organization) -> list[str]:
 def _close(row: Organization, *, by: Actor, reason: str | None) -> None:
     now = clock.now()
     row.closed_at = now
-    wallets.end_overdraft(row.id, reason=reason, by=by)  # a charge on its way finds nothing to spend
+    wallets.end_overdraft(row.id, reason=reason, by=by)  # a charge in progress finds nothing to spend
     for key in db.session.scalars(select(ApiKey).filter_by(org_id=row.id).where(keys.living())):
         keys.revoke(key, by=by)
     pending = update(Invite).filter_by(org_id=row.id, state="pending")
     db.session.execute(pending.values(state="revoked", ended_at=now))
     directory = db.session.get_one(OrgDirectory, row.id, populate_existing=True)
-    before, directory.external_key = directory.external_key, None  # free for the organization that comes after
+    before, directory.external_key = directory.external_key, None  # free for its successor
     directory.external_key_confirmed_at = None
     audit.record(row, "organization.closed", by=by, reason=reason, before={"external_key": before} if before else None)
 
 
 def _locked(org: Organization) -> Organization:
-    """In whatever state it is: these acts change the state."""
+    """The organization in any status, because these actions change the status."""
     row = lock(select(Organization).filter_by(id=org.id))
     if row is None or row.kind == "platform":
         raise NotFound

@@ -1,4 +1,4 @@
-"""Personal tokens as their owners see them: listed, found, ended. `keys` makes them and signs them in."""
+"""Personal tokens as their owners see them: listed, found, revoked. `keys` creates and authenticates them."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ LISTED = 200
 
 
 def of_user(user_id: UUID) -> list[PersonalToken]:
-    """Working ones first, then revoked ones, each newest first; up to 200."""
+    """Active ones first, then revoked ones, each newest first; up to 200."""
     query = select(PersonalToken).filter_by(user_id=user_id)
     newest = query.order_by(PersonalToken.revoked_at.is_not(None), PersonalToken.id.desc())
     return list(db.session.scalars(newest.limit(LISTED)))
@@ -25,13 +25,13 @@ def find(user_id: UUID, token_id: UUID) -> PersonalToken | None:
 
 
 def end_all(user_id: UUID) -> None:
-    """End the person's tokens, within an act that has an entry of its own. Needs a transaction."""
+    """End the user's tokens, within an action that has its own audit entry. Needs a transaction."""
     theirs = update(PersonalToken).where(PersonalToken.user_id == user_id, PersonalToken.revoked_at.is_(None))
     db.session.execute(theirs.values(revoked_at=clock.now()))
 
 
 def revoke(row: PersonalToken, *, by: Actor) -> PersonalToken:
-    """End a token at once. Needs the platform organization's transaction, where it is audited."""
+    """Revoke a token at once. Needs the platform organization's transaction, in which it is audited."""
     if row.revoked_at is None:
         row.revoked_at = clock.now()
         audit.record(

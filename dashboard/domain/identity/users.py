@@ -1,4 +1,4 @@
-"""People: who they are, whether they may sign in, and whether they run the platform."""
+"""Users: who they are, whether they may sign in, and whether they are platform managers."""
 
 import re
 from datetime import timedelta
@@ -39,7 +39,7 @@ def by_id(user_id: UUID) -> User | None:
 def add(
     *, email: str, name: str, password_hash: str, verified: bool, manager: bool = False, timezone: str = ""
 ) -> User:
-    """Make a person. A time zone that is not known becomes UTC. Needs a transaction. Raises EmailTaken, Invalid."""
+    """Create a user. An unknown time zone becomes UTC. Needs a transaction. Raises EmailTaken, Invalid."""
     user = User(
         email=checked_email(email),
         name=checked_name(name),
@@ -53,15 +53,15 @@ def add(
     db.session.add(user)
     try:
         db.session.flush()
-    except IntegrityError:  # someone else was quicker; the address is all that can collide
+    except IntegrityError:  # a simultaneous request was first; only the address must be unique
         raise _taken() from None
     return user
 
 
 def checked_email(email: str) -> str:
-    """The address in lower case. Raises Invalid. Asks no name server: a mail proves an address, no look-up."""
+    """The address in lower case. Raises Invalid. No DNS lookup: an e-mail verifies an address."""
     try:
-        # `test_environment` lets the reserved domain `.test` of demos pass and asks no name server.
+        # `test_environment` accepts the reserved domain `.test` of demos and makes no DNS lookup.
         found = validate_email(email[: LONGEST_EMAIL + 1].strip(), test_environment=True)
     except EmailNotValidError:
         raise Invalid("Enter an e-mail address such as ada@example.com.", field="email") from None
@@ -69,8 +69,8 @@ def checked_email(email: str) -> str:
 
 
 def checked_name(name: str) -> str:
-    """The name of a person or an organization as it is kept. Raises Invalid. Names stand in mails to strangers, which
-    must not carry anybody else's link; `core.mail` takes care of those that only look like one, as Example.com does."""
+    """The name of a user or an organization as it is stored. Raises Invalid. E-mails to strangers contain names, which
+    must not contain links; `core.mail` handles those that only look like one, such as Example.com."""
     name = " ".join(name[: LONGEST_NAME + 1].split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise Invalid(f"Enter a name of 1 to {LONGEST_NAME} characters.", field="name")
@@ -80,7 +80,7 @@ def checked_name(name: str) -> str:
 
 
 def change_email(user: User, email: str) -> None:
-    """Another address, which the person has shown to be theirs. Needs a transaction. Raises EmailTaken."""
+    """Change the address to one that the user has verified. Needs a transaction. Raises EmailTaken."""
     user.email, user.email_verified_at = email, clock.now()
     try:
         db.session.flush()
@@ -89,7 +89,7 @@ def change_email(user: User, email: str) -> None:
 
 
 def change_profile(user: User, *, name: str, timezone: str, theme: str, keyboard: bool) -> None:
-    """What a person decides about their own pages. Needs a transaction. Raises Invalid with its field."""
+    """Change the user's own settings. Needs a transaction. Raises Invalid with the field."""
     if timezone not in clock.time_zones():
         raise Invalid("Choose a time zone from the list.", field="timezone")
     if theme not in THEMES:
@@ -98,12 +98,12 @@ def change_profile(user: User, *, name: str, timezone: str, theme: str, keyboard
 
 
 def opened(user: User, org_id: UUID) -> None:
-    """Remember the organization last opened, where the next sign-in leads. Needs a transaction."""
+    """Remember the organization last opened, to which the next sign-in leads. Needs a transaction."""
     user.last_org_id = org_id
 
 
 def seen(user_id: UUID, *, at_most_every: timedelta) -> None:
-    """Note that the person is there. Needs a transaction."""
+    """Record that the user is active. Needs a transaction."""
     now = clock.now()
     stale = User.last_seen_at.is_(None) | (User.last_seen_at < now - at_most_every)
     db.session.execute(update(User).where(User.id == user_id, stale).values(last_seen_at=now))

@@ -1,8 +1,8 @@
-"""Which addresses initial credits were given for, kept so that nobody can ask whose they were, also of erased people.
+"""Addresses that received sign-up credits, stored so that nobody can find out whose they were, even for erased users.
 
-A row is the HMAC of the SHA-256 of an address. The key is random and stands encrypted in the database; it stays the
-same when encryption keys are rotated, so an address is welcomed once for ever. Rows from before the key hold the
-SHA-256, from which `renew` makes the HMAC.
+A row is the HMAC of the SHA-256 of an address. The key is random and stored encrypted in the database. It does not
+change when encryption keys are rotated, so an address gets sign-up credits only once forever. Rows from before the key
+hold the SHA-256, from which `renew` computes the HMAC.
 """
 
 import hashlib
@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 
 
 def first(email: str) -> bool:
-    """Whether nobody was welcomed at this address before; of two at once one is the first. Needs a transaction.
+    """Whether this address never received sign-up credits; of two simultaneous calls, one is the first. Needs a
+    transaction.
 
-    No if the key cannot be read, which the log tells: better no gift than one for each sign-up.
+    Returns False if the key cannot be read, which is logged: no grant is better than one for each sign-up.
     """
     digest = crypto.digest(email.lower())
     try:
@@ -41,8 +42,8 @@ def first(email: str) -> bool:
 
 
 def renew() -> None:
-    """Store the key under the newest encryption key, and key rows from before there was one, up to 5,000 of them. Needs
-    a transaction. Raises CannotDecrypt."""
+    """Encrypt the key with the newest encryption key, and convert up to 5,000 older rows. Needs a transaction. Raises
+    CannotDecrypt."""
     key = _key()
     db.session.execute(update(StoredKey).where(StoredKey.name == NAME).values(sealed=_sealed(key)))
     rows = select(WelcomedAddress.address_hash).filter_by(keyed=False).limit(AT_ONCE).with_for_update(skip_locked=True)
@@ -52,7 +53,7 @@ def renew() -> None:
 
 
 def _key() -> bytes:
-    """The key; made when it is first needed."""
+    """The key; created when it is first needed."""
     query = select(StoredKey.sealed).filter_by(name=NAME)
     sealed = db.session.scalar(query)
     if sealed is None:

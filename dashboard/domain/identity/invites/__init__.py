@@ -1,7 +1,7 @@
-"""Invites: sent to one address, sent again, withdrawn, accepted or declined, each at most once.
+"""Invites: sent to one address, sent again, revoked, accepted or declined, each at most once.
 
-A link's token is `<organization>_<secret>`: the organization's part leads to the tenant without a global look-up, and
-only the secret's digest is kept. The organization's row is locked before an invite changes.
+A link's token is `<organization>_<secret>`: the organization part finds the tenant without a global lookup, and only
+the secret's digest is stored. The organization's row is locked before an invite changes.
 """
 
 from dashboard.domain.identity.invites.answering import (

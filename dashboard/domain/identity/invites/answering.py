@@ -1,4 +1,4 @@
-"""What the invited person does with an invite: look at it, accept it, decline it."""
+"""Responding to an invite: view it, accept it, decline it."""
 
 from uuid import UUID
 
@@ -23,14 +23,14 @@ UNKNOWN = (
 
 
 class UnknownInvite(NotFound):
-    """The same for a token that never was, is malformed or was replaced by a newer one."""
+    """The same error for a token that never existed, is malformed or was replaced by a newer one."""
 
     def __init__(self) -> None:
         super().__init__(UNKNOWN)
 
 
 class DeadInvite(Gone):
-    """An invite that opens nothing any more; `code` says why."""
+    """An invite that no longer works; `code` says why."""
 
 
 class WrongAddress(Forbidden):
@@ -38,15 +38,15 @@ class WrongAddress(Forbidden):
 
 
 class NotInvited(Forbidden):
-    """Without the link of the mail an invite opens for a verified address only."""
+    """Without the link from the e-mail, an invite can be opened only by a user with a verified address."""
 
     code = "address_not_verified"
 
 
 def find(token: str, *, ip: str) -> Invite:
-    """The invite that a link leads to, whatever became of it.
+    """The invite that a link leads to, in any state.
 
-    Wrong tokens are counted by address, in a transaction of its own: call it where none is open. Raises UnknownInvite,
+    Wrong tokens are counted per address in a separate transaction. Call it outside a transaction. Raises UnknownInvite,
     TooManyRequests.
     """
     wait = limits.spent(limits.INVITE_GUESS, ip)
@@ -60,7 +60,7 @@ def find(token: str, *, ip: str) -> Invite:
 
 
 def with_id(org_id: UUID, invite_id: UUID) -> Invite:
-    """One of the organization's. Raises NotFound."""
+    """One of the organization's invites. Raises NotFound."""
     row = db.session.scalar(
         select(Invite).filter_by(org_id=org_id, id=invite_id), execution_options={"populate_existing": True}
     )
@@ -70,7 +70,7 @@ def with_id(org_id: UUID, invite_id: UUID) -> Invite:
 
 
 def of_person(org_id: UUID, invite_id: UUID, user: User) -> Invite:
-    """One that was sent to the person's address. Raises NotFound for everyone else's."""
+    """An invite that was sent to the user's address. Raises NotFound for all others."""
     row = with_id(org_id, invite_id)
     if not _is_for(row, user):
         raise NotFound
@@ -78,7 +78,7 @@ def of_person(org_id: UUID, invite_id: UUID, user: User) -> Invite:
 
 
 def require_open(found: Shown) -> None:
-    """Raises DeadInvite for one that opens nothing any more, OrgSuspended for one that opens nothing now."""
+    """Raise DeadInvite for an invite that no longer works, OrgSuspended for one that does not work at the moment."""
     invite, org = found.invite, found.org
     leads = f"an owner or admin of {org.name}"
     dead = {
@@ -108,10 +108,11 @@ def require_open(found: Shown) -> None:
 
 
 def accept(row: Invite, *, by: User, proven: bool) -> Membership:
-    """Let the invited person in. Needs the organization's transaction; locks its row, then the invite's.
+    """Admit the invited user. Needs the organization's transaction; locks its row, then the invite's.
 
-    `proven`: they came with the link of the mail, and `accounts.prove` it. Raises what `require_open` does,
-    UnknownInvite for a link replaced meanwhile, WrongAddress, NotInvited, AlreadyMember.
+    `proven`: the user came with the link from the e-mail, and the caller verifies the address with `accounts.prove`.
+    Raises what `require_open` raises, UnknownInvite if the link was replaced in the meantime, WrongAddress, NotInvited,
+    AlreadyMember.
     """
     found = _answerable(row)
     _require_theirs(found, by, proven=proven)
@@ -125,9 +126,9 @@ def accept(row: Invite, *, by: User, proven: bool) -> Membership:
 
 
 def decline(row: Invite, *, by: User | None, proven: bool) -> Invite:
-    """Turn an invite down. Needs the organization's transaction; locks as `accept` does, raises the same.
+    """Decline an invite. Needs the organization's transaction; locks and raises as `accept` does.
 
-    `by` None: nobody is signed in, and the link of the mail alone speaks for the address; only with `proven`.
+    `by` None: nobody is signed in, and only the link from the e-mail proves the address; only with `proven`.
     """
     found = _answerable(row)
     if by is not None:
@@ -140,7 +141,7 @@ def decline(row: Invite, *, by: User | None, proven: bool) -> Invite:
 
 
 def _answerable(row: Invite) -> Shown:
-    """The invite as it is now, locked, if it opens and is still the one that was looked at."""
+    """The current invite, locked, if it still works and is the one that the user viewed."""
     lock(select(Organization).filter_by(id=row.org_id))
     seen = row.token_hash
     current = lock(select(Invite).filter_by(org_id=row.org_id, id=row.id))

@@ -1,4 +1,5 @@
-"""Invites as they stand: a pending one may have run out, or its inviter may have lost the right to let anyone in."""
+"""Lists invites with their current state: a pending one may have expired, or its inviter may have lost the right to
+invite."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,9 +24,9 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An invite and how it stands: `state` is the row's, or for a pending one `expired` or `stopped`.
+    """An invite and its current state: the row's `state`, or for a pending one `expired` or `stopped`.
 
-    `inviter` is None for a program's or a command's invite.
+    `inviter` is None if a program or a command sent it.
     """
 
     invite: Invite
@@ -43,20 +44,21 @@ class Shown:
 
 
 def shown(invite: Invite) -> Shown:
-    """One invite as it stands now."""
+    """One invite with its current state."""
     query = _rows().where(Invite.org_id == invite.org_id, Invite.id == invite.id)
     return _shown(db.session.execute(query, execution_options={"populate_existing": True}).one())
 
 
 def listed(org_id: UUID) -> list[Shown]:
-    """Those that wait for an answer, also in vain, and those declined lately; newest first, up to 500."""
+    """Invites that wait for an answer, including those that no longer work, and recently declined ones; newest first,
+    up to 500."""
     wanted = or_(Invite.state == "pending", and_(Invite.state == "declined", Invite.ended_at > clock.now() - TOLD))
     query = _rows().where(Invite.org_id == org_id, wanted).order_by(Invite.sent_at.desc(), Invite.id.desc())
     return [_shown(row) for row in db.session.execute(query.limit(LISTED))]
 
 
 def page(org_id: UUID, *, after: UUID | None, limit: int) -> list[Shown]:
-    """All of the organization, whatever became of them, newest first."""
+    """All invites of the organization, in any state, newest first."""
     query = _rows().where(Invite.org_id == org_id).order_by(Invite.id.desc()).limit(limit)
     if after is not None:
         query = query.where(Invite.id < after)
@@ -64,7 +66,8 @@ def page(org_id: UUID, *, after: UUID | None, limit: int) -> list[Shown]:
 
 
 def open_to(user: User) -> list[Shown]:
-    """What a person may accept without the link in the mail: their address is verified, and the invite opens."""
+    """The invites that a user can accept without the link from the e-mail: their address is verified and the invite
+    works."""
     if user.email_verified_at is None:
         return []
     query = _rows().where(
@@ -75,7 +78,7 @@ def open_to(user: User) -> list[Shown]:
 
 
 def inviter_behind(key: ApiKey) -> UUID | None:
-    """Whose right an invite of this key stands on: its maker's, where they may invite themselves."""
+    """The user whose right an invite by this key depends on: its creator, if they may invite."""
     may = key.created_by and _may_give(memberships.role_of(key.created_by, key.org_id))
     return key.created_by if may else None
 

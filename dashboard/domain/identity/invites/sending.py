@@ -1,4 +1,4 @@
-"""Sending invites, and ending those that nobody answered."""
+"""Sends invites, and ends those that nobody answered."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -36,7 +36,7 @@ class AlreadyInvited(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one address of several: the invite, or the refusal's code and sentence."""
+    """The result for one of several addresses: the invite, or the error's code and message."""
 
     address: str
     invite: Invite | None = None
@@ -45,9 +45,9 @@ class Outcome:
 
 
 def addresses_in(text: str) -> list[str]:
-    """What somebody typed, in order and each once, divided by comma, semicolon, blank or line.
+    """The addresses in a text, in order and without duplicates, separated by comma, semicolon, blank or line break.
 
-    Of `Ada <ada@example.com>` the address counts. They are not checked. Raises Invalid for none or more than 100.
+    For `Ada <ada@example.com>`, the address is used. They are not validated. Raises Invalid for none or more than 100.
     """
     found: dict[str, str] = {}
     for part in re.split(r"[,;\n\r]", text):
@@ -70,9 +70,9 @@ def invite_each(
     may_give: Collection[str],
     inviter: UUID | None,
 ) -> list[Outcome]:
-    """`invite` for each address in a transaction of its own: what one address is refused for stops no other.
+    """Call `invite` for each address in its own transaction: an error for one address does not stop the others.
 
-    Raises RoleTooHigh, Invalid for the role, OrgSuspended, PersonalOrganization: nothing was sent then.
+    Raises RoleTooHigh, Invalid for the role, OrgSuspended, PersonalOrganization, in which case nothing was sent.
     """
     _require_role(role, may_give)
     require_state(Act.MEMBERS, org)
@@ -92,12 +92,12 @@ def invite_each(
 def invite(
     org: Organization, address: str, *, role: str, by: Actor, may_give: Collection[str], inviter: UUID | None
 ) -> Invite:
-    """Owe an address the mail that lets its person in, for 7 days. Needs the organization's transaction; locks its row.
+    """Invite an address for 7 days and queue the e-mail. Needs the organization's transaction; locks its row.
 
-    `may_give` holds the roles that the inviter may give (`permissions.assignable`); `inviter` is the person whose right
-    the invite stands on, None for a program. One that ran out or stopped opening is renewed in place. Raises Invalid,
-    RoleTooHigh, OrgSuspended, PersonalOrganization, AlreadyMember, AlreadyInvited, Conflict for too many open ones,
-    TooManyRequests.
+    `may_give` holds the roles that the inviter may give (`permissions.assignable`); `inviter` is the user whose right
+    the invite depends on, None for a program. An invite that expired or stopped working is renewed in place. Raises
+    Invalid, RoleTooHigh, OrgSuspended, PersonalOrganization, AlreadyMember, AlreadyInvited, Conflict for too many open
+    ones, TooManyRequests.
     """
     _require_role(role, may_give)
     email = users.checked_email(address)
@@ -120,10 +120,11 @@ def invite(
 
 
 def resend(row: Invite, *, by: Actor, may_give: Collection[str], inviter: UUID | None) -> Invite:
-    """Mail a new link, good for 7 days; the old one is dead. Needs the organization's transaction; locks its row.
+    """Send a new link, valid for 7 days; the old one stops working. Needs the organization's transaction; locks its
+    row.
 
-    From now on the invite stands on the right of whoever sends it again. Raises NotFound, Conflict for one that was
-    answered or withdrawn, RoleTooHigh, OrgSuspended, TooManyRequests.
+    From now on, the invite depends on the right of the user who sent it again. Raises NotFound, Conflict for an
+    answered or revoked one, RoleTooHigh, OrgSuspended, TooManyRequests.
     """
     org = organizations.locked(row.org_id)
     found = _again(row)
@@ -135,9 +136,9 @@ def resend(row: Invite, *, by: Actor, may_give: Collection[str], inviter: UUID |
 
 
 def revoke(row: Invite, *, by: Actor, may_give: Collection[str]) -> Invite:
-    """Withdraw an invite: its link is dead at once. Needs the organization's transaction; locks its row.
+    """Revoke an invite: its link stops working at once. Needs the organization's transaction; locks its row.
 
-    A withdrawn one stays as it is. Raises NotFound, Conflict for one that was answered, RoleTooHigh, OrgSuspended.
+    A revoked one stays unchanged. Raises NotFound, Conflict for an answered one, RoleTooHigh, OrgSuspended.
     """
     organizations.locked(row.org_id)
     if row.state == "revoked":
@@ -149,13 +150,13 @@ def revoke(row: Invite, *, by: Actor, may_give: Collection[str]) -> Invite:
 
 
 def end(row: Invite, state: str, *, by: Actor, action: str, **values: Any) -> None:
-    """For this package: answered or withdrawn, once and for all. The row is locked."""
+    """For this package: mark it as answered or revoked, permanently. The row is locked."""
     row.state, row.ended_at = state, clock.now()
     audit.record(row, action, by=by, before={"role": row.role}, **values)
 
 
 def _send(org: Organization, row: Invite) -> None:
-    """A new link, and the mail that brings it. Raises Invalid, TooManyRequests: nothing was written then."""
+    """Create a new link and queue its e-mail. Raises Invalid, TooManyRequests, in which case nothing was written."""
     _require_pace(org, row)
     secret = crypto.token()
     now = clock.now()
@@ -183,7 +184,7 @@ def _letter(org: Organization, row: Invite, expires_at: datetime) -> dict[str, A
 
 
 def _again(row: Invite) -> Invite:
-    """The row as it is now, locked, if it still waits for an answer. Needs the organization's lock."""
+    """The current row, locked, if it still waits for an answer. Needs the organization's lock."""
     found = lock(select(Invite).filter_by(org_id=row.org_id, id=row.id))
     if found is None:
         raise NotFound
@@ -208,10 +209,10 @@ def _require_room(org_id: UUID) -> None:
 
 
 def _require_pace(org: Organization, row: Invite) -> None:
-    """Mails are sent in our name to whoever is typed in, so that their number is bounded. Raises TooManyRequests.
+    """Limit the e-mails that are sent in our name to addresses that users type. Raises TooManyRequests.
 
-    An organization's first mail of a day to an address is not counted together with those of other organizations:
-    nobody can use up what an address may get, so that others cannot invite it.
+    An organization's first e-mail of the day to an address is not counted together with those of other organizations,
+    so that nobody can use up an address's limit and stop others from inviting it.
     """
     inviter, pair = str(row.invited_by or org.id), f"{org.id} {row.email}"
     tries = [
@@ -230,6 +231,7 @@ def _require_pace(org: Organization, row: Invite) -> None:
 
 
 def _is_new(org: Organization) -> bool:
-    """Younger than a day, and nothing was paid yet: most of those that only want to send mails in our name."""
+    """Younger than a day with nothing paid yet, as are most organizations that only want to send e-mails in our
+    name."""
     paid = select(Payment.id).filter_by(org_id=org.id, state="credited").limit(1)
     return org.created_at > clock.now() - NEW and db.session.scalar(paid) is None
