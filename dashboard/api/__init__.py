@@ -1,4 +1,4 @@
-"""The JSON surface."""
+"""The JSON API."""
 
 from flask import Flask
 
@@ -10,12 +10,13 @@ __all__ = ["errors", "register", "serves"]
 
 
 def serves(path: str) -> bool:
-    """Whether an address belongs to programs: its errors are problem documents."""
+    """Whether a path belongs to the API, so that its errors are problem documents."""
     return path.startswith(PREFIXES)
 
 
 def register(app: Flask) -> None:
-    """Everything programs call. No route here knows a session or a form token: a bearer token or a signature counts."""
+    """Register all API routes. None of them uses a session or a form token: only a bearer token or a signature
+    counts."""
     from dashboard.api import (
         audit,
         checkout,
@@ -43,7 +44,8 @@ def register(app: Flask) -> None:
     customers = (*identity, wallets, transactions, checkout, products)
     nouns = [*(each.api for each in (*customers, adjustments, catalog, people, standing)), invites.public]
     app.request_class = inputs.StrictRequest
-    # What flask-openapi's routes look for on the application; its own class would bring pages of its own.
+    # Attributes that flask-openapi's routes expect on the application; its own application class would add its own
+    # pages.
     vars(app).update(validation_error_callback=errors.refuse_fields, validate_response=False)
     for blueprint in (*nouns, webhooks.api, health.api, metrics.api, docs.api):
         app.register_blueprint(blueprint)

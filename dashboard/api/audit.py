@@ -1,4 +1,4 @@
-"""The audit log of an organization, for programs."""
+"""The audit log of an organization."""
 
 from flask import Response
 from pydantic import Field
@@ -25,7 +25,7 @@ class EntryQuery(paging.PageQuery):
 def listing(path: inputs.OrgPath, query: EntryQuery) -> Response:
     """Who did what, newest first
 
-    A search by action reads a window of entries: a page can be short or empty and still name a next cursor.
+    A search by action reads a limited number of entries: a page can be short or empty and still have a next cursor.
     """
     access = auth.enter(path.org_id, Verb.READ_AUDIT)
     named = access.caller.operator

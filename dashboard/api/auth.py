@@ -1,6 +1,6 @@
-"""Who calls: a bearer token, nothing else. No cookie and no query string is looked at.
+"""Authentication: a bearer token only; cookies and query strings are ignored.
 
-Finding the organization is the permission check: what a caller may not know of answers as if it were absent.
+Finding the organization is the permission check: what the caller may not know about is answered as if it did not exist.
 """
 
 from dataclasses import dataclass
@@ -23,19 +23,19 @@ from dashboard.providers.base import Provider
 
 ADMIN_SCOPE = "org:admin"
 FOR_END_USERS = frozenset({"api_me.show"})
-"""The routes that end users may call; they get a refusal from all others."""
+"""The routes that end users may call; all others reject them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An organization that the caller may work in, and how."""
+    """An organization that the caller may work in, with the caller's rights."""
 
     org: Organization
     caller: Caller
     mode: str
     person: PersonalToken | None
     limit_id: UUID | None = None
-    """The cap that its charges count against."""
+    """The cap that the caller's charges count towards."""
 
     @property
     def actor(self) -> Actor:
@@ -47,7 +47,7 @@ class Access:
 
 
 def authenticate() -> None:
-    """Before each request: the token's living row.
+    """Runs before each request: find the active row of the token.
 
     Raises Unauthenticated, TooManyRequests; Invalid for a query that repeats a name.
     """
@@ -70,7 +70,7 @@ def authenticate() -> None:
 
 
 def refuse_repeated_names() -> None:
-    """Raises Invalid for a query that repeats a name."""
+    """Raise Invalid for a query that repeats a name."""
     for name, values in request.args.lists():
         if len(values) > 1:
             raise Invalid("A name stands twice in the query.", field=name[:100], code="repeated_field")
@@ -85,7 +85,7 @@ def _row() -> ApiKey | PersonalToken | SignedIn:
 
 
 def _require_open_to_end_users(row: SignedIn) -> None:
-    """Raises NotFound for what belongs to another organization, and Forbidden for what is its people's alone."""
+    """Raise NotFound for what belongs to another organization, and Forbidden for what only its own users may see."""
     if request.endpoint not in FOR_END_USERS:
         if (request.view_args or {}).get("org_id", row.org.id) != row.org.id:
             raise NotFound
@@ -93,7 +93,7 @@ def _require_open_to_end_users(row: SignedIn) -> None:
 
 
 def caller() -> ApiKey | PersonalToken | SignedIn:
-    """Who calls one of the routes that end users may call as well."""
+    """The caller of a route that end users may also call."""
     found: ApiKey | PersonalToken | SignedIn = g.bearer
     return found
 
@@ -104,7 +104,7 @@ def bearer() -> ApiKey | PersonalToken:
 
 
 def mode() -> str:
-    """The mode the caller works in: an organization's key has its own, everyone else the platform's."""
+    """The caller's mode: an organization's key has its own, all others use the platform's."""
     row = bearer()
     return row.mode if isinstance(row, ApiKey) else platform_mode()
 
@@ -120,7 +120,7 @@ def platform_provider() -> Provider:
 def enter(org_id: UUID, verb: Verb, act: Act = Act.READ) -> Access:
     """The organization, if the caller may do `verb` in it now.
 
-    Raises NotFound to strangers, Forbidden for a missing role or scope, OrgSuspended.
+    Raises NotFound for strangers, Forbidden for a missing role or scope, OrgSuspended.
     """
     access = find(org_id)
     permissions.require(verb, access.caller)
@@ -128,18 +128,18 @@ def enter(org_id: UUID, verb: Verb, act: Act = Act.READ) -> Access:
 
 
 def look(org_id: UUID) -> Access:
-    """The organization, for whoever may know of it at all, with whatever key. Raises NotFound to strangers."""
+    """The organization, for any caller who may know about it, with any key. Raises NotFound for strangers."""
     return _admit(find(org_id), Act.READ)
 
 
 def require_admin_scope(access: Access) -> None:
-    """What a page asks the password for, a personal token needs `org:admin` for. Raises Forbidden."""
+    """A personal token needs `org:admin` for actions that ask for the password on a page. Raises Forbidden."""
     if access.person is not None and ADMIN_SCOPE not in access.person.scopes:
         raise Forbidden(f"This key lacks the scope {ADMIN_SCOPE}.")
 
 
 def person() -> PersonalToken:
-    """The personal token of somebody who may act for themselves in earnest. Raises Forbidden."""
+    """The personal token of a user who may act with full rights. Raises Forbidden."""
     row = bearer()
     if isinstance(row, ApiKey):
         raise Forbidden("This takes a personal token: a key belongs to its organization.")
@@ -157,9 +157,9 @@ def _admit(access: Access, act: Act) -> Access:
 
 
 def find(org_id: UUID) -> Access:
-    """The organization with the caller's rights in it. Raises NotFound to strangers."""
+    """The organization with the caller's rights in it. Raises NotFound for strangers."""
     row = bearer()
-    if org_id == PLATFORM_ORG_ID:  # it has no wallet and no members; its catalog has paths of its own
+    if org_id == PLATFORM_ORG_ID:  # it has no wallet and no members, and its catalog has its own paths
         raise NotFound
     if isinstance(row, ApiKey):
         if row.org_id != org_id:
@@ -173,20 +173,20 @@ def find(org_id: UUID) -> Access:
 
 
 def record_visit(org: Organization, *, by: Actor) -> None:
-    """A platform manager's look into an organization is visible to its people."""
+    """Record that a platform manager viewed the organization, so that its members can see it."""
     if request.method == "GET":
         with transaction(org=org.id):
             audit.record(audit.Ref("page", request.path), "organization.visited", by=by, org=org.id)
 
 
 def require_open(access: Access) -> None:
-    """Raises NotFound where only operators may still read."""
+    """Raise NotFound if only operators may still read the organization."""
     if access.org.closed_at is not None:
         raise NotFound
 
 
 def platform(verb: Verb) -> Caller:
-    """The caller at the platform's own paths. Raises Forbidden."""
+    """The caller of the platform's own paths. Raises Forbidden."""
     row = bearer()
     if isinstance(row, ApiKey):
         if row.organization.closed_at is not None or row.organization.suspended_at is not None:

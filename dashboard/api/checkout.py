@@ -1,4 +1,4 @@
-"""Buying credits by program: a payment of ours and the provider's hosted page for it."""
+"""Buying credits by program: creates a payment and the provider's hosted page for it."""
 
 from flask import Response
 from pydantic import Field
@@ -18,13 +18,13 @@ from dashboard.domain.payments.checkout import MAX_QUANTITY, Buyer, open_checkou
 from dashboard.models import Payment
 
 KEY_SPACE = "api:"
-"""Apart from the keys of forms, which live in the same column."""
+"""Separate from the keys of forms, which are in the same column."""
 
 api = blueprint("checkout")
 
 
 class Purchase(inputs.Body):
-    """The URLs may hold `{payment_id}` and, as Stripe's, `{CHECKOUT_SESSION_ID}`."""
+    """The URLs may contain `{payment_id}` and, as with Stripe, `{CHECKOUT_SESSION_ID}`."""
 
     product_id: inputs.Id
     success_url: inputs.Url
@@ -63,7 +63,7 @@ def _check(access: Access, body: Purchase) -> None:
 
 
 def _open(access: Access, body: Purchase, key: str) -> tuple[Payment, bool]:
-    """The payment, and whether the key had opened its page before."""
+    """The payment, and whether an earlier request with the key had already opened its page."""
     provider = auth.platform_provider()
     stored = KEY_SPACE + key
     known = db.session.scalar(select(Payment).filter_by(org_id=access.org.id, mode=provider.mode, key=stored))
@@ -78,7 +78,7 @@ def _open(access: Access, body: Purchase, key: str) -> tuple[Payment, bool]:
 
 
 def _offer(access: Access, body: Purchase, *, sold: bool) -> Offer:
-    """What is on sale; a request that comes again gets its answer also when the product no longer is."""
+    """The product on sale. A repeated request gets its answer even if the product is no longer on sale."""
     catalog_id = products.catalog_of(access.org)
     configured.configured_problem(auth.platform_provider())  # the other packs are on sale without it
     try:

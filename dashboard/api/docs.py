@@ -1,4 +1,4 @@
-"""The API described: the OpenAPI document, made from the routes themselves, and a plain page to read it."""
+"""The API reference: the OpenAPI document, generated from the routes, and a plain page to read it."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def page() -> str:
 
 
 def describe(blueprints: list[APIBlueprint]) -> dict[str, Any]:
-    """The document of these blueprints and the webhooks."""
+    """The document for these blueprints and the webhooks."""
     info = {"title": "Coffer", "version": VERSION, "description": _ABOUT}
     book = OpenAPI(
         __name__, info=info, security_schemes={"bearer": _BEARER}, doc_ui=False, validation_error_model=errors.Problem
@@ -80,13 +80,13 @@ def _webhooks() -> dict[str, Any]:
 
 
 def _lift(found: dict[str, Any]) -> None:
-    """Definitions inside a schema stand among the components as well; once is enough."""
+    """Schemas repeat definitions that are already in the components; once is enough."""
     for schema in found["components"]["schemas"].values():
         schema.pop("$defs", None)
 
 
 def _rows() -> list[dict[str, Any]]:
-    """The document as the page reads it: one row for each call."""
+    """The document as the page shows it: one row per call."""
     found = current_app.extensions[EXTENSION]
     rows = []
     for path, operations in found["paths"].items():

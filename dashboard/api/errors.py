@@ -1,4 +1,4 @@
-"""Every refusal and failure of the API, in one shape: `application/problem+json` (RFC 9457)."""
+"""All errors of the API in one format: `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -35,9 +35,9 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """What every answer from 400 on looks like. `errors` stands on 422; 402 has the two amounts.
+    """The body of every response from 400 on. A 422 has `errors`; a 402 has the two amounts.
 
-    Of `key_cap_exceeded` the amounts are those of the key's cap, which begins anew at `resets_at`.
+    For `key_cap_exceeded`, the amounts are those of the key's cap, which resets at `resets_at`.
     """
 
     type: str
@@ -53,7 +53,7 @@ class Problem(BaseModel):
 
 
 class InvalidFields(Invalid):
-    """Several bad fields at once."""
+    """Several invalid fields at once."""
 
     def __init__(self, errors: Sequence[dict[str, str]]) -> None:
         super().__init__("The request cannot be used: " + "; ".join(f"{e['field']}: {e['detail']}" for e in errors[:3]))
@@ -61,7 +61,7 @@ class InvalidFields(Invalid):
 
 
 def refuse_fields(error: ValidationError) -> Any:
-    """For flask-openapi: turns pydantic's findings into ours. Always raises InvalidFields."""
+    """For flask-openapi: converts pydantic's errors to ours. Always raises InvalidFields."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     raise InvalidFields(
         [
@@ -76,12 +76,12 @@ def refuse_fields(error: ValidationError) -> Any:
 
 
 def _name(path: Sequence[int | str]) -> str:
-    """A field's name as it may be told: it may be anything, even a key, or as long as the body."""
+    """A field's name, safe to return: the sender chose it, so it may be anything, even a secret, or very long."""
     return logs.clean(".".join(str(part)[:LONGEST_NAME] for part in path)[:LONGEST_NAME]) or "body"
 
 
 def answer(error: Exception) -> Response:
-    """The problem document for any error. Nothing of an unexpected one is told."""
+    """The problem document for any error. Unexpected errors reveal nothing."""
     if isinstance(error, CofferError):
         return _problem(error)
     if isinstance(error, HTTPException):

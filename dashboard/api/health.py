@@ -1,4 +1,4 @@
-"""Whether this process and what it stands on are well: for load balancers and monitors. No secrets, no sign-in."""
+"""Health of this process and its dependencies, for load balancers and monitors. No secrets, no authentication."""
 
 from typing import Any
 
@@ -15,13 +15,14 @@ api = Blueprint("health", __name__)
 
 @api.get("/healthz")
 def alive() -> Response:
-    """The process answers."""
+    """Answers if the process runs."""
     return _json({"status": "ok"})
 
 
 @api.get("/readyz")
 def ready() -> Response:
-    """503 without the database or with other migrations than this code's; Redis and worker are told as details."""
+    """503 without the database or if its migrations are not those of this code; Redis and worker are reported as
+    details."""
     found: dict[str, Any] = {"database": "ok", "migrations": "ok", "redis": "ok", "worker": "unknown"}
     try:
         found["migrations"] = "ok" if system.software().migrated else "behind"
@@ -35,7 +36,7 @@ def ready() -> Response:
 
 
 def _worker() -> dict[str, Any]:
-    """The scheduler's sign of life; `worker_late_seconds` since it ran out."""
+    """The scheduler's heartbeat; `worker_late_seconds` is the time since it expired."""
     tick = system.tick()
     if tick is None:
         return {"worker": "never seen"}

@@ -1,4 +1,4 @@
-"""The key under which a POST that moves money counts once: from the header, from the body, or made here."""
+"""The key with which a POST that moves money counts only once: from the header, from the body, or generated here."""
 
 from flask import Response, request
 
@@ -11,7 +11,7 @@ REPLAY_HEADER = "Idempotent-Replay"
 
 
 def key(in_body: str | None) -> str:
-    """The request's key; a new one where the client gave none. Raises Invalid for a bad one, or two that differ."""
+    """The request's key; a new one if the client sent none. Raises Invalid for an invalid key, or two that differ."""
     given = request.headers.get(HEADER)
     if given is not None:
         inputs.require_key(given)
@@ -21,7 +21,7 @@ def key(in_body: str | None) -> str:
 
 
 def told(response: Response, key: str, *, replayed: bool) -> Response:
-    """The answer with its key, and whether it is the first one again."""
+    """The response with its key, and whether it repeats the first response."""
     response.headers[HEADER] = key
     if replayed:
         response.headers[REPLAY_HEADER] = "true"

@@ -1,4 +1,4 @@
-"""Who vouches for an organization's end users, set by its owners."""
+"""The identity provider of an organization's end users, configured by its owners."""
 
 from typing import Annotated, Any, Literal
 
@@ -24,9 +24,9 @@ class ModeQuery(paging.Query):
 
 
 class ProviderBody(inputs.Body):
-    """With HS256 a `secret` of 32 characters or more; else the address of the key set, or the key set itself.
+    """With HS256, a `secret` of 32 characters or more; otherwise the JWKS URL or the JWKS itself.
 
-    Where `secret` is left out, the one that is there stays.
+    If `secret` is omitted, the current one stays.
     """
 
     mode: Mode | None = None
@@ -48,7 +48,7 @@ def show(path: inputs.OrgPath, query: ModeQuery) -> Response:
 def put(path: inputs.OrgPath, body: ProviderBody) -> Response:
     """Set the identity provider of one mode
 
-    Its keys are fetched at once; `fetch_error` says why that did not work, and the setting stands all the same.
+    Its keys are fetched at once; if that fails, `fetch_error` says why and the setting is stored anyway.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER, Act.MEMBERS)
     wanted = Wanted(body.issuer, body.algorithm, body.jwks_url, body.jwks, body.secret)
@@ -61,7 +61,7 @@ def put(path: inputs.OrgPath, body: ProviderBody) -> Response:
 
 @api.delete("/orgs/<uuid:org_id>/identity-provider", responses={204: None})
 def remove(path: inputs.OrgPath, query: ModeQuery) -> Response:
-    """Take no more tokens of end users in one mode"""
+    """Reject end users' tokens of one mode from now on"""
     access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER, Act.MEMBERS)
     row = _find(access, query)
     with transaction(org=access.org.id):

@@ -1,7 +1,7 @@
-"""What programs send: JSON read strictly, and the types of its fields.
+"""Request input: JSON, parsed strictly, and the types of its fields.
 
-A number that is not an integer never becomes one: it stays an `Odd` value that no field takes, so the refusal can name
-its field.
+A number that is not an integer never becomes one: it stays an `Odd` value that no field accepts, so that the error can
+name its field.
 """
 
 import json
@@ -36,14 +36,14 @@ class MalformedJson(CofferError):
 
 
 class Odd:
-    """A JSON number that is no integer of up to 19 digits."""
+    """A JSON number that is not an integer of up to 19 digits."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
 
 class StrictRequest(Request):
-    """A request whose JSON body is read by `parse`, whatever content type it names."""
+    """A request whose JSON body is parsed by `parse`, whatever its content type."""
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         self.max_content_length = BODY_BYTES
@@ -51,7 +51,7 @@ class StrictRequest(Request):
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """The JSON object in `raw`. Raises MalformedJson, or Invalid where it is JSON but no object or repeats a name."""
+    """The JSON object in `raw`. Raises MalformedJson; Invalid if it is JSON but not an object, or repeats a name."""
     try:
         found = json.loads(
             raw.decode(), parse_float=Odd, parse_constant=Odd, parse_int=_integer, object_pairs_hook=_no_name_twice
@@ -64,7 +64,7 @@ def parse(raw: bytes) -> dict[str, Any]:
 
 
 def require_key(text: str) -> str:
-    """`text` as an idempotency key. Raises Invalid."""
+    """Return `text` if it is a valid idempotency key. Raises Invalid."""
     if len(text) > LONGEST_KEY or not _VISIBLE.fullmatch(text):
         raise Invalid("An idempotency key has 1 to 255 visible ASCII characters.", field="idempotency_key")
     return text

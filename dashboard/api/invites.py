@@ -1,4 +1,4 @@
-"""Inviting people to an organization, and answering: by the token in the mail and the person's own token."""
+"""Inviting users to an organization, and responding with the token from the e-mail and the user's own token."""
 
 from typing import Annotated
 from uuid import UUID
@@ -25,20 +25,21 @@ ENDED = refusal("Answered or withdrawn already (`invite_ended`).")
 DEAD = refusal("It opens nothing any more: `invite_expired`, `invite_used`, `invite_withdrawn` and others.")
 
 SCOPE = "org:admin"
-"""What a personal token needs to answer an invite."""
+"""The scope that a personal token needs to respond to an invite."""
 
 Address = Annotated[inputs.Text, Field(min_length=1)]
 
 
 class NewMember(inputs.Body):
-    """Owners alone invite an owner, with a personal token that has `org:admin` too."""
+    """Only owners can invite an owner, with a personal token that also has `org:admin`."""
 
     email: Address
     role: shapes.Role
 
 
 class NewInvites(inputs.Body):
-    """Either one `email` or many `emails`. Owners alone invite an owner, with a personal token that has `org:admin`."""
+    """Either one `email` or several `emails`. Only owners can invite an owner, with a personal token that has
+    `org:admin`."""
 
     role: shapes.Role
     email: Address | None = None
@@ -46,7 +47,7 @@ class NewInvites(inputs.Body):
 
 
 class Token(inputs.Body):
-    """The part of the mailed link after `/invite/`."""
+    """The part of the link in the e-mail after `/invite/`."""
 
     token: inputs.Text
 
@@ -57,7 +58,7 @@ class PeekQuery(paging.Query):
 
 @api.get("/orgs/<uuid:org_id>/invites", responses={200: shapes.InviteList})
 def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
-    """The organization's invites, whatever became of them, newest first"""
+    """The organization's invites in any state, newest first"""
     access = auth.enter(path.org_id, Verb.READ_INVITES)
     scope = ("invites", access.org.id)
     found = invites.page(access.org.id, after=query.after(*scope), limit=query.size + 1)
@@ -70,10 +71,10 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     responses={201: shapes.Invite, 207: shapes.InviteResults, 409: TAKEN},
 )
 def create(path: inputs.OrgPath, body: NewInvites) -> Response:
-    """Invite one address, or many at once
+    """Invite one address, or several at once
 
-    Each gets a mail with a link, good for 7 days. With `emails` the answer is 207 with a result for each address, in
-    order; what one is refused for stops no other.
+    Each gets an e-mail with a link, valid for 7 days. With `emails`, the response is 207 with a result per address, in
+    order; an error for one does not stop the others.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
     if (body.email is None) == (body.emails is None):
@@ -89,7 +90,7 @@ def create(path: inputs.OrgPath, body: NewInvites) -> Response:
 
 @api.post("/orgs/<uuid:org_id>/invites/<uuid:id>/resend", responses={200: shapes.Invite, 409: ENDED})
 def resend(path: inputs.OrgItemPath) -> Response:
-    """Mail a new link, good for 7 days; the old one is dead"""
+    """Send a new link by e-mail, valid for 7 days; the old one stops working"""
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
     row = invites.with_id(access.org.id, path.id)
     with transaction(org=access.org.id):
@@ -99,7 +100,7 @@ def resend(path: inputs.OrgItemPath) -> Response:
 
 @api.delete("/orgs/<uuid:org_id>/invites/<uuid:id>", responses={204: None, 409: ENDED})
 def withdraw(path: inputs.OrgItemPath) -> Response:
-    """Withdraw an invite: its link is dead at once"""
+    """Revoke an invite: its link stops working at once"""
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
     row = invites.with_id(access.org.id, path.id)
     with transaction(org=access.org.id):
@@ -121,7 +122,7 @@ def peek(query: PeekQuery) -> Response:
 def accept(body: Token) -> Response:
     """Join the organization of an invite
 
-    With a personal token that has the scope `org:admin`, of the person whose address was invited.
+    With a personal token that has the scope `org:admin`, of the user whose address was invited.
     """
     user = _person()
     found = _opening(body.token)
@@ -133,10 +134,10 @@ def accept(body: Token) -> Response:
 
 @api.post("/invites/decline", responses={200: shapes.Invite, 410: DEAD})
 def decline(body: Token) -> Response:
-    """Turn an invite down
+    """Decline an invite
 
-    With a personal token that has the scope `org:admin`, of the person whose address was invited. Without an account
-    it is declined on the page of the link.
+    With a personal token that has the scope `org:admin`, of the user whose address was invited. Without an account, use
+    the page of the link.
     """
     user = _person()
     found = _opening(body.token)
@@ -164,12 +165,12 @@ def _person() -> User:
     row = auth.bearer()
     if isinstance(row, ApiKey):
         raise Forbidden("A person's own token answers an invite.")
-    if SCOPE not in row.scopes:  # a token made for reading only must not gain an organization to read
+    if SCOPE not in row.scopes:  # a read-only token must not gain another organization to read
         raise Forbidden(f"This token lacks the scope {SCOPE}.")
     return row.user
 
 
 def _inviter(access: Access) -> UUID | None:
-    """Whose right the invite stands on."""
+    """The user whose right the invite depends on."""
     row = auth.bearer()
     return invites.inviter_behind(row) if isinstance(row, ApiKey) else row.user_id

@@ -1,4 +1,5 @@
-"""Keys of an organization's programs, for people's tokens with the scope `org:admin`: a key makes no keys."""
+"""API keys of an organization, managed with personal tokens that have the scope `org:admin`: a key cannot create
+keys."""
 
 from typing import Literal
 from uuid import UUID
@@ -25,7 +26,7 @@ api = blueprint("keys")
 
 
 class CapBody(inputs.Body):
-    """The most that may be charged in each UTC day or month. Above it a charge is 402 `key_cap_exceeded`."""
+    """The most that may be charged per UTC day or month. A charge above it is 402 `key_cap_exceeded`."""
 
     amount_micros: inputs.AmountMicros
     window: Literal["day", "month"]
@@ -36,7 +37,7 @@ class CapBody(inputs.Body):
 
 
 class NewKeyBody(inputs.Body):
-    """`scopes` are among those of the token that makes the key. A repeated call makes another key."""
+    """`scopes` must be among those of the token that creates the key. A repeated call creates another key."""
 
     name: inputs.Text
     scopes: list[inputs.Text] = Field(max_length=50)
@@ -45,13 +46,13 @@ class NewKeyBody(inputs.Body):
 
 
 class Rotation(inputs.Body):
-    """How long the old key goes on working."""
+    """How long the old key keeps working."""
 
     grace: Literal["now", "1h", "24h", "7d"]
 
 
 class KeyChange(inputs.Body):
-    """`null` takes the cap away. Another amount goes on with what is spent, another window counts from now on."""
+    """`null` removes the cap. A different amount keeps what was spent; a different window counts from now on."""
 
     cap: CapBody | None
 
@@ -63,7 +64,7 @@ class KeyPath(BaseModel):
 
 @api.get("/orgs/<uuid:org_id>/api-keys", responses={200: shapes.KeyList})
 def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
-    """The organization's keys, revoked ones too; members and viewers get their own"""
+    """The organization's keys, including revoked ones; members and viewers get their own"""
     access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS)
     scope = ("keys", access.org.id, _own(access))
     found = keys.page(access.org.id, made_by=_own(access), after=query.after(*scope), limit=query.size + 1)
@@ -75,7 +76,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 
 @api.post("/orgs/<uuid:org_id>/api-keys", responses={201: shapes.NewKey})
 def create(path: inputs.OrgPath, body: NewKeyBody) -> Response:
-    """Make a key; its text stands in this answer alone"""
+    """Create a key; only this response contains its text"""
     access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS, Act.MEMBERS)
     with transaction(org=access.org.id):
         made = keys.make(
@@ -88,10 +89,10 @@ def create(path: inputs.OrgPath, body: NewKeyBody) -> Response:
 
 @api.post("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>/rotate", responses={201: shapes.NewKey, 409: ENDED})
 def rotate(path: KeyPath, body: Rotation) -> Response:
-    """Put a new key in the place of this one; its text stands in this answer alone"""
+    """Replace this key by a new one; only this response contains its text"""
     access, key = _enter(path, Act.MEMBERS)
     key_changes.require_may_rotate(access.caller, key)
-    assert access.actor.id is not None  # people have ids
+    assert access.actor.id is not None  # users have ids
     with transaction(org=access.org.id):
         made = key_changes.rotate(
             key, grace=body.grace, by=access.actor, made_by=access.actor.id, grantable=grantable(access.caller)
@@ -101,7 +102,7 @@ def rotate(path: KeyPath, body: Rotation) -> Response:
 
 @api.patch("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>", responses={200: shapes.Key, 409: ENDED})
 def change(path: KeyPath, body: KeyChange) -> Response:
-    """Set, change or take away the cap of a key"""
+    """Set, change or remove the cap of a key"""
     access, key = _enter(path, Act.MEMBERS)
     require(Verb.CAP_KEYS, access.caller)
     with transaction(org=access.org.id):
@@ -111,7 +112,7 @@ def change(path: KeyPath, body: KeyChange) -> Response:
 
 @api.delete("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>", responses={204: None})
 def revoke(path: KeyPath) -> Response:
-    """End a key at once"""
+    """Revoke a key at once"""
     access, key = _enter(path, Act.READ)
     auth.require_open(access)
     with transaction(org=access.org.id):
@@ -128,7 +129,7 @@ def _enter(path: KeyPath, act: Act) -> tuple[Access, ApiKey]:
 
 
 def _own(access: Access) -> UUID | None:
-    """The person whose keys alone are shown; None for those who manage all."""
+    """The user whose keys alone are shown; None for callers who manage all."""
     return None if allowed(Verb.MANAGE_KEYS, access.caller) else access.actor.id
 
 

@@ -1,4 +1,4 @@
-"""Who a token is: for programs that hold one, and the first thing that an end user may ask."""
+"""Who a token belongs to: for programs that hold one, and the only call that end users can make."""
 
 from flask import Response
 
@@ -14,7 +14,7 @@ api = blueprint("me")
 
 @api.get("/me", responses={200: shapes.Me})
 def show() -> Response:
-    """Whose token this is; end users of an organization may ask as well"""
+    """Whose token this is; end users of an organization may ask too"""
     row = auth.caller()
     if isinstance(row, SignedIn):
         return answer(

@@ -1,4 +1,4 @@
-"""Who belongs to an organization, in which role, and handing it over."""
+"""Members of an organization and their roles, and transferring ownership."""
 
 from collections.abc import Callable
 from typing import Literal, TypeVar
@@ -24,14 +24,14 @@ LAST_OWNER = refusal("It would leave no active owner.")
 
 
 class RoleChange(inputs.Body):
-    """`end_keys` ends every key of theirs that may do more than the new role, instead of handing any over."""
+    """`end_keys` revokes all of the member's keys that exceed the new role, instead of handing any over."""
 
     role: shapes.Role
     end_keys: bool = False
 
 
 class Removal(BaseModel):
-    """`end_keys=true` ends every key of theirs, instead of handing any over."""
+    """`end_keys=true` revokes all of the member's keys, instead of handing any over."""
 
     end_keys: Literal["true", "false"] = "false"
 
@@ -55,18 +55,18 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 
 @api.post("/orgs/<uuid:org_id>/members", responses={201: shapes.Invite, 409: invites.TAKEN})
 def add(path: inputs.OrgPath, body: invites.NewMember) -> Response:
-    """Invite somebody: they become a member when they accept"""
+    """Invite a user, who becomes a member by accepting"""
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
     return invites.send(access, body.email, body.role)
 
 
 @api.patch("/orgs/<uuid:org_id>/members/<uuid:id>", responses={200: shapes.ChangedMember, 409: LAST_OWNER})
 def change_role(path: inputs.OrgItemPath, body: RoleChange) -> Response:
-    """Give a member another role
+    """Change a member's role
 
-    Scope `members:write`, of a personal token `org:admin` too. Only owners give and take the owner's role; a key of
-    the organization acts as an admin. Keys of theirs that may do more than the new role pass to the caller (of a key:
-    to its holder, else to an owner); those that let others in or hold an operator's scope end.
+    Scope `members:write`; a personal token also needs `org:admin`. Only owners give and take the owner role; a key of
+    the organization acts as an admin. Keys of the member that exceed the new role pass to the caller (if a key calls:
+    to its holder, else to an owner); keys that can admit others or have an operator scope are revoked.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
     auth.require_admin_scope(access)
@@ -81,9 +81,10 @@ def change_role(path: inputs.OrgItemPath, body: RoleChange) -> Response:
 def remove(path: inputs.OrgItemPath, query: Removal) -> Response:
     """Remove a member, or leave
 
-    Scope `members:write`, for an owner `org:admin` too; to leave, one's own personal token with `org:admin`. Their keys
-    pass to the caller (of a key: to its holder, else to an owner; of who leaves: to an owner); those that let others in
-    or hold an operator's scope end. Their personal tokens end here for good.
+    Scope `members:write`, for an owner also `org:admin`; to leave, one's own personal token with `org:admin`. The
+    member's keys pass to the caller (if a key calls: to its holder, else to an owner; if the member leaves: to an
+    owner); keys that can admit others or have an operator scope are revoked. The member's personal tokens stop working
+    here permanently.
     """
     person = auth.find(path.org_id).person
     found = memberships.find(path.org_id, path.id)
@@ -102,10 +103,10 @@ def remove(path: inputs.OrgItemPath, query: Removal) -> Response:
     responses={200: shapes.Member, 409: refusal("The member cannot own it, or it is personal.")},
 )
 def transfer(path: inputs.OrgPath, body: Transfer) -> Response:
-    """Hand the organization over
+    """Transfer ownership of the organization
 
-    An owner's personal token with the scope `org:admin`. In one step the member becomes an owner and the caller an
-    admin; both get a mail.
+    An owner's personal token with the scope `org:admin`. In one step, the member becomes an owner and the caller an
+    admin; both get an e-mail.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_ORG, Act.MEMBERS)
     member = _find(access, body.member_id)

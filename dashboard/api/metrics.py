@@ -1,4 +1,4 @@
-"""`/metrics`: what is counted and what waits, in Prometheus' text format, for whoever has its token."""
+"""`/metrics`: counters and queue sizes in Prometheus' text format, for callers with its token."""
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ OUTBOX_OPEN = ("waiting", "failed", "parked")
 
 @api.get("/metrics")
 def show() -> Response:
-    """404 where no token is set: then there is nothing here. Answers without the database and without Redis too."""
+    """404 if no token is configured, as if the page did not exist. Also answers without the database or Redis."""
     token = settings().metrics_token
     if token is None:
         raise NotFound
@@ -41,7 +41,7 @@ def show() -> Response:
 
 
 class _Waiting(Collector):
-    """What the tables and Redis say at the moment."""
+    """What the tables and Redis report at the moment."""
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("coffer_up", "Whether what Coffer stands on answers.", labels=["part"])
@@ -53,7 +53,7 @@ class _Waiting(Collector):
 def _part(
     up: GaugeMetricFamily, name: str, read: Callable[[], Iterable[Metric]], away: type[Exception]
 ) -> list[Metric]:
-    """What one of the two says; nothing where it is away, and `up` tells so."""
+    """The metrics of one of the two; nothing if it is unavailable, which `up` reports."""
     try:
         found = list(read())
     except away:
@@ -93,7 +93,7 @@ def _redis() -> Iterable[Metric]:
 
 
 def _piles(noun: str, says: str, states: tuple[str, ...], piles: list[Pile]) -> Iterator[Metric]:
-    """Number and age by state, also of states where nothing is: an alarm needs the zero."""
+    """Number and age by state, including states without rows: an alert needs the zero."""
     number = GaugeMetricFamily(f"coffer_{noun}", f"{says}.", labels=["state"])
     age = GaugeMetricFamily(f"coffer_{noun}_age_seconds", f"{says}: age of the oldest.", labels=["state"])
     found = {pile.state: pile for pile in piles}

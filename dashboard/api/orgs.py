@@ -1,4 +1,4 @@
-"""Organizations: those that a key opens, a new one, and its settings."""
+"""Organizations: those that a key can access, creating one, and its settings."""
 
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ api = blueprint("orgs")
 
 
 class OrgChange(inputs.Body):
-    """What stays out stays as it is; null unsets what may be unset. `external_key` is for platform managers."""
+    """Omitted fields stay unchanged; null clears optional ones. `external_key` is for platform managers."""
 
     name: inputs.Text | None = None
     slug: inputs.Text | None = None
@@ -37,14 +37,14 @@ class OrgChange(inputs.Body):
     external_key: inputs.Text | None = None
 
     def wanted(self) -> dict[str, str | None]:
-        """What an owner may set."""
+        """The fields that an owner may set."""
         return self.model_dump(include=self.model_fields_set - {"external_key"})
 
 
 class NewOrg(OrgChange):
-    """A team, of which the caller becomes owner. Without a `slug` one is made of the name.
+    """A team whose owner is the caller. Without a `slug`, one is derived from the name.
 
-    `external_key` takes a platform manager's token with the scope `platform:grant`.
+    `external_key` needs a platform manager's token with the scope `platform:grant`.
     """
 
     name: inputs.Text
@@ -56,11 +56,11 @@ class ExternalKeyPath(BaseModel):
 
 @api.get("/orgs", responses={200: shapes.OrgList})
 def listing(query: paging.PageQuery) -> Response:
-    """The key's organization, or those its person belongs to"""
+    """The key's organization, or those that its user belongs to"""
     row = auth.bearer()
     if isinstance(row, ApiKey):
         permissions.require_state(Act.READ, row.organization)
-        # A key of the platform's own organization opens the platform's paths, and no customer's.
+        # A key of the platform's own organization gives access to the platform's paths, but to no customer's.
         found = [shapes.org(row.organization)] if row.org_id != PLATFORM_ORG_ID else []
         scope = ("orgs", row.org_id)
     else:
@@ -75,9 +75,9 @@ def listing(query: paging.PageQuery) -> Response:
 
 @api.post("/orgs", responses={201: shapes.OrgDetails, 409: refusal("The slug or the external key is taken.")})
 def create(body: NewOrg) -> Response:
-    """Make a team's organization
+    """Create a team's organization
 
-    Takes a personal token with the scope `org:admin`; its person becomes the owner.
+    Needs a personal token with the scope `org:admin`; its user becomes the owner.
     """
     token, org_id = auth.person(), ids.new()
     caller, user = permissions.of_token(token, token.user, "owner"), token.user
@@ -93,8 +93,8 @@ def create(body: NewOrg) -> Response:
 def show(path: inputs.OrgPath) -> Response:
     """One organization
 
-    Any key of the organization may know it. Where bills go is told to owners and admins with the scope `org:admin`,
-    the external key to them, to viewers with that scope, and to operators with `platform:read`.
+    Any key of the organization can read it. Billing details are included for owners and admins with the scope
+    `org:admin`; the external key for them, for viewers with that scope, and for operators with `platform:read`.
     """
     access = auth.look(path.org_id)
     return _details(access.org, access.caller)
@@ -107,8 +107,8 @@ def show(path: inputs.OrgPath) -> Response:
 def by_external_key(path: ExternalKeyPath) -> Response:
     """One organization, by the operator's own key for it
 
-    Takes `platform:read`, or a personal token with `org:admin` of an owner, admin or viewer. A key that an owner set
-    is 409 `external_key_unconfirmed` to operators until one of them confirms it, and 404 to everybody else.
+    Needs `platform:read`, or a personal token with `org:admin` of an owner, admin or viewer. A key that an owner set is
+    409 `external_key_unconfirmed` for operators until one of them confirms it, and 404 for everybody else.
     """
     asked = auth.bearer()
     if not {"platform:read", "org:admin"} & set(asked.scopes):
@@ -128,7 +128,7 @@ def by_external_key(path: ExternalKeyPath) -> Response:
 def change(path: inputs.OrgPath, body: OrgChange) -> Response:
     """Change an organization's settings
 
-    An owner's personal token with the scope `org:admin`. The old address of a new slug leads nowhere.
+    An owner's personal token with the scope `org:admin`. After a change of slug, the old URL leads nowhere.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_ORG, Act.MEMBERS)
     if "external_key" in body.model_fields_set:
@@ -142,7 +142,8 @@ def change(path: inputs.OrgPath, body: OrgChange) -> Response:
 def delete(path: inputs.OrgPath) -> Response:
     """Delete an organization
 
-    An owner's personal token with the scope `org:admin`, both balances at zero, nothing open. The books stay.
+    An owner's personal token with the scope `org:admin`; both balances must be zero and nothing pending. The ledger
+    stays.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_ORG, Act.MEMBERS)
     _delete(access)

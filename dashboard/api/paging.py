@@ -1,4 +1,4 @@
-"""Lists: newest first, `limit` 1..100, an opaque cursor. Keyset, never OFFSET."""
+"""Lists: newest first, `limit` 1..100, an opaque cursor. Keyset pagination, never OFFSET."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Query(BaseModel):
-    """A query string: texts, no unknown names."""
+    """A query string: text values, no unknown names."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
@@ -33,7 +33,7 @@ class PageQuery(Query):
 
     @property
     def size(self) -> int:
-        """Rows wanted. Raises Invalid."""
+        """The number of rows requested. Raises Invalid."""
         if self.limit is None:
             return DEFAULT_LIMIT
         if not (self.limit.isascii() and self.limit.isdecimal() and len(self.limit) <= 3) or not (
@@ -43,11 +43,11 @@ class PageQuery(Query):
         return int(self.limit)
 
     def after(self, *scope: Any) -> UUID | None:
-        """The id that the page before ended with. Raises Invalid."""
+        """The last id of the previous page. Raises Invalid."""
         return cursors.decode_id(self.cursor, *scope)
 
 
 def cut(rows: Sequence[T], size: int, id_of: Callable[[T], UUID], *scope: Any) -> tuple[list[T], str | None]:
-    """The page's rows and the next cursor, from `size + 1` rows asked for."""
+    """The page's rows and the next cursor, from the `size + 1` rows that were read."""
     page = list(rows[:size])
     return page, cursors.encode(id_of(page[-1]).bytes, *scope) if len(rows) > size else None

@@ -1,4 +1,4 @@
-"""The catalog that an organization buys from: the platform's, or its own where it is self-funded."""
+"""The catalog that an organization buys from: the platform's, or its own if it is self-funded."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -32,9 +32,10 @@ Kind = Literal["paid", "promotional"]
 
 
 class NewProduct(inputs.Body):
-    """A pack of credits for a price. `active` is whether it is on sale, `grant_kind` which kind of credit the amount
-    is; the bonus is always promotional. What is left lapses `expires_days` days after the purchase, 0: never. Credits
-    per dollar far from those of the packs on sale are 422 `unusual_rate`, unless `confirm_unusual_rate` is true."""
+    """A pack of credits for a price. `active` says whether it is on sale; `grant_kind` is the kind of credit of the
+    amount; the bonus is always promotional. What is left expires `expires_days` days after the purchase, 0: never. If
+    the credits per dollar are far from those of the packs on sale, the response is 422 `unusual_rate` unless
+    `confirm_unusual_rate` is true."""
 
     name: inputs.Text
     price_cents: int
@@ -51,8 +52,8 @@ class NewProduct(inputs.Body):
 
 
 class ProductChange(inputs.Body):
-    """What stays out stays as it is. A new price, amount or quantity makes a new version; sold ones do not change.
-    A new rate of credits per dollar is judged as for a new product."""
+    """Omitted fields stay unchanged. A new price, amount or quantity creates a new version; sold ones do not change. A
+    new rate of credits per dollar is checked as for a new product."""
 
     name: inputs.Text | None = None
     description: inputs.Text | None = None
@@ -69,7 +70,7 @@ class ProductChange(inputs.Body):
 
 @api.get("/orgs/<uuid:org_id>/products", responses={200: shapes.ProductList})
 def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
-    """What the organization can buy; of a self-funded one, its whole catalog"""
+    """What the organization can buy; for a self-funded one, its whole catalog"""
     access = auth.enter(path.org_id, Verb.READ_CATALOG)
     if access.org.funding == "own":
         return answer(page(access.org.id, query, mode=access.mode))
@@ -104,7 +105,7 @@ def archive(path: inputs.OrgItemPath) -> Response:
 
 
 def page(catalog_id: UUID, query: paging.PageQuery, *, mode: str) -> shapes.ProductList:
-    """A page of a whole catalog, archived products too."""
+    """A page of a whole catalog, including archived products."""
     scope = ("catalog", catalog_id)
     offers = products.everything(catalog_id, mode=mode, after=query.after(*scope), limit=query.size + 1)
     rows, cursor = paging.cut(offers, query.size, _id, *scope)
@@ -132,7 +133,7 @@ def alter(catalog_id: UUID, product_id: UUID, body: ProductChange, *, by: Actor)
 
 
 def _own_catalog(org_id: UUID) -> Access:
-    """The organization, if the caller may change its own catalog. One that the platform funds has none."""
+    """The organization, if the caller may change its own catalog. A platform-funded organization has none."""
     access = auth.find(org_id)
     auth.require_open(access)
     if access.org.funding != "own":

@@ -1,4 +1,4 @@
-"""How the API's routes are made: one blueprint per noun, with the same sign-in and answers."""
+"""Creates the API's routes: one blueprint per noun, with the same authentication and responses."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ _REFUSALS = {
 
 
 def blueprint(name: str, *, prefix: str = PUBLIC) -> APIBlueprint:
-    """A blueprint that takes a bearer token on every route."""
+    """A blueprint whose routes all need a bearer token."""
     made = APIBlueprint(
         f"api_{name}",
         __name__,
@@ -41,7 +41,7 @@ def blueprint(name: str, *, prefix: str = PUBLIC) -> APIBlueprint:
 
 
 def open_blueprint(name: str) -> APIBlueprint:
-    """A blueprint for callers who show no key. What they ask for says whom it is for."""
+    """A blueprint for callers without a key. The request itself says which organization it is for."""
     made = APIBlueprint(
         f"api_{name}",
         __name__,
@@ -55,12 +55,12 @@ def open_blueprint(name: str) -> APIBlueprint:
 
 
 def refusal(sentence: str) -> dict[str, Any]:
-    """How a refusal stands in the OpenAPI document."""
+    """How an error appears in the OpenAPI document."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": sentence, "content": {errors.CONTENT_TYPE: {"schema": schema}}}
 
 
 def answer(shape: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """`shape` as JSON, without the fields that it does not have."""
+    """`shape` as JSON, without absent fields."""
     body = orjson.dumps(shape.model_dump(exclude_unset=True, by_alias=True), option=orjson.OPT_UTC_Z)
     return Response(body, status, headers, content_type=JSON)

@@ -1,4 +1,4 @@
-"""How often programs may call: per key and token; and per address for calls that show none that is valid."""
+"""Rate limits of the API: per key and token, and per address for calls without a valid one."""
 
 from uuid import UUID
 
@@ -11,12 +11,12 @@ from dashboard.core.throttle import Rate, Taken
 
 FAILURES_SECONDS = 60
 END_USERS_TIMES = 10
-"""All end users of one identity provider together may call so many times as often as one key."""
+"""All end users of one identity provider together may make this many times the calls of one key."""
 
 
 def require_room_of_provider(org_id: UUID, mode: str) -> None:
-    """Count a call of an end user for the identity provider: whoever has its key can make any number of end users.
-    Raises TooManyRequests."""
+    """Count a call of an end user for the identity provider, because whoever has its key can create any number of end
+    users. Raises TooManyRequests."""
     chosen = settings().api
     rate = Rate(chosen.throttle_requests * END_USERS_TIMES, chosen.throttle_seconds)
     taken = throttle.take(f"end_users:{org_id}:{mode}", rate)
@@ -34,7 +34,8 @@ def require_room(name: str) -> None:
 
 
 def failed() -> None:
-    """Count a call that could not sign in, by its address: valid keys from the same address go on. TooManyRequests."""
+    """Count a call that failed to authenticate by its address; valid keys from the same address keep working. Raises
+    TooManyRequests."""
     rate = Rate(settings().api.throttle_failures, FAILURES_SECONDS)
     taken = throttle.take(f"failures:{logs.network_of(logs.client_ip() or '')}", rate)
     if not taken.allowed:
@@ -42,7 +43,7 @@ def failed() -> None:
 
 
 def tell(response: Response) -> Response:
-    """After each request: what is left of the caller's room."""
+    """After each request: report how much of the caller's limit is left."""
     taken: Taken | None = g.get("throttle")
     if taken:
         response.headers["RateLimit-Limit"] = str(taken.rate.most)

@@ -1,4 +1,4 @@
-"""The ledger as programs read it: the list with its filters, and one row with what caused it."""
+"""The ledger for programs: the list with its filters, and one transaction with its cause."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -46,9 +46,9 @@ _FILTERS = ("type", "from", "to", "q", "app", "member_id", "min_micros", "max_mi
 
 @api.get("/orgs/<uuid:org_id>/transactions", responses={200: shapes.RowList})
 def listing(path: inputs.OrgPath, query: RowQuery) -> Response:
-    """Transactions, newest first; a member's token sees its own
+    """Transactions, newest first; a member's token sees only its own
 
-    A search reads a window of rows: a page can be short or empty and still name a next cursor.
+    A search reads a limited number of rows: a page can be short or empty and still have a next cursor.
     """
     access = auth.enter(path.org_id, Verb.READ_OWN_ROWS)
     filters = replace(query.filters(), only_of=_only_of(access))
@@ -75,7 +75,7 @@ def show(path: inputs.OrgItemPath) -> Response:
 
 
 def _only_of(access: Access) -> UUID | None:
-    """The person whose rows alone are shown: who may not read the ledger sees their own."""
+    """The user whose rows alone are shown: a user who may not read the ledger sees only their own."""
     if access.person is None or allowed(Verb.READ_LEDGER, access.caller):
         return None
     return access.person.user_id

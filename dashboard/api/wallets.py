@@ -1,4 +1,4 @@
-"""Wallets: what is in them, and the two ways a program moves money: deposit and charge."""
+"""Wallets: their balances, and the two ways in which a program moves money: deposit and charge."""
 
 from typing import Literal
 from uuid import UUID
@@ -26,7 +26,7 @@ api = blueprint("wallets")
 
 
 class Movement(inputs.Body):
-    """`deposit` stands for money that was taken elsewhere, `charge` for something sold."""
+    """`deposit` is for money that was received elsewhere, `charge` for something sold."""
 
     operation: Literal["deposit", "charge"]
     amount_micros: inputs.AmountMicros
@@ -44,7 +44,7 @@ def show(path: inputs.OrgPath) -> Response:
 
 @api.get("/orgs/<uuid:org_id>/wallets", responses={200: shapes.WalletList})
 def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
-    """All wallets of the caller's mode"""
+    """All wallets in the caller's mode"""
     access = auth.enter(path.org_id, Verb.READ_BALANCE)
     scope = ("wallets", access.org.id, access.mode)
     wanted = wallets.in_mode(access.org.id, access.mode)
@@ -79,7 +79,7 @@ def _charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Po
 
 
 def _limit(access: auth.Access) -> UUID | None:
-    """The cap that the charge counts against: the key's, or the one that binds the person of a personal token."""
+    """The cap that the charge counts towards: the key's, or the one that binds the user of a personal token."""
     if access.person is None or access.caller.role in LEADS:
         return access.limit_id
     bound = key_rights.bound_by(access.org.id, access.person.user_id)
@@ -113,14 +113,14 @@ def _hash(wallet: Wallet, body: Movement) -> bytes:
 
 
 def _moved(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement, key: str) -> Response:
-    """The wallet after the posting; of a replay, the wallet as it is now with the first row."""
+    """The wallet after the posting; for a replay, the current wallet with the first row."""
     if posting.replayed:
         db.session.refresh(wallet)
         values = shapes.wallet_values(wallet, access.org)
         row = transactions.find(wallet.org_id, posting.id)
     else:
         values = shapes.wallet_values(wallet, access.org, posting.balance_after)
-        row = _row(access, wallet, posting, body, key)  # what was just written need not be read
+        row = _row(access, wallet, posting, body, key)  # what was just written need not be read again
     shape = shapes.WalletWithRow(**values, transaction=shapes.transaction(row, wallet.unit))
     return idempotency.told(answer(shape, 201), key, replayed=posting.replayed)
 

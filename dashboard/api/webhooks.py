@@ -1,6 +1,7 @@
-"""What payment providers tell us. Only checked and stored here; the worker acts.
+"""Webhooks of payment providers. They are only verified and stored here; the worker processes them.
 
-Bad signature and unknown organization get the same answer, so that nobody can find out which organizations there are.
+A bad signature and an unknown organization get the same response, so that nobody can find out which organizations
+exist.
 """
 
 from flask import Blueprint, Response, request
@@ -29,7 +30,7 @@ def platform() -> Response:
 
 @api.post("/api/v1/payments/stripe/webhooks/<project_id>/<mode>")
 def project(project_id: str, mode: str) -> Response:
-    """One organization's account. Only the platform's has a secret now."""
+    """One organization's account. Only the platform's account has a secret at present."""
     provider = auth.platform_provider()
     known = (project_id.lower(), mode) == (str(PLATFORM_ORG_ID), provider.mode)
     return _receive(provider if known else None)
@@ -48,13 +49,13 @@ def _receive(provider: Provider | None) -> Response:
         refusals.count(error.code)
         raise _refusal(error) from None
     if event.livemode != (provider.mode == "live"):
-        refusals.count(refusals.WRONG_MODE)  # acknowledged and kept, so that it is seen; the worker does nothing on it
+        refusals.count(refusals.WRONG_MODE)  # acknowledged and stored, so that it is visible; the worker ignores it
     inbox.store(PLATFORM_ORG_ID, event, raw, provider=provider.name, mode=provider.mode)
     return Response('{"received":true}', 200, content_type="application/json")
 
 
 def _refusal(error: ProviderError | Refused) -> Refused:
-    """Only whoever holds a secret learns what was wrong."""
+    """Only a sender who has a secret learns what was wrong."""
     if isinstance(error, BadSignature):
         return Refused("The signature does not fit.")
     return error if isinstance(error, Refused) else Refused("The event cannot be read.", code="malformed_event")

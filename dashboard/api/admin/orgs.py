@@ -1,4 +1,4 @@
-"""What operators set of an organization: its funding, suspension, overdraft and their own key for it."""
+"""What operators set on an organization: funding, suspension, overdraft and external key."""
 
 from typing import Annotated, Literal
 
@@ -20,7 +20,8 @@ api = blueprint("platform organizations", prefix=PLATFORM)
 
 
 class TermsChange(inputs.Body):
-    """What stays out stays as it is; null clears `external_key`. `reason` stands in the organization's audit log."""
+    """Omitted fields stay unchanged; null clears `external_key`. `reason` is recorded in the organization's audit
+    log."""
 
     funding: Literal["platform", "own"] | None = None
     suspended: bool | None = None
@@ -31,7 +32,7 @@ class TermsChange(inputs.Body):
 
 @api.get("/orgs/<uuid:id>", responses={200: shapes.OrgTerms})
 def show(path: inputs.ItemPath) -> Response:
-    """One organization, also a closed one"""
+    """One organization, including closed ones"""
     caller = auth.platform(Verb.PLATFORM_READ)
     org = _find(path)
     auth.record_visit(org, by=caller.actor)
@@ -48,7 +49,7 @@ def show(path: inputs.ItemPath) -> Response:
 def change(path: inputs.ItemPath, body: TermsChange) -> Response:
     """Set an organization's funding, suspension, overdraft or external key
 
-    `funding` changes only before anything moved. Setting the external key that it has confirms it.
+    `funding` can change only before any money was moved. Setting the current external key again confirms it.
     """
     caller = auth.platform(Verb.MANAGE_PLATFORM)
     org = _find(path)
@@ -60,7 +61,7 @@ def change(path: inputs.ItemPath, body: TermsChange) -> Response:
 
 
 def _change(org: Organization, body: TermsChange, *, by: Actor) -> None:
-    """In one transaction, the organization's lock first."""
+    """In one transaction, with the organization locked first."""
     if body.funding is not None:
         standing.fund_itself(org, itself=body.funding == "own", reason=body.reason, by=by)
     if body.suspended is not None:

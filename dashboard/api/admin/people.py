@@ -1,4 +1,4 @@
-"""Every organization and every person, for platform managers."""
+"""All organizations and all users, for platform managers."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def orgs(query: paging.PageQuery) -> Response:
 
 @api.get("/users", responses={200: shapes.PersonList})
 def users(query: paging.PageQuery) -> Response:
-    """All people, newest first"""
+    """All users, newest first"""
     auth.platform(Verb.PLATFORM_READ)
     rows, cursor = _page(User, query)
     return answer(shapes.PersonList(data=[shapes.person(row) for row in rows], next_cursor=cursor))

@@ -13,7 +13,7 @@ api = blueprint("platform products", prefix=PLATFORM)
 
 @api.get("/products", responses={200: shapes.Catalog})
 def listing(query: paging.PageQuery) -> Response:
-    """The platform's catalog, archived products too"""
+    """The platform's catalog, including archived products"""
     auth.platform(Verb.PLATFORM_READ)
     problem = configured.configured_problem(auth.platform_provider())
     page = products.page(PLATFORM_ORG_ID, query, mode=auth.platform_mode())
@@ -37,7 +37,7 @@ def change(path: inputs.ItemPath, body: products.ProductChange) -> Response:
 
 @api.delete("/products/<uuid:id>", responses={204: None})
 def archive(path: inputs.ItemPath) -> Response:
-    """Take a product off sale; what was sold stays as it was"""
+    """Take a product off sale; what was sold stays unchanged"""
     caller = auth.platform(Verb.MANAGE_CATALOG)
     products.alter(PLATFORM_ORG_ID, path.id, products.ProductChange(active=False), by=caller.actor)
     return Response(status=204)

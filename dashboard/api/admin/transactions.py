@@ -1,4 +1,4 @@
-"""Grants and removals by platform managers, and every organization's transactions."""
+"""Grants and removals by platform managers, and the transactions of all organizations."""
 
 from typing import Literal
 from uuid import UUID
@@ -23,9 +23,10 @@ api = blueprint("platform transactions", prefix=PLATFORM)
 
 
 class Adjustment(inputs.Body):
-    """`amount` is credits. The receiver is an organization, or a person's own one. `description` is the reason too.
+    """`amount` is in credits. The receiver is an organization, or a user's personal one. `description` is also the
+    reason.
 
-    `expires_at` is the last UTC day on which what is left of a grant can be spent, such as 2027-03-31.
+    `expires_at` is the last UTC day on which the remainder of a grant can be spent, such as 2027-03-31.
     """
 
     transaction_type: Literal["admin_grant", "admin_removal"]
@@ -101,7 +102,7 @@ def _refuse_later_fields(body: Adjustment) -> None:
 
 
 def _receiver(user_id: UUID | None, org_id: UUID | None, *, reading: bool = False) -> Organization:
-    """The one organization that is meant. Raises Invalid."""
+    """The one organization that the request names. Raises Invalid."""
     if (user_id is None) == (org_id is None):
         raise Invalid("Name either a user_id or an org_id.", field="user_id")
     field = "user_id" if user_id else "org_id"

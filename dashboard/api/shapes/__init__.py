@@ -1,6 +1,6 @@
-"""What things look like in JSON, one file per noun. Money is an integer of micros with a readable twin.
+"""JSON representations, one file per noun. Money is an integer of micros with a readable twin.
 
-A field that a thing does not have is left out.
+A field without a value is omitted.
 """
 
 from dashboard.api.shapes.audit import AuditActor, AuditEntryShape, AuditList, AuditObject, audit_entry

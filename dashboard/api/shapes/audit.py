@@ -10,7 +10,7 @@ from dashboard.domain.audit.trail import Told
 
 
 class AuditActor(BaseModel):
-    """`id` is null for a platform manager: customers read that the platform acted, not which of its people."""
+    """`id` is null for a platform manager: customers see that the platform acted, but not which of its managers."""
 
     kind: str
     id: UUID | None
@@ -23,7 +23,7 @@ class AuditObject(BaseModel):
 
 
 class AuditEntryShape(BaseModel):
-    """`before` and `after` hold what changed, by name; `sentence` says it for people and may be worded anew."""
+    """`before` and `after` hold what changed, by name. `sentence` describes it for people; its wording may change."""
 
     id: UUID
     created_at: datetime

@@ -1,4 +1,4 @@
-"""Who a token is, and who vouches for end users."""
+"""Who a token belongs to, and the identity provider of end users."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -12,9 +12,9 @@ from dashboard.models import IdentityProvider
 
 
 class Me(BaseModel):
-    """A person by their token, an organization's key, or an end user of an organization.
+    """A user by their token, an organization's key, or an end user of an organization.
 
-    `subject` is the end user's name at the organization's identity provider; `org_id` stands for keys and end users.
+    `subject` is the end user's id at the organization's identity provider; `org_id` is present for keys and end users.
     """
 
     kind: Literal["user", "key", "end_user"]
@@ -29,7 +29,7 @@ class Me(BaseModel):
 
 
 class IdentityProviderShape(BaseModel):
-    """`audience` is what tokens must name in `aud`. The secret cannot be read again; `jwks` holds public keys."""
+    """`audience` is what tokens must name in `aud`. The secret cannot be read again; `jwks` contains public keys."""
 
     mode: Mode
     issuer: str

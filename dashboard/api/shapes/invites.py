@@ -1,4 +1,4 @@
-"""Invites. Their tokens stand in mails alone."""
+"""Invites. Only e-mails contain their tokens."""
 
 from datetime import datetime
 from typing import Literal
@@ -14,7 +14,8 @@ InviteState = Literal["pending", "expired", "stopped", "accepted", "declined", "
 
 
 class Invite(BaseModel):
-    """`pending` opens until `expires_at`; `stopped`: whoever sent it may no longer invite. `invited_by` is a person."""
+    """A `pending` invite works until `expires_at`; `stopped`: its sender may no longer invite. `invited_by` is a
+    user."""
 
     id: UUID
     email: str
@@ -33,7 +34,7 @@ class InviteList(BaseModel):
 
 
 class InviteResult(BaseModel):
-    """What became of one address: `sent` with its invite, or the code and the sentence of a refusal."""
+    """The result for one address: `sent` with its invite, or the code and message of an error."""
 
     email: str
     code: str
@@ -48,7 +49,7 @@ class InviteResults(BaseModel):
 
 
 class InvitePeek(BaseModel):
-    """What the invited person is told. `role_may` is what the role may do, in words."""
+    """What the invited user sees. `role_may` says what the role may do."""
 
     org_id: UUID
     org_name: str

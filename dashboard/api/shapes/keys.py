@@ -1,4 +1,4 @@
-"""Keys of an organization's programs."""
+"""API keys of an organization."""
 
 from datetime import datetime
 from typing import Literal
@@ -12,7 +12,7 @@ from dashboard.models import ApiKey
 
 
 class KeyCap(BaseModel):
-    """The most that the key may charge in each UTC day or month, and what it did in the present one."""
+    """The most that the key may charge per UTC day or month, and what it charged in the current one."""
 
     amount_micros: int
     amount_usd: str
@@ -23,7 +23,7 @@ class KeyCap(BaseModel):
 
 
 class Key(BaseModel):
-    """`prefix` tells the key apart; its text cannot be read again. `replaces_id` is the key whose place it took."""
+    """`prefix` identifies the key; its text cannot be read again. `replaces_id` is the key that it replaced."""
 
     id: UUID
     name: str
@@ -41,7 +41,7 @@ class Key(BaseModel):
 
 
 class NewKey(Key):
-    """`key` stands in this answer alone."""
+    """Only this response contains `key`."""
 
     key: str
 

@@ -1,4 +1,4 @@
-"""Money beside its integer, and the mode it moves in."""
+"""Money next to its integer, and the mode."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Mode = Literal["test", "live"]
 
 
 def usd(micros: int) -> str:
-    """`$10.00`, `-$3.11`, `$0.0006`: whole cents, else as many of the six decimals as it takes."""
+    """`$10.00`, `-$3.11`, `$0.0006`: whole cents, or as many of six decimals as needed."""
     text = exact(micros).replace(MINUS, "-")
     return text[:-4] if micros % MICROS_PER_CENT == 0 else text.rstrip("0")
 

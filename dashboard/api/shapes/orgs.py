@@ -1,4 +1,4 @@
-"""Organizations and who belongs to them."""
+"""Organizations and their members."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -26,7 +26,8 @@ class Org(BaseModel):
 
 
 class OrgDetails(Org):
-    """`external_key` is the operator's own id for it, told to those who may see it, as is where bills go."""
+    """`external_key` is the operator's own id for it. It and the billing details are included only for callers who may
+    see them."""
 
     external_key: str | None = None
     billing_email: str | None = None
@@ -35,9 +36,9 @@ class OrgDetails(Org):
 
 
 class OrgTerms(OrgDetails):
-    """With what only operators set: `overdraft_limit_micros` of the dollar wallet in the platform's mode.
+    """Includes what only operators set: `overdraft_limit_micros` of the dollar wallet in the platform's mode.
 
-    An `external_key` without `external_key_confirmed_at` was set by an owner, and nothing finds the organization by it.
+    An `external_key` without `external_key_confirmed_at` was set by an owner, and does not find the organization.
     """
 
     external_key_confirmed_at: datetime | None
@@ -52,8 +53,8 @@ class OrgList(BaseModel):
 
 
 class Member(BaseModel):
-    """`id` names the membership: somebody who leaves and comes back has another. `two_factor` is told to those who
-    manage members."""
+    """`id` identifies the membership: a user who leaves and returns has a different one. `two_factor` is included for
+    callers who manage members."""
 
     id: UUID
     org_id: UUID
@@ -68,7 +69,7 @@ class Member(BaseModel):
 
 
 class ChangedMember(Member):
-    """`keys_passed` go on as those of `keys_passed_to`; `keys_ended` are revoked."""
+    """`keys_passed` now belong to `keys_passed_to`; `keys_ended` are revoked."""
 
     keys_passed: list[UUID]
     keys_passed_to: UUID | None
@@ -76,7 +77,7 @@ class ChangedMember(Member):
 
 
 class RemovedMember(BaseModel):
-    """What became of the keys of a member who is removed or left."""
+    """What happened to the keys of a member who was removed or left."""
 
     id: UUID
     keys_passed: list[UUID]

@@ -1,4 +1,4 @@
-"""What is on sale."""
+"""Products on sale."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,9 +11,9 @@ from dashboard.domain.catalog.products import Offer
 
 
 class ProductShape(BaseModel):
-    """A pack of credits. `amount_micros` is what one piece adds, `bonus_micros` what comes on top.
+    """A pack of credits. `amount_micros` is what one piece adds, `bonus_micros` is added on top.
 
-    `available` is false while its price stands differently at the provider; `active` is whether it is on sale.
+    `available` is false while its price at the provider differs; `active` says whether it is on sale.
     """
 
     id: UUID
@@ -41,7 +41,7 @@ class ProductList(BaseModel):
 
 
 class Catalog(ProductList):
-    """`problem`: why the pack that the settings name is not on sale; left out when nothing is wrong."""
+    """`problem`: why the pack that the settings name is not on sale; omitted if nothing is wrong."""
 
     problem: str | None = None
 

@@ -1,4 +1,4 @@
-"""Transactions, and what led to one."""
+"""Transactions, and what caused one."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from dashboard.domain.funds.explain import Explanation, Step
 from dashboard.models import Transaction
 
 SENT = origins.OF_CALLERS | {"usage"}
-"""Origins whose keys callers sent."""
+"""Origins whose idempotency keys were sent by callers."""
 
 
 class Actor(BaseModel):
@@ -72,7 +72,7 @@ class Slice(BaseModel):
 
 
 class Reasons(BaseModel):
-    """What led to the row, the slices of credit that it opened, and what followed."""
+    """What caused the transaction, the credit grants that it opened, and what followed."""
 
     cause: list[ExplanationStep]
     grants: list[Slice]
@@ -84,13 +84,14 @@ class ExplainedRow(LedgerRow):
 
 
 def transaction_values(row: Transaction, unit: str, *, platform: bool = False) -> dict[str, Any]:
-    """`unit` is its wallet's. `platform`: with the organization and the reason, for the platform's own lists."""
+    """`unit` is the unit of its wallet. `platform`: include the organization and the reason, for the platform's own
+    lists."""
     values: dict[str, Any] = {
         "id": row.id, "wallet_id": row.wallet_id, "mode": row.mode, "unit": unit, "seq": row.seq, "type": row.type,
         "amount": row.amount,
         "balance_before": row.balance_before, "balance_after": row.balance_after, "description": row.description,
         "idempotency_key": row.key if row.origin in SENT else None, "app": row.app or None,
-        # Customers read that the platform acted, not which of its people.
+        # Customers see that the platform acted, but not which of its managers.
         "actor": Actor(kind=row.actor_kind, id=row.actor_id if platform or row.actor_kind != "manager" else None),
         "created_at": row.created_at,
     }  # fmt: skip

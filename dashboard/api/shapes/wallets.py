@@ -12,9 +12,9 @@ from dashboard.models import Wallet as WalletRow
 
 
 class Wallet(BaseModel):
-    """Amounts are in the wallet's smallest unit: micros for `usd`, the only unit that is also told in dollars.
+    """Amounts are in the wallet's smallest unit: micros for `usd`, the only unit that is also shown in dollars.
 
-    `funding` is `own` if the organization sells its own credits: its balance is not the platform's money then.
+    If `funding` is `own`, the organization sells its own credits, and its balance is not the platform's money.
     """
 
     org_id: UUID
@@ -35,7 +35,7 @@ class WalletList(BaseModel):
 
 
 def wallet_values(row: WalletRow, org: Organization, balance: int | None = None) -> dict[str, Any]:
-    """`org` is the wallet's own. `balance`: what it is after a posting that `row` has not seen."""
+    """`org` owns the wallet. `balance`: the balance after a posting that `row` does not include yet."""
     balance = row.balance if balance is None else balance
     available = balance - row.held
     values = {
