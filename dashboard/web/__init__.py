@@ -1,4 +1,4 @@
-"""The HTML surface: one file and one blueprint for each noun."""
+"""The HTML pages: one file and one blueprint per noun."""
 
 from flask import Flask
 
@@ -9,7 +9,7 @@ __all__ = ["errors", "register"]
 
 
 def register(app: Flask, settings: Settings) -> None:
-    """Everything people see in a browser."""
+    """Register all pages."""
     from dashboard.web import (
         account,
         audit,

@@ -1,4 +1,4 @@
-"""The audit log of an organization: who did what, for those who lead it and those who only read."""
+"""The audit log of an organization: who did what, for its owners, admins and viewers."""
 
 from functools import partial
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Where the object of an entry is looked at."""
+"""Links to the objects of audit entries."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from dashboard.web.guards import Visit
 
 
 def of_org(entry: AuditEntry, visit: Visit) -> str:
-    """The object's page in its organization; empty where it has none, or none for this visitor."""
+    """The object's page in its organization; empty if it has none, or none for this visitor."""
     slug = visit.org.slug
     if entry.object_kind == "api_key" and not visit.may(Verb.MANAGE_KEYS):
         return ""
@@ -23,7 +23,7 @@ def of_org(entry: AuditEntry, visit: Visit) -> str:
 
 
 def of_platform(entry: AuditEntry) -> str:
-    """The object's page among those of the platform; empty where it has none."""
+    """The object's page among the platform's pages; empty if it has none."""
     kind = KINDS.get(entry.object_kind)
     return _address(kind.admin_page, entry) if kind else ""
 

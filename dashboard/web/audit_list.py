@@ -1,4 +1,4 @@
-"""The audit log as pages show it, of one organization or of all: the filters of the address, one page, its file."""
+"""The audit log on a page, of one organization or of all: the filters in the URL, one page of entries, the file."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ COLUMNS = (
 )  # fmt: skip
 
 Choice = tuple[str, str]
-"""A value and its words."""
+"""A value and its label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`typed` holds the filters as they came, `error` why they cannot be used. `searched_all` is False where the look
-    ended at its window: then `older` goes on."""
+    """`typed` holds the filters as they were entered, `error` why they cannot be used. `searched_all` is False if the
+    search stopped at its window: then `older` continues."""
 
     lines: list[Told]
     typed: dict[str, Any]
@@ -42,13 +42,14 @@ class Listing:
 
 
 def typed(*, of_one: bool = False) -> dict[str, Any]:
-    """The filters of the address as they came; `of_one`: on the pages of one organization, which choose no other."""
+    """The filters in the URL as entered. `of_one`: for the pages of one organization, where no other can be
+    selected."""
     fields = [name for name in FIELDS if not (of_one and name == "org")]
     return {name: text for name in fields if (text := request.args.get(name, "").strip())}
 
 
 def read(filters_of: Callable[[dict[str, Any]], Filters], *, here: Callable[..., str], of_one: bool = False) -> Listing:
-    """The list that the request asks for; `here` makes its address. Raises nothing for odd filters."""
+    """The list that the request asks for. `here` builds its URL. Never raises for invalid filters."""
     given, cursor = typed(of_one=of_one), request.args.get("cursor")
     kept: dict[str, Any] = {name: text for name in KEPT if (text := request.args.get(name, ""))}
     try:
@@ -75,7 +76,7 @@ def groups() -> list[Choice]:
 
 
 def file(turn: Turn, filters: Filters, *, name: str, first: datetime) -> Response:
-    """The entries as a file, streamed; an open end of its name is the day of `first`, or today."""
+    """The entries as a streamed file. In its name, an open end is the day of `first`, or today."""
     begin = (filters.since or first.astimezone(UTC)).date()
     end = (filters.until - timedelta(microseconds=1)).date() if filters.until else clock.today()
     return turn.file(f"{name}-{begin}-{max(begin, end)}.csv", _lines(filters))

@@ -25,7 +25,7 @@ def start() -> Response:
 @pages.route("/login", methods=["GET", "POST"])
 def login() -> Response:
     target = safe_next(request.values.get("next"))
-    if request.method != "POST":  # also HEAD, which carries no token
+    if request.method != "POST":  # also for HEAD, which has no form token
         if current_user.is_authenticated:
             return render.redirect(target or _landing(current_user))
         return render.render("auth/login.html", values={}, errors={}, **_words(target))
@@ -45,7 +45,7 @@ def login() -> Response:
 
 @pages.route("/login/code", methods=["GET", "POST"])
 def code() -> Response:
-    """The second step, for who gave the right password in this browser within the last minutes."""
+    """The second step, for a user who entered the right password in this browser within the last minutes."""
     target = safe_next(request.values.get("next"))
     user = half_way.user()
     if user is None:
@@ -63,7 +63,7 @@ def code() -> Response:
 @pages.route("/signup", methods=["GET", "POST"])
 def signup() -> Response:
     words: dict[str, Any] = {"password_help": f"At least {passwords.SHORTEST} characters."}
-    if request.method != "POST":  # also HEAD, which carries no token
+    if request.method != "POST":  # also for HEAD, which has no form token
         if current_user.is_authenticated:
             return render.redirect(_landing(current_user))
         return render.render("auth/signup.html", values={}, errors={}, **words)
@@ -86,7 +86,7 @@ def logout() -> Response:
 
 
 def _again(page: str, refusal: Invalid | TooManyRequests, *, field: str = "password", **context: Any) -> Response:
-    """The form once more, with the sentence at its field and everything typed except the password."""
+    """The form again, with the message at its field and everything that was typed except the password."""
     values = {name: request.form.get(name, "") for name in ("name", "email")}
     errors = {getattr(refusal, "field", None) or field: refusal.detail}
     response = render.render(page, status=refusal.status, values=values, errors=errors, **context)

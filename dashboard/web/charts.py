@@ -8,7 +8,7 @@ from dashboard.core.money import MICROS_PER_USD, money
 
 HEIGHT = 208
 BASE = 184
-"""Pixels from the top to the zero line; the rest holds the dates."""
+"""Pixels from the top to the zero line; the dates are below it."""
 
 MOST_SERIES = 5
 _GRID_LINES = 4
@@ -16,7 +16,7 @@ _GRID_LINES = 4
 
 @dataclass(frozen=True)
 class Series:
-    """`css` is `s1` to `s5`: blue, teal, ochre, violet, grey. The same thing keeps its colour on every page."""
+    """`css` is `s1` to `s5`: blue, teal, ochre, violet, grey. The same key has the same colour on every page."""
 
     label: str
     css: str
@@ -68,7 +68,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """`days` are in order and without gaps; amounts below zero are drawn as nothing and printed as they are."""
+    """`days` are in order and without gaps. Negative amounts are not drawn, but printed."""
 
     series: tuple[Series, ...]
     days: tuple[Day, ...]
@@ -89,7 +89,7 @@ class Chart:
 
 
 def stacked(days: Sequence[Day], series: Sequence[Series]) -> Chart:
-    """At most five series: what is smaller belongs together in the last."""
+    """At most five series: smaller ones must be combined in the last."""
     if len(series) > MOST_SERIES:
         raise ValueError(f"{len(series)} series; at most {MOST_SERIES} can be told apart")
     top, step = _scale(max((_drawn(day) for day in days), default=0))
@@ -117,7 +117,7 @@ def _bar(index: int, day: Day, many: int, series: Sequence[Series], top: int) ->
         tall = BASE * 100 * value // top if value > 0 else 0
         y -= tall
         if value > 0:
-            # One pixel of surface between segments, but never an amount without a trace.
+            # One pixel between segments, but never an invisible amount.
             segments.append(Segment(one.css, _px(y), _px(max(tall - 100, 50))))
     named = zip(series, day.values, strict=True)
     return Bar(
@@ -130,7 +130,7 @@ def _bar(index: int, day: Day, many: int, series: Sequence[Series], top: int) ->
 
 
 def _marks(days: Sequence[Day]) -> tuple[Mark, ...]:
-    """Dates under the bars, counted back from the newest so that today always has its own."""
+    """Dates below the bars, counted back from the newest so that today always has one."""
     many = len(days)
     every = 1 if many <= 8 else 7 if many <= 31 else 14 if many <= 62 else 21
     marks = []
@@ -159,6 +159,6 @@ def _px(hundredths: int) -> str:
 
 
 def _share(hundredths: int, many: int) -> str:
-    """Percent with three decimals of `hundredths` of one bar's width out of `many` bars."""
+    """Percent with three decimals: `hundredths` of one bar's width out of `many` bars."""
     thousandths = hundredths * 1000 // many
     return f"{thousandths // 1000}.{thousandths % 1000:03d}"

@@ -1,4 +1,4 @@
-"""The parts of Cost management as plain values: chart, shares, changes, the one notice, the first steps."""
+"""The parts of the Cost management page as plain values: chart, shares, changes, the notice, the first steps."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +25,12 @@ SOON_DAYS = 7
 LONGEST_WITH_TABLE = 31
 
 Share = tuple[str, str, int, str, str, str]
-"""Label, address, micros, colour, note at the left and at the right: what the macro `shares` takes."""
+"""Label, URL, micros, colour, left and right note: what the macro `shares` takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The one notice on top of the page."""
+    """The only notice at the top of the page."""
 
     title: str
     text: str
@@ -39,7 +39,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How a period compares with the one before: `▲ 3 %` with its tone, and the words after it."""
+    """How a period compares with the one before: `▲ 3 %` with its tone, and the text after it."""
 
     mark: str
     words: str
@@ -67,7 +67,7 @@ def before_words(range: Range) -> str:
 
 
 def switches(slug: str, range: Range, group: Group) -> dict[str, list[tuple[str, str, bool]]]:
-    """The links that choose the range and the group; filters of the list stay as they are."""
+    """The links that choose the range and the group; the list's filters stay unchanged."""
     kept = {name: text for name, text in request.args.items() if name in FIELDS}
 
     def address(**query: Any) -> str:
@@ -81,7 +81,7 @@ def switches(slug: str, range: Range, group: Group) -> dict[str, list[tuple[str,
 
 
 def table_or_chart(slug: str, range: Range, group: Group) -> dict[str, Any]:
-    """A range too long for a chart with its table on one page has them on two."""
+    """If a range is too long for a chart with its table on one page, they are on two pages."""
     if range.days <= LONGEST_WITH_TABLE:
         return {"as_table": False, "table_switch": ""}
     as_table = request.args.get("table") == "1"
@@ -90,7 +90,7 @@ def table_or_chart(slug: str, range: Range, group: Group) -> dict[str, Any]:
 
 
 def chart(visit: Visit, range: Range, group: Group) -> charts.Chart:
-    """The daily bars; each day leads to its rows."""
+    """The daily bars; each day links to its transactions."""
     found = costs.daily(visit.wallet, range.first, range.last, group)
     series = [charts.Series(label(one.key, group), f"s{one.colour}") for one in found.series]
     days = [
@@ -111,7 +111,7 @@ def shares(visit: Visit, range: Range, group: Group) -> list[Share]:
         change = compared(one.micros, one.before_micros, "")
         right = percent(one.micros, one.of_micros) + (f" · {change.mark}" if change.mark else "")
         rows = f"{one.count:,} transaction{'' if one.count == 1 else 's'}"
-        # Rows without app, and the rest, have no filter that finds them.
+        # No filter finds rows without an app, or the rest.
         href = _rows_of(visit, range, **{str(group): one.key}) if one.key else ""
         found.append((label(one.key, group), href, one.micros, f"s{one.colour}", rows, right))
     return found
@@ -126,7 +126,7 @@ def label(key: str | None, group: Group) -> str:
 
 
 def compared(now: int, before: int, period: str) -> Change:
-    """Cost up is no good news, so it is marked as such; nothing before has no percentage."""
+    """A higher cost is marked as bad. If the period before had no cost, there is no percentage."""
     if before <= 0:
         return Change("", f"Nothing in {period}" if now else f"Nothing in {period} either", up=False)
     if now == before:
@@ -137,7 +137,7 @@ def compared(now: int, before: int, period: str) -> Change:
 
 
 def notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
-    """At most one, the worst."""
+    """At most one: the most urgent."""
     wallet = visit.wallet
     if wallet.frozen_at:
         return Notice("This wallet is frozen", "A payment is disputed. Calls are refused until that is settled.", "bad")
@@ -161,7 +161,7 @@ def notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
 
 
 def steps(visit: Visit) -> list[Step]:
-    """The way of a new organization to its first charge, for those who may go it."""
+    """The steps of a new organization to its first charge, for users who may take them."""
     slug = visit.org.slug
     has_key = any(key.revoked_at is None for key in keys.of_org(visit.org.id))
     funded = visit.wallet.balance > 0
@@ -180,7 +180,7 @@ def steps(visit: Visit) -> list[Step]:
 
 
 def forecast_words(forecast: Forecast) -> dict[str, Any]:
-    """The figure of the card and the line under it."""
+    """The figure of the card and the line below it."""
     pace = f"{len(forecast.debits[:7])}-day pace {money(forecast.pace_micros)}/day"
     match forecast.state:
         case "runs_out":

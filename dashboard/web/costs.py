@@ -1,4 +1,4 @@
-"""Cost management: what the balance is, how long it lasts, where it went."""
+"""Cost management: the balance, how long it lasts, and what it was spent on."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def show(slug: str) -> Response:
 @pages.get("/live")
 @poll
 def live(slug: str) -> Response:
-    """What has changed since the page's version of the ledger; 204 while nothing has."""
+    """What has changed since the page's version of the ledger; 204 if nothing has."""
     visit = guards.enter(slug, Verb.READ_BALANCE)
     seen, since = (request.args.get(name, type=int) for name in ("v", "since"))
     if seen == visit.wallet.seq:
@@ -44,7 +44,7 @@ def live(slug: str) -> Response:
 
 
 def _frame(visit: Visit) -> dict[str, Any]:
-    """What everyone sees: head, balance, the filters of the list."""
+    """What everyone sees: header, balance, the list's filters."""
     slug, own_only = visit.org.slug, visit.only_of is not None
     state = _state()
     return {
@@ -60,7 +60,7 @@ def _frame(visit: Visit) -> dict[str, Any]:
 
 
 def _figures(visit: Visit) -> dict[str, Any]:
-    """What the whole ledger tells: cards, chart, shares. Empty for those who see their own rows alone."""
+    """Figures over the whole ledger: cards, chart, shares. Empty for users who may see only their own rows."""
     if visit.only_of:
         return {"notice": cost_figures.notice(visit, None), "forecast": None}
     range, group = costs.preset(request.args.get("range")), cost_figures.chosen_group()
@@ -111,13 +111,13 @@ def _live(visit: Visit, since: int | None) -> dict[str, Any]:
 
 
 def _state() -> str:
-    """How the balance stands, as the navigation marks it: empty, `warn` or `bad`."""
+    """The balance's state, as in the navigation: empty, `warn` or `bad`."""
     nav = render.shell()
     return nav.balance_state if nav else ""
 
 
 def _crossed() -> str | None:
-    """What to announce when the balance got worse since the page last asked."""
+    """What to announce if the balance became worse since the page last asked."""
     state, before = _state(), request.args.get("state", "")
     nav = render.shell()
     if nav is None or before not in WORSE or WORSE.index(state) <= WORSE.index(before):

@@ -8,24 +8,24 @@ from datetime import UTC, datetime
 
 from dashboard.core.money import MINUS, exact
 
-# Where the cell of a spreadsheet may begin: also after what some of them take for the separator, and after blanks.
+# The characters after which a spreadsheet may start a cell, including separators of some spreadsheets, and blanks.
 _FORMULA = re.compile(r"(^\s*+|;\s*+|[\t\r\n][^\S\t\r\n]*+)(?=[=+\-@＝＋－＠])")
 
 
 def line(values: Iterable[str]) -> str:
-    """Every value in quotes: none then ends at a separator that a spreadsheet chose for itself."""
+    """Quote every value, so that none ends at a separator that a spreadsheet chose itself."""
     buffer = io.StringIO()
     csv.writer(buffer, quoting=csv.QUOTE_ALL).writerow(values)
     return buffer.getvalue()
 
 
 def text(value: str | None) -> str:
-    """`value` with `'` before whatever a spreadsheet could take for the beginning of a formula."""
+    """`value` with `'` before anything that a spreadsheet could take for the beginning of a formula."""
     return _FORMULA.sub(r"\1'", value or "")
 
 
 def number(micros: int) -> str:
-    """An exact amount as a plain number; its currency has a column of its own."""
+    """An exact amount as a plain number; its currency has its own column."""
     return exact(micros).replace(MINUS, "-").replace("$", "").replace(",", "")
 
 

@@ -1,6 +1,7 @@
-"""`/dev/mail`: every mail the product wrote, sent or not. In development and test only: mails hold what opens accounts.
+"""`/dev/mail`: all e-mails, sent or not. Only in development and test, because e-mails contain links that open
+accounts.
 
-The HTML of a mail is shown in a frame that may do nothing, under a policy of its own.
+The HTML of an e-mail is shown in a sandboxed frame with its own policy.
 """
 
 import re
@@ -69,7 +70,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def _links(text: str) -> list[str]:
-    """Where the mail leads on this installation, to be followed from here: a frame that may do nothing follows none."""
+    """The e-mail's links on this installation, shown outside the frame, because the sandboxed frame follows none."""
     return [path for path in dict.fromkeys(LINK.findall(text)) if safe_next(path)]
 
 

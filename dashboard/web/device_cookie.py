@@ -1,5 +1,5 @@
-"""The cookie by which a browser is known in which somebody signed in before. It opens nothing: at sign-in such a
-browser has a limit of its own."""
+"""The cookie by which a browser is known in which a user signed in before. It grants nothing: such a browser only has
+its own limit at sign-in."""
 
 from uuid import UUID
 
@@ -12,12 +12,12 @@ from dashboard.domain.identity import devices
 
 
 def given() -> str:
-    """Its token; empty when nobody signed in here before."""
+    """Its token; empty if nobody signed in here before."""
     return request.cookies.get(_name(), "")[: devices.LONGEST_TOKEN]
 
 
 def remember(response: Response, user_id: UUID) -> None:
-    """From now on this browser is one of the person's."""
+    """Remember this browser as one of the user's."""
     token = given() or crypto.token()
     with transaction():
         devices.remember(user_id, token)

@@ -1,4 +1,4 @@
-"""The dummy provider's hosted page: what a payment page would be, without a card and without a sign-in."""
+"""The dummy provider's hosted page: a payment page without a card and without signing in."""
 
 from flask import Blueprint, Response, request, url_for
 
@@ -37,7 +37,7 @@ def checkout(session_id: str) -> Response:
 
 @pages.post("/dummy/checkout/<session_id>")
 def decide(session_id: str) -> Response:
-    """Pay and decline are final and tell our webhook; cancel leaves the page open."""
+    """Pay and decline are final and send an event to our webhook; cancel leaves the page open."""
     provider, page = _find(session_id)
     outcome = request.form.get("outcome", "")
     if outcome == "cancel" and page.state == "open":

@@ -1,4 +1,4 @@
-"""Error pages: what happened, what did not, what next. Nothing technical, and never a trace."""
+"""Error pages: what happened, what did not, and what to do next. No technical details and no tracebacks."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -33,10 +33,11 @@ CONFIRMATION = "This needs a sign-in of the last 30 minutes. Your entries are ke
 FOREIGN_FORM = "The form did not come from one of our pages, or its token is missing. Nothing was changed."
 
 SECRETS = {"password": "Password", "code": "Code", "new_password": "New password", "secret": "Shared secret"}
-"""Fields whose values never go back into a page; they are asked for again."""
+"""Fields whose values are never put back into a page; the user must enter them again."""
 
 CONFIRMING = {"confirm_password": "Your password", "confirm_code": "Code of your authenticator app"}
-"""What `ConfirmationNeeded` asks for, in the form that it gives back; the code of those alone who have one."""
+"""What `ConfirmationNeeded` asks for in the form that it returns. Only users with a second factor are asked for the
+code."""
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 UNSPOKEN = (
@@ -46,7 +47,8 @@ UNSPOKEN = (
 
 
 class ConfirmationNeeded(Forbidden):
-    """The last sign-in is too long ago for this. `wrong` says by field why what was given does not do."""
+    """The last sign-in was too long ago for this action. `wrong` says by field why the entered values are not
+    accepted."""
 
     code = "confirmation_needed"
 
@@ -56,7 +58,7 @@ class ConfirmationNeeded(Forbidden):
 
 
 def answer(error: Exception) -> Response:
-    """The page for any error of an HTML route; a toast for HTMX. Touches no database from 500 on."""
+    """The page for any error of an HTML route; a toast for HTMX. From status 500 on, it does not use the database."""
     if isinstance(error, CSRFError):
         if not (request.form and _from_here()):
             return _page(403, FOREIGN_FORM)
@@ -69,7 +71,7 @@ def answer(error: Exception) -> Response:
         return _page(error.status, error.detail, retry_after=getattr(error, "retry_after", None))
     if isinstance(error, HTTPException):
         if error.code is not None and error.code < 400:
-            return current_app.make_response(error)  # a redirect that routing makes, such as a missing slash
+            return current_app.make_response(error)  # a redirect from routing, such as for a missing slash
         return _page(error.code or 500, "")
     return _page(500, "")
 
@@ -120,19 +122,20 @@ def wait_in_words(seconds: int) -> str:
 
 
 def _from_here() -> bool:
-    """Only our own pages get their entries back: else another site could fill a form here and have it sent."""
+    """Only our own pages get their entries back: otherwise another site could fill in a form here and have the user
+    send it."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
     try:
         source = urlsplit(request.headers.get("Origin") or request.headers.get("Referer") or "")
-    except ValueError:  # such as an IPv6 address that does not end
+    except ValueError:  # such as an unterminated IPv6 address
         return False
     return bool(source.netloc) and f"{source.scheme}://{source.netloc}" == request.host_url.rstrip("/")
 
 
 def _back() -> str:
-    """Where the form is; for an act without a page of its own, where it was asked for."""
+    """The page of the form; for an action without its own page, the page where it was requested."""
     adapter = current_app.create_url_adapter(request)
     if adapter is not None and adapter.test(request.path, method="GET"):
         return request.path
@@ -148,7 +151,7 @@ def _send_again(
     asked: Mapping[str, str] = NOTHING,
     wrong: Mapping[str, str] = NOTHING,
 ) -> Response:
-    """The form again: a fresh token, the typed values; secrets, and what else is `asked`, to be typed."""
+    """The form again, with a new token and the typed values. Secrets, and what else is `asked`, must be typed."""
     entries = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
     hidden = [(name, value) for name, value in entries if name not in SECRETS and name not in CONFIRMING]
     shown = [(name.replace("_", " ").capitalize(), value) for name, value in hidden if name not in UNSPOKEN and value]

@@ -1,6 +1,6 @@
-"""Exported files: streamed to their end in constant memory, and only a few at once.
+"""Exported files: streamed to the end in constant memory, and only a few at once.
 
-Each takes a thread for as long as its reader reads. The others get 429 and their address again a moment later.
+Each export uses a thread as long as its client reads. Further requests get 429 and can be repeated shortly afterwards.
 """
 
 import threading
@@ -14,10 +14,10 @@ from flask import Response, request, stream_with_context
 from dashboard.core.errors import TooManyRequests
 
 AT_ONCE = 2
-"""Of a process's 8 threads."""
+"""Out of 8 threads per process."""
 
 READER_SECONDS = 30.0
-"""A reader who takes nothing for so long is cut off, also if no proxy stands in front."""
+"""A client that reads nothing for this long is disconnected, even without a proxy."""
 
 RETRY_SECONDS = 10
 
@@ -26,7 +26,7 @@ _open: "WeakSet[Turn]" = WeakSet()
 
 
 class Turn:
-    """A place among the files that are being made, held until the file is read or given up: `with Turn() as turn`.
+    """A slot for one export, held until the file is read or abandoned: `with Turn() as turn`.
 
     Enter it before the export is recorded. Raises TooManyRequests.
     """
@@ -40,10 +40,10 @@ class Turn:
         return self
 
     def file(self, name: str, lines: Iterator[str]) -> Response:
-        """The answer that downloads `lines` as `name`."""
+        """The response that downloads `lines` as `name`."""
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         response = Response(stream_with_context(lines), mimetype="text/csv", headers=headers)
-        if request.method != "HEAD":  # its answer is never read, so never closed
+        if request.method != "HEAD":  # the body of its response is never read, so never closed
             response.call_on_close(partial(_open.discard, self))
             self._has_file = True
             if connection := request.environ.get("gunicorn.socket"):

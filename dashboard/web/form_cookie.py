@@ -1,6 +1,6 @@
-"""The token of a form for somebody who is not signed in, kept in the browser: signed, and worth nothing else.
+"""The token of a form for a user who is not signed in, kept in the browser: signed, and useless for anything else.
 
-So whoever opens the sign-in page a thousand times leaves no row behind.
+Opening the sign-in page a thousand times therefore creates no rows.
 """
 
 from datetime import timedelta
@@ -16,7 +16,7 @@ _SALT = "coffer-form-token"
 
 
 def holds(cookie: str) -> bool:
-    """Whether the cookie is one of these, and not the token of a session's row."""
+    """Whether the cookie is one of these, and not the token of a session."""
     return cookie.startswith(MARK)
 
 
@@ -26,7 +26,7 @@ def seal(csrf_token: str) -> str:
 
 
 def read(cookie: str) -> str | None:
-    """The form's token; None if the cookie is not ours or older than 12 hours."""
+    """The form's token; None if the cookie is not ours or is older than 12 hours."""
     try:
         csrf_token, made = _serializer().loads(cookie[len(MARK) :])
     except (BadData, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""How values look on a page: the Jinja filters. Amounts come from `core.money`; here are times, counts and ids."""
+"""The Jinja filters that format values on pages: times, counts and ids. `core.money` formats amounts."""
 
 import uuid
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +12,7 @@ from dashboard.core.money import exact, money, signed
 from dashboard.web.viewer import viewer
 
 MISSING = "\u2013"
-"""What is not there is a dash, never a zero."""
+"""A missing value is shown as a dash, never as zero."""
 
 PROGRAMS = (
     ("Edg/", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox/", "Firefox"),
@@ -23,13 +23,14 @@ SYSTEMS = (
     ("Windows", "Windows"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("CrOS", "ChromeOS"),
     ("Mac OS X", "macOS"), ("Linux", "Linux"),
 )  # fmt: skip
-"""Marks in what a browser calls itself, the tellings ones first: most also claim to be others."""
+"""Names in browsers' user agents, the most specific first: most browsers also claim to be others."""
 
 _FULL_COUNT_UP_TO = 999_999
 
 
 def when(moment: datetime | None) -> Markup | str:
-    """`20 Nov, 09:40` in the viewer's zone, with the year when not this one; seconds, offset and UTC in the title."""
+    """`20 Nov, 09:40` in the viewer's time zone, with the year unless it is this one; seconds, offset and UTC in the
+    title."""
     if moment is None:
         return MISSING
     local = moment.astimezone(viewer().zone)
@@ -37,7 +38,7 @@ def when(moment: datetime | None) -> Markup | str:
 
 
 def ago(moment: datetime | None) -> Markup | str:
-    """`just now` and `12 min ago` for the last hour, then as `when`; the absolute time is always in the title."""
+    """`just now` or `12 min ago` within the last hour, then as `when`; the absolute time is always in the title."""
     if moment is None:
         return MISSING
     age = clock.now() - moment
@@ -60,7 +61,7 @@ def both_zones(moment: datetime | None) -> Markup | str:
 
 
 def day(value: date | None) -> str:
-    """`20 Nov`, with the year when it is not this one. Days are UTC; the page says so once."""
+    """`20 Nov`, with the year unless it is this one. Days are UTC; the page says so once."""
     return MISSING if value is None else _day_text(value)
 
 
@@ -84,7 +85,7 @@ def count(number: int | None) -> Markup | str:
 
 
 def percent(part: int, whole: int) -> str:
-    """No decimals from 10 on, one below; `under 0.1 %` instead of a zero that is none."""
+    """No decimals from 10 on, one below; `under 0.1 %` instead of a misleading zero."""
     if whole <= 0:
         return MISSING
     tenths = (part * 1000 * 2 + whole) // (whole * 2)
@@ -94,13 +95,13 @@ def percent(part: int, whole: int) -> str:
 
 
 def short_id(value: uuid.UUID | str | None) -> str:
-    """Shortened in the middle: `019a3c…7f2e`. The whole id is a copy button away."""
+    """Shortened in the middle: `019a3c…7f2e`. A copy button next to it has the whole id."""
     text = str(value or "")
     return MISSING if not text else text if len(text) <= 14 else f"{text[:6]}…{text[-4:]}"
 
 
 def device(user_agent: str | None) -> str:
-    """`Firefox on Linux`: enough to know one's own devices by. What programs call themselves proves nothing."""
+    """`Firefox on Linux`: enough to recognize one's own devices. A program can claim any name."""
     text = user_agent or ""
     program = next((name for mark, name in PROGRAMS if mark in text), "")
     system = next((name for mark, name in SYSTEMS if mark in text), "")

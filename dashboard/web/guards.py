@@ -1,4 +1,4 @@
-"""Finding is the permission check: a view starts by finding the organization of its address, or gets no further."""
+"""Finding is the permission check: every view starts by finding the organization of its URL, or stops."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +29,7 @@ LOW_BALANCE_MICROS = 5 * MICROS_PER_USD
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A signed-in person in an organization: who they are there and the wallet its pages show."""
+    """A signed-in user in an organization: their role there and the wallet that its pages show."""
 
     org: Organization
     caller: Caller
@@ -48,7 +48,7 @@ class Visit:
 
     @property
     def only_of(self) -> UUID | None:
-        """Whose rows alone the pages show: the person's own, where the whole ledger is not theirs to read."""
+        """The user whose rows alone the pages show, if the user may not read the whole ledger."""
         return None if self.may(Verb.READ_LEDGER) else self.caller.actor.id
 
 
@@ -62,10 +62,10 @@ def platform_provider() -> Provider:
 
 
 def enter(slug: str, verb: Verb, *, act: Act = Act.READ) -> Visit:
-    """The organization of the address, for someone who may do `verb` there.
+    """The organization of the URL, for a user who may do `verb` there.
 
-    A stranger gets the 404 of an address that leads nowhere, the wrong role a 403. A platform manager who looks in
-    from outside leaves an entry in the organization's trail with every page.
+    A stranger gets the same 404 as for a URL that leads nowhere; the wrong role is a 403. Each page that a platform
+    manager opens from outside is recorded in the organization's audit log.
     """
     entry = memberships.entry_by_slug(slug, current_user.id)
     if entry is None or entry.org.kind == "platform":
@@ -75,7 +75,7 @@ def enter(slug: str, verb: Verb, *, act: Act = Act.READ) -> Visit:
         raise NotFound
     require_state(Act.READ, entry.org, operator=caller.operator)
     visit = Visit(entry.org, caller, wallets.of_organization(entry.org.id, platform_mode()))
-    g.shell_maker = partial(_org_shell, visit)  # before the refusals, whose pages keep the navigation
+    g.shell_maker = partial(_org_shell, visit)  # before the errors, whose pages keep the navigation
     require(verb, caller)
     require_state(act, entry.org, operator=caller.operator)
     if entry.role is None:
@@ -86,7 +86,7 @@ def enter(slug: str, verb: Verb, *, act: Act = Act.READ) -> Visit:
 
 
 def require_platform(verb: Verb) -> Caller:
-    """The caller of a platform page. Raises Forbidden for everyone but platform managers."""
+    """The caller of a platform page. Raises Forbidden for everyone except platform managers."""
     caller = of_person(current_user, None)
     require(verb, caller)
     g.shell_maker = _platform_shell
@@ -94,7 +94,8 @@ def require_platform(verb: Verb) -> Caller:
 
 
 def look_into(org_id: UUID, verb: Verb) -> tuple[Organization, Caller]:
-    """An organization on a platform page: a bar says so, and its trail holds the visit. Raises Forbidden, NotFound."""
+    """An organization on a platform page: a bar says so, and its audit log records the visit. Raises Forbidden,
+    NotFound."""
     caller = require_platform(verb)
     org = find_org(org_id)
     record_visit(org, by=caller.actor)
@@ -103,7 +104,7 @@ def look_into(org_id: UUID, verb: Verb) -> tuple[Organization, Caller]:
 
 
 def require_recent() -> None:
-    """The act at hand needs a sign-in of the last 30 minutes, or the password (and code) in the same form.
+    """The action needs a sign-in within the last 30 minutes, or the password (and code) in the same form.
 
     Raises ConfirmationNeeded, whose page asks for it and keeps what was typed; TooManyRequests.
     """
@@ -124,7 +125,7 @@ def require_recent() -> None:
 
 
 def account_pages(blueprint: Blueprint) -> None:
-    """Every route of `blueprint` is about the signed-in person alone, and stands in no organization."""
+    """For a `blueprint` whose routes concern only the signed-in user, and no organization."""
     signed_in_only(blueprint)
 
     @blueprint.before_request
@@ -133,7 +134,7 @@ def account_pages(blueprint: Blueprint) -> None:
 
 
 def find_org(org_id: UUID) -> Organization:
-    """An organization by its id, for platform pages: what is not a customer's is not there."""
+    """An organization by its id, for platform pages. Raises NotFound unless it is a customer's."""
     org = organizations.by_id(org_id)
     if org is None or org.kind == "platform":
         raise NotFound
@@ -141,8 +142,8 @@ def find_org(org_id: UUID) -> Organization:
 
 
 def record_visit(org: Organization, *, by: Actor) -> None:
-    """A platform manager's look into an organization is visible to its people. A page that polls is one look, and
-    asking for what it polls is one too."""
+    """Record that a platform manager viewed the organization, so that its members can see it. A page that polls is one
+    visit together with its polls."""
     since = clock.now() - sessions.IDLE
     if request.method == "GET" and not (is_poll() and trail.was_here(org.id, by.id, since=since)):
         with transaction(org=org.id):
@@ -150,7 +151,7 @@ def record_visit(org: Organization, *, by: Actor) -> None:
 
 
 def _note(entry: memberships.Entry) -> None:
-    """That the person was here, and where the next sign-in leads; most pages write nothing."""
+    """Record that the user was here, and where the next sign-in leads. Most requests write nothing."""
     opens = current_user.last_org_id != entry.org.id and request.method == "GET"
     if opens or memberships.due(entry):
         with transaction(org=entry.org.id):
@@ -160,7 +161,7 @@ def _note(entry: memberships.Entry) -> None:
 
 
 def signed_in_only(blueprint: Blueprint) -> None:
-    """Every route of `blueprint` needs a signed-in person."""
+    """Every route of `blueprint` needs a signed-in user."""
 
     @blueprint.before_request
     def check() -> Response | None:
@@ -259,7 +260,7 @@ def _link(label: str, endpoint: str, **values: Any) -> Link:
 
 
 def _others(slug: str | None) -> tuple[Place, ...]:
-    """The last ones they were in; the switcher's last line leads to all."""
+    """The user's most recent organizations; the switcher's last line leads to all."""
     entries = belonging.recent(current_user.id)
     return tuple(
         Place(entry.org.name, url_for("costs.show", slug=entry.org.slug), (entry.role or "").capitalize())
@@ -273,7 +274,7 @@ def _role_words(visit: Visit) -> str:
 
 
 def balance_state(wallet: Wallet) -> tuple[str, str]:
-    """A tone and a word for a balance to look after; both empty for a good one."""
+    """A tone and a word for a balance that needs attention; both empty for a good one."""
     if wallet.balance < 0:
         return "bad", "overdrawn"
     if wallet.blocked:

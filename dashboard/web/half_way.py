@@ -1,4 +1,5 @@
-"""Who gave the right password here a moment ago and owes a code. Kept in the session's row, never in the browser."""
+"""Pending two-factor sign-in: a user who just entered the right password here and must enter a code. Kept in the
+session's row, never in the browser."""
 
 from datetime import timedelta
 
@@ -18,7 +19,7 @@ def keep(user: User) -> None:
 
 
 def user() -> User | None:
-    """None when nobody is half way in, or it was too long ago, or the password is another one by now."""
+    """None if no sign-in is pending, if it was too long ago, or if the password has changed since."""
     kept = session.get(HALF_WAY)
     if not kept or kept["until"] < clock.now().timestamp():
         return None

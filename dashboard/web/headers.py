@@ -1,4 +1,4 @@
-"""Security headers of every answer, and who may keep a copy of it."""
+"""Security headers of every response, including caching."""
 
 from urllib.parse import urlsplit
 
@@ -7,13 +7,13 @@ from flask import Flask, Response, g, request
 from dashboard.config import Settings
 
 UNUSED = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
-"""What a browser can do and no page of ours asks for."""
+"""Browser features that none of our pages uses."""
 
 PAYMENT_HOSTS = ("https://checkout.stripe.com", "https://billing.stripe.com")
 
 
 def policy(form_hosts: tuple[str, ...]) -> str:
-    """The content security policy. A form's answer may lead to `form_hosts` only: browsers check redirects as well."""
+    """The content security policy. Forms may lead only to `form_hosts`: browsers also check redirects."""
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
         f"connect-src 'self'; form-action 'self' {' '.join(form_hosts)}; "
@@ -22,19 +22,19 @@ def policy(form_hosts: tuple[str, ...]) -> str:
 
 
 def allow_form_to(url: str) -> None:
-    """Let a form of this answer lead to the origin of `url`: a payment page that sends people back to the shop."""
+    """Allow forms of this response to lead to the origin of `url`, such as a payment page that redirects back."""
     parts = urlsplit(url)
     if parts.scheme in ("http", "https") and parts.netloc:
         g.form_hosts = (*g.get("form_hosts", ()), f"{parts.scheme}://{parts.netloc}")
 
 
 def allow_own_frame() -> None:
-    """Let this answer show a page of ours in a frame."""
+    """Allow this response to show one of our own pages in a frame."""
     g.more_policy = "; frame-src 'self'"
 
 
 def only_looks() -> None:
-    """This answer is somebody's HTML in a frame of ours: it may look as it wants, and nothing else."""
+    """This response is someone's HTML in one of our frames: it may use styles, and nothing else."""
     g.whole_policy = (
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'; "
         "sandbox"
@@ -44,12 +44,13 @@ def only_looks() -> None:
 def init_app(app: Flask, settings: Settings) -> None:
     hosts: tuple[str, ...] = PAYMENT_HOSTS
     if not settings.production:
-        # The fake's payment page, and a base URL that names the same server by another host.
+        # The fake's payment page, and a base URL that names the same server with another host.
         hosts += tuple(origin for origin in (settings.payment.stripe.api_base, settings.base_url) if origin)
 
     @app.after_request
     def protect(response: Response) -> Response:
-        if response.status_code == 308:  # routing's own, such as for a missing slash: it names the Host that was sent
+        # a redirect from routing, such as for a missing slash, which names the Host that was sent
+        if response.status_code == 308:
             path = response.headers["Location"].partition("://")[2].partition("/")[2]
             response.headers["Location"] = "/" + path.lstrip("/")
         usual = policy((*hosts, *g.get("form_hosts", ()))) + g.get("more_policy", "")

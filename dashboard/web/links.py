@@ -1,5 +1,5 @@
-"""Pages around the links that mails bring: confirm an address, set a new password. Opening one changes nothing, since
-programs that look for harm in mails follow links; its form does."""
+"""Pages of links in e-mails: confirm an address, set a new password. Opening one changes nothing, because programs that
+scan e-mails follow links; its form does."""
 
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
@@ -18,7 +18,7 @@ def verification() -> Response:
 
 @pages.post("/verify")
 def verify_again() -> Response:
-    """The link once more; for nobody knows whom, so that the answer is always the same."""
+    """Send the link again. We do not know for whom, so the response is always the same."""
     email = current_user.email if current_user.is_authenticated else request.form.get("email", "")
     try:
         accounts.ask_verification(email, ip=request.remote_addr or "")
@@ -74,7 +74,7 @@ def reset(proof: str) -> Response:
         return render.invalid("links/reset.html", email=found.email, errors={"password": refusal.detail})
     render.toast_next("Your new password is set. You are signed out everywhere; sign in with it.")
     response = render.redirect(url_for("auth.login"))
-    device_cookie.remember(response, user.id)  # so that limits which strangers have filled do not stop them here
+    device_cookie.remember(response, user.id)  # so that limits which strangers have used up do not stop the user here
     return response
 
 

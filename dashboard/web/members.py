@@ -1,4 +1,4 @@
-"""Who belongs to an organization: the list, another role, removal, leaving, and handing the organization over."""
+"""Members of an organization: the list, changing a role, removing, leaving, and transferring ownership."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A member as the page shows it. `micros` is None where the cost is not the reader's to see."""
+    """A member as the page shows it. `micros` is None if the reader may not see the cost."""
 
     member: Membership
     micros: int | None
@@ -157,7 +157,7 @@ def _find(visit: Visit, member_id: UUID) -> Membership:
 
 
 def _reachable(visit: Visit, member_id: UUID) -> Membership:
-    """A member whom the visitor may change: an owner only for owners."""
+    """A member whom the visitor may change: only owners may change an owner."""
     member = _find(visit, member_id)
     if member.role == "owner" and not visit.may(Verb.MANAGE_ORG):
         raise Forbidden("Owners alone change an owner. Nothing was changed.")
@@ -219,7 +219,7 @@ def _gone(visit: Visit, handed: Handover) -> Response:
 
 
 def _ends_keys() -> bool:
-    """Whether every key is to end, instead of being handed over."""
+    """Whether all keys are revoked instead of being handed over."""
     return request.form.get("end_keys") == "1"
 
 
@@ -235,7 +235,7 @@ def _heir(visit: Visit, plan: Handover) -> str:
 
 
 def _meaning(visit: Visit, role: str, plan: Handover) -> str:
-    """What the role may do, and what becomes of the keys that may do more."""
+    """What the role may do, and what happens to keys that exceed it."""
     words = [ROLE_WORDS[role]]
     if plan.passing:
         words.append(f"{_keys(plan.passing)} that may do more: handed over to {_heir(visit, plan)}.")
@@ -250,7 +250,7 @@ def _keys(found: tuple[ApiKey, ...]) -> str:
 
 
 def _done(handed: Handover) -> str:
-    """What became of the keys, after the sentence that says what happened."""
+    """What happened to the keys, after the sentence that says what was done."""
     passed, ended = len(handed.passing), len(handed.ending)
     words = []
     if passed and handed.heir:

@@ -1,4 +1,4 @@
-"""`/orgs`: the organizations one belongs to, and a new one."""
+"""`/orgs`: the user's organizations, and creating one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ TYPED = ("name", "slug", "billing_email")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An organization with the person's role; `wallet` where they may see the balance."""
+    """An organization with the user's role; `wallet` if they may see the balance."""
 
     org: Organization
     role: str
@@ -43,7 +43,7 @@ def listing() -> Response:
     try:
         after = cursors.decode_id(cursor, *scope)
     except Invalid:
-        after = None  # an old link starts at the beginning
+        after = None  # an outdated link starts at the beginning
     found = belonging.listed(current_user.id, q=q, after=after, limit=belonging.PAGE + 1)
     shown = found[: belonging.PAGE]
     more = cursors.encode(shown[-1].org.id.bytes, *scope) if len(found) > len(shown) else ""

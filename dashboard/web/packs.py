@@ -1,4 +1,4 @@
-"""How a credit pack looks to those who buy it: on the form, and where its seller previews it."""
+"""How buyers see a credit pack: on the form, and in its seller's preview."""
 
 from uuid import UUID
 
@@ -7,7 +7,7 @@ from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import QUANTITY_LIMIT, Terms
 
 Option = tuple[UUID | str, str, str, str, bool, str]
-"""As the form's macro takes it: id, price, name, what comes with it, whether it cannot be chosen, description."""
+"""An option as the form's macro takes it: id, price, name, what it contains, whether it is disabled, description."""
 
 
 def option(offer: Offer) -> Option:
@@ -30,7 +30,7 @@ def lapses(days: int) -> str:
 
 
 def pieces(least: int, most: int) -> str:
-    """How many are sold at once, where that is not anything from 1 to 100."""
+    """The allowed quantity, unless it is anything from 1 to 100."""
     if least == most:
         return f"exactly {least} at once"
     if least > 1 and most < QUANTITY_LIMIT:

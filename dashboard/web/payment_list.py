@@ -1,4 +1,4 @@
-"""Payments as pages show them: their words, the filters of the address, one page of a list."""
+"""Payments on pages: their labels, the filters in the URL, one page of a list."""
 
 import hashlib
 from collections.abc import Callable
@@ -24,7 +24,7 @@ STATES = {
     "expired": ("Expired", ""),
     "review": ("In review", "bad"),
 }
-"""Each state's word and the tone of its badge."""
+"""The label of each state and the tone of its badge."""
 
 CHOICES = [("", "All states"), *((state, word) for state, (word, _) in STATES.items())]
 FIELDS = {"q": "Search", "state": "State", "from": "From", "to": "To"}
@@ -32,8 +32,8 @@ FIELDS = {"q": "Search", "state": "State", "from": "From", "to": "To"}
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`typed` holds the filters as they came, `error` why they cannot be used; `version` changes with what is shown,
-    `open` says whether something on it may settle by itself."""
+    """`typed` holds the filters as entered, `error` why they cannot be used. `version` changes with what is shown.
+    `open` says whether a payment on it may still settle."""
 
     rows: list[Payment]
     names: dict[UUID, str]
@@ -53,12 +53,12 @@ class Listing:
 
 
 def typed(*more: str) -> dict[str, Any]:
-    """The filters of the address as they came; `more`: names of further ones."""
+    """The filters in the URL as entered; `more`: names of additional ones."""
     return {name: text for name in (*FIELDS, *more) if (text := request.args.get(name, "").strip())}
 
 
 def read(values: dict[str, Any], *, mode: str, here: Callable[..., str], org_id: UUID | None, manager: bool) -> Listing:
-    """The list that the request asks for; `here` makes its address. Raises nothing for odd filters."""
+    """The list that the request asks for. `here` builds its URL. Never raises for invalid filters."""
     cursor = request.args.get("cursor")
     try:
         filters = Filters.parse(values)
@@ -77,19 +77,19 @@ def read(values: dict[str, Any], *, mode: str, here: Callable[..., str], org_id:
 
 
 def version(payment: Payment) -> str:
-    """Changes with what a page tells of the payment."""
+    """Changes with what a page shows of the payment."""
     told = f"{payment.decline_code} {payment.problem} {payment.changed_at.timestamp()}"
     return f"{payment.state}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def note(payment: Payment, *, for_manager: bool) -> str:
-    """What stands under a payment in a list: why it is where it is."""
+    """The note below a payment in a list: why it is in its state."""
     if payment.state == "pending" and payment.decline_code:
         return f"Last try: {declines.told(payment.decline_code).why}"
     return story.problem(payment, for_manager=for_manager)
 
 
 def provider_name(payment: Payment) -> str:
-    """The same as in a sentence, standing alone."""
+    """The same name on its own, not within a sentence."""
     name = payment.provider_name.removeprefix("the ")
     return name[0].upper() + name[1:]

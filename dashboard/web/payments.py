@@ -1,4 +1,4 @@
-"""Payments: every purchase of an organization, and the story of each."""
+"""Payments: all purchases of an organization, and the timeline of each."""
 
 from functools import partial
 from typing import Any
@@ -42,7 +42,7 @@ def index(slug: str) -> Response:
 @pages.get("/payments/live")
 @poll
 def live(slug: str) -> Response:
-    """The list again, once something on it has settled; 204 until then."""
+    """The list again, once a payment on it has settled; 204 until then."""
     visit = guards.enter(slug, Verb.READ_PAYMENTS)
     shown = _list(visit)
     if shown["listing"].error or shown["listing"].version == request.args.get("v"):
@@ -133,7 +133,7 @@ def _told(visit: Visit, payment: Payment) -> dict[str, Any]:
 
 
 def _way_on(visit: Visit, payment: Payment) -> str:
-    """The payment page, as long as it can be paid there; empty for who may not buy."""
+    """The payment page, as long as it can be paid; empty for users who may not buy."""
     if payment.state != "pending" or payment.problem or not visit.may(Verb.BUY):
         return ""
     opened = payment.opened_at or payment.created_at
@@ -141,7 +141,7 @@ def _way_on(visit: Visit, payment: Payment) -> str:
 
 
 def _again(visit: Visit, payment: Payment) -> str:
-    """The form with the same choice, for what came to nothing."""
+    """The buy form with the same choice, for a payment that failed."""
     if payment.state not in ("failed", "expired") or payment.rejected or not visit.may(Verb.BUY):
         return ""
     return url_for("buy.form", slug=visit.org.slug, product_id=payment.product_id, quantity=payment.quantity)

@@ -1,4 +1,4 @@
-"""A payment's receipt as a file, made anew each time it is asked for."""
+"""A payment's receipt as a file, generated on each request."""
 
 from uuid import UUID
 

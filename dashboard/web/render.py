@@ -1,6 +1,6 @@
-"""How a view answers. The only place that reads or writes HTMX's headers: views say what, not how.
+"""Renders responses. The only module that uses HTMX's headers: views say what to show, not how.
 
-Every page is a normal page; to HTMX the same URL answers with the fragment that the page includes.
+Every page is a normal page. For HTMX, the same URL answers with the fragment that the page includes.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ def is_htmx() -> bool:
 
 
 def render(page: str, *, fragment: str | None = None, status: int = 200, **context: Any) -> Response:
-    """The page, or for HTMX the `fragment` it includes, where one is named."""
+    """The page, or for HTMX the `fragment` that it includes, if one is named."""
     template = fragment if fragment and is_htmx() else page
     return make_response(render_template(template, **context), status)
 
@@ -42,12 +42,13 @@ def redirect(url: str) -> Response:
 
 
 def unchanged() -> Response:
-    """204: nothing new for a poll; HTMX leaves the page as it is."""
+    """204: nothing new for a poll; HTMX leaves the page unchanged."""
     return Response(status=204)
 
 
 def partials(template: str, *, close_dialog: bool = False, toast: str | None = None, **context: Any) -> Response:
-    """Several `<hx-partial>` at once, for live parts and forms in place; if asked, a toast and the dialog closed."""
+    """Several `<hx-partial>` at once, for live parts and forms in place; optionally with a toast and closing the
+    dialog."""
     body = render_template(template, **context)
     if toast:
         body += _toast_partial(toast)
@@ -58,12 +59,12 @@ def partials(template: str, *, close_dialog: bool = False, toast: str | None = N
 
 
 def toast_next(text: str, *, bad: bool = False) -> None:
-    """A toast on the page that a redirect leads to. Never the only place for information."""
+    """Show a toast on the page after a redirect. Never the only place for information."""
     flash(text, "bad" if bad else "ok")
 
 
 def refusal(text: str, status: int, *, close_dialog: bool = False) -> Response:
-    """An error answer to HTMX that swaps nothing and says why in a toast that stays."""
+    """An error response for HTMX that replaces nothing and shows the reason in a toast that stays."""
     response = make_response(_toast_partial(text, bad=True), status)
     response.headers["HX-Reswap"] = "none"
     if close_dialog:
@@ -72,13 +73,13 @@ def refusal(text: str, status: int, *, close_dialog: bool = False) -> Response:
 
 
 def file(one: Attachment) -> Response:
-    """A file to look at or to keep. Its name and kind are ours, never what somebody typed."""
+    """A file to view or download. We choose its name and type, never the user."""
     headers = {"Content-Disposition": f'inline; filename="{one.name}"'}
     return Response(one.content, mimetype=one.kind, headers=headers)
 
 
 def shell() -> Shell | None:
-    """The navigation of this request, built when a layout asks for it: fragments never pay for it."""
+    """The navigation of this request, built when a layout asks for it, so that fragments do not need it."""
     if "shell" not in g:
         maker = g.get("shell_maker")
         g.shell = maker() if maker else None
@@ -86,7 +87,7 @@ def shell() -> Shell | None:
 
 
 def asset(path: str) -> str:
-    """URL of a static file with the hash of its content, so that it may be kept for ever."""
+    """URL of a static file with the hash of its content, so that it may be cached forever."""
     return url_for("static", filename=path, v=_digest(path))
 
 
@@ -120,5 +121,5 @@ def _digest(path: str) -> str:
 
 @lru_cache(maxsize=64)
 def _digest_of(file: Path, changed: int) -> str:
-    """`changed` is part of the key, so that a file edited while developing gets a new hash."""
+    """`changed` is part of the cache key, so that a file edited during development gets a new hash."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:12]

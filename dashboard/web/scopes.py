@@ -1,4 +1,4 @@
-"""What each scope lets a program do, in the order of the forms. Scopes that no route asks for yet are not offered."""
+"""What each scope lets a program do, in the order of the forms. Scopes that no route uses yet are not offered."""
 
 from collections.abc import Iterable
 
@@ -20,6 +20,6 @@ Option = tuple[str, str, str]
 
 
 def options(allowed: Iterable[str]) -> list[Option]:
-    """The boxes of a form, each with its name and words."""
+    """The checkboxes of a form, each with its name and text."""
     may = set(allowed)
     return [(scope, scope, words) for scope, words in SCOPES.items() if scope in may]

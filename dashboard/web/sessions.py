@@ -1,8 +1,8 @@
-"""The browser's session is a row: Flask-Login and Flask-WTF use Flask's session unmodified, and this stores it.
+"""The browser's session is a row: Flask-Login and Flask-WTF use Flask's session unchanged, and this module stores it.
 
-Nothing is read until something asks, so that files, webhooks and programs cost no query; a row is made only when
-something is stored; a request that only reads writes nothing, except once a minute that the person is there. The form
-of somebody who is not signed in needs no row: its token stands in the cookie.
+Nothing is read until it is needed, so that files, webhooks and API calls cost no query. A row is created only when
+something is stored. A request that only reads writes nothing, except the user's activity once a minute. A form for a
+user who is not signed in needs no row: its token is in the cookie.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ LONGEST_PATH = 500
 SIGNED_OUT = '"cache", "storage"'
 """Not "cookies": that would end the sessions of other sites on the same domain."""
 
-# Flask-Login's: we give no remember cookie, and freshness is a column.
+# Flask-Login's keys: we use no remember cookie, and freshness is a column.
 _NOT_KEPT = frozenset({"_remember", "_remember_seconds", "_id", "_fresh"})
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,7 +41,7 @@ login_manager = LoginManager()
 
 
 class BrowserSession(SessionMixin):
-    """What Flask calls the session: a mapping over the row's columns and its JSON state."""
+    """The object that Flask calls the session: a mapping over the row's columns and its JSON state."""
 
     def __init__(self, token: str | None) -> None:
         self.token = token
@@ -57,7 +57,7 @@ class BrowserSession(SessionMixin):
     @property
     def values_(self) -> dict[str, Any]:
         if self._values is None:
-            # Should the database be away, the error page after this one must not ask again.
+            # If the database is unavailable, the error page must not ask it again.
             self._values = {}
             if self.token and form_cookie.holds(self.token):
                 csrf_token = form_cookie.read(self.token)
@@ -71,11 +71,11 @@ class BrowserSession(SessionMixin):
         return self.values_[key]
 
     def __contains__(self, key: object) -> bool:
-        # Flask-Login asks for these after every request, also those that need no session.
+        # Flask-Login asks for these after every request, even without a session.
         return key not in _NOT_KEPT and key in self.values_
 
     def __setitem__(self, key: str, value: Any) -> None:
-        if key not in _NOT_KEPT:  # an equal value may still be news: Flask changes its list of messages in place
+        if key not in _NOT_KEPT:  # an equal value may still be a change: Flask changes its list of messages in place
             self.values_[key] = value
             self.modified = True
 
@@ -95,7 +95,7 @@ class BrowserSession(SessionMixin):
 
 
 class RowSessions(SessionInterface):
-    """Opens and saves sessions. In production the cookie is `__Host-`: no other host can set or read it."""
+    """Opens and saves sessions. In production, the cookie is `__Host-`: no other host can set or read it."""
 
     def __init__(self, settings: Settings) -> None:
         self.secure = settings.production
@@ -112,7 +112,7 @@ class RowSessions(SessionInterface):
         try:
             self._save(session, response)
         except AWAY as error:
-            # The answer counts on what could not be kept: a form's token, who signed in.
+            # The response depends on what could not be stored: a form's token, or who signed in.
             _become(response, app.make_response(app.handle_user_exception(error)))
 
     def _save(self, session: BrowserSession, response: Response) -> None:
@@ -132,7 +132,7 @@ class RowSessions(SessionInterface):
                 sessions.seen(row)
 
     def _replace(self, session: BrowserSession, response: Response) -> None:
-        """Someone signed in or out: a new token, nothing but messages and the person carried over."""
+        """A user signed in or out: create a new token, and carry over only messages and the user."""
         kept = {key: session.values_[key] for key in (USER, FLASHES) if session.values_.get(key)}
         ended = session.row
         if ended:
@@ -148,7 +148,7 @@ class RowSessions(SessionInterface):
             response.delete_cookie(self.cookie, path="/", secure=self.secure, httponly=True, samesite="Lax")
 
     def _start(self, session: BrowserSession, response: Response) -> None:
-        if session.user_id:  # made by the first page instead, two tabs opened at once would each make one
+        if session.user_id:  # if the first page created it instead, two tabs opened at once would each create one
             session.values_.setdefault(CSRF, crypto.token())
         with transaction():
             started = sessions.start(
@@ -178,14 +178,14 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.session_interface = RowSessions(settings)
     app.config["WTF_CSRF_TIME_LIMIT"] = None  # a form lives as long as its session
     csrf.init_app(app)
-    login_manager.session_protection = None  # an address that changes is a phone on the train
+    login_manager.session_protection = None  # a changing IP address may be a phone on a train
     login_manager.init_app(app)
     login_manager.user_loader(_load_user)
     login_manager.unauthorized_handler(_unauthorized)
 
 
 def sign_in(user: User) -> None:
-    """Give this browser a new session of `user`; the row is made when the answer is sent."""
+    """Give this browser a new session of `user`. The row is created when the response is sent."""
     session.clear()
     _current().renew = True
     login_user(user)
@@ -211,13 +211,13 @@ def current_id() -> UUID:
 
 
 def poll(view: F) -> F:
-    """Marks a view that a page asks by itself: it does not keep the session alive."""
+    """Mark a view that a page polls: it does not keep the session alive."""
     view.is_poll = True  # type: ignore[attr-defined]
     return view
 
 
 def safe_next(target: str | None) -> str | None:
-    """`target` if it is a path of ours, else None: never another host, however it is written."""
+    """`target` if it is a path on this site, else None: never another host, however it is written."""
     if not target or len(target) > LONGEST_PATH or not target.startswith("/"):
         return None
     if target.startswith(("//", "/\\")) or "\\" in target or not target.isprintable():
@@ -226,14 +226,15 @@ def safe_next(target: str | None) -> str | None:
 
 
 def login_url() -> str:
-    """The sign-in page, which leads back to the page at hand: a form's answer cannot be repeated, so to its page."""
+    """The sign-in page, which leads back to the current page. A form's response cannot be repeated, so it leads to the
+    form's page."""
     here = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else None
     target = safe_next(here)
     return f"{LOGIN_PATH}?next={quote(target, safe='/')}" if target and target != "/" else LOGIN_PATH
 
 
 def _become(response: Response, other: Response) -> None:
-    """Make `response`, which is on its way already, say what `other` does."""
+    """Make `response`, which is already being sent, equal to `other`."""
     response.status_code = other.status_code
     response.set_data(other.get_data())
     for name in ("Location", "HX-Redirect", "Set-Cookie"):
@@ -264,13 +265,13 @@ def _current() -> BrowserSession:
 
 
 def is_poll() -> bool:
-    """Whether the page asks by itself, and nobody is there to look."""
+    """Whether the page polls, so that nobody may be looking."""
     view = current_app.view_functions.get(request.endpoint or "")
     return bool(getattr(view, "is_poll", False))
 
 
 def _values_of(row: UserSession) -> dict[str, Any]:
-    values = deepcopy(dict(row.state))  # so that what was changed in place differs from the row
+    values = deepcopy(dict(row.state))  # so that a value changed in place differs from the row
     if row.user_id:
         values[USER] = str(row.user_id)
     if row.csrf_token:

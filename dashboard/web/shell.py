@@ -1,11 +1,11 @@
-"""What the navigation shows: plain values, so that layouts hold no query and no rule."""
+"""What the navigation shows: plain values, so that layouts contain no query and no rule."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Link:
-    """`count` is a short word such as `1 failed`; `current` marks the page one is on."""
+    """`count` is a short text such as `1 failed`; `current` marks the current page."""
 
     label: str
     href: str
@@ -21,7 +21,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Place:
-    """An organization in the switcher. `role` in words: `Owner`, or `Platform manager, read only`."""
+    """An organization in the switcher. `role` is its label: `Owner`, or `Platform manager, read only`."""
 
     name: str
     href: str
@@ -35,11 +35,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Shell:
-    """One navigation. Holds only links that lead somewhere for this person.
+    """One navigation. Contains only links that this user can open.
 
-    `place` is the organization one is in, None on platform pages. `balance_micros` is None where it may not be seen;
-    `balance_state` is empty, `warn` or `bad`, `balance_words` says the same in a word. `notice_platform` marks a
-    platform manager who looks at an organization from outside, `suspended` an organization that the operator stopped.
+    `place` is the current organization, None on platform pages. `balance_micros` is None if it may not be seen;
+    `balance_state` is empty, `warn` or `bad`, and `balance_words` says the same as text. `notice_platform` marks a
+    platform manager who views an organization from outside, `suspended` an organization that the operator suspended.
     """
 
     groups: tuple[Group, ...]

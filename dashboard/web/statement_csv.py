@@ -1,4 +1,4 @@
-"""The statement as a file: streamed, one line per row, safe to open in a spreadsheet."""
+"""The statement as a file: streamed, one line per transaction, safe to open in a spreadsheet."""
 
 from collections.abc import Iterator
 from datetime import UTC
@@ -22,7 +22,7 @@ def file_name(slug: str, wallet: Wallet, filters: Filters) -> str:
 
 
 def rows(wallet: Wallet, filters: Filters, *, for_manager: bool = False) -> Iterator[str]:
-    """The lines of the file, newest first, all that fit. Reads page by page as it is fetched."""
+    """The lines of the file, newest first, read page by page as they are consumed."""
     yield line(COLUMNS)
     cursor, more = None, True
     while more:

@@ -1,4 +1,5 @@
-"""`/styleguide`: every component with sample values, in development and test only. Look here before writing more."""
+"""`/styleguide`: every component with sample values, in development and test only. Look here before you write a new
+one."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -49,7 +50,7 @@ def show() -> Response:
 @pages.route("/form", methods=["GET", "POST"])
 def form() -> Response:
     context: dict[str, Any] = {"packs": PACKS, "values": request.form, "errors": {}, "layout": "layouts/app.html"}
-    if request.method != "POST":  # also HEAD, which carries no token
+    if request.method != "POST":  # also for HEAD, which has no form token
         return render.render("styleguide/form.html", fragment="styleguide/_form.html", **context)
     if request.form.get("quantity") != "1":
         context["errors"] = {"quantity": "Enter 1: this is a sample."}

@@ -1,4 +1,4 @@
-"""Transactions as lists show them, on every page that has one: their words, the filters of the address, the pages."""
+"""Transactions in lists, on every page that has one: their text, the filters in the URL, the pages."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,18 +19,18 @@ FIELDS = {
     "min": "Smallest amount", "max": "Largest amount",
 }  # fmt: skip
 KEPT = ("zone", "range", "group")
-"""What is no filter but stays in the address."""
+"""Parameters that are not filters but stay in the URL."""
 
 Choice = tuple[str, str]
-"""A value and its words."""
+"""A value and its label."""
 
 Address = Callable[..., str]
-"""Makes the address of a list from its query."""
+"""Builds the URL of a list from its query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row, in words."""
+    """One transaction as text."""
 
     id: UUID
     at: datetime
@@ -46,8 +46,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`typed` holds the filters as they came, `error` why they cannot be used, `reset` the address without them.
-    `searched_all` is False where the search ended at its window: then `older` goes on. `own`: of one person alone."""
+    """`typed` holds the filters as entered, `error` why they cannot be used, `reset` the URL without them.
+    `searched_all` is False if the search stopped at its window: then `older` continues. `own`: of one user only."""
 
     lines: tuple[Line, ...]
     typed: dict[str, Any]
@@ -74,8 +74,8 @@ def read(
     only_of: UUID | None = None,
     for_manager: bool = False,
 ) -> Listing:
-    """The list that the request asks for. `here` is its own address without filters, `pages` where its pages lead,
-    `row` where a row leads. `only_of`: nothing but what this person caused. Raises nothing for odd filters."""
+    """The list that the request asks for. `here` is its URL without filters; `pages` builds the links to other pages,
+    `row` to a transaction. `only_of`: only what this user caused. Never raises for invalid filters."""
     typed: dict[str, Any] = {name: text for name in FIELDS if (text := request.args.get(name, "").strip())}
     kept: dict[str, Any] = {name: text for name in KEPT if (text := request.args.get(name, ""))}
     reset = here(**kept)
@@ -99,7 +99,7 @@ def read(
 
 
 def offers(wallet: Wallet) -> dict[str, list[Choice]]:
-    """What the selects of the filters hold. An app that is filtered by is always one of them."""
+    """The options of the filters. The app that is filtered by is always one of them."""
     found = transactions.choices(wallet)
     asked = request.args.get("app", "").strip()
     apps = found.apps if not asked or asked in found.apps else [*found.apps, asked]
@@ -112,7 +112,7 @@ def offers(wallet: Wallet) -> dict[str, list[Choice]]:
 
 
 def filters_of(typed: Mapping[str, str], *, only_of: UUID | None) -> Filters:
-    """Raises Invalid with the field. `by` is the id of a member or a key."""
+    """Parse the filters. Raises Invalid with the field. `by` is the id of a member or a key."""
     names = {"by": "actor_id"}
     try:
         filters = Filters.parse({names.get(name, name): text for name, text in typed.items()})
@@ -124,7 +124,7 @@ def filters_of(typed: Mapping[str, str], *, only_of: UUID | None) -> Filters:
 
 
 def lines(rows: Iterable[Transaction], *, row: Callable[[UUID], str], for_manager: bool = False) -> tuple[Line, ...]:
-    """Rows with their words and who made them."""
+    """Transactions with their text and who caused them."""
     rows = list(rows)
     names = transactions.names_of(rows, for_manager=for_manager)
     return tuple(
@@ -145,7 +145,7 @@ def lines(rows: Iterable[Transaction], *, row: Callable[[UUID], str], for_manage
 
 
 def as_json(row: Transaction) -> str:
-    """Everything the row holds, but the hash of the request that made it."""
+    """All values of the transaction, except the hash of its request."""
     held = {column.key: getattr(row, column.key) for column in Transaction.__table__.columns}
     del held["body_hash"]
     return orjson.dumps(held, option=orjson.OPT_INDENT_2).decode()

@@ -1,4 +1,4 @@
-"""Transactions: the statement of a wallet, and what caused each of its rows."""
+"""Transactions: the statement of a wallet, and the cause of each transaction."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -66,7 +66,7 @@ def show(slug: str, transaction_id: UUID) -> Response:
 
 
 def read_list(visit: Visit, *, limit: int = transactions.PAGE_ROWS, endpoint: str = "transactions.listing") -> Listing:
-    """The rows that this visitor may see, as the address asks; `endpoint` is the page that shows them."""
+    """The transactions that this visitor may see, filtered by the URL; `endpoint` is the page that shows them."""
     slug = visit.org.slug
     return transaction_list.read(
         visit.wallet,
@@ -80,7 +80,7 @@ def read_list(visit: Visit, *, limit: int = transactions.PAGE_ROWS, endpoint: st
 
 
 def _told(visit: Visit, row: Transaction) -> dict[str, Any]:
-    """One row in words: what it is, who made it, what caused it."""
+    """One transaction as text: what it is, who caused it, and why."""
     kind = TRANSACTION_TYPES[row.type]
     for_manager = visit.caller.operator
     told = explain.explain(row, for_manager=for_manager)
@@ -97,7 +97,8 @@ def _told(visit: Visit, row: Transaction) -> dict[str, Any]:
 
 
 def _around(visit: Visit, found: Listing) -> dict[str, Any]:
-    """What stands around the list on its own page. The statement is the wallet's, so it needs the whole ledger."""
+    """What surrounds the list on its own page. The statement is the wallet's, so it needs access to the whole
+    ledger."""
     slug, own_only = visit.org.slug, visit.only_of is not None
     statement, title = (None, "") if own_only or found.error else _statement(visit, found)
     return {
@@ -115,9 +116,9 @@ def _around(visit: Visit, found: Listing) -> dict[str, Any]:
 
 
 def live_address(visit: Visit, *, part: str, since: int | None = None, state: str = "") -> str:
-    """Where a page asks for news; empty for a platform manager, whose every look is recorded.
+    """The URL that a page polls; empty for a platform manager, whose every visit is recorded.
 
-    `since` is the number of rows when the page was opened: what came later is new to its reader.
+    `since` is the number of rows when the page was opened: later ones are new to its reader.
     """
     if visit.caller.role is None:
         return ""
@@ -140,7 +141,7 @@ def _statement(visit: Visit, found: Listing) -> tuple[Statement, str]:
 
 
 def _bounds(filters: Filters) -> Iterator[str]:
-    """A range of moments in words; they may lie within a UTC day."""
+    """A time range as text; its ends may lie within a UTC day."""
     yield "Statement"
     if filters.since:
         yield f"from {clock.in_words(filters.since)}"
@@ -149,7 +150,7 @@ def _bounds(filters: Filters) -> Iterator[str]:
 
 
 def _how_many(statement: Statement | None, found: Listing) -> str:
-    """How many rows the file will hold, where the days' counts tell it."""
+    """How many rows the file will have, if the daily counts tell."""
     if statement and not found.typed.keys() - {"from", "to"}:
         return f"{statement.rows:,} row{'' if statement.rows == 1 else 's'}"
     return "all rows that match"

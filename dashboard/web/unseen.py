@@ -1,4 +1,5 @@
-"""New keys until their first view: they wait in the maker's session, encrypted, as a redirect must not carry them."""
+"""One-time secrets: a new key is kept in its creator's session, encrypted, until it is viewed, because a redirect must
+not contain it."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -14,9 +15,9 @@ MOST = 5
 
 
 def chosen_id(text: str) -> UUID:
-    """The id that a form chose when it was shown, so that a second submit finds what the first one made.
+    """The id that a form chose when it was shown, so that a second submit finds what the first one created.
 
-    What no form of ours can have chosen becomes a new id.
+    An id that none of our forms can have chosen is replaced by a new one.
     """
     chosen, now = ids.parse(text), clock.now()
     if chosen and chosen.version == 7 and ids.lowest(now - FORM_LIVES) <= chosen <= ids.lowest(now + A_MOMENT):
@@ -30,7 +31,7 @@ def keep(row_id: UUID, key: str, *, org_id: UUID) -> None:
 
 
 def take(row_id: UUID, *, org_id: UUID) -> str:
-    """The key's text at its first view; empty ever after, and to whoever only asks for the page's head."""
+    """The key's text the first time it is viewed; empty afterwards, and for HEAD requests."""
     waiting = dict(session.get(UNSEEN, {}))
     sealed = waiting.pop(str(row_id), None)
     if sealed is None or request.method != "GET":

@@ -1,4 +1,4 @@
-"""Who looks at the page, as far as looks go: name, zone, theme. Rights are the guards' business."""
+"""The viewer's display settings: name, time zone, theme. Guards handle permissions."""
 
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,8 +11,8 @@ UTC = ZoneInfo("UTC")
 
 @dataclass(frozen=True)
 class Viewer:
-    """`theme` is empty for the system's choice. `signed_in` decides between the shell and the plain layout, `keyboard`
-    whether single keys do something. `unverified`: nobody has shown yet that mails to `email` arrive."""
+    """`theme` is empty for the system's setting. `signed_in` chooses between the shell and the plain layout; `keyboard`
+    enables single-key shortcuts. `unverified`: the address `email` has not been verified yet."""
 
     name: str = ""
     email: str = ""
@@ -28,7 +28,7 @@ STRANGER = Viewer()
 
 
 def viewer() -> Viewer:
-    """The person of this request; outside a request, and for pages that must not touch the database, a stranger."""
+    """The user of this request; an anonymous viewer outside a request, and for pages that must not use the database."""
     if not has_request_context():
         return STRANGER
     if "viewer" not in g:
@@ -37,12 +37,12 @@ def viewer() -> Viewer:
 
 
 def look_in(zone: ZoneInfo) -> None:
-    """Show this answer's times in another zone than the person's own."""
+    """Show this response's times in a different zone from the user's own."""
     g.viewer = replace(viewer(), zone=zone)
 
 
 def look_as_stranger() -> None:
-    """For pages shown while the database is away."""
+    """For pages shown while the database is unavailable."""
     g.viewer = STRANGER
 
 

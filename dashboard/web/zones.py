@@ -1,5 +1,5 @@
-"""The switch of the log pages between the reader's zone and UTC; it stays in the address, so that a link shows the
-same."""
+"""The switch of the log pages between the reader's time zone and UTC. It is part of the URL, so that a link shows the
+same times."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,12 +9,12 @@ from flask import request
 from dashboard.web.viewer import UTC, look_in, viewer
 
 Choice = tuple[str, str, bool]
-"""A zone's name, the address that shows it, and whether it is shown now."""
+"""A zone's name, the URL that shows it, and whether it is shown now."""
 
 
 def switch(here: Callable[..., str], fields: Iterable[str]) -> list[Choice]:
-    """Shows this answer as its address asks. `here` makes the page's address, `fields` are the filters that it keeps;
-    empty where the reader's zone is UTC."""
+    """Show this response in the zone that its URL asks for. `here` builds the page's URL, `fields` are the filters that
+    it keeps; empty if the reader's zone is UTC."""
     own = viewer().zone
     if own == UTC:
         return []

@@ -1,4 +1,4 @@
-"""A person's own account: who they are on the pages, and what keeps others out of it."""
+"""A user's own account: profile, sign-in security and tokens."""
 
 from flask import Flask
 

@@ -1,4 +1,4 @@
-"""Where the views of a person's account are registered."""
+"""The blueprints of the account pages."""
 
 from flask import Blueprint
 

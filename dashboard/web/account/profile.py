@@ -95,6 +95,6 @@ def _page(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) 
 
 @cache
 def _zones() -> list[tuple[str, str]]:
-    """Every zone named after a place, and UTC."""
+    """All zones that are named after a place, and UTC."""
     named = sorted(zone for zone in clock.time_zones() if "/" in zone and not zone.startswith(NOT_PLACES))
     return [("UTC", "UTC"), *((zone, zone.replace("_", " ")) for zone in named)]

@@ -1,4 +1,4 @@
-"""`/account/security`: the password, and where the person is signed in."""
+"""`/account/security`: the password, and the user's sessions."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""`/account/tokens`: tokens with which a person's own scripts act as that person."""
+"""`/account/tokens`: tokens with which a user's own scripts act as that user."""
 
 from typing import Any
 from uuid import UUID
@@ -93,7 +93,7 @@ def _make(token_id: UUID, values: dict[str, Any]) -> None:
                 expires_at=expiry.end_of(until) if until else None,
                 token_id=token_id,
             )
-    except IntegrityError:  # the same form, sent twice at once: the other one made the token
+    except IntegrityError:  # the same form, sent twice at once: the other request created the token
         return
     unseen.keep(token_id, made.key, org_id=PLATFORM_ORG_ID)
 

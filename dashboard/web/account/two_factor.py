@@ -1,4 +1,4 @@
-"""The second factor: switched on by a first code, off again, and the codes for the day the phone is lost."""
+"""The second factor: switching it on with a first code, switching it off, and the recovery codes."""
 
 import segno
 from flask import Response, request, session, url_for
@@ -64,7 +64,7 @@ def two_factor_off() -> Response:
 
 @pages.get("/codes")
 def codes() -> Response:
-    """The recovery codes, at their first view; ever after they are gone."""
+    """The recovery codes, the first time they are viewed; afterwards they are gone."""
     sealed = session.pop(UNSEEN, None) if request.method == "GET" else None
     if sealed is None:
         return render.redirect(url_for(".show"))
@@ -95,7 +95,7 @@ def _enrolment(errors: dict[str, str], *, status: int = 200) -> Response:
 
 
 def _keep(codes: list[str]) -> None:
-    """Until they are seen they wait in the session, encrypted: a redirect must not carry them."""
+    """Until they are viewed, they are kept in the session, encrypted, because a redirect must not contain them."""
     session[UNSEEN] = crypto.encrypt(" ".join(codes), org_id=PLATFORM_ORG_ID, purpose=_purpose())
 
 

@@ -1,4 +1,5 @@
-"""`/admin/audit`: the audit log of all organizations and of the platform itself, and how far the ledger is sealed."""
+"""`/admin/audit`: the audit log of all organizations and of the platform itself, and the state of the ledger's
+seals."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""`/admin/external-keys`: the operator's own ids for organizations: set on one, or confirmed and cleared in a list."""
+"""`/admin/external-keys`: the operator's own ids for organizations: set for one, or confirmed and cleared in a list."""
 
 from uuid import UUID
 
@@ -25,7 +25,7 @@ REASONS = {
 
 @pages.get("/external-keys")
 def listing() -> Response:
-    """What owners set when they still could, waiting for a decision."""
+    """Keys that owners set in earlier versions and that wait for a decision."""
     guards.require_platform(Verb.PLATFORM_READ)
     rows = external_keys.unconfirmed(limit=SHOWN)
     return render.render("admin/external_keys/listing.html", rows=rows, most=SHOWN)

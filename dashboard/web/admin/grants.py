@@ -1,4 +1,4 @@
-"""Granting and removing credits: a form, a review with before, change and after, and the review's own confirmation."""
+"""Granting and removing credits: a form, a review with before, change and after, and its confirmation."""
 
 import re
 from collections.abc import Callable
@@ -32,7 +32,7 @@ _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 
 class FormErrors(Exception):
-    """Everything that is odd about the form, so that it is said at once."""
+    """All problems of the form, to show them at once."""
 
     def __init__(self, refusals: list[Invalid]) -> None:
         super().__init__("the form cannot be used")
@@ -41,7 +41,7 @@ class FormErrors(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Which of the two it is, and its words."""
+    """Grant or removal, with its text."""
 
     removing: bool
     title: str
@@ -56,7 +56,7 @@ REMOVE = Act(True, "Remove credits", "Remove", "Review removal", "Removed")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the form asks for. `amount_micros` is above zero, also for a removal; `expires_on` is its last day."""
+    """What the form asks for. `amount_micros` is above zero, also for a removal; `expires_on` is the last day."""
 
     amount_micros: int
     category: str
@@ -80,7 +80,7 @@ def _answer(org_id: UUID, act: Act) -> Response:
     org, caller = guards.look_into(org_id, Verb.PLATFORM_GRANT)
     if org.closed_at is not None:
         raise NotFound
-    if request.method != "POST":  # also HEAD, which carries no token
+    if request.method != "POST":  # also for HEAD, which has no form token
         return render.render("admin/grants/form.html", **_form(org, act, {}, {}))
     try:
         order = _order(act)
@@ -98,7 +98,7 @@ def _answer(org_id: UUID, act: Act) -> Response:
 
 
 def _order(act: Act) -> Order:
-    """The form as values. Raises FormErrors with each sentence at its field."""
+    """The form's values. Raises FormErrors with each message at its field."""
     form = {name: _one(name) for name in FIELDS}
     category, key = form["category"].strip(), form["idempotency_key"] or str(ids.new())
     checks: tuple[Callable[[], object], ...] = (
@@ -137,7 +137,7 @@ def _refusal_of(check: Callable[[], object]) -> Invalid | None:
 
 
 def _one(name: str) -> str:
-    """A field of the form. Two of one name are refused: nobody could say which one was meant."""
+    """A field of the form. Two with the same name are rejected, because nobody could say which one was meant."""
     values = request.form.getlist(name)
     if len(values) > 1:
         raise Invalid("This was sent twice. Nothing was changed.", field=name)
@@ -159,7 +159,7 @@ def _carry_out(org: Organization, act: Act, order: Order, by: Actor) -> Posting:
 
 
 def _review(org: Organization, act: Act, order: Order) -> dict[str, Any]:
-    """Before, change and after, as of now. Raises RemovalTooLarge for what the confirmation would refuse."""
+    """Before, change and after, as of now. Raises RemovalTooLarge if the confirmation would be rejected."""
     wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
     change = -order.amount_micros if act.removing else order.amount_micros
     if act.removing and not order.allow_negative and wallet.available < order.amount_micros:
@@ -179,7 +179,7 @@ def _review(org: Organization, act: Act, order: Order) -> dict[str, Any]:
 def _form(org: Organization, act: Act, values: Any, errors: dict[str, str]) -> dict[str, Any]:
     wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
     typed = {name: str(values.get(name, ""))[:1000] for name in SHOWN}
-    # A key that was refused would be refused again.
+    # A key that was rejected would be rejected again.
     key = "" if "" in errors else values.get("idempotency_key", "")
     return _common(org, act, wallet) | {
         "values": typed, "errors": errors, "key": key if _KEY.fullmatch(key) else str(ids.new()),
@@ -198,7 +198,7 @@ def _common(org: Organization, act: Act, wallet: Wallet) -> dict[str, Any]:
 
 
 def _errors(refusal: CofferError) -> dict[str, str]:
-    """Each sentence at its field; what has none on this page stands above the form."""
+    """Each message at its field; messages for fields that are not on this page are shown above the form."""
     if isinstance(refusal, RemovalTooLarge):
         left = money(refusal.extra["available_micros"])
         return {"amount": f"This is more than the {left} that are there. Nothing was changed."}

@@ -1,4 +1,4 @@
-"""`/admin/mail`: mails that did not go out, why, and another try or none."""
+"""`/admin/mail`: unsent e-mails, the reason, and sending them again or giving up."""
 
 from uuid import UUID
 

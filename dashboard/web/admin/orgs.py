@@ -1,4 +1,4 @@
-"""`/admin/orgs`: every organization, and one as a platform manager sees it."""
+"""`/admin/orgs`: all organizations, and one as a platform manager sees it."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""`/admin/`: what needs a platform manager's attention, how the money stands, and whether the books are right."""
+"""`/admin/`: what needs a platform manager's attention, today's money, and whether the ledger is consistent."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ KINDS = {
     "mail_unset": ("No mail server is set", "Mails wait until there is one", "/admin/mail"),
     "overdrawn": ("Balances below zero", "Oldest by last movement", "/admin/orgs?state=overdrawn"),
 }
-"""Title, what it means, and where it is looked at."""
+"""Title, meaning, and the page with the details."""
 
 TONES = dict.fromkeys(("inbox_failed", "inbox_waiting", "payment_unknown", "mail_waiting", "external_keys"), "warn")
 
@@ -51,14 +51,14 @@ def show() -> Response:
 @pages.get("/live")
 @poll
 def live() -> Response:
-    """The work list alone, once a minute."""
+    """Only the work list, once a minute."""
     guards.require_platform(Verb.PLATFORM_READ)
     return render.render("admin/overview/_work.html", **_work())
 
 
 @pages.post("/verify")
 def check() -> Response:
-    """Reads all the books: a POST, so that no crawler and no reload starts it. Nothing is changed."""
+    """Reads the whole ledger: a POST, so that no crawler and no reload starts it. Changes nothing."""
     guards.require_platform(Verb.PLATFORM_READ)
     started = clock.now()
     found = verify.broken(most=SHOWN_VIOLATIONS)

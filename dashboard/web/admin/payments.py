@@ -1,4 +1,4 @@
-"""`/admin/payments`: every organization's payments, and the review of what arrived otherwise than it was sold."""
+"""`/admin/payments`: the payments of all organizations, and the review of those that differ from the order."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +28,7 @@ guards.signed_in_only(pages)
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Which of the two it is, and its words."""
+    """Accept or reject, with its text."""
 
     accepting: bool
     title: str
@@ -73,7 +73,7 @@ def reject(payment_id: UUID) -> Response:
 
 
 def _find(payment_id: UUID, verb: Verb) -> tuple[Payment, Organization, Actor]:
-    """The payment, whose it is and who looks: its organization's trail holds the visit."""
+    """The payment, its organization and the viewer. The organization's audit log records the visit."""
     guards.require_platform(verb)
     payment = listing.anywhere(payment_id)
     org, caller = guards.look_into(payment.org_id, verb)
@@ -83,7 +83,7 @@ def _find(payment_id: UUID, verb: Verb) -> tuple[Payment, Organization, Actor]:
 def _answer(payment_id: UUID, act: Act) -> Response:
     payment, org, by = _find(payment_id, Verb.PLATFORM_GRANT)
     here = url_for(".show", payment_id=payment.id)
-    if request.method != "POST":  # also HEAD, which carries no token
+    if request.method != "POST":  # also for HEAD, which has no form token
         review.require_open(payment)
         return render.render("admin/payments/form.html", **_form(org, payment, act, "", {}))
     reason = request.form.get("reason", "")
@@ -134,7 +134,7 @@ def _told(org: Organization, payment: Payment) -> dict[str, Any]:
 
 
 def _sides(payment: Payment, taken: story.Taken | None) -> list[tuple[str, str, str, bool]]:
-    """What was sold beside what the provider took: label, ours, theirs, whether they differ."""
+    """What was sold next to what the provider took: label, ours, theirs, whether they differ."""
     if taken is None:
         return []
     price, currency = story.amount(payment.amount_minor, payment.currency), payment.currency.upper()
@@ -151,7 +151,7 @@ def _sides(payment: Payment, taken: story.Taken | None) -> list[tuple[str, str, 
 
 
 def _form(org: Organization, payment: Payment, act: Act, reason: str, errors: dict[str, str]) -> dict[str, Any]:
-    """The form and its review alike: what it would do, as of now."""
+    """The form and its review: what it would do, as of now."""
     wallet = wallets.of_organization(org.id, payment.mode, fresh=True)
     change = _granted(payment) if act.accepting else 0
     ahead = forecast.of(wallet)

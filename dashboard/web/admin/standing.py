@@ -1,4 +1,4 @@
-"""What a platform manager may do to an organization as a whole: stop it, close it, give it back, let it overdraw."""
+"""What a platform manager may do to an organization as a whole: suspend, close, reopen, set its overdraft."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ pages = Blueprint("standing", __name__)
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A step between and what it does. `applies` says whether the organization is in the state for it."""
+    """A confirmation step and what it does. `applies` says whether the organization's status allows it."""
 
     title: str
     effect: str

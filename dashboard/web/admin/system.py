@@ -1,4 +1,4 @@
-"""`/admin/system`: how the installation is, so that support can read it out. No secrets; a test mail may be sent."""
+"""`/admin/system`: the state of the installation, for support. No secrets; a test e-mail can be sent."""
 
 from datetime import timedelta
 from typing import Any
@@ -44,14 +44,14 @@ def show() -> Response:
 @pages.get("/live")
 @poll
 def live() -> Response:
-    """Everything but the page's frame, twice a minute."""
+    """Everything except the page's frame, twice a minute."""
     guards.require_platform(Verb.PLATFORM_READ)
     return render.render("admin/system/_state.html", **_seen())
 
 
 @pages.post("/test-mail")
 def test_mail() -> Response:
-    """A mail to whoever asks: the only proof that mail works."""
+    """Send an e-mail to the user who asks: the only proof that e-mail works."""
     by = guards.require_platform(Verb.PLATFORM_READ).actor
     with transaction(org=PLATFORM_ORG_ID):
         outbox.send(
@@ -79,7 +79,7 @@ def _seen() -> dict[str, Any]:
 
 
 def _troubles(found: System) -> list[Trouble]:
-    """What is not as it should be, worst first: title and what it means."""
+    """Problems, most urgent first: title and meaning."""
     told: list[Trouble] = []
     if not found.software.migrated:
         told.append(("Migrations are missing", "Run flask db upgrade, then restart the processes."))
@@ -101,7 +101,7 @@ def _troubles(found: System) -> list[Trouble]:
 
 
 def _size(number: int) -> str:
-    """Bytes in words."""
+    """Bytes as text."""
     for unit in ("KiB", "MiB", "GiB"):
         number, rest = divmod(number, 1024)
         if number < 1024:

@@ -1,4 +1,4 @@
-"""What a platform manager does to a person, each with a reason: ends sessions, disables, gives the platform role."""
+"""What a platform manager can do to a user, each with a reason: end sessions, disable, give the manager role."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ pages = Blueprint("acts", __name__)
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`says` is what happens; `danger` colours the button; `typed`: the address is typed as well."""
+    """`says` is what happens; `danger` colours the button; `typed`: the address must be typed as well."""
 
     title: str
     says: str
@@ -97,7 +97,7 @@ def do(user_id: UUID, act: str) -> Response:
 
 
 def offered(user: User, *, by: UUID) -> list[tuple[str, Act]]:
-    """The acts that make sense for this person as they are."""
+    """The actions that apply to this user now."""
     if user.erased_at is not None:
         return []
     own, off = user.id == by, user.disabled_at is not None

@@ -1,4 +1,4 @@
-"""`/admin/users`: people, from whom a support case starts. Credits go to a person's own organization."""
+"""`/admin/users`: users, with whom a support case starts. Credits go to a user's personal organization."""
 
 from functools import partial
 from uuid import UUID
@@ -28,7 +28,7 @@ ROLES = (
 )
 FIELDS = {"q": "", "role": ""}
 MOVED = 307
-"""The same method and body at another address."""
+"""Redirect that keeps the method and body."""
 
 
 @pages.get("")
@@ -59,7 +59,7 @@ def show(user_id: UUID) -> Response:
 
 @pages.route("/<uuid:user_id>/<any(grant, remove):act>", methods=["GET", "POST"])
 def credits(user_id: UUID, act: str) -> Response:
-    """To the same form of the person's own organization."""
+    """Redirect to the same form of the user's personal organization."""
     guards.require_platform(Verb.PLATFORM_GRANT)
     own = organizations.personal_of(_find(user_id).id)
     if own is None:

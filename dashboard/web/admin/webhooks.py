@@ -1,4 +1,4 @@
-"""`/admin/webhooks`: what the payment provider told us, what it did, and another try for what did not work."""
+"""`/admin/webhooks`: what the payment provider sent, what it did, and retrying what failed."""
 
 from functools import partial
 from typing import Any
@@ -55,7 +55,7 @@ def show(event_id: UUID) -> Response:
 @pages.get("/<uuid:event_id>/live")
 @poll
 def live(event_id: UUID) -> Response:
-    """What became of a queued event; 204 while nothing has."""
+    """The result of a queued event; 204 until there is one."""
     guards.require_platform(Verb.PLATFORM_READ)
     event = webhooks.find(event_id)
     if request.args.get("v") == _version(event):
@@ -68,7 +68,7 @@ def retry(event_id: UUID) -> Response:
     caller = guards.require_platform(Verb.PLATFORM_GRANT)
     event = webhooks.find(event_id)
     here = url_for(".show", event_id=event.id)
-    if request.method != "POST":  # also HEAD, which carries no token
+    if request.method != "POST":  # also for HEAD, which has no form token
         if not inbox.retryable(event):
             raise Conflict(f"The event is {event.state}; there is nothing to retry.")
         return render.render("admin/webhooks/retry.html", fragment="admin/webhooks/_retry.html", **_seen(event))

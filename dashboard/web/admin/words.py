@@ -1,4 +1,4 @@
-"""The words of platform pages: states and their tones, a forecast in a sentence, what a manager did."""
+"""Text for the platform's pages: states and their tones, the forecast as a sentence, what a manager did."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ VISIT = "organization.visited"
 MOST_ACTS = 20
 
 Step = tuple[str, str, str, datetime | None]
-"""For the timeline: title, detail, state, moment."""
+"""For the timeline: title, detail, state, time."""
 
 
 def runs_out(forecast: Forecast) -> str:
@@ -37,7 +37,7 @@ def runs_out(forecast: Forecast) -> str:
 
 
 def pace(forecast: Forecast) -> str:
-    """What the forecast stands on."""
+    """What the forecast is based on."""
     if not forecast.pace_micros:
         return "No usage to work it out from"
     text = f"At {money(forecast.pace_micros)} a day"
@@ -48,7 +48,7 @@ def pace(forecast: Forecast) -> str:
 
 
 def org_badges(org: Organization, wallet: Wallet, *, keys: int, low_micros: int) -> list[tuple[str, str]]:
-    """What to know before anything else, worst first."""
+    """What to know before anything else, most urgent first."""
     found = []
     if wallet.balance < 0:
         found.append(("Overdrawn", "bad"))
@@ -68,7 +68,7 @@ def org_badges(org: Organization, wallet: Wallet, *, keys: int, low_micros: int)
 
 
 def acts(entries: Iterable[AuditEntry], names: Mapping[UUID, str]) -> list[Step]:
-    """What managers did, newest first; visits of one person in a row are one step."""
+    """What managers did, newest first; consecutive visits by one person are one step."""
     steps: list[Step] = []
     last: tuple[UUID | None, str] | None = None
     for entry in entries:

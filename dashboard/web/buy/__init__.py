@@ -1,4 +1,4 @@
-"""Buying credits: the form, and the page that payers come back to. Neither writes money: the worker does."""
+"""Buying credits: the form, and the return page. Neither writes money; only the worker does."""
 
 from dashboard.web.buy import choosing as choosing
 from dashboard.web.buy import returning as returning

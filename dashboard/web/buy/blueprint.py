@@ -1,4 +1,4 @@
-"""Where the views of buying are registered."""
+"""The blueprint for buying credits."""
 
 from flask import Blueprint
 

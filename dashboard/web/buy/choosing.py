@@ -1,4 +1,4 @@
-"""The form: a pack, how many of it, what that makes of the balance; then on to the payment page."""
+"""The buy form: a pack, a quantity, and what they add to the balance; then on to the payment page."""
 
 import re
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ _QUANTITY = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen so far, as typed; `offer` and `pieces` where that can be read, `errors` by field."""
+    """The current choice as entered. `offer` and `pieces` are set if it is readable, `errors` by field."""
 
     offer: Offer | None
     pieces: int | None
@@ -62,7 +62,7 @@ class Choice:
 
     @property
     def asked(self) -> dict[str, object]:
-        """What two submits of one form must have in common."""
+        """The values that must be equal in two submits of one form."""
         asked: dict[str, object] = {
             "product_id": str(self.offer.product.id) if self.offer else "", "quantity": self.pieces,
             "version_id": str(self.offer.version.id) if self.offer else "",
@@ -84,7 +84,7 @@ def form(slug: str) -> Response:
 
 @pages.get("/o/<slug>/buy/preview")
 def preview(slug: str) -> Response:
-    """What the choice at hand would make of the balance: asked by the form while one chooses."""
+    """What the current choice would do to the balance; the form requests it while the user chooses."""
     visit = guards.enter(slug, Verb.BUY)
     choice = _choice(products.on_sale(products.catalog_of(visit.org), mode=visit.mode), request.args)
     return render.render("buy/_after.html", **_after(visit, choice))
@@ -128,25 +128,25 @@ def _open(visit: Visit, choice: Choice, key: str) -> Payment:
 
 
 def _way_on(visit: Visit, payment: Payment) -> str:
-    """The payment page; for a form that comes back after its payment ended, what became of it."""
+    """The payment page, or for a form that comes back after its payment ended, the payment's result."""
     if payment.session_url and payment.state == "pending":
         return payment.session_url
     return url_for("buy.returned", slug=visit.org.slug, payment=payment.id)
 
 
 def _away(visit: Visit, offers: list[Offer], choice: Choice, away: ProviderAway, key: str) -> Response:
-    """The form with what was typed. It keeps its key where nothing was asked; an answer that got lost needs a new one,
-    as the provider may have kept a failure under the old one."""
+    """The form with what was typed. It keeps its key if no call was made. After a lost answer it needs a new one,
+    because the provider may have stored a failure under the old key."""
     crowded = isinstance(away, ProviderCrowded)
     shown = _show(visit, offers, choice, problem=away.detail if crowded else AWAY, key=key if crowded else "")
-    if not render.is_htmx():  # which does not show what comes with 503
+    if not render.is_htmx():  # HTMX does not show the body of a 503
         shown.status_code = away.status
     shown.headers["Retry-After"] = str(away.retry_after)
     return shown
 
 
 def _limited(visit: Visit, offers: list[Offer], choice: Choice, limit: TooManyRequests, key: str) -> Response:
-    """The form with what was typed and its key: nothing was asked for."""
+    """The form with what was typed and its key, because no call was made."""
     text = f"{limit.detail} Try again in {wait_in_words(limit.retry_after)}."
     if isinstance(limit, TooManyCodes):
         choice.errors["promotion_code"], text = text, ""
@@ -156,7 +156,7 @@ def _limited(visit: Visit, offers: list[Offer], choice: Choice, limit: TooManyRe
 
 
 def _refused(visit: Visit, offers: list[Offer], choice: Choice, refusal: CofferError) -> Response:
-    """A definite no. A new attempt needs a new key; a field to correct keeps it."""
+    """A definite rejection. A new attempt needs a new key; a field to correct keeps the key."""
     if isinstance(refusal, KeyReused):
         return _show(visit, offers, choice, problem=SPENT)
     at = getattr(refusal, "field", None) or ""
@@ -167,7 +167,7 @@ def _refused(visit: Visit, offers: list[Offer], choice: Choice, refusal: CofferE
 
 
 def _catalog(visit: Visit) -> tuple[list[Offer], str]:
-    """What can be bought, and a line on what keeps it from being bought or may be missing from it."""
+    """What can be bought, and a line about what prevents it or may be missing."""
     provider, trouble = guards.platform_provider(), ""
     try:
         configured.ensure_configured(provider)
@@ -179,7 +179,7 @@ def _catalog(visit: Visit) -> tuple[list[Offer], str]:
 
 
 def _first(offers: list[Offer]) -> dict[str, str]:
-    """What a fresh form has chosen: the first pack that can be had, and the fewest of it."""
+    """The initial choice of a new form: the first available pack and its smallest quantity."""
     offer = next((offer for offer in offers if not offer.blocked), None)
     if offer is None:
         return {"product_id": "", "quantity": "1"}
@@ -187,7 +187,7 @@ def _first(offers: list[Offer]) -> dict[str, str]:
 
 
 def _choice(offers: list[Offer], sent: MultiDict[str, str]) -> Choice:
-    """Reads the fields; a name that comes twice is no answer. `version_id` comes for each pack that the form showed."""
+    """Parse the fields; a duplicate name is invalid. `version_id` is sent for each pack that the form showed."""
     values = {name: sent.get(name, "")[:100] for name in ("product_id", "quantity", "promotion_code")}
     chosen = ids.parse(values["product_id"]) if len(sent.getlist("product_id")) == 1 else None
     offer = next((offer for offer in offers if offer.product.id == chosen), None)
@@ -212,7 +212,7 @@ def _pieces(typed: list[str], least: int, most: int) -> int | None:
 
 
 def _key() -> str:
-    """The key that the form was rendered with; empty where it is none of ours."""
+    """The key with which the form was rendered; empty if it is not one of ours."""
     found = ids.parse(request.form.get("idempotency_key", ""))
     return str(found) if found and len(request.form.getlist("idempotency_key")) == 1 else ""
 
@@ -220,7 +220,7 @@ def _key() -> str:
 def _show(
     visit: Visit, offers: list[Offer], choice: Choice, *, trouble: str = "", problem: str = "", key: str = ""
 ) -> Response:
-    """The form, 422 where something is to be corrected. Without `key` it gets a fresh one, for a new attempt."""
+    """The form, with 422 if something must be corrected. Without `key` it gets a new one, for a new attempt."""
     errors = ({"": problem} if problem else {}) | (choice.errors if request.method == "POST" else {})
     return render.render(
         "buy/form.html",
@@ -264,7 +264,7 @@ def _last_day(choice: Choice) -> date | None:
 
 
 def _lasts(outlook: forecast.Forecast) -> str:
-    """How long the balance lasts then, in words; empty where nobody knows."""
+    """How long the balance would last, as text; empty if unknown."""
     if outlook.state == "over_a_year":
         return "more than a year"
     if outlook.state != "runs_out" or outlook.days is None or outlook.runs_out_on is None:

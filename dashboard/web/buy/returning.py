@@ -1,4 +1,4 @@
-"""Where the payment page sends people back to. Reading only: what is credited, the worker decides."""
+"""The return page, to which the payment page redirects payers. It only reads; the worker decides what is credited."""
 
 from datetime import timedelta
 from functools import partial
@@ -33,7 +33,7 @@ def returned(slug: str) -> Response:
     here = partial(url_for, "buy.returned", slug=slug, payment=payment.id if payment else None)
     waiting = state == "waiting" and _now() - since < WAIT_SECONDS
     if "since" in request.args and render.is_htmx():
-        if state != "waiting":  # the whole page: the balance in the navigation has changed, too
+        if state != "waiting":  # the whole page, because the balance in the navigation has changed too
             return render.redirect(here())
         if waiting:
             return render.unchanged()
@@ -53,7 +53,7 @@ def returned(slug: str) -> Response:
 
 @pages.post("/o/<slug>/buy/return/check")
 def check(slug: str) -> Response:
-    """Rings for the same job as the webhook does; it may ring any number of times."""
+    """Enqueues the same job as the webhook does. Repeating it does no harm."""
     visit = guards.enter(slug, Verb.BUY)
     payment = _payment_of(visit)
     if payment is None:
@@ -66,7 +66,7 @@ def check(slug: str) -> Response:
 
 
 def _payment_of(visit: Visit) -> Payment | None:
-    """The payment that the address names, of this payer; None where it names none. Raises NotFound for another's."""
+    """The payer's payment that the URL names; None if it names none. Raises NotFound for another payer's payment."""
     payment_id = ids.parse(request.values.get("payment", ""))
     if payment_id is None:
         return None
@@ -77,7 +77,7 @@ def _payment_of(visit: Visit) -> Payment | None:
 
 
 def _told(payment: Payment | None) -> dict[str, Any]:
-    """The price, what is wrong and what to do; whether there is a receipt, and the mail that brings it."""
+    """The price, the problem and what to do; whether there is a receipt, and the e-mail with it."""
     if payment is None:
         return {}
     receipt = receipts.exists(payment)
@@ -91,7 +91,7 @@ def _told(payment: Payment | None) -> dict[str, Any]:
 
 
 def _state(payment: Payment | None) -> str:
-    """Which face: none, cancelled, waiting, delayed, confirmed, handled, failed, rejected, expired or review."""
+    """The page to show: none, cancelled, waiting, delayed, confirmed, handled, failed, rejected, expired or review."""
     if payment is None:
         return "none"
     if payment.state == "credited":
@@ -105,7 +105,7 @@ def _state(payment: Payment | None) -> str:
 
 
 def _since() -> int:
-    """Second in which this page began to wait; it travels in the poll's address, so that waiting ends."""
+    """The second in which this page began to wait. It is part of the poll's URL, so that waiting ends."""
     text = request.args.get("since", "")
     if not text:
         return _now()

@@ -1,6 +1,6 @@
-"""Credit packs for those who sell them: the platform's managers, and owners and admins of self-funded organizations.
+"""Credit packs for those who sell them: platform managers, and owners and admins of self-funded organizations.
 
-One set of views stands at two addresses; the address says whose catalog it is.
+The same views are registered at two URLs; the URL says whose catalog it is.
 """
 
 from flask import Flask

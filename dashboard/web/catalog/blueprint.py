@@ -1,4 +1,4 @@
-"""Where the views of credit packs are registered: at two addresses, of which the second names an organization."""
+"""The blueprint of the credit packs, registered at two URLs, of which the second names an organization."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where the seller sits: whose catalog it is, who acts, and how a version stands at the provider."""
+"""The page context of the catalog: whose catalog it is, who acts, and the price status of its versions."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -30,7 +30,7 @@ class Desk:
 
 
 def sit(*, change: bool = False) -> Desk:
-    """The catalog of the address, to be read or changed. Raises NotFound where an organization has none."""
+    """The catalog of the URL, for reading or changing. Raises NotFound if the organization has none."""
     if g.catalog_slug is None:
         caller = guards.require_platform(Verb.MANAGE_CATALOG if change else Verb.PLATFORM_READ)
         return Desk(
@@ -48,7 +48,7 @@ def sit(*, change: bool = False) -> Desk:
 
 
 def standings(desk: Desk, versions: list[ProductVersion]) -> dict[UUID, ProviderPrice]:
-    """By version; empty where no provider keeps this catalog's prices."""
+    """The price status by version; empty if no provider has this catalog's prices."""
     provider = guards.platform_provider()
     if not desk.platform or not provider.keeps_prices:
         return {}
@@ -60,7 +60,7 @@ def synced(desk: Desk) -> bool:
 
 
 def account_problem(desk: Desk) -> str | None:
-    """Why nothing of the platform's catalog can be sold now."""
+    """Why nothing in the platform's catalog can be sold now."""
     return configured.account_problem(guards.platform_provider()) if desk.platform else None
 
 
@@ -71,7 +71,7 @@ def state(offer: Offer) -> Badge:
 
 
 def match(standing: ProviderPrice | None) -> Badge:
-    """How the price at the provider agrees with ours."""
+    """How the price at the provider compares with ours."""
     if standing is None:
         return "Waiting", "info"
     if standing.state == "wanted":

@@ -1,4 +1,4 @@
-"""Making and changing packs: a form with a preview of what customers will see and of what saving does."""
+"""Creating and editing packs: a form with a preview of what customers will see and what saving does."""
 
 from typing import Any
 from uuid import UUID
@@ -78,7 +78,7 @@ def change(product_id: UUID) -> Response:
 
 @pages.get("/preview")
 def preview() -> Response:
-    """What the form at hand would make of the pack: asked by the form while one types."""
+    """What the current form would make of the pack; the form requests it while the user types."""
     desk, product_id = desks.sit(change=True), ids.parse(request.args.get("of", ""))
     offer = products.find(desk.catalog_id, product_id, mode=desk.mode) if product_id else None
     return render.render("catalog/_preview.html", **_preview(desk, form.read(request.args), offer))
@@ -100,7 +100,7 @@ def _save(desk: Desk, offer: Offer, draft: Draft, terms: Terms) -> Offer:
 
 
 def _stale(desk: Desk, draft: Draft, product_id: UUID) -> Response:
-    """409: both values of what differs. Sent again, the form stands on what is there now."""
+    """409 with both values of what differs. When sent again, the form is based on the current state."""
     offer = products.find(desk.catalog_id, product_id, mode=desk.mode)
     return _show(desk, draft, offer, status=409, conflicts=form.differences(draft, offer))
 
@@ -117,7 +117,7 @@ def _show(
     made: Offer | None = None,
     unusual: str = "",
 ) -> Response:
-    """The form; with a key of its own if the one it came with made a pack. `unusual` is a rate to confirm."""
+    """The form, with a new key if the submitted one already created a pack. `unusual` is a rate to confirm."""
     errors = {} if "update" in request.form else draft.errors if errors is None else errors
     key = None if made else ids.parse(request.form.get("key", ""))
     return render.render(
@@ -138,12 +138,12 @@ def _preview(desk: Desk, draft: Draft, offer: Offer | None) -> dict[str, Any]:
 
 
 def _terms(terms: Terms) -> dict[str, Any]:
-    """Of one currency: the form has no other."""
+    """In one currency: the form has no other."""
     return {name: value for name, value in terms.values().items() if name != "currency"}
 
 
 def _confirmed(terms: Terms) -> bool:
-    """Whether the second question was answered for these very terms."""
+    """Whether the second confirmation was given for exactly these terms."""
     return request.form.get("confirm_unusual_rate") == _rate(terms)
 
 
@@ -152,7 +152,7 @@ def _rate(terms: Terms) -> str:
 
 
 def _revision() -> int:
-    """Of the product as the form was made from it; a form without one stands on nothing."""
+    """The product's revision from which the form was created; a form without one is outdated."""
     text = request.form.get("revision", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
 

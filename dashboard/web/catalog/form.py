@@ -1,4 +1,4 @@
-"""The pack's form as values: strict amounts, what was typed kept, each refusal at its field."""
+"""Parses the pack form: strict amounts, typed text kept, each error at its field."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ _WHOLE = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the form says; `terms` is None while it cannot be sold."""
+    """The form's content; `terms` is None while it is invalid."""
 
     values: dict[str, str]
     terms: Terms | None
@@ -44,7 +44,7 @@ class Draft:
 
 
 def read(sent: Mapping[str, Any]) -> Draft:
-    """Each field by itself, so that everything odd is said at once; then all of them together."""
+    """Parse each field separately, so that all problems are shown at once; then check them together."""
     values, errors = {name: str(sent.get(name, ""))[:1000] for name in LABELS}, {}
 
     def part(name: str, parse: Callable[[str], T], fallback: T) -> T:
@@ -73,7 +73,7 @@ def read(sent: Mapping[str, Any]) -> Draft:
 
 
 def values_of(offer: Offer) -> dict[str, str]:
-    """A pack as the form would have been filled in."""
+    """A pack as filled-in form values."""
     version = offer.version
     return {
         "name": offer.product.name,
@@ -89,7 +89,7 @@ def values_of(offer: Offer) -> dict[str, str]:
 
 
 def differences(draft: Draft, offer: Offer) -> list[tuple[str, str, str]]:
-    """Label, what stands there now, and what was typed: where the two differ."""
+    """For each difference: label, current value and typed value."""
     now, typed = _said(values_of(offer), Terms.of(offer.version)), _said(draft.values, draft.terms)
     return [
         (LABELS[name], now[name] or "\u2013", typed[name] or "\u2013") for name in LABELS if now[name] != typed[name]
@@ -124,7 +124,7 @@ def _whole(text: str) -> int:
 
 
 def _days(text: str) -> int:
-    """Days until the credit lapses; 0 where nothing was typed."""
+    """Days until the credit expires; 0 if nothing was typed."""
     text = text.strip(" ") if len(text) <= 40 else "-"
     if text and not _DAYS.fullmatch(text):
         raise Invalid(f"Enter a whole number of days from 1 to {EXPIRY_LIMIT_DAYS:,}, or leave it empty.")

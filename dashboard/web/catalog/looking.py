@@ -1,4 +1,4 @@
-"""The catalog as its seller sees it: the list, one pack with its versions, and their order."""
+"""The catalog for its seller: the list, one pack with its versions, and their order."""
 
 from typing import Any
 from uuid import UUID
@@ -56,7 +56,7 @@ def show(product_id: UUID) -> Response:
 
 @pages.post("/<uuid:product_id>/<any(archive, restore):act>")
 def switch(product_id: UUID, act: str) -> Response:
-    """Off sale and back again: what was sold is not touched, so it happens at once."""
+    """Take a pack off sale or put it back. What was sold is unaffected, so it happens at once."""
     desk = desks.sit(change=True)
     guards.require_recent()
     try:
@@ -80,7 +80,7 @@ def move(product_id: UUID) -> Response:
 
 @pages.post("/<uuid:product_id>/price")
 def price(product_id: UUID) -> Response:
-    """Has the worker look at the provider's price again; asked to, it makes ours valid there."""
+    """Have the worker check the provider's price again and, if requested, replace it with ours."""
     desk = desks.sit(change=True)
     anew = request.form.get("anew") == "1"
     offer = products.find(desk.catalog_id, product_id, mode=desk.mode)
@@ -94,7 +94,7 @@ def price(product_id: UUID) -> Response:
 
 
 def _archived(desk: Desk) -> tuple[list[Offer], str]:
-    """A page of what is off sale, newest first, and where the next one is."""
+    """A page of packs that are off sale, newest first, and where the next page starts."""
     scope = ("archived packs", desk.catalog_id)
     try:
         after = cursors.decode_id(request.args.get("cursor"), *scope)
@@ -115,7 +115,7 @@ def _row(offer: Offer, standing: ProviderPrice | None) -> dict[str, Any]:
 
 
 def _drift(offer: Offer, standing: ProviderPrice | None) -> list[tuple[str, str, str]]:
-    """What differs at the provider, with both values: label, here, there."""
+    """What differs at the provider, with both values: label, ours, theirs."""
     if standing is None or standing.state != "drift":
         return []
     seen, version = standing.seen or {}, offer.version

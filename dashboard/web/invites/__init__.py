@@ -1,4 +1,4 @@
-"""Invites: sent and ended by those who lead an organization, answered by those who got one."""
+"""Invites: sent and revoked by owners and admins, answered by those who received one."""
 
 from flask import Flask
 

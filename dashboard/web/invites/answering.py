@@ -1,6 +1,6 @@
-"""What a link in an invite's mail opens: who invites, where and as what, to accept or to decline; also for new people.
+"""The page of an invite's link: who invites, where and as what; accept or decline, also for new users.
 
-The link works for its address alone; whoever has it in hand has that address. Looking changes nothing.
+The link works only for its address, and whoever has it can read that mailbox. Viewing the page changes nothing.
 """
 
 from typing import Any
@@ -90,7 +90,7 @@ def decline_mine(org_id: UUID, invite_id: UUID) -> Response:
 
 
 def _find(token: str) -> Shown:
-    """The invite of the address, if it still opens."""
+    """The invite of the URL, if it still works."""
     found = invites.shown(invites.find(token, ip=request.remote_addr or ""))
     return _opening(found)
 
@@ -145,7 +145,7 @@ def _page(
 
 
 def _again(found: Shown, refusal: Invalid | TooManyRequests) -> Response:
-    """The form once more, with everything typed except the password."""
+    """The form again, with everything that was typed except the password."""
     errors = {getattr(refusal, "field", None) or "password": refusal.detail}
     response = _page(found, values={"name": request.form.get("name", "")}, errors=errors, status=refusal.status)
     if isinstance(refusal, TooManyRequests):
@@ -158,7 +158,7 @@ def _login(token: str) -> str:
 
 
 def _refuse(error: CofferError) -> Response:
-    """What went wrong with an invite says who can help, and leads on."""
+    """The page for a problem with an invite says who can help and where to continue."""
     found: Shown | None = g.get("invite")
     inside = bool(
         found and current_user.is_authenticated and memberships.role_of(current_user.id, found.org.id) is not None

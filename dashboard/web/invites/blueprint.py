@@ -1,4 +1,4 @@
-"""Where the views of invites are registered: of those who send them, of a link, and of those who got one."""
+"""The blueprints of invites: for senders, for links, and for recipients."""
 
 from flask import Blueprint
 

@@ -1,4 +1,4 @@
-"""Inviting people: one or many addresses at once, sent again, withdrawn with a step between."""
+"""Inviting users: one or many addresses at once, sending again, revoking with a confirmation step."""
 
 from typing import Any
 from uuid import UUID
@@ -37,7 +37,7 @@ OUTCOMES = {
 
 @pages.get("")
 def listing(slug: str) -> Response:
-    """They stand on the page of the members."""
+    """Invites are shown on the members page."""
     guards.enter(slug, Verb.READ_INVITES)
     return render.redirect(_list(slug))
 
@@ -59,7 +59,7 @@ def create(slug: str) -> Response:
     except (Invalid, Conflict, RoleTooHigh) as refusal:
         return _form(visit, values=values, errors=_errors(refusal), status=refusal.status)
     left = [one.address for one in outcomes if one.invite is None]
-    if left:  # what was not sent stays in the form
+    if left:  # addresses that were not invited stay in the form
         return _form(visit, values=values | {"emails": "\n".join(left)}, errors={}, outcomes=outcomes, status=422)
     render.toast_next(f"{len(outcomes)} invites sent." if len(outcomes) > 1 else f"{outcomes[0].address} is invited.")
     return render.redirect(_list(slug))
@@ -98,7 +98,7 @@ def withdraw(slug: str, invite_id: UUID) -> Response:
 
 
 def pending(visit: Visit) -> dict[str, Any]:
-    """What `invites/_pending.html` shows, on the page of the members."""
+    """What `invites/_pending.html` shows, on the members page."""
     rows = invites.listed(visit.org.id) if visit.may(Verb.READ_INVITES) else []
     changes = visit.may(Verb.MANAGE_MEMBERS) and not visit.org.suspended_at
     return {

@@ -1,4 +1,4 @@
-"""Keys of an organization's programs: made with a form, shown once, changed and ended with a step between."""
+"""API keys of an organization: created with a form, shown once, changed and revoked with a confirmation step."""
 
 from dashboard.web.keys import changing as changing
 from dashboard.web.keys import looking as looking

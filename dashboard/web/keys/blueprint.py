@@ -1,4 +1,4 @@
-"""Where the views of keys are registered."""
+"""The blueprint of the API keys."""
 
 from flask import Blueprint
 

@@ -1,4 +1,4 @@
-"""A key is rotated, capped, given an operator's scopes, or revoked: each with a step between."""
+"""Changing an API key: rotation, cap, operator scopes, revocation. Each has a confirmation step."""
 
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from dashboard.web.guards import Visit
 from dashboard.web.keys import desk
 from dashboard.web.keys.blueprint import pages
 
-GRACES = {  # in the words of `key_changes.GRACES`
+GRACES = {  # the names in `key_changes.GRACES`
     "24h": "In 24 hours",
     "1h": "In 1 hour",
     "7d": "In 7 days",
@@ -110,7 +110,7 @@ def revoke(slug: str, key_id: UUID) -> Response:
 
 
 def _enter(slug: str, key_id: UUID, verb: Verb, *, act: Act = Act.READ) -> tuple[Visit, ApiKey]:
-    """The key first: what is not there is not there, whoever asks."""
+    """Find the key first: a missing key is a 404, whoever asks."""
     visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=act)
     key = desk.find(visit, key_id)
     require(verb, visit.caller)
@@ -124,7 +124,7 @@ def _enter_to_rotate(slug: str, key_id: UUID) -> tuple[Visit, ApiKey]:
 
 
 def _person(visit: Visit) -> UUID:
-    assert visit.by.id is not None  # people have ids
+    assert visit.by.id is not None  # users have ids
     return visit.by.id
 
 
@@ -147,7 +147,7 @@ def _operator_form(
 
 
 def _show(name: str, visit: Visit, key: ApiKey, status: int, **more: Any) -> Response:
-    """The form's page, or for HTMX the form alone, in the dialog if it was opened there."""
+    """The form's page, or for HTMX only the form, in the dialog if it was opened there."""
     return render.render(
         "keys/act.html",
         fragment=f"keys/_{name}.html",

@@ -1,4 +1,4 @@
-"""What the pages of keys share: whose keys a visit shows, and how a key stands."""
+"""Shared by the pages of keys: whose keys are shown, and the state of a key."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,7 @@ UNUSED = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A key as the pages show it. `replaced_by` is the key that took its place."""
+    """A key as the pages show it. `replaced_by` is the key that replaced it."""
 
     key: ApiKey
     maker: str
@@ -36,7 +36,7 @@ class Row:
 
 
 def own(visit: Visit) -> UUID | None:
-    """The person whose keys alone the pages show; None for those who manage all."""
+    """The user whose keys alone the pages show; None for users who manage all."""
     return None if visit.may(Verb.MANAGE_KEYS) else visit.by.id
 
 
@@ -76,7 +76,7 @@ def _name(person_id: UUID | None, people: dict[UUID, User], visit: Visit) -> str
 
 
 def _state(key: ApiKey, successors: dict[UUID, UUID]) -> tuple[str, str, bool]:
-    """Word, tone, and whether nobody used it for long."""
+    """Text, tone, and whether the key has not been used for long."""
     now = clock.now()
     if key.revoked_at:
         return "Revoked", "bad", False
@@ -88,5 +88,5 @@ def _state(key: ApiKey, successors: dict[UUID, UUID]) -> tuple[str, str, bool]:
 
 
 def errors(refusal: Any, *, at: str = "") -> dict[str, str]:
-    """The sentence at its field."""
+    """The message at its field."""
     return {getattr(refusal, "field", None) or at: refusal.detail}

@@ -40,7 +40,7 @@ def show(slug: str, key_id: UUID) -> Response:
 
 
 def _example(key: ApiKey, text: str) -> str:
-    """A call that this key may make, ready for a shell."""
+    """An example call that this key may make, ready for a shell."""
     try:
         base = base_url()
     except Invalid:

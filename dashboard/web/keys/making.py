@@ -1,4 +1,4 @@
-"""The form that makes a key. Sent twice, it makes one."""
+"""The form that creates a key. Sent twice, it creates one."""
 
 from typing import Any
 from uuid import UUID
@@ -61,7 +61,7 @@ def _make(visit: Visit, key_id: UUID, values: dict[str, Any]) -> None:
                 cap=cap,
                 key_id=key_id,
             )
-    except IntegrityError:  # the same form, sent twice at once: the other one made the key
+    except IntegrityError:  # the same form, sent twice at once: the other request created the key
         return
     unseen.keep(key_id, made.key, org_id=visit.org.id)
 
@@ -75,7 +75,7 @@ def _id_of_form(visit: Visit, text: str) -> UUID:
 def _form(visit: Visit, *, values: dict[str, Any], errors: dict[str, str], status: int = 200) -> Response:
     may = grantable(visit.caller)
     if visit.org.funding != "own":
-        may -= {"catalog:write"}  # the packs of others are the platform's
+        may -= {"catalog:write"}  # the packs of other organizations are the platform's
     return render.render(
         "keys/new.html",
         fragment="keys/_form.html",

@@ -1,4 +1,4 @@
-"""An organization's settings: its name and addresses, its end users' identity provider, its end."""
+"""An organization's settings: name and addresses, identity provider of its end users, deletion."""
 
 from dashboard.web.settings import general as general
 from dashboard.web.settings import identity_provider as identity_provider

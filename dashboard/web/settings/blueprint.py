@@ -1,4 +1,4 @@
-"""Where the views of an organization's settings are registered."""
+"""The blueprint of an organization's settings."""
 
 from flask import Blueprint
 

@@ -1,4 +1,4 @@
-"""An organization's settings: its name and addresses, handing it over, and deleting it."""
+"""An organization's settings: name and addresses, transferring ownership, and deleting it."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def save(slug: str) -> Response:
 
 @pages.get("/transfer")
 def choose(slug: str) -> Response:
-    """To whom: each member leads to the review."""
+    """Choose the new owner: each member leads to the review."""
     visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
     able = [row for row in memberships.of_org(visit.org.id) if row.role != "owner" and row.user.is_active]
     return render.render("settings/choose.html", visit=visit, members=able)

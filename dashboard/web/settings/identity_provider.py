@@ -1,4 +1,4 @@
-"""`/o/<slug>/settings/identity`: who vouches for the organization's end users."""
+"""`/o/<slug>/settings/identity`: the identity provider of the organization's end users."""
 
 from typing import Any
 
@@ -87,7 +87,7 @@ def _find(visit: Visit) -> IdentityProvider:
 
 
 def _tell(row: IdentityProvider | None) -> None:
-    """What came of it, on the page that follows."""
+    """Show the result on the next page."""
     if row is None:
         render.toast_next(
             "The keys cannot be asked for at this moment. Try again in a minute.",
