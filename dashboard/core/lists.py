@@ -1,6 +1,6 @@
-"""Lists: filters read from text, and pages of rows, newest first, cut at an id (keyset pagination, never OFFSET).
+"""Lists: filters parsed from text, and pages of rows, newest first, cut at an id (keyset pagination, never OFFSET).
 
-Ids are made in order of time, so a list by time needs no index of its own.
+Ids are ordered by time, so a list by time needs no index of its own.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ WINDOW = 20_000
 
 LONGEST = 200
 MARGIN = timedelta(minutes=1)
-"""How far a row's time may be from the time in its id, at the very most."""
+"""The largest difference allowed between a row's time and the time in its id."""
 
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 1, tzinfo=UTC)
@@ -36,9 +36,9 @@ Columns = TypeVarTuple("Columns")
 
 
 class Typed(dict[str, str]):
-    """The filters as somebody typed them, without blanks around them and without empty ones.
+    """The filters as a user typed them, without outer blanks and without empty ones.
 
-    Each reader returns None if nothing was typed, and raises Invalid with its field.
+    Each method returns None if nothing was typed, and raises Invalid with the field.
     """
 
     def __init__(self, values: Mapping[str, str]) -> None:
@@ -71,7 +71,7 @@ class Typed(dict[str, str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """What filters by time hold: `since` is inclusive, `until` exclusive."""
+    """The time filters: `since` is inclusive, `until` exclusive."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -91,14 +91,14 @@ class Times:
         return found if self.until is None else [*found, row.created_at < self.until]
 
     def id_range(self, row: Any) -> list[ColumnElement[bool]]:
-        """The range of ids, for an index, that holds every row of that time and up to a minute's more."""
+        """The range of ids, for an index, that contains every row of that time, with up to a minute of margin."""
         return made_between(row.id, self.since, self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Rows, newest first. `newer_cursor` is empty for the newest page, None on it. `searched_all` is False if the look
-    ended at its window: `next_cursor` then goes on, even if no row was found."""
+    """Rows, newest first. `newer_cursor` is empty for the newest page, None on it. `searched_all` is False if the
+    search stopped at its window: `next_cursor` then continues, even if no row was found."""
 
     rows: list[T] = field(default_factory=list)
     next_cursor: str | None = None
@@ -106,7 +106,7 @@ class Page(Generic[T]):
     searched_all: bool = True
 
     def of(self, rows: list[U]) -> "Page[U]":
-        """The same page with what is shown of its rows."""
+        """The same page with other items for its rows."""
         return cast("Page[U]", replace(self, rows=cast("list[T]", rows)))
 
 
@@ -137,7 +137,7 @@ def older(
 def cut(
     found: Sequence[T], id_of: Callable[[T], UUID], cursor: str | None, *scope: Any, limit: int = PAGE_ROWS
 ) -> Page[T]:
-    """The page at `cursor`, of what `older` found."""
+    """The page at `cursor`, from the rows that `older` returned."""
     rows, more = list(found[:limit]), len(found) > limit
     return Page(
         rows,
@@ -147,7 +147,7 @@ def cut(
 
 
 def every(page_at: Callable[[str | None], Page[T]]) -> Iterator[list[T]]:
-    """The rows of all pages, each page read as its turn comes."""
+    """The rows of all pages, read page by page as they are consumed."""
     cursor, more = None, True
     while more:
         found = page_at(cursor)
@@ -159,7 +159,8 @@ def every(page_at: Callable[[str | None], Page[T]]) -> Iterator[list[T]]:
 def made_between(
     row_id: InstrumentedAttribute[UUID], since: datetime | None, until: datetime | None
 ) -> list[ColumnElement[bool]]:
-    """The range of ids that holds every row made from `since` to before `until`, and up to a minute's more."""
+    """The range of ids that contains every row created from `since` to before `until`, with up to a minute of
+    margin."""
     found: list[ColumnElement[bool]] = []
     if since:
         found.append(row_id >= ids.lowest(max(since, _EARLIEST) - MARGIN))
@@ -169,7 +170,7 @@ def made_between(
 
 
 def newest(row_id: InstrumentedAttribute[UUID], *where: ColumnElement[bool], most: int = WINDOW) -> ColumnElement[bool]:
-    """That the row is one of the newest `most` of those that `where` names."""
+    """Condition: the row is one of the newest `most` of those that match `where`."""
     edge = select(row_id).where(*where).order_by(row_id.desc()).offset(most).limit(1).scalar_subquery()
     lowest: Any = UUID(int=0)
-    return row_id > func.coalesce(edge, lowest)  # no OR: it would not be a range of the index
+    return row_id > func.coalesce(edge, lowest)  # no OR, which could not use a range of the index

@@ -1,4 +1,4 @@
-"""A list as a page shows it: the filters of the address as they were typed, one page of rows, links to the others."""
+"""A list on a page: the filters in the URL as entered, one page of rows, links to other pages."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,17 +12,17 @@ from dashboard.core.lists import Page
 T = TypeVar("T")
 
 Address = Callable[..., str]
-"""Makes the address of a list from its query."""
+"""Builds the URL of a list from its query."""
 
 Choice = tuple[str, str]
-"""A value and its words."""
+"""A value and its label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """`typed` holds the filters as they came, `kept` what else stays in the address, `reset` is the address without
-    filters, `error` why they cannot be used. `searched_all` is False if the look ended at its window: then `older`
-    goes on."""
+    """`typed` holds the filters as entered, `kept` the other parameters that stay in the URL, `reset` is the URL
+    without filters, `error` why they cannot be used. `searched_all` is False if the search stopped at its window: then
+    `older` continues."""
 
     rows: list[T] = field(default_factory=list)
     typed: dict[str, Any] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Listing(Generic[T]):
 
 
 def typed(fields: Mapping[str, str]) -> dict[str, Any]:
-    """The filters of the address as they came, by the names of `fields`."""
+    """The filters in the URL as entered, by the names of `fields`."""
     return {name: text for name in fields if (text := request.args.get(name, "").strip())}
 
 
@@ -51,10 +51,10 @@ def read(
     pages: Address | None = None,
     kept: tuple[str, ...] = (),
 ) -> Listing[T]:
-    """The list that the request asks for; odd filters are its `error`, never raised.
+    """The list that the request asks for. Invalid filters become its `error` and are never raised.
 
     `page_of` reads a page from the typed filters and a cursor. `fields` are the names of the filters, each with the
-    label that stands before its error. `here` makes the list's own address, `pages` that of its further pages.
+    label that precedes its error. `here` builds the list's own URL, `pages` that of its further pages.
     """
     given = typed(fields)
     others: dict[str, Any] = {name: text for name in kept if (text := request.args.get(name, ""))}

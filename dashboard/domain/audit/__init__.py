@@ -47,7 +47,7 @@ class Identified(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """An object without its row at hand, by its kind in `KINDS`; the id of a page is its path."""
+    """An object whose row is not loaded, by its kind in `KINDS`. The id of a page is its path."""
 
     kind: str
     id: UUID | str
@@ -63,11 +63,11 @@ def record(
     after: dict[str, Any] | None = None,
     reason: str | None = None,
 ) -> AuditEntry:
-    """Add an entry about `row` to the audit log of its organization; needs that organization's open transaction.
+    """Add an entry about `row` to the audit log of its organization. Needs that organization's open transaction.
 
     `action` is `<noun>.<participle>`, such as `key.revoked`. `org` is for an object that belongs to no organization, or
-    that another organization's log tells of. `before` and `after` hold JSON values and never a secret. Address and
-    request id come from the log context, so that verbs need not carry them.
+    that is recorded in another organization's log. `before` and `after` hold JSON values and never a secret. IP address
+    and request id come from the log context, so that callers need not pass them.
     """
     kind = row.kind if isinstance(row, Ref) else KIND_OF[row.__class__]  # not type(): current_user is a proxy
     org_id = org or getattr(row, "org_id", None)

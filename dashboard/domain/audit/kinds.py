@@ -1,4 +1,4 @@
-"""The kinds of objects that entries are about, one line each: its name, what it is called without one, its pages."""
+"""The kinds of objects that entries are about, one line each: how its name is read, its fallback name, its pages."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +26,8 @@ from dashboard.models import (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`noun` stands in for a name that is not known. `name` is an SQL expression over the model's table; without one,
-    an object is called as the entry's own values say. The pages are endpoints of the website: the organization's and
-    the platform's."""
+    """`noun` is used if the name is unknown. `name` is an SQL expression over the model's table; without one, the name
+    comes from the entry's own values. The pages are endpoints of the website: the organization's and the platform's."""
 
     noun: str
     model: type[Base] | None = None
@@ -57,6 +56,6 @@ KINDS = {
     "user": Kind("an unknown account", User, User.name, admin_page="admin_users.show"),
     "wallet": Kind("the wallet", Wallet),
 }
-"""By the kind that entries keep."""
+"""By the kind that entries store."""
 
 KIND_OF: dict[type, str] = {kind.model: name for name, kind in KINDS.items() if kind.model}

@@ -140,7 +140,7 @@ def _keys(pairs: set[tuple[UUID, UUID]]) -> dict[UUID, str]:
 
 
 def _read(kind: Kind, pairs: set[tuple[UUID, UUID]]) -> Select[UUID, Any]:
-    """Names by id. `pairs`: of the organization that the entry stands in, and the row."""
+    """Names by id. `pairs`: the entry's organization and the row's id."""
     model: Any = kind.model
     if issubclass(model, OrgOwned):
         wanted = tuple_(model.org_id, model.id).in_(pairs)

@@ -1,7 +1,8 @@
-"""Another address: both must agree. Two links of one change, one to each; when both were opened the address changes.
+"""Changing the e-mail address: both addresses must agree. Each gets a link, and the address changes after both were
+opened.
 
-Either address can call it off. Audit entries cannot be erased, so they hold neither address. These flows open their own
-transactions: call them where none is open.
+Either address can cancel the change. Audit entries cannot be erased, so they contain neither address. These flows open
+their own transactions. Call them outside a transaction.
 """
 
 from sqlalchemy import select

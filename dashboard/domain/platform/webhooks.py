@@ -54,7 +54,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Filters(lists.Times):
-    """What is None narrows nothing."""
+    """A filter of None matches everything."""
 
     state: str | None = None
     type: str | None = None
