@@ -4,7 +4,6 @@ A number that is not an integer never becomes one: it stays an `Odd` value that 
 name its field.
 """
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,8 +13,10 @@ from flask import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from dashboard.core import strict_json
 from dashboard.core.errors import CofferError, Invalid
 from dashboard.core.money import LARGEST, Micros, parse_credits
+from dashboard.core.strict_json import RepeatedName
 
 BODY_BYTES = 64 * 1024
 LONGEST_TEXT = 500
@@ -53,10 +54,11 @@ class StrictRequest(Request):
 def parse(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`. Raises MalformedJson; Invalid if it is JSON but not an object, or repeats a name."""
     try:
-        found = json.loads(
-            raw.decode(), parse_float=Odd, parse_constant=Odd, parse_int=_integer, object_pairs_hook=_no_name_twice
-        )
-    except (ValueError, RecursionError):
+        found = strict_json.parse(raw, integer=_integer, fraction=Odd, constant=Odd)
+    except RepeatedName as error:
+        shown = _shown(error.name)
+        raise Invalid("A name stands twice in the body.", field=shown, code="repeated_field") from None
+    except ValueError:
         raise MalformedJson("The body is not JSON in UTF-8.") from None
     if not isinstance(found, dict):
         raise Invalid("The body must be a JSON object.", code="not_an_object")
@@ -90,15 +92,6 @@ class OrgItemPath(OrgPath):
 
 def _integer(digits: str) -> int | Odd:
     return int(digits) if len(digits) <= _DIGITS else Odd(digits)
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in made:
-            raise Invalid("A name stands twice in the body.", field=_shown(name), code="repeated_field")
-        made[name] = value
-    return made
 
 
 def _shown(name: str) -> str:

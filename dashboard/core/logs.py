@@ -28,10 +28,11 @@ _RUN = r"[A-Za-z0-9_\-]"
 # These patterns search texts of up to 64 KB from any caller, so each character is examined a bounded number of times: a
 # part that may fail at its end starts only at the start of a run of characters and does not backtrack (`++`).
 _SECRET_TEXTS = re.compile(
-    rf"(?P<key>\b(?:cofp_|cof_|sk_|rk_|whsec_)){_RUN}+"
+    rf"(?P<key>\b(?:cofp_|cof_|sk_|rk_|pk_|whsec_))[A-Za-z0-9_\-*]+"
     rf"|(?P<signed>(?<!{_RUN})(?={_RUN}++\.{_RUN}++\.){_RUN}*?\beyJ){_RUN}+\.{_RUN}+\.{_RUN}*"
     r"|(?P<bearer>\b(?:Bearer|Basic)\s++)[A-Za-z0-9._~+/=\-]{6,}"
     r"|(?P<cookie>\b(?:__Host-)?coffer=)[^;\s\"']+"
+    r"|(?P<client>_secret_)\w+"
     r"|(?P<link>/(?:invite|verify|reset|email-change)/|[?&]token=|\b[0-9a-f]{32}_(?=[\w-]{43}(?![\w-])))[\w\-]+"
     r"|(?P<field>\b(?:password|csrf_token)[\"']?\s*+[=:]\s*[\"']?)[^&\s\"',;]+"
     r"|(?P<url>\b[a-z][a-z0-9+.\-]{1,20}://[^\s:/@]*+:)[^\s/@]++(?=@)",
@@ -162,10 +163,15 @@ def clean(text: str) -> str:
     return _SECRET_TEXTS.sub(lambda match: f"{match.group(match.lastgroup or 0)}{STARS}", text)
 
 
+def is_secret(name: str) -> bool:
+    """Whether what stands under this name is a secret, whatever it looks like."""
+    return _SECRET_NAMES.search(name) is not None
+
+
 def _clean(name: str, value: Any, depth: int) -> Any:
     if name.startswith("_"):  # structlog's own key: the record that the event came from
         return value
-    if _SECRET_NAMES.search(name):
+    if is_secret(name):
         return STARS
     if isinstance(value, bool | int | float | None):
         return value

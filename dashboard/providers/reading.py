@@ -1,11 +1,11 @@
 """Strict parsing of what a provider sent: a wrong type is an error here and not a surprise later."""
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from dashboard.core import strict_json
 from dashboard.providers.base import BadPayload, Event
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -63,33 +63,12 @@ def mapping(value: object) -> dict[str, Any]:
 def _parsed(raw: bytes) -> object:
     """JSON that PostgreSQL can store: no NaN, infinity, NUL, unpaired surrogate or duplicate name."""
     try:
-        body = raw.decode()
-        if _NUL.search(body) is not None:
+        if _NUL.search(raw.decode()) is not None:
             raise ValueError("NUL")
-        parsed: object = json.loads(
-            body, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_no_name_twice
-        )
+        parsed: object = strict_json.parse(raw)
         # Half of a surrogate pair is found only here.
         json.dumps(parsed, ensure_ascii=False).encode()
         return parsed
     except (ValueError, RecursionError):
         problem = BadPayload("The event is not JSON that can be stored.", "malformed_event")
     raise problem
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError(digits)
-    return number
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a name stands twice")
-    return made

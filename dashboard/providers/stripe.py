@@ -12,6 +12,7 @@ from uuid import UUID
 
 import stripe
 
+from dashboard.core import logs
 from dashboard.providers import reading, stripe_order
 from dashboard.providers.admission import Admission
 from dashboard.providers.base import (
@@ -43,7 +44,6 @@ CLOCKS_DIFFER_SECONDS = 300
 
 T = TypeVar("T")
 
-_SECRET = re.compile(r"\b(?:[srp]k|whsec)_[A-Za-z0-9_*]+")
 _http_clients: dict[int, stripe.HTTPClient] = {}
 # The account of a key never changes, so it is requested once per process. Cached by the key's hash, not the key.
 _accounts: dict[str, str] = {}
@@ -253,7 +253,7 @@ def _problem(error: stripe.StripeError) -> ProviderError:
     # For many statuses, only the error object has the code, not the exception.
     facts = told.to_dict()
     code = str(facts.get("code") or facts.get("type") or f"http_{status}")
-    detail = _SECRET.sub("[secret]", str(facts.get("message") or f"HTTP {status}"))[:300]
+    detail = logs.clean(str(facts.get("message") or f"HTTP {status}"))[:300]
     if code == "resource_missing" and facts.get("param") == "customer":
         return CustomerMissing(detail, code)
     if str(facts.get("param") or "").startswith("discounts") or code.startswith(("coupon", "promotion_code")):

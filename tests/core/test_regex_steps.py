@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.core import logs
 from dashboard.domain.platform import webhooks
-from dashboard.providers import reading, stripe
+from dashboard.providers import reading
 from dashboard.web import csv_lines
 from tests.regex_steps import TooManySteps, steps
 
@@ -18,13 +18,11 @@ Beginning again at each of the beginnings below costs hundreds at this size, and
 BEGINNINGS = {
     logs._SECRET_TEXTS: [
         "-eyJ", "eyJa.", "cof_;", "-sk_", "Bearer  ", "Basic x;", "coffer=;", "/reset/", "?token=", f"{'f' * 32}_-",
-        "password ", "password='", "a.a.a.a.a.a://:", "a-", "ab://x",
+        "a_secret_", "sk_*", "-cofp_", "password ", "password='", "a.a.a.a.a.a://:", "a-", "ab://x",
     ],
     logs._SECRET_NAMES: ["api_", "encryption_key"],
-    stripe._SECRET: ["sk_", "whsec_;"],
     csv_lines._FORMULA: ["\t", " ", ";", "; ", "; \t", "\r\n", "a;\t="],
     reading._NUL: ["\\", "\\\\u000", "\\u0000"],
-    webhooks._SECRET_TEXT: ["a_secret_", "a_", "cof_live_0-", "-cofp_"],
     webhooks._DIGITS: ["1 ", "1", "1 1-;"],
 }  # fmt: skip
 CASES = [(expression, beginning) for expression, beginnings in BEGINNINGS.items() for beginning in beginnings]

@@ -304,7 +304,7 @@ def test_answers_that_are_not_stripes_are_no_definite_answer(status: int, body: 
 def test_secrets_in_an_error_text_are_struck_out():
     body = f'{{"error": {{"type": "invalid_request_error", "message": "Got {KEY} and {SECRET}, pk_live_Canary"}}}}'
     provider = StripeProvider(api_key=KEY, http_client=_Says(400, body.encode()))
-    assert raised_by(lambda: provider.read_checkout("cs_1")).detail == "Got [secret] and [secret], [secret]"
+    assert raised_by(lambda: provider.read_checkout("cs_1")).detail == "Got sk_*** and whsec_***, pk_***"
 
 
 def test_nobody_listening_is_no_answer():

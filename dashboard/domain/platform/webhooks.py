@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, literal_column, select, text, tuple_
 
-from dashboard.core import clock, ids, lists
+from dashboard.core import clock, ids, lists, logs
 from dashboard.core.db import db
 from dashboard.core.errors import NotFound
 from dashboard.domain.funds.wallets import MODES
@@ -183,16 +183,10 @@ def payload_of(event: InboxEvent) -> str:
 
 MASK = "•••• masked"
 
-_SECRET_NAMES = re.compile(
-    r"(.*_)?(secret|password|api_?key|token|authorization|number|cvc|cvv|iban|account_number|routing_number|"
-    r"fingerprint|iin|last4|exp_month|exp_year|sort_code)(_hash)?",
-    re.IGNORECASE,
+_CARD_NAMES = re.compile(
+    r"(.*_)?(number|cvc|cvv|iban|fingerprint|iin|last4|exp_month|exp_year|sort_code)(_hash)?", re.IGNORECASE
 )
-_NOT_SECRET = re.compile(r"(invoice|receipt|phone|attempt|confirmation)_number|.*_token_count", re.IGNORECASE)
-_SECRET_TEXT = re.compile(
-    r"\b(?:sk|rk|pk)_(?:live|test)_\w+|\bwhsec_\w+|\bcof_(?:live|test)_[0-9a-f]{32}_[\w-]+|\bcofp_[\w-]+|\b\w+_secret_\w+",
-    re.ASCII,
-)
+_NO_CARD = re.compile(r"(invoice|receipt|phone|attempt|confirmation)_number", re.IGNORECASE)
 _DIGITS = re.compile(r"(?<![\w.-])(?:[0-9][ -]?){12,18}[0-9](?![\w.-])", re.ASCII)
 
 
@@ -204,10 +198,10 @@ def masked(value: Any, name: str = "") -> Any:
         return [masked(part, name) for part in value]
     if value is None or isinstance(value, bool):
         return value
-    if _SECRET_NAMES.fullmatch(name) and not _NOT_SECRET.fullmatch(name):
+    if logs.is_secret(name) or (_CARD_NAMES.fullmatch(name) and not _NO_CARD.fullmatch(name)):
         return MASK
     if isinstance(value, str):
-        return _DIGITS.sub(_card, _SECRET_TEXT.sub(MASK, value))
+        return _DIGITS.sub(_card, logs.clean(value))
     return value
 
 
