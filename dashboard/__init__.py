@@ -68,7 +68,7 @@ def _answer(error: Exception) -> Response:
         error = Unavailable("Coffer cannot reach its database for a moment. With its key, a request counts once.")
     elif db.cannot_store(error):  # the code that accepted the text should have rejected it at its field
         log.warning("text that cannot be stored", extra={"route": request.endpoint})
-        error = Invalid("A text holds characters that cannot be stored.", code="not_plain_text")
+        error = Invalid("A text contains characters that cannot be stored.", code="not_plain_text")
     elif isinstance(error, ParseException):  # gunicorn parses a chunked body only when it is read
         error = BadRequest()
     elif not isinstance(error, CofferError | HTTPException):

@@ -73,7 +73,7 @@ def refuse_repeated_names() -> None:
     """Raise Invalid for a query that repeats a name."""
     for name, values in request.args.lists():
         if len(values) > 1:
-            raise Invalid("A name stands twice in the query.", field=name[:100], code="repeated_field")
+            raise Invalid("A name appears twice in the query.", field=name[:100], code="repeated_field")
 
 
 def _row() -> ApiKey | PersonalToken | SignedIn:

@@ -28,7 +28,7 @@ _KEY_PARAMETER = {
     "name": idempotency.HEADER,
     "in": "header",
     "required": False,
-    "description": "Makes the call count once, for ever. Or `idempotency_key` in the body.",
+    "description": "Makes the call count only once. Or use `idempotency_key` in the body.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 

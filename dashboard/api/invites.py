@@ -22,7 +22,7 @@ public = open_blueprint("invite links")
 
 TAKEN = refusal("A member or invited already (`already_member`, `already_invited`), or no more fit.")
 ENDED = refusal("Answered or withdrawn already (`invite_ended`).")
-DEAD = refusal("It opens nothing any more: `invite_expired`, `invite_used`, `invite_withdrawn` and others.")
+DEAD = refusal("It no longer works: `invite_expired`, `invite_used`, `invite_withdrawn` and others.")
 
 SCOPE = "org:admin"
 """The scope that a personal token needs to respond to an invite."""

@@ -44,7 +44,7 @@ class _Waiting(Collector):
     """What the tables and Redis report at the moment."""
 
     def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("coffer_up", "Whether what Coffer stands on answers.", labels=["part"])
+        up = GaugeMetricFamily("coffer_up", "Whether Coffer's dependencies respond.", labels=["part"])
         yield from _part(up, "database", _database, SQLAlchemyError)
         yield from _part(up, "redis", _redis, RedisError)
         yield up

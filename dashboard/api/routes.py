@@ -15,9 +15,9 @@ JSON = "application/json"
 
 _REFUSALS = {
     400: "The body is not JSON.",
-    401: "No key, or one that is not valid.",
-    403: "A right is missing.",
-    404: "There is nothing, or it belongs to someone else.",
+    401: "The key is missing or invalid.",
+    403: "A permission is missing.",
+    404: "It does not exist, or it belongs to someone else.",
     413: "The body is larger than 64 KB.",
     422: "A field cannot be used.",
     429: "Called too often; `Retry-After` says when to go on.",

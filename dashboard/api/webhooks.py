@@ -44,7 +44,7 @@ def _receive(provider: Provider | None) -> Response:
             raise BadSignature("There is no such organization.", "unknown_address")
         event = provider.verify(raw, dict(request.headers), now=clock.now())
         if event.account is not None:
-            raise Refused("Events of connected accounts are not taken.", code="foreign_account")
+            raise Refused("Events of connected accounts are not accepted.", code="foreign_account")
     except (ProviderError, Refused) as error:
         refusals.count(error.code)
         raise _refusal(error) from None
@@ -57,5 +57,5 @@ def _receive(provider: Provider | None) -> Response:
 def _refusal(error: ProviderError | Refused) -> Refused:
     """Only a sender who has a secret learns what was wrong."""
     if isinstance(error, BadSignature):
-        return Refused("The signature does not fit.")
+        return Refused("The signature is invalid.")
     return error if isinstance(error, Refused) else Refused("The event cannot be read.", code="malformed_event")

@@ -29,7 +29,7 @@ WORDS: dict[int, tuple[str, str]] = {
     503: ("Coffer is not available for a moment", "Try again in a few seconds: what was answered before is kept."),
 }
 PROGRAMS_WAIT = "Calls of your programs get the same answer meanwhile; sent again with the same key, none counts twice."
-CONFIRMATION = "This needs a sign-in of the last 30 minutes. Your entries are kept."
+CONFIRMATION = "This needs a sign-in within the last 30 minutes. Your entries are kept."
 FOREIGN_FORM = "The form did not come from one of our pages, or its token is missing. Nothing was changed."
 
 SECRETS = {"password": "Password", "code": "Code", "new_password": "New password", "secret": "Shared secret"}

@@ -25,7 +25,7 @@ def verify_again() -> Response:
     except Invalid as refusal:
         return render.invalid("links/verification.html", values={"email": email}, errors={"email": refusal.detail})
     if current_user.is_authenticated:
-        render.toast_next("We have sent the link again. Look into your mail.")
+        render.toast_next("We have sent the link again. Check your e-mail.")
         return render.redirect(url_for("account.profile"))
     return render.redirect(url_for(".verification"))
 
@@ -89,7 +89,7 @@ def answer_email_change(proof: str) -> Response:
     found = proofs.find(proof, *email_change.BOTH)
     if request.form.get("answer") == "call-off":
         email_change.call_off(found.user)
-        words = "The change is called off. The address stays as it was."
+        words = "The change was cancelled. The address stays unchanged."
     elif email_change.agree(found):
         words = "The address is changed. Sign in with the new one from now on."
     else:

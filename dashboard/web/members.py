@@ -160,7 +160,7 @@ def _reachable(visit: Visit, member_id: UUID) -> Membership:
     """A member whom the visitor may change: only owners may change an owner."""
     member = _find(visit, member_id)
     if member.role == "owner" and not visit.may(Verb.MANAGE_ORG):
-        raise Forbidden("Owners alone change an owner. Nothing was changed.")
+        raise Forbidden("Only an owner can change an owner. Nothing was changed.")
     return member
 
 

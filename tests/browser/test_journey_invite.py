@@ -101,7 +101,7 @@ def test_the_wrong_account_switches_without_a_script(post_site: Site, box: Mailb
     old = newest_link(box, post_site, email)
     owner.goto("/o/demo/members")
     owner.get_by_role("button", name=f"Resend the invite for {email}").click()
-    expect(owner.locator("#toasts")).to_contain_text("The old one is dead.")
+    expect(owner.locator("#toasts")).to_contain_text("The old one no longer works.")
 
     guest.goto(old)
     titled(guest, "This invite link leads nowhere")

@@ -251,7 +251,7 @@ def test_a_provider_that_is_away_is_said_with_a_fresh_key(app: Flask, team: Team
     swap(AwayProvider)
     answer = team.owner.post(f"/o/{team.slug}/buy", fields)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert "Payment page is not available. Nothing was charged." in answer.text
+    assert "The payment page is not available. Nothing was charged." in answer.text
     assert hidden(answer.text, "idempotency_key") != fields["idempotency_key"]
     assert one_payment(app).state == "unknown"
     swap(DummyProvider)

@@ -91,7 +91,7 @@ def test_each_role_says_what_it_may_do_and_owners_alone_make_owners(app: Flask, 
         assert words in page
     answer = send(team.admin, team, role="owner")
     assert answer.status_code == 403
-    assert "Owners alone" in answer.text
+    assert "Only owners" in answer.text
     assert GRACE in answer.text
     assert rows(app) == []
 

@@ -227,7 +227,7 @@ def test_a_page_that_could_not_be_opened_says_nothing_of_the_account(app: Flask,
 def test_an_address_that_names_no_payment_still_helps(team: Team, query: str) -> None:
     answer = team.owner.get(f"/o/{team.slug}/buy/return{query}")
     assert answer.status_code == 200
-    assert "names no payment" in answer.text
+    assert "does not name a payment" in answer.text
 
 
 def test_the_placeholder_of_the_session_does_not_matter(team: Team, payment_id: str) -> None:

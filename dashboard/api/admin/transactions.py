@@ -94,7 +94,7 @@ def _post(org: Organization, body: Adjustment, *, by: Actor, key: str) -> Postin
 
 def _refuse_later_fields(body: Adjustment) -> None:
     if body.expires_at is not None and body.transaction_type == "admin_removal":
-        raise Invalid("Only a grant can lapse.", field="expires_at")
+        raise Invalid("Only a grant can expire.", field="expires_at")
     if body.source_id is not None and body.transaction_type == "admin_removal":
         raise Invalid("Removing from a named grant is not supported yet.", field="source_id", code="not_supported")
     if body.allow_negative and body.transaction_type == "admin_grant":

@@ -34,7 +34,7 @@ def checked_reason(text: str) -> str:
     if not reason or len(reason) > REASON_LIMIT:
         raise Invalid(f"Give a reason of up to {REASON_LIMIT} characters.", field="reason")
     if _UNREADABLE.search(reason):
-        raise Invalid("The reason holds a character that cannot be kept.", field="reason")
+        raise Invalid("The reason contains a character that cannot be stored.", field="reason")
     return reason
 
 

@@ -230,7 +230,7 @@ def _require_reach(row: Membership, role: str, *, by: Actor) -> None:
     if own not in LEADS:
         raise Forbidden("This needs the role owner or admin.")
     if "owner" in (row.role, role) and own != "owner":
-        raise RoleTooHigh("Owners alone give and take the owner's role.")
+        raise RoleTooHigh("Only owners give and take the owner's role.")
 
 
 def _require_other_owner(org_id: UUID, user_id: UUID) -> None:

@@ -30,7 +30,7 @@ TITLES = {
 
 DELAYED = "It was paid in a way that takes its time: the bank may need days to confirm it."
 NO_ANSWER = "The payment provider gave no definite answer."
-DO_NOT_PAY = "Wait, and do not pay again: the credits are added by themselves when the bank confirms the payment."
+DO_NOT_PAY = "Wait, and do not pay again: the credits are added automatically when the bank confirms the payment."
 
 ENDINGS = ("failed", "expired", "review", "unknown")
 

@@ -52,7 +52,7 @@ def change_email() -> Response:
 @pages.post("/email/call-off")
 def call_off_email() -> Response:
     email_change.call_off(current_user)
-    render.toast_next("The change is called off.")
+    render.toast_next("The change was cancelled.")
     return render.redirect(url_for(".profile"))
 
 

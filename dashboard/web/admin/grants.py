@@ -118,7 +118,7 @@ def _order(act: Act) -> Order:
 
 def _check_date(act: Act, last_day: str) -> None:
     if last_day and act.removing:
-        raise Invalid("Only a grant can lapse.", field="expires_at")
+        raise Invalid("Only a grant can expire.", field="expires_at")
     if last_day and expiry.end_of(last_day) <= clock.now():
         raise Invalid("This day is over. Enter one to come, or leave it empty.", field="expires_at")
 

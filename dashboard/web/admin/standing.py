@@ -54,7 +54,7 @@ ACTS = {
     "reopen": Act(
         "Reopen organization",
         "Its members can enter it again, at the same address. API keys and invites that ended stay ended; an overdraft "
-        "is set anew.",
+        "must be set again.",
         "is open again.", "primary", standing.reopen, lambda org: bool(org.closed_at),
     ),
 }  # fmt: skip

@@ -88,7 +88,7 @@ def _troubles(found: System) -> list[Trouble]:
     if found.queues is None:
         told.append(("Redis is away", "Nothing is lost: jobs wait, and the next tick after its return finds them."))
     elif any(one.oldest and clock.now() - one.oldest > QUEUE_LIMIT for one in found.queues):
-        told.append(("Jobs wait for long", "More RQ workers (jobs.workers), or another worker.py, would help."))
+        told.append(("Jobs have waited too long", "More RQ workers (jobs.workers), or another worker.py, would help."))
     if found.database.owner_login:
         told.append(("The database login owns the ledger", OWNER_LOGIN))
     if found.paying.problem:
@@ -96,7 +96,7 @@ def _troubles(found: System) -> list[Trouble]:
     if abs(found.database.ahead) > CLOCK_LIMIT:
         told.append(("The clocks differ", "This machine's and the database's: set both by NTP."))
     if found.seals.seconds > seals.LATE_SECONDS:
-        told.append(("Seals are late", "Transactions stand unsealed; the worker's log says why."))
+        told.append(("Seals are late", "Transactions remain unsealed; the worker's log says why."))
     return told
 
 

@@ -38,8 +38,8 @@ ACTS = {
     ),
     "factor": Act(
         "Switch second factor off",
-        "For who lost both phone and recovery codes: make sure that it is them. They sign in with the password alone, "
-        "and are told by mail.",
+        "For users who lost both phone and recovery codes: make sure that it is really them. "
+        "They then sign in with only the password, and are notified by e-mail.",
         "has no second factor now",
     ),
     "disable": Act(
@@ -61,7 +61,7 @@ ACTS = {
     ),
     "demote": Act(
         "Take platform role",
-        "They become a standard user, and sign in anew. API keys that they made as a manager end.",
+        "They become a standard user, and must sign in again. API keys that they created as a manager are revoked.",
         "is a standard user",
     ),
     "erase": Act(

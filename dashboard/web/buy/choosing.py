@@ -37,9 +37,9 @@ from dashboard.web.errors import wait_in_words
 from dashboard.web.formats import day
 from dashboard.web.guards import Visit
 
-AWAY = "Payment page is not available. Nothing was charged. Try again in a few minutes."
+AWAY = "The payment page is not available. Nothing was charged. Try again in a few minutes."
 SPENT = "This form was sent before with another choice. Check the choice and send it again."
-UNFINISHED = "This form came incomplete. Nothing was charged. Send it again."
+UNFINISHED = "This form was incomplete. Nothing was charged. Send it again."
 CHANGED = "This pack changed since the form was opened. Nothing was charged. Check its new terms and send it again."
 NOT_NOW = "Buying credits is not available now. Nothing was charged. Try again later."
 CATALOG_AWAY = "The payment provider does not answer now, so that packs may be missing. Nothing was charged."

@@ -19,7 +19,7 @@ WORDS = {
     "RS256": "RS256 (RSA, the usual one)",
     "ES256": "ES256 (elliptic curve P-256)",
     "EdDSA": "EdDSA (Ed25519)",
-    "HS256": "HS256 (a secret that both know)",
+    "HS256": "HS256 (a shared secret)",
 }
 LABELS = {"jwks_url": "Address of the key set", "jwks": "Key set", "secret": "Shared secret"}
 TYPED = ("issuer", "algorithm", "jwks_url", "jwks")
@@ -94,9 +94,9 @@ def _tell(row: IdentityProvider | None) -> None:
             bad=True,
         )
     elif row.fetch_error:
-        render.toast_next("Saved, but no usable keys came. The page says why.", bad=True)
+        render.toast_next("Saved, but no usable keys were received. The page says why.", bad=True)
     else:
-        render.toast_next("Saved. Tokens of this identity provider are taken.")
+        render.toast_next("Saved. Tokens of this identity provider are accepted.")
 
 
 def _values(row: IdentityProvider | None) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def test_jobs_that_wait_for_long_are_told(app: Flask, team: Team) -> None:
         old = (clock.now() - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         connection.hset(job.key, "enqueued_at", old)
     page = shown(team)
-    assert "Jobs wait for long" in page
+    assert "Jobs have waited too long" in page
     assert "5 min ago" in page
 
 

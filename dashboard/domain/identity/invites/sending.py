@@ -198,7 +198,7 @@ def _require_role(role: str, may_give: Collection[str]) -> None:
     if role not in ROLES:
         raise Invalid("Choose a role.", field="role")
     if role not in may_give:
-        raise RoleTooHigh("Owners alone give the owner's role." if may_give else "You may not invite anybody.")
+        raise RoleTooHigh("Only owners give the owner's role." if may_give else "You may not invite anybody.")
 
 
 def _require_room(org_id: UUID) -> None:
