@@ -53,7 +53,7 @@ class Visit:
 
 
 def platform_mode() -> str:
-    """The mode of pages that stand in no organization, and of every visit."""
+    """The mode of pages that belong to no organization, and of every visit."""
     return platform_account().mode
 
 

@@ -96,7 +96,7 @@ def prove(user: User, *, mode: str) -> None:
 
 
 def mark_verified(user: User, *, home: UUID, mode: str) -> None:
-    """The address is theirs. Initial credits that waited for this come now, in `mode`. Needs the transaction of
+    """Mark the address as verified. Grants sign-up credits that waited for this, in `mode`. Needs the transaction of
     `home`."""
     if user.email_verified_at is not None:
         return

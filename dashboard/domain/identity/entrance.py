@@ -209,8 +209,8 @@ def _add_standard(
     name: str, email: str, password_hash: str, *, verified: bool, grant_in: str | None = None, timezone: str = "",
     pretend: bool = False,
 ) -> User:  # fmt: skip
-    """Initial credits are granted in the mode `grant_in`, if any. `pretend` does the work for an address that nobody
-    has, and undoes it: raises _Pretended."""
+    """Sign-up credits are granted in the mode `grant_in`, if any. `pretend` does the work for an address that has no
+    account, and rolls it back: raises _Pretended."""
     org_id = ids.new()
     with transaction(org_id):
         user = users.add(

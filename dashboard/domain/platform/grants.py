@@ -30,7 +30,7 @@ def grant(
 ) -> Posting:
     """Add credit to the organization's wallet of `mode`, once per `key`. Needs its transaction.
 
-    `source` is the caller's own reference; it stands in the audit entry. What is left at `expires_at` lapses. Raises
+    `source` is the caller's own reference, stored in the audit entry. What is left at `expires_at` expires. Raises
     Invalid, KeyReused.
     """
     check_category(category)

@@ -1,9 +1,9 @@
--- What must always be true. Each block finds the rows for which it is not, the first one first: org_id, object, detail.
--- A block begins with its name; `warning` where a fault shows a delay, not a wrong book. Parameters: :org (null = all
--- organizations) and :most rows. Numbers refer to the list of invariants in the documentation of the data.
+-- What must always be true. Each block finds the rows that break one rule, in order: org_id, object, detail. A block
+-- starts with its name; `warning` if a broken rule means a delay and not an inconsistent ledger. Parameters: :org (null
+-- = all organizations) and :most rows. The numbers group related rules.
 
 -- name: chain
--- says: 1: rows of a wallet are numbered without gaps, and each begins with the balance the one before it left
+-- says: 1: a wallet's rows are numbered without gaps, and each starts at the balance that the previous one left
 SELECT org_id, 'transaction ' || id AS object,
   format('seq %s after %s; balance %s + %s = %s after %s', seq, before_seq, balance_before, amount, balance_after,
     before_balance) AS detail
@@ -31,7 +31,7 @@ WHERE (CAST(:org AS uuid) IS NULL OR w.org_id = CAST(:org AS uuid))
 ORDER BY w.org_id, w.id LIMIT :most
 
 -- name: floor
--- says: 2: no charge went below the largest overdraft limit that its wallet ever had, no expiry below zero
+-- says: 2: no charge went below the largest overdraft limit that its wallet ever had, and no expiry went below zero
 SELECT t.org_id, 'transaction ' || t.id AS object, format('%s left %s', t.type, t.balance_after) AS detail
 FROM transactions AS t JOIN wallets AS w ON w.org_id = t.org_id AND w.id = t.wallet_id
 LEFT JOIN (
@@ -48,7 +48,7 @@ WHERE (CAST(:org AS uuid) IS NULL OR t.org_id = CAST(:org AS uuid)) AND t.balanc
 ORDER BY t.org_id, t.wallet_id, t.seq LIMIT :most
 
 -- name: days
--- says: 2: the days' sums and counts are those of the rows; apps without a sum of their own are in the one of the others
+-- says: 2: daily totals and counts match the rows; apps without their own total are counted with the others
 SELECT org_id, 'wallet ' || wallet_id || ' day ' || day AS object,
   format('%s %s: %s in %s rows, rows sum to %s in %s', type, replace(app, chr(1) || 'other', '(other apps)'),
     coalesce(d.amount, 0), coalesce(d.count, 0), coalesce(t.amount, 0), coalesce(t.count, 0)) AS detail
@@ -71,7 +71,7 @@ WHERE d.amount IS DISTINCT FROM t.amount OR d.count IS DISTINCT FROM t.count
 ORDER BY org_id, wallet_id, day LIMIT :most
 
 -- name: order
--- says: 2: inside a wallet a later row is never older, so that days are ranges of seq
+-- says: 2: within a wallet, a later row is never older, so that days are ranges of seq
 SELECT org_id, 'transaction ' || id AS object, format('made at %s, after one of %s', created_at, before) AS detail
 FROM (
   SELECT org_id, id, wallet_id, seq, created_at,
@@ -96,7 +96,7 @@ WHERE (CAST(:org AS uuid) IS NULL OR w.org_id = CAST(:org AS uuid)) AND t.create
 ORDER BY w.org_id, w.id LIMIT :most
 
 -- name: keys
--- says: 4: a business fact is booked once
+-- says: 4: a business fact is posted once
 SELECT org_id, 'key ' || key AS object, format('%s rows of origin %s in mode %s', count(*), origin, mode) AS detail
 FROM transactions WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
 GROUP BY org_id, mode, origin, key HAVING count(*) > 1
@@ -133,7 +133,7 @@ GROUP BY org_id, mode HAVING sum(amount) <> 0
 ORDER BY org_id LIMIT :most
 
 -- name: slices
--- says: 8: a credit opens slices that add up to it
+-- says: 8: a credit opens credit grants that add up to it
 SELECT t.org_id, 'transaction ' || t.id AS object, format('%s, its slices sum to %s', t.amount, g.amount) AS detail
 FROM transactions AS t LEFT JOIN (
   SELECT org_id, transaction_id, sum(amount) AS amount FROM credit_grants
@@ -144,7 +144,7 @@ WHERE (CAST(:org AS uuid) IS NULL OR t.org_id = CAST(:org AS uuid)) AND g.amount
 ORDER BY t.org_id, t.wallet_id, t.seq LIMIT :most
 
 -- name: settled
--- says: 8: what is left of the slices settled so far is the balance there, or nothing where that is a debt
+-- says: 8: what is left of the settled credit grants is the balance at that row, or nothing if that is a debt
 SELECT w.org_id, 'wallet ' || w.id AS object,
   format('settled up to seq %s at balance %s, slices have %s left', w.settled_seq, t.balance_after,
     coalesce(g.remaining, 0)) AS detail
@@ -159,7 +159,7 @@ WHERE (CAST(:org AS uuid) IS NULL OR w.org_id = CAST(:org AS uuid)) AND w.settle
 ORDER BY w.org_id, w.id LIMIT :most
 
 -- name: burns
--- says: 8: a slice is what is left of it and what it paid
+-- says: 8: the amount of a credit grant is what is left of it plus what it paid
 SELECT g.org_id, 'grant ' || g.id AS object,
   format('%s, of which %s left and %s paid', g.amount, g.remaining, coalesce(b.amount, 0)) AS detail
 FROM credit_grants AS g LEFT JOIN (
@@ -170,7 +170,7 @@ WHERE (CAST(:org AS uuid) IS NULL OR g.org_id = CAST(:org AS uuid)) AND g.amount
 ORDER BY g.org_id, g.wallet_id, g.opened_seq LIMIT :most
 
 -- name: dated
--- says: 8: the wallet knows the first date of what is left, so that no charge spends lapsed credit
+-- says: 8: the wallet knows the first expiry date of what is left, so that no charge spends expired credit
 SELECT w.org_id, 'wallet ' || w.id AS object,
   format('next expiry %s, a slice lapses at %s', w.next_expiry_at, g.first) AS detail
 FROM wallets AS w JOIN (
@@ -181,7 +181,7 @@ WHERE (w.next_expiry_at IS NULL OR w.next_expiry_at > g.first) AND g.first IS NO
 ORDER BY w.org_id, w.id LIMIT :most
 
 -- name: lapsed
--- says: 8: lapsed credit is taken out within an hour
+-- says: 8: expired credit is removed within an hour
 -- warning
 SELECT org_id, 'wallet ' || id AS object, format('credit lapsed at %s is still there', next_expiry_at) AS detail
 FROM wallets WHERE (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid))
@@ -189,7 +189,7 @@ FROM wallets WHERE (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid))
 ORDER BY org_id, id LIMIT :most
 
 -- name: owners
--- says: 9: every live team has an active owner
+-- says: 9: every active team has an active owner
 SELECT o.id AS org_id, 'organization ' || o.id AS object, format('%s has no active owner', o.slug) AS detail
 FROM organizations AS o
 WHERE (CAST(:org AS uuid) IS NULL OR o.id = CAST(:org AS uuid)) AND o.closed_at IS NULL AND o.kind = 'team'
@@ -200,7 +200,7 @@ WHERE (CAST(:org AS uuid) IS NULL OR o.id = CAST(:org AS uuid)) AND o.closed_at 
 ORDER BY o.id LIMIT :most
 
 -- name: borders
--- says: 10: no row points across organizations or modes
+-- says: 10: no row refers to another organization or mode
 SELECT org_id, object, detail FROM (
   SELECT t.org_id, 'transaction ' || t.id AS object, format('wallet %s, mode %s', t.wallet_id, t.mode) AS detail
   FROM transactions AS t LEFT JOIN wallets AS w ON w.org_id = t.org_id AND w.id = t.wallet_id AND w.mode = t.mode
