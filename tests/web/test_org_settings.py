@@ -103,7 +103,7 @@ def test_nobody_else_gets_an_old_address_for_a_while(app: Flask, team: Team) -> 
 
 def test_unset_fields_say_what_they_are_for(team: Team) -> None:
     page = team.owner.get(f"/o/{team.slug}/settings").text
-    for words in ("Receipts go there too", "Stands on receipts", "Service stops at zero"):
+    for words in ("Receipts go there too", "Shown on receipts", "Service stops at zero"):
         assert words in page
 
 

@@ -106,7 +106,7 @@ def test_a_delayed_payment_is_on_its_way_and_not_to_be_paid_again(app: Flask, te
         assert "every 2s" not in page
         assert "Nothing was charged and no credits" not in page
     shown = team.owner.get(f"/o/{team.slug}/payments/{payment_id}").text
-    assert "Do not pay again: the credits come by themselves then." in shown
+    assert "Do not pay again: the credits are then added automatically." in shown
     assert "Wait, and do not pay again" in shown
     assert "Continue to payment" not in shown
 
