@@ -57,7 +57,7 @@ def parse(raw: bytes) -> dict[str, Any]:
         found = strict_json.parse(raw, integer=_integer, fraction=Odd, constant=Odd)
     except RepeatedName as error:
         shown = _shown(error.name)
-        raise Invalid("A name stands twice in the body.", field=shown, code="repeated_field") from None
+        raise Invalid("A name appears twice in the body.", field=shown, code="repeated_field") from None
     except ValueError:
         raise MalformedJson("The body is not JSON in UTF-8.") from None
     if not isinstance(found, dict):

@@ -10,7 +10,7 @@ class RepeatedName(ValueError):
     """An object has a name twice: it could mean one thing here and another elsewhere."""
 
     def __init__(self, name: str) -> None:
-        super().__init__("a name stands twice")
+        super().__init__("a name appears twice")
         self.name = name
 
 
