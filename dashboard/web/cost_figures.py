@@ -14,7 +14,8 @@ from dashboard.domain.identity.permissions import Verb
 from dashboard.models import TRANSACTION_TYPES
 from dashboard.web import charts
 from dashboard.web.formats import day, percent
-from dashboard.web.guards import LOW_BALANCE_MICROS, Visit
+from dashboard.web.guards import Visit
+from dashboard.web.navigation import LOW_BALANCE_MICROS
 from dashboard.web.transaction_list import FIELDS
 
 RANGES = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("month", "This month"), ("last-month", "Last month"))

@@ -15,7 +15,7 @@ from dashboard.domain.identity.memberships import Entry
 from dashboard.domain.identity.organizations import SlugTaken
 from dashboard.domain.identity.permissions import ROLE_WORDS, Verb, allowed, of_person
 from dashboard.models import Organization, Wallet
-from dashboard.web import guards, render
+from dashboard.web import guards, navigation, render
 
 pages = Blueprint("orgs", __name__, url_prefix="/orgs")
 guards.account_pages(pages)
@@ -91,7 +91,7 @@ def _cards(entries: list[Entry]) -> list[Card]:
 def _card(org: Organization, role: str, wallet: Wallet) -> Card:
     if not allowed(Verb.READ_BALANCE, of_person(current_user, role)):
         return Card(org, role, None, "", "")
-    return Card(org, role, wallet, *guards.balance_state(wallet))
+    return Card(org, role, wallet, *navigation.balance_state(wallet))
 
 
 def _form(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
