@@ -62,7 +62,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     access = auth.enter(path.org_id, Verb.READ_INVITES)
     scope = ("invites", access.org.id)
     found = invites.page(access.org.id, after=query.after(*scope), limit=query.size + 1)
-    rows, cursor = paging.cut(found, query.size, lambda row: row.invite.id, *scope)
+    rows, cursor = query.cut(found, lambda row: row.invite.id, *scope)
     return answer(shapes.InviteList(data=[shapes.invite(row) for row in rows], next_cursor=cursor))
 
 

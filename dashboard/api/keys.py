@@ -68,7 +68,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS)
     scope = ("keys", access.org.id, _own(access))
     found = keys.page(access.org.id, made_by=_own(access), after=query.after(*scope), limit=query.size + 1)
-    rows, cursor = paging.cut(found, query.size, lambda row: row.id, *scope)
+    rows, cursor = query.cut(found, lambda row: row.id, *scope)
     standings = caps.standings(access.org.id, [row.limit_id for row in rows])
     data = [shapes.key(row, standings.get(row.limit_id)) for row in rows]
     return answer(shapes.KeyList(data=data, next_cursor=cursor))

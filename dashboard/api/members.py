@@ -48,7 +48,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     access = auth.enter(path.org_id, Verb.READ_MEMBERS)
     scope = ("members", access.org.id)
     found = memberships.page(access.org.id, after=query.after(*scope), limit=query.size + 1)
-    rows, cursor = paging.cut(found, query.size, lambda row: row.id, *scope)
+    rows, cursor = query.cut(found, lambda row: row.id, *scope)
     managing = allowed(Verb.MANAGE_MEMBERS, access.caller)
     return answer(shapes.MemberList(data=[shapes.member(row, managing=managing) for row in rows], next_cursor=cursor))
 

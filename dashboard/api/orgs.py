@@ -69,7 +69,7 @@ def listing(query: paging.PageQuery) -> Response:
         found = [shapes.org(entry.org, entry.role) for entry in entries]
     after = query.after(*scope)
     newest = sorted(found, key=lambda org: org.id, reverse=True)
-    rows, cursor = paging.cut([org for org in newest if after is None or org.id < after], query.size, _id, *scope)
+    rows, cursor = query.cut([org for org in newest if after is None or org.id < after], _id, *scope)
     return answer(shapes.OrgList(data=rows, next_cursor=cursor))
 
 

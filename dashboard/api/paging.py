@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Select
+from sqlalchemy.orm import InstrumentedAttribute
 
-from dashboard.core import cursors
+from dashboard.core import cursors, lists
 from dashboard.core.errors import Invalid
 
-DEFAULT_LIMIT = 50
 MOST = 100
 
 T = TypeVar("T")
@@ -35,19 +36,22 @@ class PageQuery(Query):
     def size(self) -> int:
         """The number of rows requested. Raises Invalid."""
         if self.limit is None:
-            return DEFAULT_LIMIT
+            return lists.PAGE_ROWS
         if not (self.limit.isascii() and self.limit.isdecimal() and len(self.limit) <= 3) or not (
             1 <= int(self.limit) <= MOST
         ):
             raise Invalid(f"limit must lie between 1 and {MOST}.", field="limit")
         return int(self.limit)
 
+    def page(self, query: Select[T], by: InstrumentedAttribute[UUID], *scope: Any) -> lists.Page[T]:
+        """The page of `query` that is asked for. Raises Invalid."""
+        return lists.page(query, by, self.cursor, *scope, limit=self.size)
+
     def after(self, *scope: Any) -> UUID | None:
         """The last id of the previous page. Raises Invalid."""
         return cursors.decode_id(self.cursor, *scope)
 
-
-def cut(rows: Sequence[T], size: int, id_of: Callable[[T], UUID], *scope: Any) -> tuple[list[T], str | None]:
-    """The page's rows and the next cursor, from the `size + 1` rows that were read."""
-    page = list(rows[:size])
-    return page, cursors.encode(id_of(page[-1]).bytes, *scope) if len(rows) > size else None
+    def cut(self, found: Sequence[T], id_of: Callable[[T], UUID], *scope: Any) -> tuple[list[T], str | None]:
+        """The page's rows and the next cursor, from the rows after `after`, up to one more than `size`."""
+        page = lists.cut(found, id_of, self.cursor, *scope, limit=self.size)
+        return page.rows, page.next_cursor

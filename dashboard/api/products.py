@@ -78,7 +78,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     scope = ("on sale", access.org.id)
     after = query.after(*scope)
     offers = sorted(products.on_sale(products.catalog_of(access.org), mode=access.mode), key=_id, reverse=True)
-    rows, cursor = paging.cut([one for one in offers if after is None or _id(one) < after], query.size, _id, *scope)
+    rows, cursor = query.cut([one for one in offers if after is None or _id(one) < after], _id, *scope)
     return answer(shapes.ProductList(data=[shapes.product(row) for row in rows], next_cursor=cursor))
 
 
@@ -108,7 +108,7 @@ def page(catalog_id: UUID, query: paging.PageQuery, *, mode: str) -> shapes.Prod
     """A page of a whole catalog, including archived products."""
     scope = ("catalog", catalog_id)
     offers = products.everything(catalog_id, mode=mode, after=query.after(*scope), limit=query.size + 1)
-    rows, cursor = paging.cut(offers, query.size, _id, *scope)
+    rows, cursor = query.cut(offers, _id, *scope)
     return shapes.ProductList(data=[shapes.product(row) for row in rows], next_cursor=cursor)
 
 

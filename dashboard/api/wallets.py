@@ -46,13 +46,10 @@ def show(path: inputs.OrgPath) -> Response:
 def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """All wallets in the caller's mode"""
     access = auth.enter(path.org_id, Verb.READ_BALANCE)
-    scope = ("wallets", access.org.id, access.mode)
     wanted = wallets.in_mode(access.org.id, access.mode)
-    if after := query.after(*scope):
-        wanted = wanted.where(Wallet.id < after)
-    found = db.session.scalars(wanted.limit(query.size + 1)).all()
-    rows, cursor = paging.cut(found, query.size, lambda row: row.id, *scope)
-    return answer(shapes.WalletList(data=[shapes.wallet(row, access.org) for row in rows], next_cursor=cursor))
+    page = query.page(wanted, Wallet.id, "wallets", access.org.id, access.mode)
+    rows = [shapes.wallet(row, access.org) for row in page.rows]
+    return answer(shapes.WalletList(data=rows, next_cursor=page.next_cursor))
 
 
 @api.post(

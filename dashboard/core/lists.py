@@ -25,7 +25,7 @@ WINDOW = 20_000
 
 LONGEST = 200
 MARGIN = timedelta(minutes=1)
-"""The largest difference allowed between a row's time and the time in its id."""
+"""The largest difference allowed between a row's time and the time in its id: a row may wait for its wallet's lock."""
 
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 1, tzinfo=UTC)
@@ -161,12 +161,15 @@ def made_between(
 ) -> list[ColumnElement[bool]]:
     """The range of ids that contains every row created from `since` to before `until`, with up to a minute of
     margin."""
-    found: list[ColumnElement[bool]] = []
-    if since:
-        found.append(row_id >= ids.lowest(max(since, _EARLIEST) - MARGIN))
-    if until:
-        found.append(row_id < ids.lowest(min(until, _LATEST) + MARGIN))
-    return found
+    lowest, highest = id_ends(since, until)
+    found = [] if lowest is None else [row_id >= lowest]
+    return found if highest is None else [*found, row_id < highest]
+
+
+def id_ends(since: datetime | None, until: datetime | None) -> tuple[UUID | None, UUID | None]:
+    """Where that range begins (inclusive) and ends (exclusive)."""
+    lowest = ids.lowest(max(since, _EARLIEST) - MARGIN) if since else None
+    return lowest, ids.lowest(min(until, _LATEST) + MARGIN) if until else None
 
 
 def newest(row_id: InstrumentedAttribute[UUID], *where: ColumnElement[bool], most: int = WINDOW) -> ColumnElement[bool]:

@@ -11,6 +11,7 @@ from dashboard.domain.audit import trail
 from dashboard.domain.audit.trail import Filters
 from dashboard.domain.identity.permissions import Verb
 from dashboard.web import audit_links, audit_list, guards, render, zones
+from dashboard.web import listing as lists
 from dashboard.web.exports import Turn
 from dashboard.web.guards import Visit
 from dashboard.web.viewer import viewer
@@ -24,9 +25,9 @@ def listing(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_AUDIT)
     here = partial(url_for, ".listing", slug=slug)
     switched = zones.switch(here, audit_list.FIELDS)
-    found = audit_list.read(lambda typed: _filters(visit, typed), here=here, of_one=True)
+    found = audit_list.read(partial(_filters, visit), audit_list.FIELDS, here=here)
     return render.render(
-        "audit/listing.html", fragment="audit/_filtered.html", status=422 if found.error else 200, listing=found,
+        "audit/listing.html", fragment="audit/_filtered.html", status=found.status, listing=found,
         action=here(), zones=switched, groups=audit_list.groups(), actors=_actors(visit),
         export_href="" if found.error else url_for(".export", slug=slug, **found.typed),
         address=lambda told: url_for(".show", slug=slug, entry_id=told.entry.id),
@@ -37,7 +38,7 @@ def listing(slug: str) -> Response:
 @pages.get("/audit.csv")
 def export(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_AUDIT)
-    typed = audit_list.typed(of_one=True)
+    typed = lists.typed(audit_list.FIELDS)
     filters = _filters(visit, typed)
     with Turn() as turn:
         with transaction(org=visit.org.id):
@@ -62,6 +63,6 @@ def _filters(visit: Visit, typed: dict[str, str]) -> Filters:
     return Filters.parse(typed, org_id=visit.org.id, named=visit.caller.operator)
 
 
-def _actors(visit: Visit) -> list[audit_list.Choice]:
+def _actors(visit: Visit) -> list[lists.Choice]:
     people = [(str(key), name) for key, name in trail.everyone(visit.org.id)]
     return [("", "Everyone"), *people, ("manager", "Platform manager"), ("system", "System")]

@@ -1,74 +1,40 @@
 """The audit log on a page, of one organization or of all: the filters in the URL, one page of entries, the file."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from flask import Response, request
+from flask import Response
 
 from dashboard.core import clock
-from dashboard.core.errors import Invalid
+from dashboard.core.lists import Page
 from dashboard.domain.audit import names, trail, words
 from dashboard.domain.audit.trail import Filters, Told
+from dashboard.web import listing as lists
 from dashboard.web.csv_lines import line, moment, text
 from dashboard.web.exports import Turn
+from dashboard.web.listing import Address, Choice, Listing
 
-FIELDS = {"actor": "Actor", "group": "Action", "object": "Object", "org": "Organization", "from": "From", "to": "To"}
+FIELDS = {"actor": "Actor", "group": "Action", "object": "Object", "from": "From", "to": "To"}
+EVERY_FIELDS = FIELDS | {"org": "Organization"}
+"""Those of the platform's log, which is of all organizations."""
 KEPT = ("zone",)
 COLUMNS = (
     "id", "time_utc", "organization", "actor_kind", "actor_id", "actor", "action", "sentence", "object_kind",
     "object_id", "before", "after", "reason", "ip", "request_id",
 )  # fmt: skip
 
-Choice = tuple[str, str]
-"""A value and its label."""
 
+def read(filters_of: Callable[[dict[str, Any]], Filters], fields: Mapping[str, str], *, here: Address) -> Listing[Told]:
+    """The list that the request asks for. `here` builds its URL."""
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """`typed` holds the filters as they were entered, `error` why they cannot be used. `searched_all` is False if the
-    search stopped at its window: then `older` continues."""
+    def page(typed: dict[str, Any], cursor: str | None) -> Page[Told]:
+        filters = filters_of(typed)
+        found = trail.page(filters, cursor=cursor)
+        return found.of(trail.told(found.rows, for_manager=filters.named))
 
-    lines: list[Told]
-    typed: dict[str, Any]
-    kept: dict[str, Any]
-    reset: str
-    newer: str = ""
-    older: str = ""
-    searched_all: bool = True
-    error: str = ""
-
-
-def typed(*, of_one: bool = False) -> dict[str, Any]:
-    """The filters in the URL as entered. `of_one`: for the pages of one organization, where no other can be
-    selected."""
-    fields = [name for name in FIELDS if not (of_one and name == "org")]
-    return {name: text for name in fields if (text := request.args.get(name, "").strip())}
-
-
-def read(filters_of: Callable[[dict[str, Any]], Filters], *, here: Callable[..., str], of_one: bool = False) -> Listing:
-    """The list that the request asks for. `here` builds its URL. Never raises for invalid filters."""
-    given, cursor = typed(of_one=of_one), request.args.get("cursor")
-    kept: dict[str, Any] = {name: text for name in KEPT if (text := request.args.get(name, ""))}
-    try:
-        filters = filters_of(given)
-        page = trail.page(filters, cursor=cursor)
-    except Invalid as refusal:
-        label = FIELDS.get(refusal.field or "", "")
-        told = f"{label}: {refusal.detail}" if label else refusal.detail
-        return Listing([], given, kept, here(**kept), error=told)
-    query = given | kept
-    return Listing(
-        trail.told(page.rows, for_manager=filters.named),
-        given,
-        kept,
-        here(**kept),
-        newer=here(**query) if cursor else "",
-        older=here(**query, cursor=page.next_cursor) if page.next_cursor else "",
-        searched_all=page.searched_all,
-    )
+    return lists.read(page, fields, here=here, kept=KEPT)
 
 
 def groups() -> list[Choice]:

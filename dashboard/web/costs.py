@@ -25,10 +25,10 @@ WORSE = ("", "warn", "bad")
 def show(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_BALANCE)
     recent = read_list(visit, limit=RECENT_ROWS, endpoint="costs.show")
-    status = 422 if recent.error else 200
     if render.is_htmx():
-        return render.render("transactions/_list.html", status=status, listing=recent)
-    return render.render("costs/show.html", status=status, listing=recent, **_frame(visit), **_figures(visit))
+        own_only = visit.only_of is not None
+        return render.render("transactions/_list.html", status=recent.status, listing=recent, own_only=own_only)
+    return render.render("costs/show.html", status=recent.status, listing=recent, **_frame(visit), **_figures(visit))
 
 
 @pages.get("/live")

@@ -16,31 +16,21 @@ COLUMNS = (
     "paid_currency", "credits", "paid_at_utc", "credited_at_utc", "transaction_id", "provider", "session_id",
     "payment_intent_id", "invoice_id", "decline_code", "problem",
 )  # fmt: skip
-AT_ONCE = 200
 
 
 def file_name(org: Organization, filters: Filters) -> str:
     """`northwind-payments-2026-10-22-2026-11-20.csv`; an open end is the organization's first day, or today."""
-    first = filters.days.from_day or org.created_at.astimezone(UTC).date()
-    last = filters.days.to_day or clock.today()
+    first = filters.from_day or org.created_at.astimezone(UTC).date()
+    last = filters.to_day or clock.today()
     return f"{org.slug}-payments-{first}-{max(first, last)}.csv"
 
 
-def lines(rows: Iterable[Payment], *, for_manager: bool = False) -> Iterator[str]:
+def lines(blocks: Iterable[list[Payment]], *, for_manager: bool = False) -> Iterator[str]:
     yield line(COLUMNS)
-    block: list[Payment] = []
-    for row in rows:
-        block.append(row)
-        if len(block) == AT_ONCE:
-            yield from _block(block, for_manager)
-            block = []
-    yield from _block(block, for_manager)
-
-
-def _block(rows: list[Payment], for_manager: bool) -> Iterator[str]:
-    names = names_of(rows, for_manager=for_manager)
-    for row in rows:
-        yield line((*_values(row, names[row.id]), text(story.problem(row, for_manager=for_manager))))
+    for rows in blocks:
+        names = names_of(rows, for_manager=for_manager)
+        for row in rows:
+            yield line((*_values(row, names[row.id]), text(story.problem(row, for_manager=for_manager))))
 
 
 def _values(row: Payment, by: str) -> tuple[str, ...]:

@@ -1,18 +1,13 @@
 """Payments on pages: their labels, the filters in the URL, one page of a list."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
-from flask import request
-
-from dashboard.core.errors import Invalid
-from dashboard.domain.funds.transactions import names_of
 from dashboard.domain.payments import declines, listing, story
 from dashboard.domain.payments.listing import Filters
 from dashboard.models import Payment
+from dashboard.web import listing as lists
+from dashboard.web.listing import Address, Listing
 
 STATES = {
     "created": ("Created", ""),
@@ -28,52 +23,27 @@ STATES = {
 
 CHOICES = [("", "All states"), *((state, word) for state, (word, _) in STATES.items())]
 FIELDS = {"q": "Search", "state": "State", "from": "From", "to": "To"}
+EVERY_FIELDS = FIELDS | {"org": ""}
+"""Those of the platform's list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """`typed` holds the filters as entered, `error` why they cannot be used. `version` changes with what is shown.
-    `open` says whether a payment on it may still settle."""
-
-    rows: list[Payment]
-    names: dict[UUID, str]
-    typed: dict[str, Any]
-    older: str = ""
-    newer: str = ""
-    error: str = ""
-
-    @property
-    def open(self) -> bool:
-        return any(row.state in listing.OPEN for row in self.rows)
-
-    @property
-    def version(self) -> str:
-        shown = "".join(f"{row.id}{version(row)}" for row in self.rows)
-        return hashlib.sha256(shown.encode()).hexdigest()[:16]
+def read(*, mode: str, here: Address, org_id: UUID | None = None) -> Listing[Payment]:
+    """The list that the request asks for, of all organizations without `org_id`. `here` builds its URL."""
+    return lists.read(
+        lambda typed, cursor: listing.page(Filters.parse(typed, org_id=org_id), mode=mode, cursor=cursor),
+        FIELDS if org_id else EVERY_FIELDS, here=here,
+    )  # fmt: skip
 
 
-def typed(*more: str) -> dict[str, Any]:
-    """The filters in the URL as entered; `more`: names of additional ones."""
-    return {name: text for name in (*FIELDS, *more) if (text := request.args.get(name, "").strip())}
+def is_open(rows: list[Payment]) -> bool:
+    """Whether a payment on the list may still settle."""
+    return any(row.state in listing.OPEN for row in rows)
 
 
-def read(values: dict[str, Any], *, mode: str, here: Callable[..., str], org_id: UUID | None, manager: bool) -> Listing:
-    """The list that the request asks for. `here` builds its URL. Never raises for invalid filters."""
-    cursor = request.args.get("cursor")
-    try:
-        filters = Filters.parse(values)
-        filters = replace(filters, org_id=org_id) if org_id else filters
-        page = listing.page(filters, mode=mode, cursor=cursor)
-    except Invalid as refusal:
-        label = FIELDS.get(refusal.field or "", "")
-        return Listing([], {}, values, error=f"{label}: {refusal.detail}" if label else refusal.detail)
-    return Listing(
-        page.rows,
-        names_of(page.rows, for_manager=manager),
-        values,
-        older=here(**values, cursor=page.next_cursor) if page.next_cursor else "",
-        newer=here(**values) if cursor else "",
-    )
+def version_of(rows: list[Payment]) -> str:
+    """Changes with what is shown."""
+    shown = "".join(f"{row.id}{version(row)}" for row in rows)
+    return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 
 def version(payment: Payment) -> str:

@@ -15,6 +15,7 @@ from dashboard.domain.payments import fulfil, listing, receipts, story
 from dashboard.domain.payments.listing import Filters
 from dashboard.models import Payment
 from dashboard.web import guards, payment_csv, payment_list, render
+from dashboard.web import listing as lists
 from dashboard.web.exports import Turn
 from dashboard.web.guards import Visit
 from dashboard.web.payment_list import STATES
@@ -32,7 +33,7 @@ def index(slug: str) -> Response:
     return render.render(
         "payments/listing.html",
         fragment="payments/_list.html",
-        status=422 if shown["listing"].error else 200,
+        status=shown["listing"].status,
         choices=payment_list.CHOICES,
         context_line=f"{visit.org.name} · times in {viewer().zone}, days in UTC",
         **shown,
@@ -45,7 +46,7 @@ def live(slug: str) -> Response:
     """The list again, once a payment on it has settled; 204 until then."""
     visit = guards.enter(slug, Verb.READ_PAYMENTS)
     shown = _list(visit)
-    if shown["listing"].error or shown["listing"].version == request.args.get("v"):
+    if shown["listing"].error or shown["version"] == request.args.get("v"):
         return render.unchanged()
     return render.render("payments/_list.html", **shown)
 
@@ -53,13 +54,13 @@ def live(slug: str) -> Response:
 @pages.get("/payments.csv")
 def export(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_PAYMENTS)
-    typed = payment_list.typed()
-    filters = Filters.parse(typed | {"org": str(visit.org.id)})
+    typed = lists.typed(payment_list.FIELDS)
+    filters = Filters.parse(typed, org_id=visit.org.id)
     with Turn() as turn:
         with transaction(org=visit.org.id):
             audit.record(visit.org, "payments.exported", by=visit.by, after=typed)
-        rows = listing.every(filters, mode=visit.mode)
-        lines = payment_csv.lines(rows, for_manager=visit.caller.operator)
+        blocks = listing.every(filters, mode=visit.mode)
+        lines = payment_csv.lines(blocks, for_manager=visit.caller.operator)
         return turn.file(payment_csv.file_name(visit.org, filters), lines)
 
 
@@ -81,25 +82,22 @@ def live_one(slug: str, payment_id: UUID) -> Response:
 
 
 def _list(visit: Visit) -> dict[str, Any]:
-    slug, typed = visit.org.slug, payment_list.typed()
-    found = payment_list.read(
-        typed,
-        mode=visit.mode,
-        here=lambda **query: url_for(".index", slug=slug, **query),
-        org_id=visit.org.id,
-        manager=visit.caller.operator,
-    )
-    cursor = request.args.get("cursor")
+    slug, cursor = visit.org.slug, request.args.get("cursor")
+    here = partial(url_for, ".index", slug=slug)
+    found = payment_list.read(mode=visit.mode, here=here, org_id=visit.org.id)
+    typed, version = found.typed, payment_list.version_of(found.rows)
+    live = url_for(".live", slug=slug, v=version, cursor=cursor, **typed) if payment_list.is_open(found.rows) else ""
     return {
         "slug": slug,
         "listing": found,
+        "version": version,
+        "names": names_of(found.rows, for_manager=visit.caller.operator),
         "states": STATES,
         "address": lambda row: url_for(".show", slug=slug, payment_id=row.id),
         "note": partial(payment_list.note, for_manager=visit.caller.operator),
         "amount_of": story.amount,
-        "reset": url_for(".index", slug=slug),
         "buy_href": url_for("buy.form", slug=slug) if visit.may(Verb.BUY) else "",
-        "live": url_for(".live", slug=slug, v=found.version, cursor=cursor, **typed) if found.open else "",
+        "live": live,
         "export_href": "" if found.error else url_for(".export", slug=slug, **typed),
     }
 

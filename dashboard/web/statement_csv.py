@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC
 
-from dashboard.core import clock
+from dashboard.core import clock, lists
 from dashboard.domain.funds import transactions
 from dashboard.domain.funds.transactions import Filters
 from dashboard.models import Transaction, Wallet
@@ -24,14 +24,10 @@ def file_name(slug: str, wallet: Wallet, filters: Filters) -> str:
 def rows(wallet: Wallet, filters: Filters, *, for_manager: bool = False) -> Iterator[str]:
     """The lines of the file, newest first, read page by page as they are consumed."""
     yield line(COLUMNS)
-    cursor, more = None, True
-    while more:
-        page = transactions.page(wallet, filters, cursor, transactions.MOST_ROWS)
-        names = transactions.names_of(page.rows, for_manager=for_manager)
-        for row in page.rows:
+    for block in lists.every(lambda cursor: transactions.page(wallet, filters, cursor, transactions.MOST_ROWS)):
+        names = transactions.names_of(block, for_manager=for_manager)
+        for row in block:
             yield line(_values(row, names[row.id], wallet.unit))
-        cursor = page.next_cursor
-        more = cursor is not None
 
 
 def _values(row: Transaction, by: str, unit: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Transactions in lists, on every page that has one: their text, the filters in the URL, the pages."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,10 +9,12 @@ from uuid import UUID
 import orjson
 from flask import request
 
-from dashboard.core.errors import Invalid
+from dashboard.core.lists import PAGE_ROWS, Page
 from dashboard.domain.funds import transactions
 from dashboard.domain.funds.transactions import Filters
 from dashboard.models import TRANSACTION_TYPES, Transaction, Wallet
+from dashboard.web import listing as lists
+from dashboard.web.listing import Address, Choice, Listing
 
 FIELDS = {
     "q": "Search", "type": "Type", "direction": "Direction", "from": "From", "to": "To", "app": "App", "by": "By",
@@ -20,12 +22,6 @@ FIELDS = {
 }  # fmt: skip
 KEPT = ("zone", "range", "group")
 """Parameters that are not filters but stay in the URL."""
-
-Choice = tuple[str, str]
-"""A value and its label."""
-
-Address = Callable[..., str]
-"""Builds the URL of a list from its query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,58 +40,24 @@ class Line:
     href: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """`typed` holds the filters as entered, `error` why they cannot be used, `reset` the URL without them.
-    `searched_all` is False if the search stopped at its window: then `older` continues. `own`: of one user only."""
-
-    lines: tuple[Line, ...]
-    typed: dict[str, Any]
-    kept: dict[str, Any]
-    reset: str
-    newer: str = ""
-    older: str = ""
-    searched_all: bool = True
-    error: str = ""
-    own: bool = False
-
-    @property
-    def filtered(self) -> bool:
-        return bool(self.typed)
-
-
 def read(
     wallet: Wallet,
     *,
     here: Address,
     pages: Address,
     row: Callable[[UUID], str],
-    limit: int = transactions.PAGE_ROWS,
+    limit: int = PAGE_ROWS,
     only_of: UUID | None = None,
     for_manager: bool = False,
-) -> Listing:
+) -> Listing[Line]:
     """The list that the request asks for. `here` is its URL without filters; `pages` builds the links to other pages,
-    `row` to a transaction. `only_of`: only what this user caused. Never raises for invalid filters."""
-    typed: dict[str, Any] = {name: text for name in FIELDS if (text := request.args.get(name, "").strip())}
-    kept: dict[str, Any] = {name: text for name in KEPT if (text := request.args.get(name, ""))}
-    reset = here(**kept)
-    try:
-        filters = filters_of(typed, only_of=only_of)
-        page = transactions.page(wallet, filters, request.args.get("cursor"), limit)
-    except Invalid as refusal:
-        label = FIELDS.get(refusal.field or "", "")
-        return Listing((), typed, kept, reset, error=f"{label}: {refusal.detail}" if label else refusal.detail)
-    query = typed | kept
-    return Listing(
-        lines(page.rows, row=row, for_manager=for_manager),
-        typed,
-        kept,
-        reset,
-        newer=pages(**query, cursor=page.newer_cursor) if page.newer_cursor else "",
-        older=pages(**query, cursor=page.next_cursor) if page.next_cursor else "",
-        searched_all=page.searched_all,
-        own=only_of is not None,
-    )
+    `row` to a transaction. `only_of`: only what this user caused."""
+
+    def page(typed: dict[str, Any], cursor: str | None) -> Page[Line]:
+        found = transactions.page(wallet, Filters.parse(typed, only_of=only_of), cursor, limit)
+        return found.of(lines(found.rows, row=row, for_manager=for_manager))
+
+    return lists.read(page, FIELDS, here=here, pages=pages, kept=KEPT)
 
 
 def offers(wallet: Wallet) -> dict[str, list[Choice]]:
@@ -111,23 +73,11 @@ def offers(wallet: Wallet) -> dict[str, list[Choice]]:
     }
 
 
-def filters_of(typed: Mapping[str, str], *, only_of: UUID | None) -> Filters:
-    """Parse the filters. Raises Invalid with the field. `by` is the id of a member or a key."""
-    names = {"by": "actor_id"}
-    try:
-        filters = Filters.parse({names.get(name, name): text for name, text in typed.items()})
-    except Invalid as refusal:
-        if refusal.field == "actor_id":
-            refusal.field = "by"
-        raise
-    return replace(filters, only_of=only_of)
-
-
-def lines(rows: Iterable[Transaction], *, row: Callable[[UUID], str], for_manager: bool = False) -> tuple[Line, ...]:
+def lines(rows: Iterable[Transaction], *, row: Callable[[UUID], str], for_manager: bool = False) -> list[Line]:
     """Transactions with their text and who caused them."""
     rows = list(rows)
     names = transactions.names_of(rows, for_manager=for_manager)
-    return tuple(
+    return [
         Line(
             id=one.id,
             at=one.created_at,
@@ -141,7 +91,7 @@ def lines(rows: Iterable[Transaction], *, row: Callable[[UUID], str], for_manage
             href=row(one.id),
         )
         for one in rows
-    )
+    ]
 
 
 def as_json(row: Transaction) -> str:

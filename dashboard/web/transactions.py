@@ -5,21 +5,24 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, url_for
 
 from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound
+from dashboard.core.lists import PAGE_ROWS
 from dashboard.domain import audit
 from dashboard.domain.funds import explain, transactions
 from dashboard.domain.funds.transactions import Filters, Statement
 from dashboard.domain.identity.permissions import Verb
 from dashboard.models import TRANSACTION_TYPES, Transaction
 from dashboard.web import guards, render, statement_csv, transaction_list, zones
+from dashboard.web import listing as lists
 from dashboard.web.exports import Turn
 from dashboard.web.formats import day, day_range
 from dashboard.web.guards import Visit
-from dashboard.web.transaction_list import Listing
+from dashboard.web.listing import Listing
+from dashboard.web.transaction_list import Line
 from dashboard.web.viewer import UTC, viewer
 
 pages = Blueprint("transactions", __name__, url_prefix="/o/<slug>")
@@ -31,11 +34,10 @@ def listing(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_OWN_ROWS)
     switched = zones.switch(partial(url_for, ".listing", slug=slug), transaction_list.FIELDS)
     found = read_list(visit)
-    status = 422 if found.error else 200
     return render.render(
         "transactions/listing.html",
         fragment="transactions/_filtered.html",
-        status=status,
+        status=found.status,
         zones=switched,
         **_around(visit, found),
     )
@@ -44,14 +46,14 @@ def listing(slug: str) -> Response:
 @pages.get("/transactions.csv")
 def export(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_OWN_ROWS)
-    typed = {name: request.args.get(name, "").strip() for name in transaction_list.FIELDS}
-    filters = transaction_list.filters_of(typed, only_of=visit.only_of)
+    typed = lists.typed(transaction_list.FIELDS)
+    filters = Filters.parse(typed, only_of=visit.only_of)
     name = statement_csv.file_name(visit.org.slug, visit.wallet, filters)
     with Turn() as turn:
         with transaction(org=visit.org.id):
             audit.record(
                 visit.wallet, "transactions.exported", by=visit.by,
-                after={field: text for field, text in typed.items() if text},
+                after=typed,
             )  # fmt: skip
         return turn.file(name, statement_csv.rows(visit.wallet, filters, for_manager=visit.caller.operator))
 
@@ -65,7 +67,7 @@ def show(slug: str, transaction_id: UUID) -> Response:
     return render.render("transactions/show.html", slug=slug, row=row, **_told(visit, row))
 
 
-def read_list(visit: Visit, *, limit: int = transactions.PAGE_ROWS, endpoint: str = "transactions.listing") -> Listing:
+def read_list(visit: Visit, *, limit: int = PAGE_ROWS, endpoint: str = "transactions.listing") -> Listing[Line]:
     """The transactions that this visitor may see, filtered by the URL; `endpoint` is the page that shows them."""
     slug = visit.org.slug
     return transaction_list.read(
@@ -96,7 +98,7 @@ def _told(visit: Visit, row: Transaction) -> dict[str, Any]:
     }
 
 
-def _around(visit: Visit, found: Listing) -> dict[str, Any]:
+def _around(visit: Visit, found: Listing[Line]) -> dict[str, Any]:
     """What surrounds the list on its own page. The statement is the wallet's, so it needs access to the whole
     ledger."""
     slug, own_only = visit.org.slug, visit.only_of is not None
@@ -127,7 +129,7 @@ def live_address(visit: Visit, *, part: str, since: int | None = None, state: st
     return url_for("costs.live", slug=visit.org.slug, v=seq, since=opened, part=part, state=state or None)
 
 
-def _statement(visit: Visit, found: Listing) -> tuple[Statement, str]:
+def _statement(visit: Visit, found: Listing[Line]) -> tuple[Statement, str]:
     filters = Filters.parse({name: found.typed.get(name, "") for name in ("from", "to")})
     first, last = filters.from_day, filters.to_day
     statement = transactions.statement(visit.wallet, filters)
@@ -149,7 +151,7 @@ def _bounds(filters: Filters) -> Iterator[str]:
         yield f"until {clock.in_words(filters.until)}"
 
 
-def _how_many(statement: Statement | None, found: Listing) -> str:
+def _how_many(statement: Statement | None, found: Listing[Line]) -> str:
     """How many rows the file will have, if the daily counts tell."""
     if statement and not found.typed.keys() - {"from", "to"}:
         return f"{statement.rows:,} row{'' if statement.rows == 1 else 's'}"

@@ -130,7 +130,7 @@ def test_pages_hold_each_payment_once(app: Flask, team: Team) -> None:
             if cursor is None:
                 break
         assert seen == sorted(made, reverse=True)
-        assert [one.id for one in listing.every(Filters(org_id=team.org_id), mode="test")] == seen
+        assert [one.id for block in listing.every(Filters(org_id=team.org_id), mode="test") for one in block] == seen
 
 
 def test_the_file_holds_what_is_shown_and_its_export_is_noted(app: Flask, team: Team) -> None:

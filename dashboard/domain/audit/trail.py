@@ -1,77 +1,53 @@
 """Reads the audit log: pages of entries, one entry, or all of them for a file. Writes nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
 
-from dashboard.core import cursors, days, ids, lists
+from dashboard.core import cursors, ids, lists
 from dashboard.core.db import db
-from dashboard.core.errors import Invalid, NotFound
+from dashboard.core.errors import NotFound
 from dashboard.domain.audit import names, words
 from dashboard.domain.audit.words import Difference
 from dashboard.models import AuditEntry
 
-PAGE_ROWS = 50
-MOST_ROWS = 500
-LONGEST = 200
 ACTOR_KINDS = ("manager", "system")
 """Actors that are selected by kind and not individually."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """An empty filter matches everything. `since` is inclusive, `until` exclusive. `object` is the complete id of an
-    object, an entry or a request. `named`: the kinds of actors that may be told apart; False hides which platform
-    manager it was."""
+class Filters(lists.Times):
+    """A filter that is None matches everything. `object` is the complete id of an object, an entry or a request.
+    `named`: the kinds of actors that may be told apart; False hides which platform manager it was."""
 
     org_id: UUID | None = None
     actor_id: UUID | None = None
-    actor_kind: str = ""
-    group: str = ""
-    action: str = ""
-    object: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
+    actor_kind: str | None = None
+    group: str | None = None
+    action: str | None = None
+    object: str | None = None
     named: bool = True
 
     @classmethod
     def parse(cls, values: Mapping[str, str], *, org_id: UUID | None = None, named: bool = True) -> "Filters":
         """Parse `actor` (an id or a kind) or `actor_id`, `group`, `action`, `object`, `from`, `to` and, for the
         platform, `org`. Raises Invalid with the field."""
-        given = {name: value.strip() for name, value in values.items() if value.strip()}
-        actor, group = given.get("actor", ""), given.get("group", "")
-        if group and group not in words.GROUPS:
-            raise Invalid(f"Choose one of: {', '.join(words.GROUPS)}.", field="group")
-        for name in ("object", "action"):
-            if len(given.get(name, "")) > LONGEST or "\x00" in given.get(name, ""):
-                raise Invalid(f"Enter at most {LONGEST} characters.", field=name)
-        since, until = days.ends(given)
-        kind = actor if actor in ACTOR_KINDS else ""
+        typed = lists.Typed(values)
+        kind = actor if (actor := typed.get("actor")) in ACTOR_KINDS else None
         return cls(
-            org_id=org_id or _id(given, "org"),
-            actor_id=None if kind else _id(given, "actor") or _id(given, "actor_id"),
+            org_id=org_id or typed.id("org"),
+            actor_id=None if kind else typed.id("actor") or typed.id("actor_id"),
             actor_kind=kind,
-            group=group,
-            action=given.get("action", ""),
-            object=given.get("object", ""),
-            since=since,
-            until=until,
+            group=typed.one_of("group", words.GROUPS),
+            action=typed.text("action"),
+            object=typed.text("object"),
             named=named,
+            **typed.times(),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """`searched_all` is False if the search stopped at its window. `next_cursor` then continues, even without entries
-    on this page."""
-
-    rows: list[AuditEntry] = field(default_factory=list)
-    next_cursor: str | None = None
-    searched_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +66,9 @@ class Told:
     differences: list[Difference]
 
 
-def page(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_ROWS, window: int = lists.WINDOW) -> Page:
+def page(
+    filters: Filters, *, cursor: str | None = None, limit: int = lists.PAGE_ROWS, window: int = lists.WINDOW
+) -> lists.Page[AuditEntry]:
     """Newest first. Without `filters.org_id`, entries of all organizations, only for the platform.
 
     The cost does not depend on the number of entries: it uses an index on the organization, its actor and the time, and
@@ -105,21 +83,16 @@ def page(filters: Filters, *, cursor: str | None = None, limit: int = PAGE_ROWS,
         edge = db.session.scalar(nth)
         if edge is not None:
             held = [*held, AuditEntry.id >= edge]
-    query = select(AuditEntry).where(*held, *sifted, *_exactly(filters)).order_by(AuditEntry.id.desc())
-    found = list(db.session.scalars(query.limit(limit + 1)))
-    rows, full = found[:limit], len(found) > limit
-    more = rows[-1].id if full else edge
-    return Page(rows, cursors.encode(more.bytes, *scope) if more else None, full or edge is None)
+    query = select(AuditEntry).where(*held, *sifted, *_exactly(filters))
+    found = lists.page(query, AuditEntry.id, cursor, *scope, limit=limit)
+    if edge is None or found.next_cursor:
+        return found
+    return replace(found, next_cursor=cursors.encode(edge.bytes, *scope), searched_all=False)
 
 
 def every(filters: Filters) -> Iterator[list[AuditEntry]]:
     """All matching entries, newest first, in blocks, read page by page as they are consumed."""
-    cursor, more = None, True
-    while more:
-        found = page(filters, cursor=cursor, limit=MOST_ROWS)
-        yield found.rows
-        cursor = found.next_cursor
-        more = cursor is not None
+    return lists.every(lambda cursor: page(filters, cursor=cursor, limit=lists.FILE_ROWS))
 
 
 def was_here(org_id: UUID, actor_id: UUID | None, *, since: datetime) -> bool:
@@ -170,7 +143,7 @@ def _public(entry: AuditEntry, values: dict[str, Any] | None) -> dict[str, Any] 
 
 def _held(filters: Filters) -> list[ColumnElement[bool]]:
     """Conditions that an index answers."""
-    found = lists.made_between(AuditEntry.id, filters.since, filters.until)
+    found = filters.id_range(AuditEntry)
     if filters.org_id:
         found.append(AuditEntry.org_id == filters.org_id)
         if filters.actor_id:
@@ -180,11 +153,7 @@ def _held(filters: Filters) -> list[ColumnElement[bool]]:
 
 def _exactly(filters: Filters) -> list[ColumnElement[bool]]:
     """The exact time, and whose entries may be selected; both exclude few of the entries that an index found."""
-    found: list[ColumnElement[bool]] = []
-    if filters.since:
-        found.append(AuditEntry.created_at >= filters.since)
-    if filters.until:
-        found.append(AuditEntry.created_at < filters.until)
+    found = filters.moments(AuditEntry)
     if filters.actor_id and not filters.named:
         found.append(AuditEntry.actor_kind != "manager")
     return found
@@ -210,14 +179,6 @@ def _about(text: str) -> ColumnElement[bool]:
     tests = [AuditEntry.object_id == text, AuditEntry.request_id == text]
     own = ids.parse(text) if len(text) in (32, 36) else None
     return or_(*tests, AuditEntry.id == own) if own else or_(*tests)
-
-
-def _id(given: Mapping[str, str], field: str) -> UUID | None:
-    text = given.get(field)
-    found = ids.parse(text) if text else None
-    if text and found is None:
-        raise Invalid("This is not an id.", field=field)
-    return found
 
 
 def everyone(org_id: UUID) -> list[tuple[UUID, str]]:

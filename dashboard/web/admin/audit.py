@@ -17,6 +17,7 @@ from dashboard.domain.identity import organizations
 from dashboard.domain.identity.permissions import Verb
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import audit_links, audit_list, guards, render, zones
+from dashboard.web import listing as lists
 from dashboard.web.exports import Turn
 from dashboard.web.viewer import viewer
 
@@ -28,12 +29,12 @@ guards.signed_in_only(pages)
 def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
     here = partial(url_for, ".listing")
-    switched = zones.switch(here, audit_list.FIELDS)
-    found = audit_list.read(Filters.parse, here=here)
+    switched = zones.switch(here, audit_list.EVERY_FIELDS)
+    found = audit_list.read(Filters.parse, audit_list.EVERY_FIELDS, here=here)
     return render.render(
-        "admin/audit/listing.html", fragment="audit/_filtered.html", status=422 if found.error else 200,
+        "admin/audit/listing.html", fragment="audit/_filtered.html", status=found.status,
         listing=found, action=here(), zones=switched, groups=audit_list.groups(),
-        orgs=names.orgs_of([told.entry for told in found.lines]),
+        orgs=names.orgs_of([told.entry for told in found.rows]),
         export_href="" if found.error else url_for(".export", **found.typed),
         address=lambda told: url_for(".show", entry_id=told.entry.id),
         context_line=f"Times in {viewer().zone}, days in UTC", **({} if render.is_htmx() else _sealed()),
@@ -43,7 +44,7 @@ def listing() -> Response:
 @pages.get("/audit.csv")
 def export() -> Response:
     caller = guards.require_platform(Verb.PLATFORM_READ)
-    typed = audit_list.typed()
+    typed = lists.typed(audit_list.EVERY_FIELDS)
     filters = Filters.parse(typed)
     platform = organizations.by_id(PLATFORM_ORG_ID)
     assert platform

@@ -91,8 +91,8 @@ def _recent(org: Organization, wallet: Wallet) -> dict[str, Any]:
     here = url_for(".show", org_id=org.id)
     page = transactions.page(wallet, limit=RECENT_ROWS)
     return {
-        "listing": transaction_list.Listing(
-            transaction_list.lines(page.rows, row=lambda row_id: _row_href(org, row_id), for_manager=True), {}, {}, here
+        "listing": lists.Listing(
+            transaction_list.lines(page.rows, row=lambda row_id: _row_href(org, row_id), for_manager=True), reset=here
         ),
         "words": f"The newest {len(page.rows)}",
     }

@@ -44,15 +44,12 @@ REJECT = Act(False, "Reject payment", "Reject", "Review rejection", "The organiz
 @pages.get("", endpoint="listing")
 def index() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
-    typed = payment_list.typed("org")
-    found = payment_list.read(
-        typed, mode=guards.platform_mode(), here=lambda **query: url_for(".listing", **query), org_id=None, manager=True
-    )
+    found = payment_list.read(mode=guards.platform_mode(), here=partial(url_for, ".listing"))
     return render.render(
-        "admin/payments/listing.html", fragment="payments/_list.html", status=422 if found.error else 200,
-        listing=found, orgs=listing.orgs_of(found.rows), states=STATES, choices=payment_list.CHOICES,
-        note=partial(payment_list.note, for_manager=True), amount_of=story.amount,
-        reset=url_for(".listing"), address=lambda row: url_for(".show", payment_id=row.id),
+        "admin/payments/listing.html", fragment="payments/_list.html", status=found.status, listing=found,
+        names=names_of(found.rows, for_manager=True), orgs=listing.orgs_of(found.rows), states=STATES,
+        choices=payment_list.CHOICES, note=partial(payment_list.note, for_manager=True), amount_of=story.amount,
+        address=lambda row: url_for(".show", payment_id=row.id),
     )  # fmt: skip
 
 

@@ -11,17 +11,18 @@ from sqlalchemy import event
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid, NotFound
+from dashboard.core.lists import Page
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import explain, ledger, transactions
 from dashboard.domain.funds.ledger import Entry
-from dashboard.domain.funds.transactions import Filters, Page
+from dashboard.domain.funds.transactions import Filters
 from dashboard.domain.identity import keys
 from dashboard.models import TRANSACTION_TYPES, Organization, Transaction, Wallet
 from tests.factories import charge, grant, make_org, make_user, wallet_of
 from tests.servers import Servers
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-Fetch = Callable[[Filters, str | None], Page]
+Fetch = Callable[[Filters, str | None], Page[Transaction]]
 
 
 @pytest.fixture
@@ -162,13 +163,13 @@ def test_rows_of_one_moment_are_all_reached_in_both_directions_while_others_arri
     with clock.at(clock.now() + timedelta(minutes=1)), transaction(org=wallet.org_id):
         ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
     only = parse(type="charge")
-    readers: list[Callable[[str | None], Page]] = [
+    readers: list[Callable[[str | None], Page[Transaction]]] = [
         lambda cursor: transactions.page(wallet, only, cursor, 10),
         lambda cursor: transactions.across(wallet.org_id, wallet.mode, only, cursor, 10),
         lambda cursor: transactions.everywhere(wallet.mode, only, cursor, 10),
     ]
     assert len({row.created_at for row in readers[0](None).rows}) == 1
-    forward: list[list[Page]] = []
+    forward: list[list[Page[Transaction]]] = []
     for read in readers:
         pages = [read(None)]
         with clock.at(clock.now() + timedelta(minutes=2)):

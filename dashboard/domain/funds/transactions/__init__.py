@@ -15,12 +15,12 @@ from dashboard.core.errors import NotFound
 from dashboard.domain.audit.names import names_of
 from dashboard.domain.funds.transactions.filters import Filters
 from dashboard.domain.funds.transactions.narrowing import Choices, choices
-from dashboard.domain.funds.transactions.wallet_list import MOST_ROWS, PAGE_ROWS, WINDOW, Page, page
+from dashboard.domain.funds.transactions.wallet_list import MOST_ROWS, page
 from dashboard.domain.funds.transactions.wide_lists import across, everywhere
 from dashboard.models import Transaction, Wallet, WalletDay
 
 __all__ = [
-    "MOST_ROWS", "PAGE_ROWS", "WINDOW", "Choices", "Filters", "Page", "Statement", "across", "choices", "everywhere",
+    "MOST_ROWS", "Choices", "Filters", "Statement", "across", "choices", "everywhere",
     "find", "names_of", "page", "statement",
 ]  # fmt: skip
 

@@ -2,20 +2,18 @@
 
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, time
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_
 
-from dashboard.core import days, ids, money
+from dashboard.core import days, ids, lists, money
 from dashboard.core.errors import Invalid
 from dashboard.models import TRANSACTION_TYPES
 
-LONGEST_SEARCH = 200
-LONGEST_APP = 200
 MOST_WORDS = 10
 DIRECTIONS = ("in", "out")
 
@@ -23,13 +21,11 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """`since` is inclusive, `until` exclusive. `min_micros` and `max_micros` bound the signed amount, the sizes the
-    absolute amount. `q`: words in the description, or the exact id of a transaction."""
+class Filters(lists.Times):
+    """`min_micros` and `max_micros` bound the signed amount, the sizes the absolute amount. `q`: words in
+    the description, or the exact id of a transaction."""
 
     type: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
     q: str | None = None
     app: str | None = None
     member_id: UUID | None = None
@@ -48,40 +44,28 @@ class Filters:
         return cls(since=days.begin(first) if first else None, until=days.after(last) if last else None, **others)
 
     @classmethod
-    def parse(cls, values: Mapping[str, str]) -> "Filters":
-        """Parse `type from to q app member_id actor_id direction min_micros max_micros` and, in credits, `min max`.
-
-        `from` and `to` are UTC days or RFC 3339 moments, both inclusive. Empty values filter nothing. Raises Invalid
-        with the field.
+    def parse(cls, values: Mapping[str, str], *, only_of: UUID | None = None) -> "Filters":
+        """Parse `type from to q app member_id by direction min_micros max_micros` and, in credits, `min max`; `by` is
+        the id of a member or a key. Empty values filter nothing. Raises Invalid with the field.
         """
-        given = {name: value.strip() for name, value in values.items() if isinstance(value, str) and value.strip()}
-        since, until = days.ends(given)
+        typed = lists.Typed(values)
         found = cls(
-            type=_one_of(given, "type", TRANSACTION_TYPES),
-            since=since,
-            until=until,
-            q=_text(given, "q", LONGEST_SEARCH),
-            app=_text(given, "app", LONGEST_APP),
-            member_id=_uuid(given, "member_id"),
-            min_micros=_integer(given, "min_micros"),
-            max_micros=_integer(given, "max_micros"),
-            min_size=money.parse_credits(given["min"], field="min") if "min" in given else None,
-            max_size=money.parse_credits(given["max"], field="max") if "max" in given else None,
-            direction=_one_of(given, "direction", DIRECTIONS),
-            actor_id=_uuid(given, "actor_id"),
+            type=typed.one_of("type", TRANSACTION_TYPES),
+            q=typed.text("q"),
+            app=typed.text("app"),
+            member_id=typed.id("member_id"),
+            min_micros=_integer(typed, "min_micros"),
+            max_micros=_integer(typed, "max_micros"),
+            min_size=money.parse_credits(typed["min"], field="min") if "min" in typed else None,
+            max_size=money.parse_credits(typed["max"], field="max") if "max" in typed else None,
+            direction=typed.one_of("direction", DIRECTIONS),
+            actor_id=typed.id("by"),
+            only_of=only_of,
+            **typed.times(),
         )
         _require_order(found.min_micros, found.max_micros, "max_micros", "The largest amount is below the smallest.")
         _require_order(found.min_size, found.max_size, "max", "The largest amount is below the smallest.")
         return found
-
-    @property
-    def from_day(self) -> date | None:
-        return self.since.date() if self.since else None
-
-    @property
-    def to_day(self) -> date | None:
-        """The last UTC day that is at least partly inside."""
-        return (self.until - timedelta(microseconds=1)).date() if self.until else None
 
     @property
     def id(self) -> UUID | None:
@@ -111,41 +95,14 @@ class Filters:
             found.append(row.id == self.id if self.id else and_(*words))
         return found
 
-    def moments(self, row: Any) -> list[ColumnElement[bool]]:
-        """The exact time as conditions on the entity `row`."""
-        found = [] if self.since is None else [row.created_at >= self.since]
-        return found if self.until is None else [*found, row.created_at < self.until]
-
     @property
     def whole_days(self) -> bool:
         """Whether both ends are UTC midnights: then days are sufficient."""
         return all(moment is None or moment.time() == time.min for moment in (self.since, self.until))
 
 
-def _one_of(given: dict[str, str], field: str, allowed: Collection[str]) -> str | None:
-    value = given.get(field)
-    if value is not None and value not in allowed:
-        raise Invalid(f"Choose one of: {', '.join(allowed)}.", field=field)
-    return value
-
-
-def _text(given: dict[str, str], field: str, longest: int) -> str | None:
-    value = given.get(field)
-    if value is not None and (len(value) > longest or "\x00" in value):
-        raise Invalid(f"Enter at most {longest} characters.", field=field)
-    return value
-
-
-def _uuid(given: dict[str, str], field: str) -> UUID | None:
-    value = given.get(field)
-    found = ids.parse(value) if value else None
-    if value and found is None:
-        raise Invalid("This is not an id.", field=field)
-    return found
-
-
-def _integer(given: dict[str, str], field: str) -> int | None:
-    value = given.get(field)
+def _integer(typed: lists.Typed, field: str) -> int | None:
+    value = typed.get(field)
     if value is None:
         return None
     if not _INTEGER.fullmatch(value):

@@ -6,23 +6,19 @@ become ranges of seq without an index on time, and days without a row of the wan
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, asc, cast, desc, func, select, true
 from sqlalchemy.orm import aliased
 
-from dashboard.core import cursors
+from dashboard.core import cursors, lists
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid
 from dashboard.domain.funds.transactions.filters import Filters
 from dashboard.models import OTHER_APPS, Transaction, Wallet, WalletDay
 
-WINDOW = 20_000
-"""The maximum number of rows that one search reads if a filter has no index."""
-
-PAGE_ROWS = 50
 MOST_ROWS = 100
 
 _POSITION = struct.Struct(">cq")
@@ -31,17 +27,6 @@ _HIGHEST = 2**63 - 1
 
 Span = tuple[int, int]
 """A range of seq, both ends inclusive."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Transactions, newest first. `searched_all` is False if the search stopped at its window; `next_cursor` then
-    continues, even if no row was found. `newer_cursor` is None on the newest page."""
-
-    rows: list[Transaction] = field(default_factory=list)
-    next_cursor: str | None = None
-    newer_cursor: str | None = None
-    searched_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +40,10 @@ def page(
     wallet: Wallet,
     filters: Filters | None = None,
     cursor: str | None = None,
-    limit: int = PAGE_ROWS,
+    limit: int = lists.PAGE_ROWS,
     *,
-    window: int = WINDOW,
-) -> Page:
+    window: int = lists.WINDOW,
+) -> lists.Page[Transaction]:
     """One page of the wallet's transactions. A page of newer rows that reaches the newest row is the complete newest
     page.
 
@@ -76,7 +61,7 @@ def page(
             rows = look.rows[:limit][::-1]
             top = rows[0].seq if len(look.rows) > limit else look.stopped_at
             bottom = rows[-1].seq if rows else seq + 1
-            return Page(
+            return lists.Page(
                 rows,
                 next_cursor=cursors.encode(_POSITION.pack(_OLDER, bottom), *scope),
                 newer_cursor=cursors.encode(_POSITION.pack(_NEWER, top), *scope),
@@ -88,7 +73,7 @@ def page(
     more = rows[-1].seq if len(look.rows) > limit else look.stopped_at
     newest = seq is None or not spans or seq > spans[0][1]
     above = rows[0].seq if rows else (seq or 0) - 1
-    return Page(
+    return lists.Page(
         rows,
         next_cursor=None if more is None else cursors.encode(_POSITION.pack(_OLDER, more), *scope),
         newer_cursor=None if newest else cursors.encode(_POSITION.pack(_NEWER, above), *scope),

@@ -2,7 +2,6 @@
 needs every row must follow one wallet by seq."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,20 +9,15 @@ from sqlalchemy import Row, and_, func, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
-from dashboard.core import cursors, ids
+from dashboard.core import cursors, lists
 from dashboard.core.db import db
 from dashboard.domain.funds.transactions.filters import Filters
-from dashboard.domain.funds.transactions.wallet_list import MOST_ROWS, PAGE_ROWS, WINDOW, Page
+from dashboard.domain.funds.transactions.wallet_list import MOST_ROWS
 from dashboard.models import Transaction, Wallet
-
-MARGIN = timedelta(minutes=1)
-"""How far a row's time may be from the time in its id, because it waits for its wallet's lock."""
 
 Hit = tuple[UUID, UUID]
 """A transaction's id and its organization."""
 
-_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
-_LATEST = datetime(9999, 12, 1, tzinfo=UTC)
 _HIGHEST = UUID(int=2**128 - 1)
 _LOWEST = UUID(int=0)
 
@@ -33,10 +27,10 @@ def across(
     mode: str,
     filters: Filters | None = None,
     cursor: str | None = None,
-    limit: int = PAGE_ROWS,
+    limit: int = lists.PAGE_ROWS,
     *,
-    window: int = WINDOW,
-) -> Page:
+    window: int = lists.WINDOW,
+) -> lists.Page[Transaction]:
     """One page of an organization's transactions in a mode, newest id first. No `newer_cursor`. Windows as in
     `page`."""
     return _page([org_id], mode, filters or Filters(), cursor, limit, window, scope=("across", org_id, mode))
@@ -46,11 +40,11 @@ def everywhere(
     mode: str,
     filters: Filters | None = None,
     cursor: str | None = None,
-    limit: int = PAGE_ROWS,
+    limit: int = lists.PAGE_ROWS,
     *,
     org_id: UUID | None = None,
-    window: int = WINDOW,
-) -> Page:
+    window: int = lists.WINDOW,
+) -> lists.Page[Transaction]:
     """Like `across`, over all organizations, for the platform; `org_id` limits it to one.
 
     Reads one row of each organization and otherwise at most the window's rows, so that a filter that rarely matches
@@ -71,16 +65,15 @@ def _page(
     window: int,
     *,
     scope: tuple[Any, ...],
-) -> Page:
+) -> lists.Page[Transaction]:
     limit = max(1, min(limit, MOST_ROWS))
     scope = (*scope, filters)
-    newest = ids.lowest(min(filters.until, _LATEST) + MARGIN) if filters.until else _HIGHEST
-    before = cursors.decode_id(cursor, *scope) or newest
-    after = ids.lowest(max(filters.since, _EARLIEST) - MARGIN) if filters.since else _LOWEST
-    hits, horizon = _merge(orgs, mode, filters, (before, after), limit, window)
+    after, newest = lists.id_ends(filters.since, filters.until)
+    before = cursors.decode_id(cursor, *scope) or newest or _HIGHEST
+    hits, horizon = _merge(orgs, mode, filters, (before, after or _LOWEST), limit, window)
     rows = _load(hits[: limit + 1])
     more = rows[limit - 1].id if len(rows) > limit else horizon
-    return Page(
+    return lists.Page(
         rows[:limit],
         next_cursor=None if more is None else cursors.encode(more.bytes, *scope),
         searched_all=len(rows) > limit or horizon is None,
