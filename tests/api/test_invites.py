@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
+from dashboard.domain.audit import Actor
 from dashboard.domain.identity import invites, limits, memberships, users
-from dashboard.models import ApiKey, AuditEntry, Invite, Membership, Organization, User
+from dashboard.models import AuditEntry, Invite, Membership, Organization, User
 from tests import factories
 from tests.api.conftest import Program, problem
 from tests.invites import GRACE, token_of
@@ -104,9 +105,8 @@ def test_a_key_invites_up_to_admin_on_the_right_of_its_maker(program: Program, o
     assert answer.status_code == 201
     assert answer.get_json()["invited_by"] is None
     problem(send(program, org, key, email="o@example.test", role="owner"), 403, "role_too_high")
-    with program.app.app_context(), transaction(org=org.id):
-        db.session.scalars(select(ApiKey).filter_by(org_id=org.id)).one().created_by = owner.id
-    told = send(program, org, key, email="b@example.test").get_json()
+    of_owner = program.key(org, "members:write", by=Actor("user", owner.id))
+    told = send(program, org, of_owner, email="b@example.test").get_json()
     assert told["invited_by"] == str(owner.id)
     problem(send(program, org, program.key(org, "wallet:read")), 403, "forbidden")
 
