@@ -55,7 +55,7 @@ def test_each_holder_has_a_balance_and_a_statement_of_their_own(app: Flask, org_
         for wallet, moved in ((organizations, [-250_000, 1_000_000]), (own, [-500_000, 2_000_000]), (hours, [-5, 300])):
             page = transactions.page(wallet, transactions.Filters(), None, 50)
             assert [row.amount for row in page.rows] == moved
-            assert transactions.statement(wallet, None, None).closing == wallet.balance
+            assert transactions.statement(wallet).closing == wallet.balance
 
 
 def test_a_batch_charges_each_holder_and_refuses_each_apart(app: Flask, org_id: UUID) -> None:
