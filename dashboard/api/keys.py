@@ -129,7 +129,7 @@ def _enter(path: KeyPath, act: Act) -> tuple[Access, ApiKey]:
 
 
 def _own(access: Access) -> UUID | None:
-    """The user whose keys alone are shown; None for callers who manage all."""
+    """The only user whose keys are shown; None for callers who manage all."""
     return None if allowed(Verb.MANAGE_KEYS, access.caller) else access.actor.id
 
 

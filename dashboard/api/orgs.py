@@ -128,7 +128,7 @@ def by_external_key(path: ExternalKeyPath) -> Response:
 def change(path: inputs.OrgPath, body: OrgChange) -> Response:
     """Change an organization's settings
 
-    An owner's personal token with the scope `org:admin`. After a change of slug, the old URL leads nowhere.
+    An owner's personal token with the scope `org:admin`. After a change of slug, the old URL stops working.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_ORG, Act.MEMBERS)
     if "external_key" in body.model_fields_set:

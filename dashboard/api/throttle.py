@@ -15,7 +15,7 @@ END_USERS_TIMES = 10
 
 
 def require_room_of_provider(org_id: UUID, mode: str) -> None:
-    """Count a call of an end user for the identity provider, because whoever has its key can create any number of end
+    """Count a call of an end user for the identity provider, because anyone with its key can create any number of end
     users. Raises TooManyRequests."""
     chosen = settings().api
     rate = Rate(chosen.throttle_requests * END_USERS_TIMES, chosen.throttle_seconds)

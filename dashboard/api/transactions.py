@@ -75,7 +75,7 @@ def show(path: inputs.OrgItemPath) -> Response:
 
 
 def _only_of(access: Access) -> UUID | None:
-    """The user whose rows alone are shown: a user who may not read the ledger sees only their own."""
+    """The only user whose rows are shown: a user who may not read the ledger sees only their own."""
     if access.person is None or allowed(Verb.READ_LEDGER, access.caller):
         return None
     return access.person.user_id

@@ -64,7 +64,7 @@ def reset_second_factor(email: str, reason: str) -> None:
     home = organizations.home_of(user.id)
     with _refusals(), transaction(org=home):
         second_factor.disable(user, by=SYSTEM, home=home, reason=audit.checked_reason(reason))
-    click.echo(f"{user.email} signs in with the password alone.")
+    click.echo(f"{user.email} now signs in with only the password.")
 
 
 @user_commands.command("disable")

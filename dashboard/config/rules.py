@@ -31,7 +31,7 @@ def problems(settings: Settings) -> Problems:
     if settings.smtp.url and not settings.smtp.sender:
         yield "smtp.from", "missing: mails need a sender, such as Acme <billing@example.com>"
     if settings.password_hashing == "cheap" and settings.environment != "test":  # noqa: S105
-        yield "password_hashing", "the cheap profile is for the environment test alone"
+        yield "password_hashing", "the cheap profile is only for the environment `test`"
     if settings.production:
         yield from _production(settings)
 

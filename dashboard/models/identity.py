@@ -214,7 +214,7 @@ class Membership(OrgOwned, Base):
 
 
 class ApiKey(OrgOwned, Base):
-    """`issued_by` never changes: `platform` for keys that a command or a manager created, whoever holds them later."""
+    """`issued_by` never changes: `platform` for keys that a command or a manager created, even if passed on."""
 
     __tablename__ = "api_keys"
 

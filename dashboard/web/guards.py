@@ -44,7 +44,7 @@ class Visit:
 
     @property
     def only_of(self) -> UUID | None:
-        """The user whose rows alone the pages show, if the user may not read the whole ledger."""
+        """The only user whose rows the pages show, if the user may not read the whole ledger."""
         return None if self.may(Verb.READ_LEDGER) else self.caller.actor.id
 
 
@@ -60,7 +60,7 @@ def platform_provider() -> Provider:
 def enter(slug: str, verb: Verb, *, act: Act = Act.READ) -> Visit:
     """The organization of the URL, for a user who may do `verb` there.
 
-    A stranger gets the same 404 as for a URL that leads nowhere; the wrong role is a 403. Each page that a platform
+    A stranger gets the same 404 as for a URL that does not exist; the wrong role is a 403. Each page that a platform
     manager opens from outside is recorded in the organization's audit log.
     """
     entry = memberships.entry_by_slug(slug, current_user.id)

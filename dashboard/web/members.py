@@ -238,9 +238,9 @@ def _meaning(visit: Visit, role: str, plan: Handover) -> str:
     """What the role may do, and what happens to keys that exceed it."""
     words = [ROLE_WORDS[role]]
     if plan.passing:
-        words.append(f"{_keys(plan.passing)} that may do more: handed over to {_heir(visit, plan)}.")
+        words.append(f"{_keys(plan.passing)} with more rights than this role: handed over to {_heir(visit, plan)}.")
     if plan.ending:
-        words.append(f"{_keys(plan.ending)} that may do more and let others in: revoked.")
+        words.append(f"{_keys(plan.ending)} with more rights than this role, which let others in: revoked.")
     return " ".join(words)
 
 

@@ -104,7 +104,7 @@ def test_the_wrong_account_switches_without_a_script(post_site: Site, box: Mailb
     expect(owner.locator("#toasts")).to_contain_text("The old one no longer works.")
 
     guest.goto(old)
-    titled(guest, "This invite link leads nowhere")
+    titled(guest, "This invite link does not work")
     link = newest_link(box, post_site, email, 2)
     guest.goto(link)
     expect(guest.locator("main")).to_contain_text("You are signed in as member@demo.test")

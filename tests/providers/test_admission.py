@@ -38,13 +38,14 @@ def test_no_more_than_the_bound_are_inside_at_once(app: Flask) -> None:
 
 
 def test_calls_of_a_flow_take_no_other_place(app: Flask) -> None:
-    admission = Admission()
+    admission, asked = Admission(), 0
     with app.test_request_context():
         for _ in range(MOST_WAITING + 1):
             with admission.flow(), admission.flow():
                 for _ in range(MOST_WAITING + 1):
                     with admission.call():
-                        pass
+                        asked += 1
+    assert asked == (MOST_WAITING + 1) ** 2
 
 
 def test_after_a_call_that_waited_in_vain_nobody_asks_for_a_while(app: Flask) -> None:
@@ -63,8 +64,10 @@ def test_a_quick_failure_or_a_refusal_keeps_nobody_from_asking(app: Flask) -> No
         fail(quick, ProviderUnavailable("reset"))
         refused = Admission(slow_seconds=0)
         fail(refused, ProviderRefused("no"))
+        asked = 0
         with quick.call(), refused.call():
-            pass
+            asked += 1
+    assert asked == 1
 
 
 def test_workers_are_not_counted(app: Flask) -> None:
@@ -73,5 +76,7 @@ def test_workers_are_not_counted(app: Flask) -> None:
         fail(admission, ProviderUnavailable("silence"))
         for _ in range(MOST_WAITING + 1):
             admission.flow().__enter__()
+        asked = 0
         with admission.call():
-            pass
+            asked += 1
+    assert asked == 1

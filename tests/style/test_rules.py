@@ -162,4 +162,5 @@ def test_only_render_knows_htmx() -> None:
 
 def test_imports_form_no_circle() -> None:
     graph = grimp.build_graph("dashboard")
-    TopologicalSorter({module: graph.find_modules_directly_imported_by(module) for module in graph.modules}).prepare()
+    order = TopologicalSorter({module: graph.find_modules_directly_imported_by(module) for module in graph.modules})
+    assert len(list(order.static_order())) == len(graph.modules)  # raises CycleError

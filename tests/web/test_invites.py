@@ -216,7 +216,7 @@ def test_a_personal_organization_says_that_it_is_ones_own(app: Flask, team: Team
     assert "Invite people" not in team.owner.get(f"/o/{slug}/members").text
     answer = team.owner.post(f"/o/{slug}/invites", {"emails": GRACE, "role": "member"})
     assert answer.status_code == 409
-    assert "belongs to one person alone" in answer.text
+    assert "belongs to only one person" in answer.text
 
 
 def test_the_trail_names_the_acts_and_no_address(app: Flask, team: Team) -> None:

@@ -146,7 +146,7 @@ def test_a_lower_role_names_the_keys_that_change_hands(app: Flask, team: Team) -
         with transaction(org=org.id):
             keys.make(org, name="Nightly report", scopes=["wallet:read"], mode="test", by=SYSTEM, made_by=row.user_id)
     page = team.owner.get(path(team, row, "role")).text
-    assert "1 API key (Nightly report) that may do more: handed over to you." in page
+    assert "1 API key (Nightly report) with more rights than this role: handed over to you." in page
     answer = team.owner.post(path(team, row, "role"), {"role": "member"})
     assert "1 API key passed to you." in team.owner.get(answer.location).text
 

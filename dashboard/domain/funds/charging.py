@@ -1,4 +1,4 @@
-"""Charging: the only operation by which anything that is sold takes money from a wallet, whoever requests it."""
+"""Charging: the only operation by which anything that is sold takes money from a wallet, for every caller."""
 
 from functools import partial
 from uuid import UUID

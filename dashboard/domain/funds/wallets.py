@@ -69,7 +69,7 @@ def is_organizations(mode: str) -> list[ColumnElement[bool]]:
 
 
 def in_dollars() -> ColumnElement[bool]:
-    """Condition on `Wallet`, whoever holds it: only dollars add up to money."""
+    """Condition on `Wallet`, for every holder: only dollars add up to money."""
     return Wallet.unit == USD
 
 

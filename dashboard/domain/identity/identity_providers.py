@@ -159,7 +159,7 @@ def _checked(wanted: Wanted, row: IdentityProvider | None, org_id: UUID) -> dict
     common = {"issuer": issuer, "algorithm": wanted.algorithm, "tried_at": None, "fetch_error": None}
     if wanted.algorithm == SHARED:
         if wanted.jwks_url or wanted.jwks is not None:
-            raise Invalid("HS256 needs the shared secret alone: leave address and keys empty.", field="secret")
+            raise Invalid("HS256 needs only the shared secret: leave address and keys empty.", field="secret")
         return common | {"secret": _secret(wanted, row, org_id), "jwks_url": None, "jwks": None, "fetched_at": None}
     if wanted.secret:
         raise Invalid(f"{wanted.algorithm} checks with public keys: leave the secret empty.", field="secret")

@@ -40,7 +40,7 @@ def found(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User, by: Ac
 def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) -> Organization:
     """Set the values of FIELDS that differ; None or an empty text clears one. Locks the organization.
 
-    After a change of `slug`, the old URL leads nowhere, and nobody else gets it for some time. Raises Invalid with the
+    After a change of `slug`, the old URL stops working, and nobody else gets it for some time. Raises Invalid with the
     field, SlugTaken.
     """
     values = {name: check(name, value) for name, value in wanted.items()}

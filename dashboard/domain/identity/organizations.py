@@ -50,7 +50,7 @@ def make_team(name: str, *, org_id: UUID, owner: User, by: Actor, slug: str | No
 
 
 def welcome(org: Organization, user: User, *, mode: str, micros: Micros) -> None:
-    """Grant sign-up credits, once per user and once per address forever, whoever has the address now.
+    """Grant sign-up credits, once per user and once per address forever, no matter who has the address now.
 
     Needs the organization's transaction. 0 grants nothing.
     """
@@ -110,7 +110,7 @@ def require_team(org: Organization) -> None:
     """Raise PersonalOrganization if it is one: it belongs to one user and cannot be shared."""
     if org.kind != "team":
         raise PersonalOrganization(
-            "This is a personal organization: it belongs to one person alone. Make an organization for a team instead."
+            "This is a personal organization: it belongs to only one person. Create an organization for a team instead."
         )
 
 

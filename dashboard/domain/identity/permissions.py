@@ -139,7 +139,7 @@ class Caller:
     """Who makes the request, with which rights in the current organization.
 
     `role` is None for strangers, keys and operators; `scopes` is None for a user on a page; `operator` is a platform
-    manager; `key` is a key of the organization, whose scopes alone decide; `service` is a key that the platform
+    manager; `key` is a key of the organization, of which only the scopes count; `service` is a key that the platform
     created.
     """
 
@@ -241,4 +241,4 @@ def _refusal(verb: Verb, caller: Caller) -> str:
     if caller.scopes is not None and rule.scope and rule.scope not in caller.scopes:
         return f"This key lacks the scope {rule.scope}."
     may = [role for role in ROLES if role in rule.roles]
-    return f"This needs the role {' or '.join(may)}." if may else "This is for platform managers and keys alone."
+    return f"This needs the role {' or '.join(may)}." if may else "Only platform managers and keys can do this."

@@ -1,6 +1,6 @@
 """The page of an invite's link: who invites, where and as what; accept or decline, also for new users.
 
-The link works only for its address, and whoever has it can read that mailbox. Viewing the page changes nothing.
+The link works only for its address, and a person who has it can read that mailbox. Viewing the page changes nothing.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ TITLES = {
     "invite_stopped": "This invite no longer works",
     "org_closed": "This organization is closed",
     "org_suspended": "Nobody can join now",
-    "not_found": "This invite link leads nowhere",
+    "not_found": "This invite link does not work",
     "wrong_address": "This invite is for another address",
     "already_member": "You belong to it already",
     "address_not_verified": "Your address is not confirmed yet",

@@ -110,7 +110,7 @@ def revoke(slug: str, key_id: UUID) -> Response:
 
 
 def _enter(slug: str, key_id: UUID, verb: Verb, *, act: Act = Act.READ) -> tuple[Visit, ApiKey]:
-    """Find the key first: a missing key is a 404, whoever asks."""
+    """Find the key first: a missing key is a 404 for everyone."""
     visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=act)
     key = desk.find(visit, key_id)
     require(verb, visit.caller)

@@ -36,7 +36,7 @@ class Row:
 
 
 def own(visit: Visit) -> UUID | None:
-    """The user whose keys alone the pages show; None for users who manage all."""
+    """The only user whose keys the pages show; None for users who manage all."""
     return None if visit.may(Verb.MANAGE_KEYS) else visit.by.id
 
 

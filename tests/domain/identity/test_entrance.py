@@ -282,7 +282,7 @@ def test_devices_that_nobody_uses_are_forgotten() -> None:
 def test_right_sign_ins_do_not_count() -> None:
     sign_up()
     for _ in range(limits.SIGN_IN_ACCOUNT.most + 2):
-        entrance.sign_in("ada@demo.test", PASSWORD, ip="192.0.2.1")
+        assert entrance.sign_in("ada@demo.test", PASSWORD, ip="192.0.2.1").email == "ada@demo.test"
 
 
 def test_guesses_at_once_do_not_slip_through(app: Flask) -> None:

@@ -156,5 +156,7 @@ def test_a_closed_organization_is_gone_except_for_operators_who_read() -> None:
 
 
 def test_an_active_organization_stops_nothing() -> None:
+    org = Organization()
     for act in Act:
-        permissions.require_state(act, Organization())
+        permissions.require_state(act, org)
+    assert (org.suspended_at, org.closed_at) == (None, None)

@@ -17,8 +17,8 @@ from dashboard.models import Invite, Membership, Organization, User
 
 LONGEST_TOKEN = 200
 UNKNOWN = (
-    "This invite link leads nowhere. It may be incomplete, or a newer mail has replaced it: open the link of the "
-    "newest mail, or ask whoever invited you for a new one."
+    "This invite link does not work. It may be incomplete, or a newer mail has replaced it: open the link of the "
+    "newest mail, or ask the person who invited you for a new one."
 )
 
 
