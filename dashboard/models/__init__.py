@@ -3,7 +3,9 @@
 from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, StoredKey, UserProof, WelcomedAddress
 from dashboard.models.base import PLATFORM_ORG_ID, Base
 from dashboard.models.funds import (
+    LOW_MICROS,
     OTHER_APPS,
+    OVERDRAWN,
     CreditGrant,
     GrantBurn,
     LedgerSeal,
@@ -49,7 +51,9 @@ __all__ = [
     "EMAIL_STATES",
     "INBOX_STATES",
     "INVITE_STATES",
+    "LOW_MICROS",
     "OTHER_APPS",
+    "OVERDRAWN",
     "PAYMENT_STATES",
     "PLATFORM_ORG_ID",
     "PROOF_PURPOSES",

@@ -8,11 +8,18 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, Index, LargeBinary, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dashboard.models.base import Base, OrgOwned, org_key, org_root
 from dashboard.models.transaction_types import ADJUSTMENTS, TRANSACTION_TYPES
+
+LOW_MICROS = 5_000_000
+"""Below this a balance of dollars is low."""
+
+LOW, OVERDRAWN = 1, 2
+LEVEL = f"CASE WHEN balance < 0 THEN {OVERDRAWN} WHEN balance - held < {LOW_MICROS} THEN {LOW} END"
+"""Changes only when a balance crosses a border, so that its index leaves charges the cheap updates (HOT) they had."""
 
 
 class Wallet(OrgOwned, Base):
@@ -21,7 +28,7 @@ class Wallet(OrgOwned, Base):
 
     `next_expiry_at`: when its next credit grant expires. `settled_seq`: the last transaction whose grant allocations
     are known. `sealed_seq`: the wallet is sealed at least up to this transaction; a hint where not to look for unsealed
-    rows.
+    rows. `level`: LOW if less than `LOW_MICROS` are available, OVERDRAWN below zero, else None.
     """
 
     __tablename__ = "wallets"
@@ -41,9 +48,11 @@ class Wallet(OrgOwned, Base):
     next_expiry_at: Mapped[datetime | None]
     settled_seq: Mapped[int] = mapped_column(BigInteger, default=0)
     sealed_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    level: Mapped[int | None] = mapped_column(SmallInteger, Computed(LEVEL, persisted=True))
 
     __table_args__ = (
         org_root(),
+        Index("ix_wallets_level", "mode", "level", "org_id", postgresql_where=text("level IS NOT NULL")),
         Index("ix_wallets_next_expiry_at", "next_expiry_at", postgresql_where=text("next_expiry_at IS NOT NULL")),
         org_key("membership_id", "memberships"),
         org_key("end_user_id", "end_users"),

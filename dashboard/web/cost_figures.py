@@ -11,11 +11,10 @@ from dashboard.domain.funds.costs import Group, Range
 from dashboard.domain.funds.forecast import Forecast
 from dashboard.domain.identity import keys
 from dashboard.domain.identity.permissions import Verb
-from dashboard.models import TRANSACTION_TYPES
+from dashboard.models import LOW_MICROS, TRANSACTION_TYPES
 from dashboard.web import charts
 from dashboard.web.formats import day, percent
 from dashboard.web.guards import Visit
-from dashboard.web.navigation import LOW_BALANCE_MICROS
 from dashboard.web.transaction_list import FIELDS
 
 RANGES = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("month", "This month"), ("last-month", "Last month"))
@@ -156,8 +155,8 @@ def notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
         )
         text = f"{pace} reaches zero about {day(forecast.runs_out_on)}, and calls stop then."
         return Notice(f"Credits run out {days}", text, "warn")
-    if wallet.available < LOW_BALANCE_MICROS:
-        return Notice(f"Balance is below {money(LOW_BALANCE_MICROS)}", "Calls stop when it reaches zero.", "warn")
+    if wallet.available < LOW_MICROS:
+        return Notice(f"Balance is below {money(LOW_MICROS)}", "Calls stop when it reaches zero.", "warn")
     return None
 
 

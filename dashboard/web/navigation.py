@@ -5,13 +5,10 @@ from typing import Any
 from flask import request, url_for
 from flask_login import current_user
 
-from dashboard.core.money import MICROS_PER_USD
 from dashboard.domain.identity import belonging
 from dashboard.domain.identity.permissions import Caller, Verb, allowed
-from dashboard.models import Organization, Wallet
+from dashboard.models import LOW_MICROS, Organization, Wallet
 from dashboard.web.shell import Group, Link, Place, Shell
-
-LOW_BALANCE_MICROS = 5 * MICROS_PER_USD
 
 
 def of_organization(org: Organization, caller: Caller, wallet: Wallet) -> Shell:
@@ -123,6 +120,6 @@ def balance_state(wallet: Wallet) -> tuple[str, str]:
         return "bad", "overdrawn"
     if wallet.blocked:
         return "bad", "out of credits"
-    if wallet.available < LOW_BALANCE_MICROS:
+    if wallet.available < LOW_MICROS:
         return "warn", "low"
     return "", ""

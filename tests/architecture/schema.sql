@@ -784,6 +784,12 @@ CREATE TABLE public.wallets (
     team_id uuid,
     seat_id uuid,
     end_user_id uuid,
+    level smallint GENERATED ALWAYS AS (
+CASE
+    WHEN (balance < 0) THEN 2
+    WHEN ((balance - held) < 5000000) THEN 1
+    ELSE NULL::integer
+END) STORED,
     CONSTRAINT ck_wallets_floors CHECK (((held >= 0) AND (overdraft_limit >= 0))),
     CONSTRAINT ck_wallets_holder CHECK ((num_nonnulls(membership_id, team_id, seat_id, end_user_id) <= 1)),
     CONSTRAINT ck_wallets_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
@@ -1412,6 +1418,13 @@ CREATE INDEX ix_user_sessions_expires_at ON public.user_sessions USING btree (ex
 --
 
 CREATE INDEX ix_user_sessions_user_id ON public.user_sessions USING btree (user_id);
+
+
+--
+-- Name: ix_wallets_level; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_wallets_level ON public.wallets USING btree (mode, level, org_id) WHERE (level IS NOT NULL);
 
 
 --

@@ -15,6 +15,7 @@ from dashboard.domain.funds.forecast import Forecast
 from dashboard.domain.platform import search
 from dashboard.models import (
     ADJUSTMENTS,
+    OVERDRAWN,
     ApiKey,
     AuditEntry,
     CreditGrant,
@@ -66,14 +67,14 @@ class Credited:
     promotional_micros: int
 
 
-def page(filters: Filters, *, mode: str, low_micros: int, cursor: str | None = None) -> lists.Page[Row]:
-    """Newest first. `low_micros` is what counts as a low balance. Raises Invalid for a malformed cursor."""
+def page(filters: Filters, *, mode: str, cursor: str | None = None) -> lists.Page[Row]:
+    """Newest first. Raises Invalid for a malformed cursor."""
     scope = ("platform organizations", mode, filters)
     query = (
         select(Organization, Wallet)
         .join(Wallet, and_(Wallet.org_id == Organization.id, *wallets.is_organizations(mode)))
         .where(Organization.kind != "platform", search.organizations_matching(filters.q))
-        .where(*_narrowed(filters, mode, low_micros))
+        .where(*_narrowed(filters, mode))
     )
     pairs = db.session.execute(lists.older(query, Organization.id, cursor, *scope)).all()
     found = lists.cut(pairs, lambda pair: pair[0].id, cursor, *scope)
@@ -118,13 +119,13 @@ def owner_of(org_id: UUID) -> User | None:
     return _owners([org_id]).get(org_id)
 
 
-def _narrowed(filters: Filters, mode: str, low_micros: int) -> list[ColumnElement[bool]]:
+def _narrowed(filters: Filters, mode: str) -> list[ColumnElement[bool]]:
     available = Wallet.balance - Wallet.held
     live = and_(ApiKey.org_id == Organization.id, ApiKey.revoked_at.is_(None), ApiKey.mode == mode)
     states: dict[str, ColumnElement[bool]] = {
-        "overdrawn": Wallet.balance < 0,
-        "out": available <= -Wallet.overdraft_limit,
-        "low": and_(available > -Wallet.overdraft_limit, available < low_micros),
+        "overdrawn": Wallet.level == OVERDRAWN,
+        "out": and_(Wallet.level.is_not(None), available <= -Wallet.overdraft_limit),
+        "low": and_(Wallet.level.is_not(None), available > -Wallet.overdraft_limit),
         "no_keys": ~select(ApiKey.id).where(live).exists(),
         "suspended": Organization.suspended_at.is_not(None),
         "closed": Organization.closed_at.is_not(None),

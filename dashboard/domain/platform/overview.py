@@ -13,6 +13,7 @@ from dashboard.core.db import db
 from dashboard.domain.funds import seals, wallets
 from dashboard.domain.platform import webhooks
 from dashboard.models import (
+    OVERDRAWN,
     TRANSACTION_TYPES,
     InboxEvent,
     Lease,
@@ -147,7 +148,7 @@ def _counts(mode: str) -> Any:
         _mail(_waiting_mail(), OutboxEmail.state.in_(("waiting", "failed")), OutboxEmail.created_at < late),
         select(literal("overdrawn"), func.count(), func.min(Wallet.last_posted_at))
         .join(Organization, Organization.id == Wallet.org_id)
-        .where(*_counted(mode), Wallet.balance < 0),
+        .where(*_counted(mode), Wallet.level == OVERDRAWN),
     )
 
 

@@ -14,7 +14,7 @@ from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.platform import organizations, people
 from dashboard.domain.platform.organizations import Filters
 from dashboard.models import Organization, Wallet
-from dashboard.web import charts, guards, navigation, payment_list, render, transaction_list
+from dashboard.web import charts, guards, payment_list, render, transaction_list
 from dashboard.web import listing as lists
 from dashboard.web.admin import grants, standing, words
 
@@ -43,7 +43,7 @@ RECENT_ROWS = 10
 @pages.get("")
 def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
-    page = partial(organizations.page, mode=guards.platform_mode(), low_micros=navigation.LOW_BALANCE_MICROS)
+    page = partial(organizations.page, mode=guards.platform_mode())
     found = lists.read(
         lambda typed, cursor: page(Filters.parse(typed), cursor=cursor), FIELDS, here=partial(url_for, ".listing")
     )
@@ -65,14 +65,14 @@ def show(org_id: UUID) -> Response:
         acts=words.acts(acts, people.names(acts)), runs_out=words.runs_out(ahead), pace=words.pace(ahead),
         credited=organizations.credited(wallet),
         badges=words.org_badges(
-            org, wallet, keys=len([key for key in keys if not key.revoked_at]), low_micros=navigation.LOW_BALANCE_MICROS
+            org, wallet, keys=len([key for key in keys if not key.revoked_at])
         ),
         payment_states=payment_list.STATES, amount_of=of_currency, **_chart(wallet), **_recent(org, wallet),
     )  # fmt: skip
 
 
 def _badges(row: organizations.Row) -> list[tuple[str, str]]:
-    return words.org_badges(row.org, row.wallet, keys=row.keys, low_micros=navigation.LOW_BALANCE_MICROS)
+    return words.org_badges(row.org, row.wallet, keys=row.keys)
 
 
 def _chart(wallet: Wallet) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from dashboard.core.money import money, signed
 from dashboard.domain.funds.forecast import Forecast
-from dashboard.models import AuditEntry, Organization, Wallet
+from dashboard.models import LOW_MICROS, AuditEntry, Organization, Wallet
 from dashboard.web.formats import day
 
 EVENT_TONES = {"received": "info", "processed": "ok", "ignored": "", "failed": "warn", "parked": "bad"}
@@ -47,14 +47,14 @@ def pace(forecast: Forecast) -> str:
     return f"{text}; between {day(forecast.earliest)} and {latest}"
 
 
-def org_badges(org: Organization, wallet: Wallet, *, keys: int, low_micros: int) -> list[tuple[str, str]]:
+def org_badges(org: Organization, wallet: Wallet, *, keys: int) -> list[tuple[str, str]]:
     """What to know before anything else, most urgent first."""
     found = []
     if wallet.balance < 0:
         found.append(("Overdrawn", "bad"))
     elif wallet.blocked:
         found.append(("Out of credits", "bad"))
-    elif wallet.available < low_micros:
+    elif wallet.available < LOW_MICROS:
         found.append(("Low", "warn"))
     states = (
         (org.suspended_at, "Suspended", "bad"),
