@@ -72,4 +72,6 @@ def fill(servers: Servers, orgs: int, *, rows: int = ROWS) -> list[UUID]:
                         made.append(ids.new())
                         charge = ("test", seq, "charge", -1, 1 - seq, -seq, "api", str(seq), "", "system", "")
                         copy.write_row((org_id, made[-1], clock.now(), wallet_id, *charge))
+        # Autovacuum may do so while the rows are not committed, and would find an empty ledger.
+        owner.execute("ANALYZE wallets, transactions")
     return made
