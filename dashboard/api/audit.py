@@ -7,6 +7,7 @@ from dashboard.api import auth, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint
 from dashboard.domain.audit import trail
 from dashboard.domain.audit.trail import Filters
+from dashboard.domain.identity import permissions
 from dashboard.domain.identity.permissions import Verb
 
 api = blueprint("audit")
@@ -32,5 +33,6 @@ def listing(path: inputs.OrgPath, query: EntryQuery) -> Response:
     given = query.model_dump(by_alias=True, exclude_none=True, exclude={"limit", "cursor"})
     filters = Filters.parse(given, org_id=access.org.id, named=named)
     page = trail.page(filters, cursor=query.cursor, limit=query.size)
-    rows = [shapes.audit_entry(told) for told in trail.told(page.rows, for_manager=named)]
+    without = () if permissions.sees_external_key(access.caller) else ("external_key",)
+    rows = [shapes.audit_entry(told) for told in trail.told(page.rows, for_manager=named, without=without)]
     return answer(shapes.AuditList(data=rows, next_cursor=page.next_cursor))

@@ -12,12 +12,11 @@ from dashboard.core.db import db
 from dashboard.core.errors import Conflict, Invalid, NotFound
 from dashboard.domain.catalog import configured, products
 from dashboard.domain.catalog.products import Offer
-from dashboard.domain.funds import ledger
+from dashboard.domain.funds import ledger, origins
 from dashboard.domain.identity.permissions import Act, Verb
 from dashboard.domain.payments.checkout import MAX_QUANTITY, Buyer, open_checkout, refused
 from dashboard.models import Payment
 
-KEY_SPACE = "api:"
 """Separate from the keys of forms, which are in the same column."""
 
 api = blueprint("checkout")
@@ -65,7 +64,8 @@ def _check(access: Access, body: Purchase) -> None:
 def _open(access: Access, body: Purchase, key: str) -> tuple[Payment, bool]:
     """The payment, and whether an earlier request with the key had already opened its page."""
     provider = auth.platform_provider()
-    stored = KEY_SPACE + key
+    space = origins.SERVICE if access.caller.service else origins.API
+    stored = f"{space}:{key}"
     known = db.session.scalar(select(Payment).filter_by(org_id=access.org.id, mode=provider.mode, key=stored))
     replayed = known is not None and known.session_url is not None
     payment = open_checkout(

@@ -1,5 +1,7 @@
 """External keys by program: operators set and find by them, leads read them, and nobody else learns which exist."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import update
 
@@ -124,3 +126,16 @@ def test_a_key_that_an_owner_had_set_leads_nowhere_until_it_is_confirmed(
     body = {"external_key": "crm-9", "reason": "It is ours"}
     assert program.call("PATCH", customers.terms, customers.operator, json=body).get_json()["external_key_confirmed_at"]
     assert program.get(f"{FIND}/crm-9", customers.operator).get_json()["id"] == str(customers.org.id)
+
+
+def test_the_audit_log_tells_the_key_to_those_who_may_know_it(program: Program, customers: Customers) -> None:
+    path = f"{customers.path}/audit?action=external_key.set"
+
+    def entry(token: str) -> dict[str, Any]:
+        (found,) = program.get(path, token).get_json()["data"]
+        return {"sentence": found["sentence"], "after": found["after"]}
+
+    full = program.token(customers.people["owner"], "audit:read", "org:admin")
+    assert entry(full)["after"] == {"external_key": "crm-1"}
+    for token in (program.token(customers.people["owner"], "audit:read"), program.key(customers.org, "audit:read")):
+        assert "crm-1" not in str(entry(token))

@@ -146,6 +146,19 @@ def test_grants_at_once_with_one_key_give_once(program: Program) -> None:
     problem(other, 422, "idempotency_key_reused")
 
 
+def test_a_customer_cannot_use_up_the_keys_of_a_platforms_checkout(program: Program) -> None:
+    owner, pack = program.make(factories.make_user), program.make(factories.make_pack)
+    org = program.org(owner=owner)
+    urls = {"success_url": "http://localhost/ok?payment={payment_id}", "cancel_url": "http://localhost/no"}
+    body = {"product_id": str(pack.product.id), "idempotency_key": "renewal-2026-12", **urls}
+    path = f"/api/v1/orgs/{org.id}/checkout"
+    customers = program.key(org, "checkout:create", by=Actor("user", owner.id))
+    squatted = program.post(path, customers, json=body | {"quantity": 2}).get_json()
+    opened = program.post(path, program.key(org, "checkout:create"), json=body)
+    assert opened.status_code == 201
+    assert opened.get_json()["payment_id"] != squatted["payment_id"]
+
+
 def test_five_checkouts_at_once_with_one_key_open_one_page(program: Program) -> None:
     org, pack = program.org(), program.make(factories.make_pack)
     urls = {"success_url": "http://localhost/ok?payment={payment_id}", "cancel_url": "http://localhost/no"}

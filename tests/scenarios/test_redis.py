@@ -101,6 +101,25 @@ def test_killed_and_back_with_nothing(own: Stack, till: Till, valkey: Valkey) ->
     require_caught_up(till, sales, valkey)
 
 
+def test_stored_work_survives_killed_workers_an_emptied_queue_and_deliveries_without_it(
+    own: Stack, till: Till, valkey: Valkey
+) -> None:
+    """Fifty organizations wait while workers die and the queue is emptied; ten more are told of while it is away."""
+    sales = [till.sell(till.org(f"Org {number}")) for number in range(60)]
+    own.stripe.fake.inject("delay", times=60, method="GET", path="/checkout/sessions/", seconds=0.05)
+    for number, sale in enumerate(sales[:50]):
+        assert own.deliver(sale.events[0]).status_code == 200
+        if number % 10 == 9:
+            for pid in own.workers("work"):
+                processes.kill(pid)
+            valkey.client.flushall()
+    valkey.process.kill()
+    for sale in sales[50:]:
+        assert own.deliver(sale.events[0]).status_code == 200
+    valkey.start()
+    require_caught_up(till, sales, valkey)
+
+
 def test_frozen(own: Stack, till: Till, valkey: Valkey) -> None:
     org = till.org()
     sales = [till.sell(org) for _ in range(10)]

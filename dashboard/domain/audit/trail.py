@@ -1,6 +1,6 @@
 """Reads the audit log: pages of entries, one entry, or all of them for a file. Writes nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -111,17 +111,22 @@ def find(org_id: UUID | None, entry_id: UUID) -> AuditEntry:
     return entry
 
 
-def told(entries: Iterable[AuditEntry], *, for_manager: bool = False) -> list[Told]:
-    """The entries as text, in a few queries however many there are."""
+def told(entries: Iterable[AuditEntry], *, for_manager: bool = False, without: Collection[str] = ()) -> list[Told]:
+    """The entries as text, in a few queries however many there are. `without`: names of values that are left out."""
     entries = list(entries)
     actors, objects = names.names_of(entries, for_manager=for_manager), names.objects_of(entries)
     people = names.people_in(entries, for_manager=for_manager)
-    return [_told(entry, actors[entry.id], objects[entry.id], people, for_manager=for_manager) for entry in entries]
+    hidden = frozenset(without)
+    return [_told(entry, actors[entry.id], objects[entry.id], people, hidden, for_manager) for entry in entries]
 
 
-def _told(entry: AuditEntry, actor: str, what: str, people: dict[str, str], *, for_manager: bool) -> Told:
+def _told(
+    entry: AuditEntry, actor: str, what: str, people: dict[str, str], without: frozenset[str], for_manager: bool
+) -> Told:
     hidden = entry.actor_kind == "manager" and not for_manager
-    before, after = (values if for_manager else _public(entry, values) for values in (entry.before, entry.after))
+    if entry.object_kind == "payment" and not for_manager:
+        without |= {"problem"}
+    before, after = (_left_out(values, without) for values in (entry.before, entry.after))
     return Told(
         entry=entry,
         actor_id=None if hidden else entry.actor_id,
@@ -135,10 +140,8 @@ def _told(entry: AuditEntry, actor: str, what: str, people: dict[str, str], *, f
     )
 
 
-def _public(entry: AuditEntry, values: dict[str, Any] | None) -> dict[str, Any] | None:
-    if values is None or entry.object_kind != "payment":
-        return values
-    return {name: value for name, value in values.items() if name != "problem"}
+def _left_out(values: dict[str, Any] | None, without: frozenset[str]) -> dict[str, Any] | None:
+    return values and {name: value for name, value in values.items() if name not in without}
 
 
 def _held(filters: Filters) -> list[ColumnElement[bool]]:
