@@ -10,7 +10,7 @@ from bench.servers import Database
 from bench.size import ROUNDS
 from dashboard.core import ids
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import sessions
+from dashboard.domain.people import sessions
 from dashboard.models import Membership, User
 from dashboard.web.sessions import RowSessions
 

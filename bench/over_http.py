@@ -16,8 +16,9 @@ from bench.report import Report
 from bench.servers import Cluster, Database
 from bench.size import ROUNDS, Size
 from dashboard.core.db import transaction
+from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import keys, organizations
+from dashboard.domain.organizations import organizations
 from dashboard.providers.dummy import SIGNATURE_HEADER, DummyProvider
 
 ORGS = 200

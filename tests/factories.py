@@ -5,12 +5,13 @@ from itertools import count
 from dashboard.config import settings
 from dashboard.core import ids
 from dashboard.core.db import transaction
+from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.funds.ledger import Posting, Slice
-from dashboard.domain.identity import entrance, keys, memberships, organizations
+from dashboard.domain.organizations import memberships, organizations, registration
 from dashboard.models import PLATFORM_ORG_ID, Organization, User, Wallet
 
 PASSWORD = "a long enough password"
@@ -20,7 +21,7 @@ _numbers = count(1)
 def make_user(email: str | None = None, *, name: str = "Ada Example", manager: bool = False) -> User:
     """A person with a verified address; a standard one has a personal organization."""
     email = email or f"person{next(_numbers)}@example.test"
-    return entrance.create_user(email=email, password=PASSWORD, name=name, manager=manager, mode="test")
+    return registration.create_user(email=email, password=PASSWORD, name=name, manager=manager, mode="test")
 
 
 def make_org(name: str = "Acme", *, owner: User | None = None, funds: int = 0) -> Organization:

@@ -7,10 +7,10 @@ from sqlalchemy import select
 
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import CofferError
+from dashboard.domain.access.permissions import Caller, assignable
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import invites, memberships
-from dashboard.domain.identity.permissions import Caller, assignable
 from dashboard.domain.messages import outbox
+from dashboard.domain.organizations import invites, memberships
 from dashboard.models import AuditEntry, Invite, Membership, Organization, OutboxEmail, User
 
 IP = "192.0.2.7"

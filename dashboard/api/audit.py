@@ -5,10 +5,10 @@ from pydantic import Field
 
 from dashboard.api import auth, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint
+from dashboard.domain.access import permissions
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import trail
 from dashboard.domain.audit.trail import Filters
-from dashboard.domain.identity import permissions
-from dashboard.domain.identity.permissions import Verb
 
 api = blueprint("audit")
 

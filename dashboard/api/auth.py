@@ -12,11 +12,13 @@ from dashboard.api import throttle
 from dashboard.core import logs
 from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
-from dashboard.domain import audit
+from dashboard.domain import audit, org_status
+from dashboard.domain.access import end_users, keys, permissions
+from dashboard.domain.access.end_users import SignedIn
+from dashboard.domain.access.permissions import Caller, Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import end_users, keys, memberships, permissions
-from dashboard.domain.identity.end_users import SignedIn
-from dashboard.domain.identity.permissions import Act, Caller, Verb
+from dashboard.domain.org_status import Act
+from dashboard.domain.organizations import memberships
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken
 from dashboard.providers import client, platform_account
 from dashboard.providers.base import Provider
@@ -150,7 +152,7 @@ def person() -> PersonalToken:
 
 def _admit(access: Access, act: Act) -> Access:
     operator = access.caller.operator and access.caller.role is None
-    permissions.require_state(act, access.org, operator=operator)
+    org_status.require_state(act, access.org, operator=operator)
     if operator:
         record_visit(access.org, by=access.actor)
     return access

@@ -10,11 +10,12 @@ from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.config.urls import require_return_url
 from dashboard.core.db import db
 from dashboard.core.errors import Conflict, Invalid, NotFound
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.catalog import configured, products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import ledger, origins
-from dashboard.domain.identity.permissions import Act, Verb
-from dashboard.domain.payments.checkout import MAX_QUANTITY, Buyer, open_checkout, refused
+from dashboard.domain.org_status import Act
+from dashboard.domain.payments.checkout.checkout import MAX_QUANTITY, Buyer, open_checkout, refused
 from dashboard.models import Payment
 
 """Separate from the keys of forms, which are in the same column."""

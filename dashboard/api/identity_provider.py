@@ -11,9 +11,10 @@ from dashboard.api.routes import answer, blueprint
 from dashboard.api.shapes.money import Mode
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
-from dashboard.domain.identity import identity_providers
-from dashboard.domain.identity.identity_providers import Wanted
-from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.domain.access import identity_providers
+from dashboard.domain.access.identity_providers import Wanted
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.org_status import Act
 from dashboard.models import IdentityProvider
 
 api = blueprint("identity provider")

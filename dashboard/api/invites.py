@@ -12,9 +12,11 @@ from dashboard.api.routes import answer, blueprint, open_blueprint, refusal
 from dashboard.core import logs
 from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden, Invalid
-from dashboard.domain.identity import accounts, invites
-from dashboard.domain.identity.invites import Shown
-from dashboard.domain.identity.permissions import Act, Verb, assignable
+from dashboard.domain.access.permissions import Verb, assignable
+from dashboard.domain.org_status import Act
+from dashboard.domain.organizations import invites
+from dashboard.domain.organizations.invites import Shown
+from dashboard.domain.people import accounts
 from dashboard.models import ApiKey, User
 
 api = blueprint("invites")

@@ -13,11 +13,12 @@ from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound
 from dashboard.core.money import Micros
-from dashboard.domain.funds import caps
-from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import key_changes, keys
-from dashboard.domain.identity.keys import MadeKey
-from dashboard.domain.identity.permissions import Act, Verb, allowed, grantable, require
+from dashboard.domain.access import key_changes, keys
+from dashboard.domain.access.keys import MadeKey
+from dashboard.domain.access.permissions import Verb, allowed, grantable, require
+from dashboard.domain.funds import spend_limits
+from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.org_status import Act
 from dashboard.models import ApiKey
 
 ENDED = refusal("The key has ended (`key_ended`), or was rotated already (`key_rotated`).")
@@ -69,7 +70,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     scope = ("keys", access.org.id, _own(access))
     found = keys.page(access.org.id, made_by=_own(access), after=query.after(*scope), limit=query.size + 1)
     rows, cursor = query.cut(found, lambda row: row.id, *scope)
-    standings = caps.standings(access.org.id, [row.limit_id for row in rows])
+    standings = spend_limits.standings(access.org.id, [row.limit_id for row in rows])
     data = [shapes.key(row, standings.get(row.limit_id)) for row in rows]
     return answer(shapes.KeyList(data=data, next_cursor=cursor))
 
@@ -107,7 +108,7 @@ def change(path: KeyPath, body: KeyChange) -> Response:
     require(Verb.CAP_KEYS, access.caller)
     with transaction(org=access.org.id):
         key_changes.set_cap(key, body.cap.cap if body.cap else None, by=access.actor)
-    return answer(shapes.key(key, caps.standings(access.org.id, [key.limit_id]).get(key.limit_id)))
+    return answer(shapes.key(key, spend_limits.standings(access.org.id, [key.limit_id]).get(key.limit_id)))
 
 
 @api.delete("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>", responses={204: None})
@@ -134,5 +135,5 @@ def _own(access: Access) -> UUID | None:
 
 
 def _made(access: Access, made: MadeKey) -> Response:
-    standing = caps.standings(access.org.id, [made.row.limit_id]).get(made.row.limit_id)
+    standing = spend_limits.standings(access.org.id, [made.row.limit_id]).get(made.row.limit_id)
     return answer(shapes.new_key(made.row, standing, made.key), 201)

@@ -12,8 +12,9 @@ from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import NotFound
-from dashboard.domain.identity import memberships, ownership
-from dashboard.domain.identity.permissions import Act, Verb, allowed
+from dashboard.domain.access.permissions import Verb, allowed
+from dashboard.domain.org_status import Act
+from dashboard.domain.organizations import memberships, ownership
 from dashboard.models import Membership
 
 api = blueprint("members")

@@ -11,10 +11,15 @@ from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core import ids
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Forbidden, NotFound
+from dashboard.domain import org_status
+from dashboard.domain.access import permissions
+from dashboard.domain.access.permissions import Caller, Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import belonging, external_keys, org_settings, permissions, standing
-from dashboard.domain.identity.external_keys import ExternalKeyUnconfirmed, OperatorOnly
-from dashboard.domain.identity.permissions import Act, Caller, Verb
+from dashboard.domain.org_status import Act
+from dashboard.domain.organizations import lifecycle, org_settings, user_organizations
+from dashboard.domain.people import users
+from dashboard.domain.platform import external_keys
+from dashboard.domain.platform.external_keys import ExternalKeyUnconfirmed, OperatorOnly
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization
 
 NOT_YOURS = (
@@ -59,13 +64,15 @@ def listing(query: paging.PageQuery) -> Response:
     """The key's organization, or those that its user belongs to"""
     row = auth.bearer()
     if isinstance(row, ApiKey):
-        permissions.require_state(Act.READ, row.organization)
+        org_status.require_state(Act.READ, row.organization)
         # A key of the platform's own organization gives access to the platform's paths, but to no customer's.
         found = [shapes.org(row.organization)] if row.org_id != PLATFORM_ORG_ID else []
         scope = ("orgs", row.org_id)
     else:
         scope = ("orgs", row.user_id)
-        entries = belonging.page(row.user_id, token_of=row.created_at, after=query.after(*scope), limit=query.size + 1)
+        entries = user_organizations.page(
+            row.user_id, token_of=row.created_at, after=query.after(*scope), limit=query.size + 1
+        )
         found = [shapes.org(entry.org, entry.role) for entry in entries]
     after = query.after(*scope)
     newest = sorted(found, key=lambda org: org.id, reverse=True)
@@ -85,7 +92,7 @@ def create(body: NewOrg) -> Response:
         raise OperatorOnly(NOT_YOURS)
     with transaction(org=org_id):
         org = org_settings.found(body.wanted(), org_id=org_id, owner=user, by=Actor("user", user.id))
-        external_keys.assign(org, body.external_key, reason="Made with this key", by=permissions.actor_of(user))
+        external_keys.assign(org, body.external_key, reason="Made with this key", by=users.actor_of(user))
     return _details(org, caller, status=201)
 
 
@@ -153,7 +160,7 @@ def delete(path: inputs.OrgPath) -> Response:
 @retrying
 def _delete(access: auth.Access) -> None:
     with transaction(org=access.org.id):
-        standing.delete(access.org, by=access.actor)
+        lifecycle.delete(access.org, by=access.actor)
 
 
 def _details(org: Organization, caller: Caller, *, status: int = 200) -> Response:

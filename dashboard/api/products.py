@@ -11,12 +11,12 @@ from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint
 from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden
+from dashboard.domain.access import permissions
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
 from dashboard.domain.catalog import configured, products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import CREDITS_LIMIT, EXPIRY_LIMIT_DAYS, QUANTITY_LIMIT
-from dashboard.domain.identity import permissions
-from dashboard.domain.identity.permissions import Verb
 
 api = blueprint("products")
 

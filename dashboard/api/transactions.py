@@ -11,9 +11,9 @@ from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint
 from dashboard.core import ids
 from dashboard.core.errors import Invalid, NotFound
-from dashboard.domain.funds import explain, transactions, wallets
-from dashboard.domain.funds.transactions import Filters
-from dashboard.domain.identity.permissions import Verb, allowed
+from dashboard.domain.access.permissions import Verb, allowed
+from dashboard.domain.funds import transactions, wallets
+from dashboard.domain.funds.transactions import Filters, explain
 from dashboard.models import Wallet
 
 api = blueprint("transactions")

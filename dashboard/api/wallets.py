@@ -8,11 +8,12 @@ from flask import Response
 from dashboard.api import auth, idempotency, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core.db import db, transaction
-from dashboard.domain import audit
+from dashboard.domain import audit, org_status
+from dashboard.domain.access import key_rights
+from dashboard.domain.access.permissions import LEADS, Verb, origin_of
 from dashboard.domain.funds import charging, ledger, transactions, wallets
 from dashboard.domain.funds.ledger import Posting
-from dashboard.domain.identity import key_rights, organizations
-from dashboard.domain.identity.permissions import LEADS, Act, Verb, origin_of
+from dashboard.domain.org_status import Act
 from dashboard.models import Transaction, Wallet
 
 SHORT = (
@@ -85,7 +86,7 @@ def _limit(access: auth.Access) -> UUID | None:
 
 def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
     with transaction(org=access.org.id):
-        organizations.hold_open(access.org.id)
+        org_status.hold_open(access.org.id)
         posting = ledger.post(
             wallet, type="deposit", amount=body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
             description=body.description, app=body.app or "", body_hash=_hash(wallet, body),

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from dashboard.api import auth
 from dashboard.core import clock
 from dashboard.core.errors import CofferError
-from dashboard.domain.payments import inbox, refusals
+from dashboard.domain.payments.webhooks import inbox, rejected
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.providers.base import BadSignature, Provider, ProviderError
 
@@ -46,10 +46,10 @@ def _receive(provider: Provider | None) -> Response:
         if event.account is not None:
             raise Refused("Events of connected accounts are not accepted.", code="foreign_account")
     except (ProviderError, Refused) as error:
-        refusals.count(error.code)
+        rejected.count(error.code)
         raise _refusal(error) from None
     if event.livemode != (provider.mode == "live"):
-        refusals.count(refusals.WRONG_MODE)  # acknowledged and stored, so that it is visible; the worker ignores it
+        rejected.count(rejected.WRONG_MODE)  # acknowledged and stored, so that it is visible; the worker ignores it
     inbox.store(PLATFORM_ORG_ID, event, raw, provider=provider.name, mode=provider.mode)
     return Response('{"received":true}', 200, content_type="application/json")
 

@@ -14,10 +14,12 @@ from dashboard.core import clock
 from dashboard.core.db import AWAY, autocommit, transaction
 from dashboard.core.errors import CofferError
 from dashboard.domain import audit
+from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds.seals import heads
-from dashboard.domain.identity import custody, entrance, follow_ups, keys, organizations, second_factor, users
-from dashboard.domain.platform import verify
+from dashboard.domain.organizations import follow_ups, organizations, registration
+from dashboard.domain.people import second_factor, users
+from dashboard.domain.platform import user_administration, verify
 from dashboard.models import PLATFORM_ORG_ID, User
 from dashboard.providers import platform_account
 
@@ -49,7 +51,7 @@ def seed_demo() -> None:
 def create_user(email: str, password: str, name: str, platform_manager: bool) -> None:
     """Create a user; the address counts as verified."""
     with _refusals():
-        user = entrance.create_user(
+        user = registration.create_user(
             email=email, password=password, mode=platform_account().mode, name=name, manager=platform_manager
         )
     click.echo(f"{user.email} {user.platform_role}")
@@ -61,7 +63,7 @@ def create_user(email: str, password: str, name: str, platform_manager: bool) ->
 def reset_second_factor(email: str, reason: str) -> None:
     """Switch off the second factor of a user who lost phone and recovery codes. The user is notified by e-mail."""
     user = _person(email)
-    home = organizations.home_of(user.id)
+    home = users.personal_org_id(user.id)
     with _refusals(), transaction(org=home):
         second_factor.disable(user, by=SYSTEM, home=home, reason=audit.checked_reason(reason))
     click.echo(f"{user.email} now signs in with only the password.")
@@ -74,7 +76,7 @@ def disable_user(email: str, reason: str) -> None:
     """End a user's sessions and tokens, and lock the user out."""
     user = _person(email)
     with _refusals(), transaction(org=PLATFORM_ORG_ID):
-        custody.disable(user, reason=reason, by=SYSTEM)
+        user_administration.disable(user, reason=reason, by=SYSTEM)
     follow_ups.work(user.id)
     click.echo(f"{user.email} is disabled.")
 

@@ -6,7 +6,6 @@ Every fact has its own key, so that the next run finishes an interrupted one.
 import logging
 import random
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from uuid import UUID
@@ -16,17 +15,21 @@ from flask import current_app
 from sqlalchemy import select
 
 from dashboard.cli import demo_catalog, demo_invites, demo_mail
+from dashboard.cli.demo_use import DEMO_USE, SMALL_USE, Use
 from dashboard.config import settings
 from dashboard.config.urls import base_url
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.domain import audit
+from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import expiry, ledger, seals, wallets
-from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import entrance, keys, memberships, organizations, users
-from dashboard.domain.payments import checkout, hosted_page, inbox
+from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.organizations import memberships, organizations, registration
+from dashboard.domain.payments.checkout import checkout, hosted_page
+from dashboard.domain.payments.webhooks import inbox
+from dashboard.domain.people import users
 from dashboard.domain.platform import grants
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization, Payment, User
 from dashboard.providers import reading
@@ -44,26 +47,6 @@ PEOPLE = {
 DAYS = 90
 MODE = "test"
 DONE = "demo.seeded"
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What one app costs on an ordinary day, and in how many charges."""
-
-    app: str
-    description: str
-    micros: int
-    charges: int
-
-
-DEMO_USE = (
-    Use("chat-api", "Output tokens", 1_620_000, 5),
-    Use("search", "Input tokens", 740_000, 3),
-    Use("search", "Embedding look-up", 2_400, 2),
-    Use("render-worker", "GPU time", 580_000, 2),
-    Use("backup", "Storage", 190_000, 1),
-)
-SMALL_USE = (Use("website", "Page previews", 410_000, 2),)
 
 
 class _Silent(DummyProvider):
@@ -105,7 +88,7 @@ def _people() -> dict[str, User]:
     made = {}
     for local, (name, _) in PEOPLE.items():
         email = f"{local}@demo.test"
-        made[local] = users.by_email(email) or entrance.create_user(
+        made[local] = users.by_email(email) or registration.create_user(
             email=email, password=PASSWORD, mode=MODE, name=name, manager=local == "manager"
         )
     return made

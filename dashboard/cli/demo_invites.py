@@ -6,9 +6,9 @@ from datetime import timedelta
 from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import Conflict
+from dashboard.domain.access.permissions import ROLES
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import invites
-from dashboard.domain.identity.permissions import ROLES
+from dashboard.domain.organizations import invites
 from dashboard.models import Organization, User
 
 DEMO = (

@@ -1,7 +1,11 @@
 """An organization's status (active, suspended, closed) and what each status allows."""
 
 from enum import StrEnum
+from uuid import UUID
 
+from sqlalchemy import select
+
+from dashboard.core.db import db, lock
 from dashboard.core.errors import Forbidden, NotFound
 from dashboard.models import Organization
 
@@ -26,3 +30,23 @@ def require_state(act: Act, org: Organization, *, operator: bool = False) -> Non
         raise NotFound
     if org.suspended_at is not None and act is not Act.READ:
         raise OrgSuspended("This organization is suspended. Nothing was changed.")
+
+
+def locked(org_id: UUID, act: Act = Act.MEMBERS) -> Organization:
+    """The current organization, locked, if its status allows `act`. Every change of its members or settings starts
+    here. Needs its transaction. Raises NotFound for a closed one, OrgSuspended."""
+    found = lock(select(Organization).filter_by(id=org_id))
+    if found is None:
+        raise NotFound
+    require_state(act, found)
+    return found
+
+
+def hold_open(org_id: UUID) -> None:
+    """Keep the organization from being closed until the open transaction ends, for operations that add money to it.
+
+    Raises NotFound for a closed one.
+    """
+    query = select(Organization.closed_at).filter_by(id=org_id).with_for_update(read=True, key_share=True)
+    if db.session.execute(query).one().closed_at is not None:
+        raise NotFound

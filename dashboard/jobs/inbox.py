@@ -5,7 +5,7 @@ import socket
 from uuid import UUID
 
 from dashboard.core import queue
-from dashboard.domain.payments import inbox
+from dashboard.domain.payments.webhooks import inbox
 from dashboard.jobs import platform_provider
 
 

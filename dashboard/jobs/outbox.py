@@ -4,7 +4,7 @@ from uuid import UUID
 
 from dashboard.core import queue
 from dashboard.domain.messages import outbox
-from dashboard.domain.payments import receipts
+from dashboard.domain.payments.receipts import receipts
 
 
 def drain(org_id: str) -> None:

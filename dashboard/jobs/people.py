@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from dashboard.domain.identity import follow_ups
+from dashboard.domain.organizations import follow_ups
 
 
 def follow_up(user_id: str) -> None:

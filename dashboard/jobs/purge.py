@@ -1,14 +1,15 @@
 """Deletes expired rows that are not evidence: old sessions, rate counters and links. Re-encrypts stored keys."""
 
 from dashboard.core.db import transaction
-from dashboard.domain.identity import devices, limits, proofs, sessions, welcomes
+from dashboard.domain import rate_limits
+from dashboard.domain.people import devices, email_tokens, sessions, sign_up_credits
 
 
 def purge(_: str) -> None:
     with transaction():
         sessions.purge()
-        limits.purge()
-        proofs.purge()
+        rate_limits.purge()
+        email_tokens.purge()
         devices.purge()
     with transaction():
-        welcomes.renew()
+        sign_up_credits.renew()

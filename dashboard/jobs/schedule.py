@@ -8,9 +8,10 @@ from dashboard.domain.catalog import products
 from dashboard.domain.catalog import sync as prices
 from dashboard.domain.funds import expiry, seals
 from dashboard.domain.funds.seals import heads
-from dashboard.domain.identity import follow_ups
 from dashboard.domain.messages import outbox
-from dashboard.domain.payments import inbox, sweep
+from dashboard.domain.organizations import follow_ups
+from dashboard.domain.payments import sweep
+from dashboard.domain.payments.webhooks import inbox
 from dashboard.domain.platform import figures
 from dashboard.jobs import platform_provider
 from dashboard.providers.dummy import DummyProvider

@@ -46,7 +46,7 @@ class KnownDevice(Base):
 
 class WelcomedAddress(Base):
     """An address that received sign-up credits, stored only as an HMAC of its SHA-256. Older rows, not `keyed`, hold
-    the SHA-256 itself. See `domain.identity.welcomes`."""
+    the SHA-256 itself. See `domain.people.sign_up_credits`."""
 
     __tablename__ = "welcomed_addresses"
 

@@ -7,9 +7,9 @@ from flask import Blueprint, Response, url_for
 
 from dashboard.core.db import transaction
 from dashboard.domain import audit
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import trail
 from dashboard.domain.audit.trail import Filters
-from dashboard.domain.identity.permissions import Verb
 from dashboard.web import audit_links, audit_list, guards, render, zones
 from dashboard.web import listing as lists
 from dashboard.web.exports import Turn

@@ -5,8 +5,8 @@ from typing import Any
 from flask import current_app, url_for
 
 from dashboard.core import ids
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit.kinds import KINDS
-from dashboard.domain.identity.permissions import Verb
 from dashboard.models import AuditEntry
 from dashboard.web.guards import Visit
 

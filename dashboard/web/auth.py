@@ -7,8 +7,9 @@ from flask_login import current_user, login_required
 
 from dashboard.config import settings
 from dashboard.core.errors import Invalid, TooManyRequests
-from dashboard.domain.identity import belonging, entrance, invites, passwords, second_factor
-from dashboard.domain.identity.permissions import ROLE_WORDS
+from dashboard.domain.access.permissions import ROLE_WORDS
+from dashboard.domain.organizations import invites, registration, user_organizations
+from dashboard.domain.people import authentication, passwords, second_factor
 from dashboard.models import User
 from dashboard.web import device_cookie, guards, half_way, render
 from dashboard.web.sessions import safe_next, sign_in, sign_out
@@ -33,7 +34,7 @@ def login() -> Response:
         return code()
     try:
         email, password = request.form.get("email", ""), request.form.get("password", "")
-        user = entrance.sign_in(email, password, ip=request.remote_addr or "", device=device_cookie.given())
+        user = authentication.sign_in(email, password, ip=request.remote_addr or "", device=device_cookie.given())
     except (Invalid, TooManyRequests) as refusal:
         return _again("auth/login.html", refusal, **_words(target))
     if second_factor.on(user):
@@ -53,7 +54,7 @@ def code() -> Response:
     if request.method != "POST":
         return render.render("auth/code.html", next=target, values={}, errors={})
     try:
-        entrance.second_step(user, request.form.get("code", ""))
+        authentication.second_step(user, request.form.get("code", ""))
     except (Invalid, TooManyRequests) as refusal:
         return _again("auth/code.html", refusal, next=target, field="code")
     sign_in(user)
@@ -70,9 +71,9 @@ def signup() -> Response:
     typed: dict[str, Any] = {name: request.form.get(name, "") for name in ("name", "email", "password", "timezone")}
     try:
         if settings().verifies_addresses:
-            entrance.ask_to_join(**typed, ip=request.remote_addr or "")
+            registration.ask_to_join(**typed, ip=request.remote_addr or "")
             return render.redirect(url_for("links.verification"))
-        user = entrance.sign_up(**typed, ip=request.remote_addr or "", mode=guards.platform_mode())
+        user = registration.sign_up(**typed, ip=request.remote_addr or "", mode=guards.platform_mode())
     except (Invalid, TooManyRequests) as refusal:
         return _again("auth/signup.html", refusal, **words)
     sign_in(user)
@@ -102,7 +103,7 @@ def _words(target: str | None) -> dict[str, Any]:
 def _landing(user: User) -> str:
     if user.is_manager:
         return url_for("admin.show")
-    org = belonging.landing(user)
+    org = user_organizations.landing(user)
     return url_for("costs.show", slug=org.slug) if org else url_for("auth.no_organization")
 
 

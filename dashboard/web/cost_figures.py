@@ -6,11 +6,11 @@ from typing import Any
 from flask import request, url_for
 
 from dashboard.core.money import money
-from dashboard.domain.funds import costs
-from dashboard.domain.funds.costs import Group, Range
-from dashboard.domain.funds.forecast import Forecast
-from dashboard.domain.identity import keys
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.access import keys
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.funds.reports import costs
+from dashboard.domain.funds.reports.costs import Group, Range
+from dashboard.domain.funds.reports.forecast import Forecast
 from dashboard.models import LOW_MICROS, TRANSACTION_TYPES
 from dashboard.web import charts
 from dashboard.web.formats import day, percent

@@ -5,8 +5,9 @@ from typing import Any
 from flask import Blueprint, Response, request, url_for
 
 from dashboard.core.money import money
-from dashboard.domain.funds import costs, credits, forecast
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.funds import credits
+from dashboard.domain.funds.reports import costs, forecast
 from dashboard.models import SPENDING
 from dashboard.web import cost_figures, guards, render, transaction_list
 from dashboard.web.guards import Visit

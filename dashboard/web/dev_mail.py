@@ -14,7 +14,7 @@ from dashboard.config import Settings, settings
 from dashboard.core import mail
 from dashboard.core.errors import NotFound
 from dashboard.domain.messages import outbox
-from dashboard.domain.payments import receipts
+from dashboard.domain.payments.receipts import receipts
 from dashboard.models import OutboxEmail
 from dashboard.web import headers, render
 from dashboard.web.admin import words

@@ -8,7 +8,7 @@ from flask import Response, request
 from dashboard.config import settings
 from dashboard.core import crypto
 from dashboard.core.db import transaction
-from dashboard.domain.identity import devices
+from dashboard.domain.people import devices
 
 
 def given() -> str:

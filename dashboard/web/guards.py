@@ -11,10 +11,12 @@ from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound
 from dashboard.domain import audit
+from dashboard.domain.access.permissions import Caller, Verb, allowed, of_person, require
 from dashboard.domain.audit import Actor, trail
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import entrance, memberships, organizations, second_factor, sessions, users
-from dashboard.domain.identity.permissions import Act, Caller, Verb, allowed, of_person, require, require_state
+from dashboard.domain.org_status import Act, require_state
+from dashboard.domain.organizations import memberships, organizations
+from dashboard.domain.people import authentication, second_factor, sessions, users
 from dashboard.models import Organization, Wallet
 from dashboard.providers import client, platform_account
 from dashboard.providers.base import Provider
@@ -113,8 +115,8 @@ def require_recent() -> None:
     if not given:
         raise ConfirmationNeeded
     try:
-        entrance.confirm(current_user, given, code=request.form.get("confirm_code", ""))
-    except entrance.BadCredentials as refusal:
+        authentication.confirm(current_user, given, code=request.form.get("confirm_code", ""))
+    except authentication.BadCredentials as refusal:
         raise ConfirmationNeeded({"confirm_password": refusal.detail}) from None
     except second_factor.BadCode as refusal:
         raise ConfirmationNeeded({"confirm_code": refusal.detail}) from None

@@ -6,7 +6,7 @@ from datetime import timedelta
 from flask import session
 
 from dashboard.core import clock, crypto, ids
-from dashboard.domain.identity import second_factor, users
+from dashboard.domain.people import second_factor, users
 from dashboard.models import User
 
 HALF_WAY = "half_way"

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 
 from dashboard.core.errors import Invalid
-from dashboard.domain.identity import accounts, email_change, proofs
+from dashboard.domain.people import accounts, email_change, email_tokens
 from dashboard.web import device_cookie, guards, render
 
 pages = Blueprint("links", __name__)
@@ -32,7 +32,7 @@ def verify_again() -> Response:
 
 @pages.get("/verify/<proof>")
 def confirmation(proof: str) -> Response:
-    found = proofs.find(proof, proofs.VERIFY)
+    found = email_tokens.find(proof, email_tokens.VERIFY)
     return render.render("links/confirmation.html", email=found.email)
 
 
@@ -61,7 +61,7 @@ def ask_reset() -> Response:
 
 @pages.get("/reset/<proof>")
 def new_password(proof: str) -> Response:
-    found = proofs.find(proof, proofs.RESET)
+    found = email_tokens.find(proof, email_tokens.RESET)
     return render.render("links/reset.html", email=found.email, errors={})
 
 
@@ -70,7 +70,7 @@ def reset(proof: str) -> Response:
     try:
         user = accounts.reset(proof, request.form.get("password", ""), mode=guards.platform_mode())
     except Invalid as refusal:
-        found = proofs.find(proof, proofs.RESET)
+        found = email_tokens.find(proof, email_tokens.RESET)
         return render.invalid("links/reset.html", email=found.email, errors={"password": refusal.detail})
     render.toast_next("Your new password is set. You are signed out everywhere; sign in with it.")
     response = render.redirect(url_for("auth.login"))
@@ -80,13 +80,13 @@ def reset(proof: str) -> Response:
 
 @pages.get("/email-change/<proof>")
 def email_change_link(proof: str) -> Response:
-    found = proofs.find(proof, *email_change.BOTH)
+    found = email_tokens.find(proof, *email_change.BOTH)
     return render.render("links/email_change.html", user=found.user, change=email_change.pending(found.user))
 
 
 @pages.post("/email-change/<proof>")
 def answer_email_change(proof: str) -> Response:
-    found = proofs.find(proof, *email_change.BOTH)
+    found = email_tokens.find(proof, *email_change.BOTH)
     if request.form.get("answer") == "call-off":
         email_change.call_off(found.user)
         words = "The change was cancelled. The address stays unchanged."

@@ -10,11 +10,12 @@ from flask_login import current_user
 
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
-from dashboard.domain.funds import spenders
-from dashboard.domain.funds.spenders import Spending
-from dashboard.domain.identity import handover, memberships, ownership
-from dashboard.domain.identity.handover import Handover
-from dashboard.domain.identity.permissions import ROLE_WORDS, Act, Verb, assignable
+from dashboard.domain.access.permissions import ROLE_WORDS, Verb, assignable
+from dashboard.domain.funds.reports import spend_by_member
+from dashboard.domain.funds.reports.spend_by_member import Spending
+from dashboard.domain.org_status import Act
+from dashboard.domain.organizations import key_handover, memberships, ownership
+from dashboard.domain.organizations.key_handover import Handover
 from dashboard.models import ApiKey, Membership
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit
@@ -41,7 +42,7 @@ class Row:
 @pages.get("/members")
 def listing(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_MEMBERS)
-    spending = spenders.by_person(visit.wallet, days=COST_DAYS)
+    spending = spend_by_member.by_person(visit.wallet, days=COST_DAYS)
     rows = _rows(visit, memberships.of_org(visit.org.id), spending)
     return render.render(
         "members/listing.html", visit=visit, rows=rows, spending=spending, leads=visit.may(Verb.MANAGE_MEMBERS),
@@ -174,7 +175,7 @@ def _own(visit: Visit) -> Membership:
 def _role_form(
     visit: Visit, member: Membership, *, wanted: str = "", refusal: Conflict | Invalid | Forbidden | None = None
 ) -> Response:
-    plans = {role: handover.of_demoted(member, role, by=visit.by) for role in assignable(visit.caller)}
+    plans = {role: key_handover.of_demoted(member, role, by=visit.by) for role in assignable(visit.caller)}
     at = refusal.field or "" if isinstance(refusal, Invalid) else ""
     return _form(
         "role", visit, member, status=refusal.status if refusal else 200, value=wanted or member.role,
@@ -224,7 +225,7 @@ def _ends_keys() -> bool:
 
 
 def _handed(visit: Visit, member: Membership) -> dict[str, Any]:
-    plan = handover.of_leaver(member, by=visit.by)
+    plan = key_handover.of_leaver(member, by=visit.by)
     return {"plan": plan, "heir": _heir(visit, plan), "end_keys": _ends_keys()}
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from flask import request, url_for
 from flask_login import current_user
 
-from dashboard.domain.identity import belonging
-from dashboard.domain.identity.permissions import Caller, Verb, allowed
+from dashboard.domain.access.permissions import Caller, Verb, allowed
+from dashboard.domain.organizations import user_organizations
 from dashboard.models import LOW_MICROS, Organization, Wallet
 from dashboard.web.shell import Group, Link, Place, Shell
 
@@ -102,7 +102,7 @@ def _link(label: str, endpoint: str, **values: Any) -> Link:
 
 def _others(slug: str | None) -> tuple[Place, ...]:
     """The user's most recent organizations; the switcher's last line leads to all."""
-    entries = belonging.recent(current_user.id)
+    entries = user_organizations.recent(current_user.id)
     return tuple(
         Place(entry.org.name, url_for("costs.show", slug=entry.org.slug), (entry.role or "").capitalize())
         for entry in entries

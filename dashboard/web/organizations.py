@@ -9,11 +9,11 @@ from flask_login import current_user
 from dashboard.core import cursors, ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, TooManyRequests
+from dashboard.domain.access.permissions import ROLE_WORDS, Verb, allowed, of_person
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import belonging, invites, org_settings
-from dashboard.domain.identity.memberships import Entry
-from dashboard.domain.identity.organizations import SlugTaken
-from dashboard.domain.identity.permissions import ROLE_WORDS, Verb, allowed, of_person
+from dashboard.domain.organizations import invites, org_settings, user_organizations
+from dashboard.domain.organizations.memberships import Entry
+from dashboard.domain.organizations.organizations import SlugTaken
 from dashboard.models import Organization, Wallet
 from dashboard.web import guards, navigation, render
 
@@ -44,8 +44,8 @@ def listing() -> Response:
         after = cursors.decode_id(cursor, *scope)
     except Invalid:
         after = None  # an outdated link starts at the beginning
-    found = belonging.listed(current_user.id, q=q, after=after, limit=belonging.PAGE + 1)
-    shown = found[: belonging.PAGE]
+    found = user_organizations.listed(current_user.id, q=q, after=after, limit=user_organizations.PAGE + 1)
+    shown = found[: user_organizations.PAGE]
     more = cursors.encode(shown[-1].org.id.bytes, *scope) if len(found) > len(shown) else ""
     return render.render(
         "orgs/listing.html", fragment="orgs/_list.html", cards=_cards(shown), q=q, searchable=bool(q or after or more),

@@ -6,7 +6,7 @@ from datetime import UTC
 from dashboard.core import clock
 from dashboard.core.money import plain_minor
 from dashboard.domain.funds.transactions import names_of
-from dashboard.domain.payments import story
+from dashboard.domain.payments import timeline
 from dashboard.domain.payments.listing import Filters
 from dashboard.models import Organization, Payment
 from dashboard.web.csv_lines import line, moment, number, text
@@ -30,7 +30,7 @@ def lines(blocks: Iterable[list[Payment]], *, for_manager: bool = False) -> Iter
     for rows in blocks:
         names = names_of(rows, for_manager=for_manager)
         for row in rows:
-            yield line((*_values(row, names[row.id]), text(story.problem(row, for_manager=for_manager))))
+            yield line((*_values(row, names[row.id]), text(timeline.problem(row, for_manager=for_manager))))
 
 
 def _values(row: Payment, by: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import hashlib
 from uuid import UUID
 
-from dashboard.domain.payments import declines, listing, story
+from dashboard.domain.payments import declines, listing, timeline
 from dashboard.domain.payments.listing import Filters
 from dashboard.models import Payment
 from dashboard.web import listing as lists
@@ -56,7 +56,7 @@ def note(payment: Payment, *, for_manager: bool) -> str:
     """The note below a payment in a list: why it is in its state."""
     if payment.state == "pending" and payment.decline_code:
         return f"Last try: {declines.told(payment.decline_code).why}"
-    return story.problem(payment, for_manager=for_manager)
+    return timeline.problem(payment, for_manager=for_manager)
 
 
 def provider_name(payment: Payment) -> str:

@@ -9,10 +9,11 @@ from flask import Blueprint, Response, request, url_for
 from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.domain import audit
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds.transactions import names_of
-from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.payments import fulfil, listing, receipts, story
+from dashboard.domain.payments import fulfil, listing, timeline
 from dashboard.domain.payments.listing import Filters
+from dashboard.domain.payments.receipts import receipts
 from dashboard.models import Payment
 from dashboard.web import guards, payment_csv, payment_list, render
 from dashboard.web import listing as lists
@@ -95,7 +96,7 @@ def _list(visit: Visit) -> dict[str, Any]:
         "states": STATES,
         "address": lambda row: url_for(".show", slug=slug, payment_id=row.id),
         "note": partial(payment_list.note, for_manager=visit.caller.operator),
-        "amount_of": story.amount,
+        "amount_of": timeline.amount,
         "buy_href": url_for("buy.form", slug=slug) if visit.may(Verb.BUY) else "",
         "live": live,
         "export_href": "" if found.error else url_for(".export", slug=slug, **typed),
@@ -104,7 +105,7 @@ def _list(visit: Visit) -> dict[str, Any]:
 
 def _told(visit: Visit, payment: Payment) -> dict[str, Any]:
     slug, manager = visit.org.slug, visit.caller.operator
-    told = story.of(payment, for_manager=manager)
+    told = timeline.of(payment, for_manager=manager)
     here: dict[str, Any] = {"slug": slug, "payment_id": payment.id}
     open_ = payment.state in listing.OPEN
     word, tone = STATES[payment.state]
@@ -113,14 +114,14 @@ def _told(visit: Visit, payment: Payment) -> dict[str, Any]:
         "payment": payment,
         "word": word,
         "tone": tone,
-        "title": f"{payment.sold}, {story.amount(payment.amount_minor, payment.currency)}",
+        "title": f"{payment.sold}, {timeline.amount(payment.amount_minor, payment.currency)}",
         "name": names_of([payment], for_manager=manager)[payment.id],
         "steps": [(step.title, step.detail, step.state, step.at) for step in told.steps],
         "advice": told.advice,
-        "delayed": story.delayed(payment),
-        "problem": story.problem(payment, for_manager=manager),
+        "delayed": timeline.delayed(payment),
+        "problem": timeline.problem(payment, for_manager=manager),
         "taken": told.taken,
-        "amount_of": story.amount,
+        "amount_of": timeline.amount,
         "provider": payment_list.provider_name(payment),
         "receipt": url_for("receipts.show", **here) if receipts.exists(payment) else "",
         "pay_href": _way_on(visit, payment),
@@ -135,7 +136,7 @@ def _way_on(visit: Visit, payment: Payment) -> str:
     if payment.state != "pending" or payment.problem or not visit.may(Verb.BUY):
         return ""
     opened = payment.opened_at or payment.created_at
-    return payment.session_url or "" if clock.now() - opened < story.PAGE_LIVES else ""
+    return payment.session_url or "" if clock.now() - opened < timeline.PAGE_LIVES else ""
 
 
 def _again(visit: Visit, payment: Payment) -> str:

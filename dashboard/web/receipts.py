@@ -4,8 +4,9 @@ from uuid import UUID
 
 from flask import Blueprint, Response
 
-from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.payments import fulfil, receipts
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.payments import fulfil
+from dashboard.domain.payments.receipts import receipts
 from dashboard.web import guards, render
 
 pages = Blueprint("receipts", __name__)

@@ -19,7 +19,7 @@ from flask_wtf import CSRFProtect
 from dashboard.config import Settings
 from dashboard.core import crypto, ids
 from dashboard.core.db import AWAY, transaction
-from dashboard.domain.identity import sessions, users
+from dashboard.domain.people import sessions, users
 from dashboard.models import PLATFORM_ORG_ID, User, UserSession
 from dashboard.web import device_cookie, form_cookie, render
 

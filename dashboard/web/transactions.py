@@ -12,9 +12,9 @@ from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound
 from dashboard.core.lists import PAGE_ROWS
 from dashboard.domain import audit
-from dashboard.domain.funds import explain, transactions
-from dashboard.domain.funds.transactions import Filters, Statement
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.funds import transactions
+from dashboard.domain.funds.transactions import Filters, Statement, explain
 from dashboard.models import TRANSACTION_TYPES, Transaction
 from dashboard.web import guards, render, statement_csv, transaction_list, zones
 from dashboard.web import listing as lists

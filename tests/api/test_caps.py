@@ -10,9 +10,9 @@ import pytest
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.core.money import Micros
+from dashboard.domain.access import key_changes, keys
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import key_changes, keys
+from dashboard.domain.funds.spend_limits import Cap
 from dashboard.domain.platform import verify
 from dashboard.models import LimitWindow, Organization
 from tests.api.conftest import Program, problem

@@ -16,9 +16,10 @@ from werkzeug.test import TestResponse
 
 from dashboard.core import clock, http
 from dashboard.core.db import db, transaction
+from dashboard.domain import rate_limits
+from dashboard.domain.access import identity_providers, signing_keys
+from dashboard.domain.access.identity_providers import Wanted
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import identity_providers, key_sets, limits
-from dashboard.domain.identity.identity_providers import Wanted
 from dashboard.models import EndUser, IdentityProvider, Membership, Organization, RateBucket, User
 from tests.api.conftest import Program, problem
 from tests.identity_provider import ISSUER, SECRET, KeyServer, Signer, serving
@@ -265,8 +266,8 @@ def test_a_token_that_names_no_key_costs_few_signature_checks(program: Program, 
         row = identity_providers.find(org.id, "test")
         assert row
         assert row.jwks
-        assert len(key_sets.load(row.jwks, None).keys) == key_sets.MOST_TRIED
-        assert len(key_sets.load(row.jwks, "k49").keys) == 1
+        assert len(signing_keys.load(row.jwks, None).keys) == signing_keys.MOST_TRIED
+        assert len(signing_keys.load(row.jwks, "k49").keys) == 1
     assert me(program, signers[49].token(audience)).status_code == 200
 
 
@@ -276,7 +277,7 @@ def test_new_end_users_of_one_provider_are_limited_and_known_ones_go_on(program:
     known = signer.token(audience, sub="known")
     assert me(program, known).status_code == 200
     with program.app.app_context(), transaction() as session:
-        session.execute(update(RateBucket).values(count=limits.NEW_END_USER.most))
+        session.execute(update(RateBucket).values(count=rate_limits.NEW_END_USER.most))
     for number in range(3):
         problem(me(program, signer.token(audience, sub=f"u{number}")), 429, "too_many_requests")
     assert me(program, known).status_code == 200

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import external_keys
+from dashboard.domain.platform import external_keys
 from dashboard.models import AuditEntry, Organization, OrgDirectory
 from tests import factories
 from tests.api.conftest import Program, problem

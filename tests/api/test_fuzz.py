@@ -17,8 +17,8 @@ from schemathesis.core.failures import FailureGroup
 from sqlalchemy import Select, Table
 
 from dashboard.core.db import db
-from dashboard.domain.identity import users
-from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES
+from dashboard.domain.access.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES
+from dashboard.domain.people import users
 from dashboard.models import PLATFORM_ORG_ID, Base, Membership
 from tests import factories
 from tests.api.conftest import Program

@@ -7,10 +7,10 @@ import pytest
 from werkzeug.test import TestResponse
 
 from dashboard.core.db import db, transaction
+from dashboard.domain.access import key_changes, keys
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import ledger
-from dashboard.domain.identity import key_changes, keys
 from dashboard.domain.platform import verify
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, Transaction
 from tests import factories

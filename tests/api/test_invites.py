@@ -9,8 +9,10 @@ from sqlalchemy import select
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
+from dashboard.domain import rate_limits
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import invites, limits, memberships, users
+from dashboard.domain.organizations import invites, memberships
+from dashboard.domain.people import users
 from dashboard.models import AuditEntry, Invite, Membership, Organization, User
 from tests import factories
 from tests.api.conftest import Program, problem
@@ -205,7 +207,7 @@ def test_tokens_that_never_were_answer_alike_and_are_limited(program: Program, o
         told.add(body["detail"])
     assert len(told) == 1
     problem(program.get("/api/v1/invites/peek?token=a&token=b"), 422, "repeated_field")
-    for _ in range(limits.INVITE_GUESS.most - len(odd) - 1):
+    for _ in range(rate_limits.INVITE_GUESS.most - len(odd) - 1):
         assert program.get("/api/v1/invites/peek?token=guess").status_code == 404
     answer = program.get("/api/v1/invites/peek", query_string={"token": right})
     problem(answer, 429, "too_many_requests")

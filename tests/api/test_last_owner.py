@@ -4,7 +4,9 @@ from sqlalchemy import func, select
 
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import erasure, memberships, users
+from dashboard.domain.organizations import memberships
+from dashboard.domain.people import users
+from dashboard.domain.platform import erasure
 from dashboard.models import Membership
 from tests import factories
 from tests.api.conftest import Program, problem

@@ -7,7 +7,7 @@ import pytest
 
 from dashboard.core import clock
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import memberships, organizations
+from dashboard.domain.organizations import memberships, organizations
 from dashboard.models import Organization, User
 from tests import factories
 from tests.api.conftest import Program, problem

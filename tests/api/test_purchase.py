@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboard.domain.payments import inbox
+from dashboard.domain.payments.webhooks import inbox
 from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.providers.dummy import DummyProvider

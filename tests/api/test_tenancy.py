@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import organizations
+from dashboard.domain.organizations import organizations
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, Payment, UserSession
 from tests import factories
 from tests.api.conftest import Program, problem

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from dashboard import providers
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.domain.payments import refusals
+from dashboard.domain.payments.webhooks import rejected
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent
 from dashboard.providers.stripe import StripeProvider
 from tests.api.conftest import Program, problem
@@ -62,7 +62,7 @@ def stored(program: Program) -> list[InboxEvent]:
 
 def refused(program: Program) -> dict[str, int]:
     with program.app.app_context():
-        return {one.reason: one.count for one in refusals.last_day()}
+        return {one.reason: one.count for one in rejected.last_day()}
 
 
 @pytest.mark.parametrize("path", [PLATFORM, OURS])

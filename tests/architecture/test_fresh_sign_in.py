@@ -11,7 +11,7 @@ from flask import Flask
 
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.domain.identity import sessions
+from dashboard.domain.people import sessions
 from tests.architecture.matrix import PAGES, PERSON_ACT
 from tests.architecture.world import World, path_of
 from tests.servers import Servers

@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 from flask import Flask
 
 from dashboard.core.db import db
-from dashboard.domain.identity import organizations, users
+from dashboard.domain.people import users
 from dashboard.models import Membership, User, Wallet
 from tests.architecture.matrix import CALLS, PAGES, body_of
 from tests.architecture.world import World, call, path_of
@@ -140,7 +140,7 @@ def test_signing_up_makes_a_standard_person(app: Flask) -> None:
         user = users.by_email("eve@example.test")
         if user is not None:  # or it is made by the link in the mail
             assert (user.platform_role, user.totp_secret) == ("standard", None)
-            own = organizations.personal_of(user.id)
+            own = users.personal_organization(user.id)
             assert own is None or own.funding == "platform"
 
 

@@ -10,11 +10,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard.core.db import db, transaction
+from dashboard.domain.access import keys
+from dashboard.domain.access.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger
-from dashboard.domain.identity import external_keys, keys, memberships, organizations, users
-from dashboard.domain.identity.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES
-from dashboard.domain.payments import checkout, fulfil, inbox, receipts
+from dashboard.domain.organizations import memberships, organizations
+from dashboard.domain.payments import fulfil
+from dashboard.domain.payments.checkout import checkout
+from dashboard.domain.payments.receipts import receipts
+from dashboard.domain.payments.webhooks import inbox
+from dashboard.domain.people import users
+from dashboard.domain.platform import external_keys
 from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, InboxEvent, Membership, Payment
 from dashboard.providers import reading

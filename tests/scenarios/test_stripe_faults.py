@@ -17,8 +17,8 @@ import psycopg
 import pytest
 
 from dashboard.domain.audit import Actor
-from dashboard.domain.payments import checkout
-from dashboard.domain.payments.checkout import CheckoutRefused, ProviderAway
+from dashboard.domain.payments.checkout import checkout
+from dashboard.domain.payments.checkout.checkout import CheckoutRefused, ProviderAway
 from dashboard.models import Organization, Payment
 from dashboard.providers.base import ProviderError
 from dashboard.providers.stripe import StripeProvider

@@ -10,7 +10,7 @@ from flask import Flask
 from dashboard.config import settings
 from dashboard.core.db import db
 from dashboard.domain.audit import Actor
-from dashboard.domain.payments import checkout
+from dashboard.domain.payments.checkout import checkout
 from dashboard.domain.platform import verify
 from dashboard.models import Organization, Wallet
 from dashboard.providers.stripe import StripeProvider

@@ -19,32 +19,25 @@ FLOWS = {
     "funds/charging.py": {"_alone"},
     "funds/expiry.py": {"clear", "drain"},
     "funds/seals/__init__.py": {"_keep"},
-    "payments/budgets.py": {"take_page", "one_code", "_give_back"},
-    "payments/checkout.py": {"_open", "_intent", "_note"},
-    "payments/hosted_page.py": {"_customer"},
+    "payments/checkout/budgets.py": {"take_page", "one_code", "_give_back"},
+    "payments/checkout/checkout.py": {"_open", "_intent", "_note"},
+    "payments/checkout/hosted_page.py": {"_customer"},
     "payments/fulfil.py": {"fulfil", "note_paid"},
     "payments/sweep.py": {"_unopened", "_doubt"},
     "catalog/configured.py": {"ensure_configured"},
     "catalog/sync.py": {"_want"},
-    "identity/invites/answering.py": {"_guessed"},
-    "identity/invites/sending.py": {"invite_each"},
-    "identity/accounts.py": {"verify", "prove", "reset", "change_password", "_ask"},
-    "identity/entrance.py": {
-        "sign_in",
-        "second_step",
-        "_note_refusal",
-        "confirm",
-        "create_user",
-        "ask_to_join",
-        "_add_standard",
-    },
-    "identity/follow_ups.py": {"_follow"},
-    "identity/limits.py": {"require", "counted"},
-    "identity/email_change.py": {"ask", "agree", "call_off"},
-    "identity/erasure.py": {"erase", "_close_own", "_leave", "_forget_mails"},
-    "identity/second_factor.py": {"enable", "_judge"},
-    "identity/identity_providers.py": {"_fetched"},
-    "identity/end_users.py": {"_row"},
+    "organizations/invites/answering.py": {"_guessed"},
+    "organizations/invites/sending.py": {"invite_each"},
+    "people/accounts.py": {"verify", "prove", "reset", "change_password", "_ask"},
+    "people/authentication.py": {"sign_in", "second_step", "_note_refusal", "confirm"},
+    "organizations/registration.py": {"create_user", "ask_to_join", "_add_standard"},
+    "organizations/follow_ups.py": {"_follow"},
+    "rate_limits.py": {"require", "counted"},
+    "people/email_change.py": {"ask", "agree", "call_off"},
+    "platform/erasure.py": {"erase", "_close_own", "_leave", "_forget_mails"},
+    "people/second_factor.py": {"enable", "_judge"},
+    "access/identity_providers.py": {"_fetched"},
+    "access/end_users.py": {"_row"},
     "platform/verify.py": {"broken"},
 }
 """The functions of the domain that open a transaction themselves, with the reason above; nothing else there may."""
@@ -111,7 +104,7 @@ def test_wallets_are_opened_and_found_in_one_place() -> None:
 
 def test_a_payment_changes_its_state_in_one_place() -> None:
     """The inbox's events have states of their own."""
-    for path in (DOMAIN / "payments").glob("*.py"):
+    for path in (DOMAIN / "payments").rglob("*.py"):
         if path.name not in ("states.py", "inbox.py"):
             targets = {
                 name.attr

@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("dashboard", "tests", "bench")
 FILE_LINES, LONG_FILE_LINES, FUNCTION_LINES, VIEW_LINES = 300, 400, 50, 25
+AREA_MODULES = 12
 ROUTES = {"get", "post", "route", "put", "patch", "delete"}
 
 SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
@@ -15,6 +16,16 @@ SOURCES += [ROOT / "wsgi.py", ROOT / "worker.py", ROOT / "gunicorn.conf.py"]
 
 def test_files_and_functions_are_short() -> None:
     assert [line for path in SOURCES for line in too_long(path)] == []
+
+
+def test_areas_are_small() -> None:
+    """An area of the domain holds at most a dozen modules; past that, it gets packages by noun."""
+    folders = [path for path in (ROOT / "dashboard/domain").rglob("*") if path.is_dir() and path.name != "__pycache__"]
+    assert {str(folder): many for folder in folders if (many := modules(folder)) > AREA_MODULES} == {}
+
+
+def modules(folder: Path) -> int:
+    return len([*folder.glob("*.py"), *folder.glob("*/__init__.py")]) - 1
 
 
 def too_long(path: Path) -> Iterator[str]:

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from dashboard.core.db import db, transaction
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Ref
-from dashboard.domain.identity import entrance
-from dashboard.domain.identity.entrance import BadCredentials
+from dashboard.domain.people import authentication
+from dashboard.domain.people.authentication import BadCredentials
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry
 from tests.factories import PASSWORD, make_user
 from tests.servers import Servers
@@ -114,7 +114,7 @@ def test_an_export_records_what_was_looked_for_and_nothing_else(app: Flask, team
 def test_the_platform_sees_all_of_it_with_sign_ins(app: Flask, team: Team) -> None:
     add(app, team, "key.revoked")
     with app.app_context(), pytest.raises(BadCredentials):
-        entrance.sign_in(make_user(name="Wanda Wanted").email, "not it", ip="192.0.2.1")
+        authentication.sign_in(make_user(name="Wanda Wanted").email, "not it", ip="192.0.2.1")
     page = team.manager.get("/admin/audit").text
     for words in ("signed in", "A sign-in as Wanda Wanted was refused", "revoked the key", "Ledger seals"):
         assert words in page
@@ -137,7 +137,7 @@ def test_signing_in_and_out_are_entries(app: Flask) -> None:
     assert len(entries(app, "session.ended")) == before + 1
     assert {entry.org_id for entry in entries(app, "session.opened")} == {PLATFORM_ORG_ID}
     with app.app_context():
-        entrance.sign_in(user.email, PASSWORD, ip="192.0.2.1")
+        authentication.sign_in(user.email, PASSWORD, ip="192.0.2.1")
     assert entries(app, "session.opened")[-1].actor_id == user.id
 
 
@@ -158,7 +158,7 @@ def test_refused_sign_ins_write_within_their_limit_only(app: Flask) -> None:
         user = make_user()
         for _ in range(40):
             with pytest.raises(Exception, match=r"wrong|many"):
-                entrance.sign_in(user.email, "not it", ip="192.0.2.1")
+                authentication.sign_in(user.email, "not it", ip="192.0.2.1")
     assert 5 <= len(entries(app, "session.refused")) <= 10
 
 

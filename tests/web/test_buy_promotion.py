@@ -9,10 +9,10 @@ from flask import Flask
 from sqlalchemy import select
 
 from dashboard.core.db import db, transaction
+from dashboard.domain import rate_limits
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import limits
 from dashboard.domain.payments import fulfil
 from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, Payment
@@ -85,7 +85,7 @@ def test_a_code_that_does_not_work_is_said_at_its_field(app: Flask, team: Team, 
 def test_a_spent_budget_of_codes_is_said_at_its_field_and_keeps_the_form(app: Flask, team: Team, pack: str) -> None:
     with app.app_context(), transaction():
         for _ in range(10):
-            limits.exceeded(limits.PROMOTION, "org", str(team.org_id))
+            rate_limits.exceeded(rate_limits.PROMOTION, "org", str(team.org_id))
     fields = order(team, pack, promotion_code="DEMO20")
     answer = team.owner.post(f"/o/{team.slug}/buy", fields)
     assert answer.status_code == 429
@@ -102,7 +102,7 @@ def test_a_spent_budget_of_codes_is_said_at_its_field_and_keeps_the_form(app: Fl
 def test_a_spent_budget_of_pages_is_said_and_keeps_the_form(app: Flask, team: Team, pack: str) -> None:
     with app.app_context(), transaction():
         for _ in range(60):
-            limits.exceeded(limits.CHECKOUT_ORG, str(team.org_id))
+            rate_limits.exceeded(rate_limits.CHECKOUT_ORG, str(team.org_id))
     fields = order(team, pack)
     answer = team.owner.post(f"/o/{team.slug}/buy", fields)
     assert (answer.status_code, "Too many payment pages" in answer.text) == (429, True)

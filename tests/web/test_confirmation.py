@@ -7,7 +7,9 @@ from flask import Flask
 
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.domain.identity import keys, limits, sessions
+from dashboard.domain import rate_limits
+from dashboard.domain.access import keys
+from dashboard.domain.people import sessions
 from tests.factories import PASSWORD
 from tests.servers import Servers
 from tests.web.people import Person, Team, ready_team
@@ -56,7 +58,7 @@ def test_the_password_in_the_same_form_lets_the_act_go_on(app: Flask, team: Team
 
 
 def test_guesses_are_limited(app: Flask, team: Team) -> None:
-    for _ in range(limits.CONFIRM.most):
+    for _ in range(rate_limits.CONFIRM.most):
         assert post_later(team.owner, f"/o/{team.slug}/keys", KEY | {"confirm_password": "wrong"})[0] == 403
     assert post_later(team.owner, f"/o/{team.slug}/keys", KEY | {"confirm_password": PASSWORD})[0] == 429
     assert names(app, team) == []
@@ -67,10 +69,10 @@ def test_a_days_guesses_are_limited_too_and_a_new_sign_in_leads_out(app: Flask, 
     team.owner.sign_in()
     start = clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)
     statuses = []
-    for n in range(limits.CONFIRM_DAY.most + 5):
+    for n in range(rate_limits.CONFIRM_DAY.most + 5):
         with clock.at(start + timedelta(minutes=4 * n)):
             statuses.append(team.owner.post(path, wrong).status_code)
-    assert statuses.count(403) == limits.CONFIRM_DAY.most
+    assert statuses.count(403) == rate_limits.CONFIRM_DAY.most
     assert Person(app, team.owner.email).post(path, KEY).status_code == 303
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard.core.db import db
-from dashboard.domain.identity import limits
+from dashboard.domain import rate_limits
 from tests.factories import PASSWORD, make_user
 from tests.web.people import Person, token_in
 
@@ -52,7 +52,7 @@ def test_a_victim_gets_in_while_everybody_guesses(app: Flask, tries: int) -> Non
     print(
         f"\n{tries} tries from {tries} addresses on one account: {judged} judged, {answers.count(429)} refused unseen"
     )
-    assert judged <= limits.SIGN_IN_STRANGERS.most <= 20
+    assert judged <= rate_limits.SIGN_IN_STRANGERS.most <= 20
     assert judged + answers.count(429) == tries
     assert guesser.post("/login", "203.0.113.9", email="victim@demo.test", password=PASSWORD) == 429
     assert signs_in(at_home)
@@ -68,7 +68,7 @@ def test_one_place_cannot_try_many_accounts(app: Flask, tries: int) -> None:
         guesser.post("/login", "127.0.0.1", email=f"person{n}@demo.test", password="Spring2026!") for n in range(tries)
     ]
     print(f"\n{tries} tries from one address on {tries} accounts: {answers.count(422)} judged")
-    assert answers.count(422) == limits.SIGN_IN_IP.most
+    assert answers.count(422) == rate_limits.SIGN_IN_IP.most
     assert signs_in(at_home), "also from the guesser's own address"
 
 

@@ -10,7 +10,8 @@ import pytest
 from flask import Flask
 
 from dashboard.core import clock
-from dashboard.domain.identity import identity_providers, sessions
+from dashboard.domain.access import identity_providers
+from dashboard.domain.people import sessions
 from dashboard.models import IdentityProvider
 from tests.factories import PASSWORD
 from tests.identity_provider import ISSUER, SECRET, Signer, serving

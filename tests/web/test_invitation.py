@@ -14,8 +14,10 @@ from sqlalchemy import select
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
+from dashboard.domain import rate_limits
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import limits, memberships, organizations, users
+from dashboard.domain.organizations import memberships, organizations
+from dashboard.domain.people import users
 from dashboard.models import AuditEntry, Invite, Membership, Organization, OutboxEmail, Transaction, User, UserSession
 from tests import invites as invitations
 from tests.factories import PASSWORD, add_member, make_user
@@ -118,7 +120,7 @@ def test_a_new_person_signs_up_in_the_same_flow(app: Flask, team: Team) -> None:
         assert user.timezone == "Europe/Stockholm"
         assert users.by_email("mallory@example.test") is None
         assert memberships.role_of(user.id, team.org_id) == "admin"
-        own = organizations.personal_of(user.id)
+        own = users.personal_organization(user.id)
         assert own
         assert wallets.of_organization(own.id, "test").balance == 10_000_000
         assert wallets.of_organization(team.org_id, "test").balance == 0, "joining brings the organization nothing"
@@ -255,7 +257,7 @@ def test_links_that_never_were_answer_alike(app: Flask, link: str) -> None:
 
 def test_guessing_is_limited(app: Flask, link: str) -> None:
     client = app.test_client()
-    for number in range(limits.INVITE_GUESS.most):
+    for number in range(rate_limits.INVITE_GUESS.most):
         assert client.get(f"/invite/guess{number}").status_code == 404
     for path in ("/invite/guess", link):
         answer = client.get(path)

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import limits, sessions
+from dashboard.domain import rate_limits
+from dashboard.domain.people import sessions
 from dashboard.models import AuditEntry, Invite, Organization, User
 from tests.factories import PASSWORD
 from tests.invites import GRACE, token_of
@@ -168,7 +169,7 @@ def test_who_does_not_confirm_goes_back_to_the_list(app: Flask, team: Team) -> N
 def test_too_many_mails_are_refused_with_the_time_to_wait(app: Flask, team: Team) -> None:
     send(team.owner, team)
     path = f"/o/{team.slug}/invites/{rows(app)[0].id}/resend"
-    for _ in range(limits.INVITE_ADDRESS.most - 1):
+    for _ in range(rate_limits.INVITE_ADDRESS.most - 1):
         assert team.owner.post(path).status_code == 303
     answer = team.owner.post(path)
     assert answer.status_code == 429

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import key_changes, keys, sessions
+from dashboard.domain.access import key_changes, keys
+from dashboard.domain.people import sessions
 from dashboard.models import ApiKey, AuditEntry, Organization, User
 from dashboard.web.keys import changing
 from tests.factories import make_key

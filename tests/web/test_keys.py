@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import keys
-from dashboard.domain.identity.permissions import TABLE, Verb
+from dashboard.domain.access import keys
+from dashboard.domain.access.permissions import TABLE, Verb
 from dashboard.models import ApiKey, AuditEntry, Organization, UserSession
 from dashboard.web.scopes import SCOPES
 from tests.servers import ROOT, Servers

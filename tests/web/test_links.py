@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from dashboard.domain.identity import users
+from dashboard.domain.people import users
 from tests.factories import PASSWORD, make_user
 from tests.letters import link_in, mails
 from tests.web.people import Person, token_in

@@ -12,9 +12,10 @@ from sqlalchemy import select, text
 
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import organizations
 from dashboard.domain.messages import outbox
-from dashboard.domain.payments import checkout, fulfil
+from dashboard.domain.organizations import organizations
+from dashboard.domain.payments import fulfil
+from dashboard.domain.payments.checkout import checkout
 from dashboard.domain.platform import overview
 from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Membership, OutboxEmail, Payment

@@ -8,7 +8,8 @@ from flask import Flask
 from sqlalchemy import text
 
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import belonging, users
+from dashboard.domain.organizations import user_organizations
+from dashboard.domain.people import users
 from tests.servers import Servers
 from tests.web.people import Person, Team, ready_team
 
@@ -48,7 +49,7 @@ def test_every_page_shows_the_organizations_one_was_in_last(consultant: Person, 
     page = consultant.get(f"/o/{team.slug}/keys").text
     shown = re.findall(r"Customer (\d{4})<small>", page)
     assert shown == [f"{number:04}" for number in range(1, len(shown) + 1)]
-    assert belonging.SWITCHER - 1 <= len(shown) <= belonging.SWITCHER
+    assert user_organizations.SWITCHER - 1 <= len(shown) <= user_organizations.SWITCHER
     assert '<a href="/orgs">All organizations</a>' in page
 
 
@@ -62,7 +63,7 @@ def test_all_of_them_are_paged_and_searched(consultant: Person) -> None:
         assert pages < 9
     assert len(found) == len(set(found)) == MANY + 2
     assert found[:-1] == sorted(found[:-1])  # teams by name, then the personal one
-    assert pages == 1 + (MANY + 1) // belonging.PAGE
+    assert pages == 1 + (MANY + 1) // user_organizations.PAGE
     assert names(consultant.get("/orgs?q=customer+0117").text) == ["Customer 0117"]
     assert names(consultant.get("/orgs?q=0117", htmx=True).text) == ["Customer 0117"]
     assert "No organization of yours has this name" in consultant.get("/orgs?q=%25").text
@@ -83,5 +84,5 @@ def test_a_page_reads_about_as_many_rows_as_it_shows(app: Flask, servers: Server
         assert user
         with transaction():
             before = db.session.scalar(READ)
-            assert len(belonging.recent(user.id)) == belonging.SWITCHER
-            assert db.session.scalar(READ) - before <= 8 * belonging.SWITCHER
+            assert len(user_organizations.recent(user.id)) == user_organizations.SWITCHER
+            assert db.session.scalar(READ) - before <= 8 * user_organizations.SWITCHER

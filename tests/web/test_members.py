@@ -10,9 +10,10 @@ from sqlalchemy import select, update
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
+from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger
-from dashboard.domain.identity import belonging, keys, memberships
+from dashboard.domain.organizations import memberships, user_organizations
 from dashboard.models import ApiKey, Membership, Organization, User, UserSession
 from tests.factories import add_member, make_user, wallet_of
 from tests.servers import Servers
@@ -235,7 +236,7 @@ def test_only_owners_hand_over_and_only_to_those_who_can_sign_in(app: Flask, tea
 def test_a_personal_organization_says_whose_it_is(app: Flask, team: Team) -> None:
     with app.app_context():
         user = make_user("solo@example.test")
-        slug = belonging.listed(user.id)[0].org.slug
+        slug = user_organizations.listed(user.id)[0].org.slug
     solo = Person(app, "solo@example.test")
     page = solo.get(f"/o/{slug}/members").text
     assert "A personal organization is for one person" in page

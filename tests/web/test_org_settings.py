@@ -7,7 +7,7 @@ from flask import Flask
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import organizations
+from dashboard.domain.organizations import organizations
 from dashboard.models import Organization
 from tests.factories import charge, grant, make_org, wallet_of
 from tests.servers import Servers

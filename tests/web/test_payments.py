@@ -13,8 +13,9 @@ from sqlalchemy import QueuePool, text
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger
-from dashboard.domain.identity import organizations
-from dashboard.domain.payments import checkout, fulfil, listing, story, sweep
+from dashboard.domain.organizations import organizations
+from dashboard.domain.payments import fulfil, listing, sweep, timeline
+from dashboard.domain.payments.checkout import checkout
 from dashboard.domain.payments.listing import Filters
 from dashboard.jobs import platform_provider
 from dashboard.models import AuditEntry, Payment, User
@@ -162,7 +163,7 @@ def test_an_open_payments_page_notices_that_the_bank_takes_its_time(app: Flask, 
     live = page.partition('hx-get="')[2].partition('"')[0].replace("&amp;", "&")
     assert team.owner.get(live, htmx=True).status_code == 204
     with app.app_context(), transaction(org=team.org_id):
-        db.session.query(Payment).filter_by(id=payment_id).one().problem = story.DELAYED
+        db.session.query(Payment).filter_by(id=payment_id).one().problem = timeline.DELAYED
     answer = team.owner.get(live, htmx=True)
     assert answer.status_code == 200
     assert "Continue to payment" not in answer.text

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from dashboard.core import clock, ids, queue
 from dashboard.core.db import db, transaction
-from dashboard.domain.payments import fulfil, story
+from dashboard.domain.payments import fulfil, timeline
 from dashboard.jobs import payments, platform_provider
 from dashboard.models import AuditEntry, Payment, Transaction
 from dashboard.providers.dummy import DummyProvider
@@ -96,7 +96,7 @@ def test_the_page_says_from_the_start_that_a_bank_may_take_days(team: Team, paym
 
 
 def test_a_delayed_payment_is_on_its_way_and_not_to_be_paid_again(app: Flask, team: Team, payment_id: str) -> None:
-    change(app, payment_id, problem=story.DELAYED)
+    change(app, payment_id, problem=timeline.DELAYED)
     poll = at(team, payment_id, since=int(clock.now().timestamp()))
     assert team.owner.get(poll, htmx=True).headers["HX-Redirect"] == f"/o/{team.slug}/buy/return?payment={payment_id}"
     for more in ({}, {"cancelled": 1}):

@@ -14,7 +14,8 @@ from sqlalchemy import event, select
 from dashboard import create_app
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import entrance, sessions, users
+from dashboard.domain.organizations import registration
+from dashboard.domain.people import sessions, users
 from dashboard.models import User, UserSession
 from dashboard.web.sessions import current_row, poll, safe_next, sign_in, sign_out
 from tests.servers import Servers
@@ -85,8 +86,8 @@ def _site(_servers: Servers) -> Iterator[Flask]:
 @pytest.fixture
 def site(_site: Flask, servers: Servers) -> Flask:
     with _site.app_context():
-        entrance.create_user(email="ada@demo.test", password=PASSWORD, mode="test")
-        entrance.create_user(email="bob@demo.test", password=PASSWORD, mode="test")
+        registration.create_user(email="ada@demo.test", password=PASSWORD, mode="test")
+        registration.create_user(email="bob@demo.test", password=PASSWORD, mode="test")
     return _site
 
 

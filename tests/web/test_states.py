@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import memberships
+from dashboard.domain.organizations import memberships
 from dashboard.models import Organization, User
 from tests import factories
 from tests.web.people import Person, unseen

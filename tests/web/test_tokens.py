@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity import sessions
+from dashboard.domain.people import sessions
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, PersonalToken, User
 from tests.factories import make_token
 from tests.servers import Servers

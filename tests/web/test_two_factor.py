@@ -8,7 +8,8 @@ import pytest
 from flask import Flask
 
 from dashboard.core import clock
-from dashboard.domain.identity import limits, sessions
+from dashboard.domain import rate_limits
+from dashboard.domain.people import sessions
 from tests.factories import PASSWORD, make_user
 from tests.web.people import Person, token_in
 
@@ -121,8 +122,8 @@ def test_guesses_at_the_code_are_limited(app: Flask, ada: Person) -> None:
     _, codes = enrol(ada)
     other = browser(app)
     send(other, "/login", ADA)
-    answers = [send(other, "/login/code", {"code": "000000"})[0] for _ in range(limits.CODE.most + 1)]
-    assert answers == [422] * limits.CODE.most + [429]
+    answers = [send(other, "/login/code", {"code": "000000"})[0] for _ in range(rate_limits.CODE.most + 1)]
+    assert answers == [422] * rate_limits.CODE.most + [429]
     assert send(other, "/login/code", {"code": codes[0]})[0] == 429
 
 

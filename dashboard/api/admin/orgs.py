@@ -10,10 +10,12 @@ from dashboard.api.routes import PLATFORM, answer, blueprint, refusal
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.core.money import LARGEST
+from dashboard.domain import org_status
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import external_keys, organizations, standing
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.organizations import lifecycle, organizations
+from dashboard.domain.platform import external_keys
 from dashboard.models import Organization
 
 api = blueprint("platform organizations", prefix=PLATFORM)
@@ -63,13 +65,13 @@ def change(path: inputs.ItemPath, body: TermsChange) -> Response:
 def _change(org: Organization, body: TermsChange, *, by: Actor) -> None:
     """In one transaction, with the organization locked first."""
     if body.funding is not None:
-        standing.fund_itself(org, itself=body.funding == "own", reason=body.reason, by=by)
+        lifecycle.fund_itself(org, itself=body.funding == "own", reason=body.reason, by=by)
     if body.suspended is not None:
-        (standing.suspend if body.suspended else standing.unsuspend)(org, reason=body.reason, by=by)
+        (lifecycle.suspend if body.suspended else lifecycle.unsuspend)(org, reason=body.reason, by=by)
     if "external_key" in body.model_fields_set:
         external_keys.assign(org, body.external_key, reason=body.reason, by=by)
     if body.overdraft_limit_micros is not None:
-        organizations.hold_open(org.id)
+        org_status.hold_open(org.id)
         wallet = wallets.of_organization(org.id, auth.platform_mode(), fresh=True)
         wallets.set_overdraft(wallet, limit_micros=body.overdraft_limit_micros, reason=body.reason, by=by)
 

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from dashboard.api import auth, paging, shapes
 from dashboard.api.routes import PLATFORM, answer, blueprint
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.access.permissions import Verb
 from dashboard.models import Organization, User
 
 api = blueprint("platform people", prefix=PLATFORM)

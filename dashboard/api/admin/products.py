@@ -4,8 +4,8 @@ from flask import Response
 
 from dashboard.api import auth, inputs, paging, products, shapes
 from dashboard.api.routes import PLATFORM, answer, blueprint
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.catalog import configured
-from dashboard.domain.identity.permissions import Verb
 from dashboard.models import PLATFORM_ORG_ID
 
 api = blueprint("platform products", prefix=PLATFORM)

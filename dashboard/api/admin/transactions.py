@@ -11,11 +11,12 @@ from dashboard.api.transactions import FilterQuery
 from dashboard.core import ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import expiry, ledger, transactions
 from dashboard.domain.funds.ledger import Posting
-from dashboard.domain.identity import organizations
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.organizations import organizations
+from dashboard.domain.people import users
 from dashboard.domain.platform import grants
 from dashboard.models import Organization
 
@@ -106,7 +107,7 @@ def _receiver(user_id: UUID | None, org_id: UUID | None, *, reading: bool = Fals
     if (user_id is None) == (org_id is None):
         raise Invalid("Name either a user_id or an org_id.", field="user_id")
     field = "user_id" if user_id else "org_id"
-    org = organizations.personal_of(user_id) if user_id else organizations.by_id(org_id) if org_id else None
+    org = users.personal_organization(user_id) if user_id else organizations.by_id(org_id) if org_id else None
     if org is None or org.kind == "platform" or (org.closed_at is not None and not reading):
         raise Invalid("There is no organization of this id.", field=field, code="no_such_organization")
     return org

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from dashboard.api.shapes.money import Mode
-from dashboard.domain.identity import identity_providers
+from dashboard.domain.access import identity_providers
 from dashboard.models import IdentityProvider
 
 

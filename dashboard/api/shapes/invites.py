@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from dashboard.api.shapes.orgs import Role
-from dashboard.domain.identity.invites import Outcome, Shown, shown
-from dashboard.domain.identity.permissions import ROLE_WORDS
+from dashboard.domain.access.permissions import ROLE_WORDS
+from dashboard.domain.organizations.invites import Outcome, Shown, shown
 
 InviteState = Literal["pending", "expired", "stopped", "accepted", "declined", "revoked"]
 

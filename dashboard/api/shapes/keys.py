@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from dashboard.api.shapes.money import Mode, mode, usd
-from dashboard.domain.funds.caps import Standing
+from dashboard.domain.funds.spend_limits import Standing
 from dashboard.models import ApiKey
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from dashboard.domain.identity.handover import Handover
+from dashboard.domain.organizations.key_handover import Handover
 from dashboard.models import Membership, Organization, OrgDirectory, Wallet
 
 Role = Literal["owner", "admin", "member", "viewer"]

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from dashboard.api.shapes.money import Mode, usd
 from dashboard.api.shapes.wallets import Wallet
 from dashboard.domain.funds import origins, wallets
-from dashboard.domain.funds.explain import Explanation, Step
+from dashboard.domain.funds.transactions.explain import Explanation, Step
 from dashboard.models import Transaction
 
 SENT = origins.OF_CALLERS | {"usage"}

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from dashboard.core.db import in_transaction, retrying, transaction
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import caps, ledger
+from dashboard.domain.funds import ledger, spend_limits
 from dashboard.domain.funds.ledger import Posting
 from dashboard.domain.org_status import Act, require_state
 from dashboard.models import Organization, Wallet
@@ -52,5 +52,5 @@ def _alone(org_id: UUID, post: "partial[Posting]", limit_id: UUID) -> Posting:
 def _counted(org_id: UUID, posting: Posting, limit_id: UUID) -> Posting:
     """Post the charge and count it towards the limit. A replay was counted when it was posted."""
     if not posting.replayed:
-        caps.take(org_id, limit_id, amount=-posting.amount, at=posting.created_at)
+        spend_limits.take(org_id, limit_id, amount=-posting.amount, at=posting.created_at)
     return posting

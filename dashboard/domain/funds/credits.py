@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from dashboard.core.db import db
 from dashboard.domain.funds import transactions
-from dashboard.domain.funds.costs import Range
+from dashboard.domain.funds.reports.costs import Range
 from dashboard.domain.funds.transactions import Filters
 from dashboard.models import TRANSACTION_TYPES, Transaction, Wallet, WalletDay
 

@@ -12,8 +12,9 @@ from dashboard.core.errors import Conflict, NotFound
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import expiry, ledger, wallets
 from dashboard.domain.funds.ledger import Slice
-from dashboard.domain.payments import declines, late, receipts, states, story
-from dashboard.domain.payments.hosted_page import KIND
+from dashboard.domain.payments import declines, late_failures, states, timeline
+from dashboard.domain.payments.checkout.hosted_page import KIND
+from dashboard.domain.payments.receipts import receipts
 from dashboard.models import Payment, Wallet
 from dashboard.providers.base import CheckoutSession, Provider
 
@@ -79,9 +80,9 @@ def fulfil(org_id: UUID, payment_id: UUID, *, session: CheckoutSession, declined
         elif declined or session.declined:
             states.move(payment, "failed", problem=f"{declines.told(payment.decline_code).why} Nothing was charged.")
             if session.status == "complete":  # a declined card leaves the page open
-                late.tell(payment)
+                late_failures.tell(payment)
         elif payment.state in (*states.OPEN, "paid"):
-            states.move(payment, "pending", problem=story.DELAYED if session.status == "complete" else None)
+            states.move(payment, "pending", problem=timeline.DELAYED if session.status == "complete" else None)
     return payment
 
 
@@ -171,8 +172,8 @@ def _take(payment: Payment, wallet: Wallet, session: CheckoutSession) -> None:
     payment.discount_minor, payment.tax_minor = session.amount_discount, session.amount_tax
     if not _fits(payment, session):
         problem = (
-            f"Sold for {story.amount(payment.amount_minor, payment.currency)}, "
-            f"the provider took {story.amount(_before_discount(session), session.currency)}. Nothing was credited."
+            f"Sold for {timeline.amount(payment.amount_minor, payment.currency)}, "
+            f"the provider took {timeline.amount(_before_discount(session), session.currency)}. Nothing was credited."
         )
         states.move(payment, "review", problem=problem, facts={"problem": problem} | _taken(session))
         return

@@ -6,7 +6,8 @@ from uuid import UUID
 from dashboard.core.errors import Conflict
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.payments import fulfil, receipts, states
+from dashboard.domain.payments import fulfil, states
+from dashboard.domain.payments.receipts import receipts
 from dashboard.models import Payment
 
 

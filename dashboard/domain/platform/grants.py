@@ -3,11 +3,10 @@
 from datetime import datetime
 
 from dashboard.core.errors import Invalid
-from dashboard.domain import audit
+from dashboard.domain import audit, org_status
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger, origins, wallets
 from dashboard.domain.funds.ledger import Posting, Slice
-from dashboard.domain.identity import organizations
 from dashboard.models import Organization
 
 CATEGORIES = {"goodwill": "promotional", "promotion": "promotional", "correction": "promotional", "contract": "paid"}
@@ -35,7 +34,7 @@ def grant(
     """
     check_category(category)
     reason = audit.checked_reason(reason)
-    organizations.hold_open(org.id)
+    org_status.hold_open(org.id)
     posting = ledger.post(
         wallets.of_organization(org.id, mode), type="admin_grant", amount=amount_micros, origin=origins.OPERATOR,
         key=key, by=by, body_hash=body_hash, description=description or f"{category.capitalize()} grant", reason=reason,
@@ -64,7 +63,7 @@ def remove(
     """
     check_category(category)
     reason = audit.checked_reason(reason)
-    organizations.hold_open(org.id)
+    org_status.hold_open(org.id)
     posting = ledger.post(
         wallets.of_organization(org.id, mode), type="admin_removal", amount=-amount_micros, origin=origins.OPERATOR,
         key=key, by=by, body_hash=body_hash, description=description or f"{category.capitalize()} removal",

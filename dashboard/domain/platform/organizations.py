@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, and_, func, select
 
 from dashboard.core import clock, lists
 from dashboard.core.db import db
-from dashboard.domain.funds import costs, forecast, wallets
-from dashboard.domain.funds.forecast import Forecast
+from dashboard.domain.funds import wallets
+from dashboard.domain.funds.reports import costs, forecast
+from dashboard.domain.funds.reports.forecast import Forecast
 from dashboard.domain.platform import search
 from dashboard.models import (
     ADJUSTMENTS,

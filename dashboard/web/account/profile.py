@@ -10,7 +10,8 @@ from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import Conflict, Invalid, TooManyRequests
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import email_change, erasure, organizations, permissions, users
+from dashboard.domain.people import email_change, users
+from dashboard.domain.platform import erasure
 from dashboard.web import guards, render
 from dashboard.web.account.blueprints import profile_pages as pages
 from dashboard.web.sessions import sign_out
@@ -67,7 +68,7 @@ def erase() -> Response:
     if request.form.get("email", "").strip().lower() != current_user.email.lower():
         return _erase_form({"email": "Type your address."}, status=422)
     try:
-        erasure.erase(current_user, reason="They asked for it", by=permissions.actor_of(current_user))
+        erasure.erase(current_user, reason="They asked for it", by=users.actor_of(current_user))
     except Conflict as refusal:
         return _erase_form({"": refusal.detail}, status=refusal.status)
     sign_out()
@@ -80,7 +81,7 @@ def _kept() -> dict[str, Any]:
 
 
 def _erase_form(errors: dict[str, str], *, status: int = 200) -> Response:
-    own = organizations.personal_of(current_user.id)
+    own = users.personal_organization(current_user.id)
     balance = wallets.of_organization(own.id, guards.platform_mode()).balance if own else 0
     typed = request.form.get("email", "")
     return render.render("account/erase.html", status=status, errors=errors, typed=typed, balance=max(balance, 0))

@@ -7,8 +7,8 @@ from flask_login import current_user
 
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound, TooManyRequests
-from dashboard.domain.identity import accounts, second_factor, sessions
-from dashboard.domain.identity.permissions import actor_of
+from dashboard.domain.people import accounts, second_factor, sessions
+from dashboard.domain.people.users import actor_of
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import device_cookie, render
 from dashboard.web.account.blueprints import security_pages as pages

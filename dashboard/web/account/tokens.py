@@ -10,10 +10,12 @@ from sqlalchemy.exc import IntegrityError
 from dashboard.core import clock, ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
+from dashboard.domain.access import keys
+from dashboard.domain.access.keys import ScopeTooWide, TooManyKeys
+from dashboard.domain.access.permissions import personal_scopes
 from dashboard.domain.funds import expiry
-from dashboard.domain.identity import keys, tokens
-from dashboard.domain.identity.keys import ScopeTooWide, TooManyKeys
-from dashboard.domain.identity.permissions import actor_of, personal_scopes
+from dashboard.domain.people import personal_tokens
+from dashboard.domain.people.users import actor_of
 from dashboard.models import PLATFORM_ORG_ID, PersonalToken
 from dashboard.web import guards, render, scopes, unseen
 from dashboard.web.account.blueprints import token_pages as pages
@@ -23,7 +25,7 @@ TYPED = ("name", "expires_at", "idempotency_key")
 
 @pages.get("")
 def listing() -> Response:
-    found = tokens.of_user(current_user.id)
+    found = personal_tokens.of_user(current_user.id)
     return render.render("account/tokens.html", rows=[(row, *_state(row)) for row in found])
 
 
@@ -39,7 +41,7 @@ def create() -> Response:
     values["scopes"] = request.form.getlist("scopes")[: len(scopes.SCOPES)]
     token_id = unseen.chosen_id(values["idempotency_key"])
     try:
-        if not tokens.find(current_user.id, token_id):
+        if not personal_tokens.find(current_user.id, token_id):
             _make(token_id, values)
     except (Invalid, ScopeTooWide, TooManyKeys) as refusal:
         at = getattr(refusal, "field", None) or ("name" if isinstance(refusal, TooManyKeys) else "scopes")
@@ -68,13 +70,13 @@ def revoke(token_id: UUID) -> Response:
     row = _find(token_id)
     guards.require_recent()
     with transaction(org=PLATFORM_ORG_ID):
-        tokens.revoke(row, by=actor_of(current_user))
+        personal_tokens.revoke(row, by=actor_of(current_user))
     render.toast_next(f"{row.name} is revoked.")
     return render.redirect(url_for(".listing"))
 
 
 def _find(token_id: UUID) -> PersonalToken:
-    row = tokens.find(current_user.id, token_id)
+    row = personal_tokens.find(current_user.id, token_id)
     if row is None:
         raise NotFound
     return row

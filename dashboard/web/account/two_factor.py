@@ -9,7 +9,7 @@ from dashboard.core import crypto
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, TooManyRequests
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import organizations, second_factor
+from dashboard.domain.people import second_factor, users
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import guards, render
 from dashboard.web.account.blueprints import security_pages as pages
@@ -55,7 +55,7 @@ def ask_two_factor_off() -> Response:
 def two_factor_off() -> Response:
     guards.require_recent()
     if second_factor.on(current_user):
-        home = organizations.home_of(current_user.id)
+        home = users.personal_org_id(current_user.id)
         with transaction(home):
             second_factor.disable(current_user, by=Actor("user", current_user.id), home=home, keep=current_id())
         render.toast_next("The second factor is off.")
@@ -75,7 +75,7 @@ def codes() -> Response:
 @pages.post("/codes")
 def renew_codes() -> Response:
     guards.require_recent()
-    home = organizations.home_of(current_user.id)
+    home = users.personal_org_id(current_user.id)
     with transaction(home):
         made = second_factor.renew_codes(current_user, home=home)
     _keep(made)

@@ -9,12 +9,12 @@ from flask import Blueprint, Response, url_for
 
 from dashboard.core.db import transaction
 from dashboard.domain import audit
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import names, trail
 from dashboard.domain.audit.trail import Filters
 from dashboard.domain.funds import seals
 from dashboard.domain.funds.seals import heads
-from dashboard.domain.identity import organizations
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.organizations import organizations
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import audit_links, audit_list, guards, render, zones
 from dashboard.web import listing as lists

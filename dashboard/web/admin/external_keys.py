@@ -7,9 +7,9 @@ from flask import Blueprint, Response, request, url_for
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.domain import audit
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import external_keys
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.platform import external_keys
 from dashboard.models import Organization
 from dashboard.web import guards, render
 

@@ -14,10 +14,11 @@ from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import CofferError, Invalid, NotFound
 from dashboard.core.money import money, parse_credits
 from dashboard.domain import audit
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import expiry, forecast, ledger, wallets
+from dashboard.domain.funds import expiry, ledger, wallets
 from dashboard.domain.funds.ledger import Posting, RemovalTooLarge
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.funds.reports import forecast
 from dashboard.domain.platform import grants, organizations
 from dashboard.models import Organization, Wallet
 from dashboard.web import guards, render, transaction_list

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from dashboard.config import settings
 from dashboard.core.db import db, transaction
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.messages import outbox
 from dashboard.models import Organization, OutboxEmail
 from dashboard.web import guards, render

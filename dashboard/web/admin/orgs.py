@@ -8,10 +8,11 @@ from flask import Blueprint, Response, url_for
 
 from dashboard.core import clock
 from dashboard.core.money import of_currency
-from dashboard.domain.funds import costs, forecast, transactions, wallets
-from dashboard.domain.identity import external_keys, memberships
-from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.platform import organizations, people
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.funds import transactions, wallets
+from dashboard.domain.funds.reports import costs, forecast
+from dashboard.domain.organizations import memberships
+from dashboard.domain.platform import external_keys, organizations, people
 from dashboard.domain.platform.organizations import Filters
 from dashboard.models import Organization, Wallet
 from dashboard.web import charts, guards, payment_list, render, transaction_list

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from dashboard.core import clock
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.platform import figures, overview, verify
 from dashboard.domain.platform.overview import WorkItem
 from dashboard.models import PLATFORM_ORG_ID

@@ -11,11 +11,13 @@ from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Invalid
 from dashboard.core.money import money
 from dashboard.domain import audit
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import forecast, wallets
+from dashboard.domain.funds import wallets
+from dashboard.domain.funds.reports import forecast
 from dashboard.domain.funds.transactions import names_of
-from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.payments import listing, receipts, review, story
+from dashboard.domain.payments import listing, review, timeline
+from dashboard.domain.payments.receipts import receipts
 from dashboard.models import Organization, Payment
 from dashboard.web import guards, payment_list, render
 from dashboard.web.admin import words
@@ -48,7 +50,7 @@ def index() -> Response:
     return render.render(
         "admin/payments/listing.html", fragment="payments/_list.html", status=found.status, listing=found,
         names=names_of(found.rows, for_manager=True), orgs=listing.orgs_of(found.rows), states=STATES,
-        choices=payment_list.CHOICES, note=partial(payment_list.note, for_manager=True), amount_of=story.amount,
+        choices=payment_list.CHOICES, note=partial(payment_list.note, for_manager=True), amount_of=timeline.amount,
         address=lambda row: url_for(".show", payment_id=row.id),
     )  # fmt: skip
 
@@ -111,7 +113,7 @@ def _said(payment: Payment, act: Act, changed: bool) -> str:
 
 
 def _told(org: Organization, payment: Payment) -> dict[str, Any]:
-    told = story.of(payment, for_manager=True)
+    told = timeline.of(payment, for_manager=True)
     word, tone = STATES[payment.state]
     return {
         "org": org,
@@ -119,31 +121,31 @@ def _told(org: Organization, payment: Payment) -> dict[str, Any]:
         "payment": payment,
         "word": word,
         "tone": tone,
-        "title": f"{payment.sold}, {story.amount(payment.amount_minor, payment.currency)}",
+        "title": f"{payment.sold}, {timeline.amount(payment.amount_minor, payment.currency)}",
         "name": names_of([payment], for_manager=True)[payment.id],
         "steps": [(step.title, step.detail, step.state, step.at) for step in told.steps],
         "taken": told.taken,
         "sides": _sides(payment, told.taken),
-        "amount_of": story.amount,
+        "amount_of": timeline.amount,
         "provider": payment_list.provider_name(payment),
         "receipt": url_for("receipts.show", slug=org.slug, payment_id=payment.id) if receipts.exists(payment) else "",
     }
 
 
-def _sides(payment: Payment, taken: story.Taken | None) -> list[tuple[str, str, str, bool]]:
+def _sides(payment: Payment, taken: timeline.Taken | None) -> list[tuple[str, str, str, bool]]:
     """What was sold next to what the provider took: label, ours, theirs, whether they differ."""
     if taken is None:
         return []
-    price, currency = story.amount(payment.amount_minor, payment.currency), payment.currency.upper()
+    price, currency = timeline.amount(payment.amount_minor, payment.currency), payment.currency.upper()
     theirs = taken.currency or payment.currency
-    subtotal = story.amount(taken.subtotal_minor, theirs)
+    subtotal = timeline.amount(taken.subtotal_minor, theirs)
     code = f"code {payment.promotion_code}" if payment.promotion_code else MISSING
     return [
         ("Before discount and tax", price, subtotal, subtotal != price),
         ("Currency", currency, theirs.upper(), theirs.upper() != currency),
-        ("Discount", code, story.amount(taken.discount_minor, theirs), False),
-        ("Tax", MISSING, story.amount(taken.tax_minor, theirs), False),
-        ("In all", price, story.amount(taken.total_minor, theirs), False),
+        ("Discount", code, timeline.amount(taken.discount_minor, theirs), False),
+        ("Tax", MISSING, timeline.amount(taken.tax_minor, theirs), False),
+        ("In all", price, timeline.amount(taken.total_minor, theirs), False),
     ]
 
 

@@ -11,11 +11,11 @@ from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.core.money import parse_credits
 from dashboard.domain import audit
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import standing
-from dashboard.domain.identity.organizations import hold_open
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.org_status import hold_open
+from dashboard.domain.organizations import lifecycle
 from dashboard.models import Organization
 from dashboard.web import guards, render
 
@@ -39,23 +39,23 @@ ACTS = {
         "Suspend organization",
         "Charges, purchases and changes of members, keys and settings are refused at once. Everything can be read, "
         "programs get 403 org_suspended, and a bar on its pages says so.",
-        "is suspended.", "danger", standing.suspend, lambda org: not org.suspended_at and not org.closed_at,
+        "is suspended.", "danger", lifecycle.suspend, lambda org: not org.suspended_at and not org.closed_at,
     ),
     "unsuspend": Act(
         "Lift suspension", "Everything works again from the next request on.", "is active again.", "primary",
-        standing.unsuspend, lambda org: bool(org.suspended_at) and not org.closed_at,
+        lifecycle.unsuspend, lambda org: bool(org.suspended_at) and not org.closed_at,
     ),
     "close": Act(
         "Close organization",
         "It is gone for everyone but platform managers. Its API keys end, open invites are withdrawn, its external key "
         "becomes free. A balance stays in the books. Ledger and audit log stay.",
-        "is closed.", "danger", standing.close, lambda org: not org.closed_at,
+        "is closed.", "danger", lifecycle.close, lambda org: not org.closed_at,
     ),
     "reopen": Act(
         "Reopen organization",
         "Its members can enter it again, at the same address. API keys and invites that ended stay ended; an overdraft "
         "must be set again.",
-        "is open again.", "primary", standing.reopen, lambda org: bool(org.closed_at),
+        "is open again.", "primary", lifecycle.reopen, lambda org: bool(org.closed_at),
     ),
 }  # fmt: skip
 

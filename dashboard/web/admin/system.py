@@ -11,8 +11,8 @@ from dashboard.config.urls import base_url
 from dashboard.core import clock, ids, mail
 from dashboard.core.db import transaction
 from dashboard.domain import audit
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import seals
-from dashboard.domain.identity.permissions import Verb
 from dashboard.domain.messages import outbox
 from dashboard.domain.platform import system
 from dashboard.domain.platform.system import System

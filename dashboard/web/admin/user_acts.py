@@ -10,9 +10,11 @@ from flask import Blueprint, Response, request, url_for
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, Invalid, NotFound
 from dashboard.domain import audit
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import custody, erasure, follow_ups, organizations, second_factor, users
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.organizations import follow_ups
+from dashboard.domain.people import second_factor, users
+from dashboard.domain.platform import erasure, user_administration
 from dashboard.models import PLATFORM_ORG_ID, User
 from dashboard.web import guards, render
 
@@ -117,8 +119,8 @@ def _do(user: User, act: str, *, reason: str, by: Actor) -> None:
     if act == "erase":
         erasure.erase(user, reason=reason, by=by)
     elif act == "factor":
-        custody.require_other(user, by)
-        home = organizations.home_of(user.id)
+        user_administration.require_other(user, by)
+        home = users.personal_org_id(user.id)
         with transaction(home):
             second_factor.disable(user, by=by, home=home, reason=reason)
     else:
@@ -127,11 +129,11 @@ def _do(user: User, act: str, *, reason: str, by: Actor) -> None:
 
 
 VERBS: dict[str, Callable[..., None]] = {
-    "sessions": custody.end_sessions,
-    "disable": custody.disable,
-    "enable": custody.enable,
-    "promote": custody.give_role,
-    "demote": custody.take_role,
+    "sessions": user_administration.end_sessions,
+    "disable": user_administration.disable,
+    "enable": user_administration.enable,
+    "promote": user_administration.give_role,
+    "demote": user_administration.take_role,
 }
 
 

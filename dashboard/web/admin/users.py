@@ -7,8 +7,8 @@ from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 
 from dashboard.core.errors import NotFound
-from dashboard.domain.identity import organizations, sessions, users
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.people import sessions, users
 from dashboard.domain.platform import people
 from dashboard.domain.platform.people import Filters
 from dashboard.models import User
@@ -47,7 +47,7 @@ def listing() -> Response:
 def show(user_id: UUID) -> Response:
     caller = guards.require_platform(Verb.PLATFORM_READ)
     user = _find(user_id)
-    own = organizations.personal_of(user.id)
+    own = users.personal_organization(user.id)
     if own is not None:
         guards.record_visit(own, by=caller.actor)
     return render.render(
@@ -61,7 +61,7 @@ def show(user_id: UUID) -> Response:
 def credits(user_id: UUID, act: str) -> Response:
     """Redirect to the same form of the user's personal organization."""
     guards.require_platform(Verb.PLATFORM_GRANT)
-    own = organizations.personal_of(_find(user_id).id)
+    own = users.personal_organization(_find(user_id).id)
     if own is None:
         raise NotFound("This person has no organization of their own.")
     target = url_for(f"admin_orgs.grants.{act}", org_id=own.id)

@@ -10,8 +10,8 @@ from dashboard.config import settings
 from dashboard.core.db import transaction
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.domain import audit
-from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.payments import inbox, refusals
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.payments.webhooks import inbox, rejected
 from dashboard.domain.platform import webhooks
 from dashboard.domain.platform.webhooks import Filters
 from dashboard.models import INBOX_STATES, InboxEvent
@@ -40,7 +40,7 @@ def listing() -> Response:
         "admin/webhooks/listing.html", fragment="admin/webhooks/_list.html", status=found.status, listing=found,
         states=STATES, tones=words.EVENT_TONES, lasted=words.lasted, endpoint=_endpoint(), most=webhooks.MOST_COUNTED,
         counts=None if render.is_htmx() else webhooks.counts(),
-        refused=[] if render.is_htmx() else refusals.last_day(),
+        refused=[] if render.is_htmx() else rejected.last_day(),
         silence=None if render.is_htmx() else webhooks.silence(guards.platform_mode()),
     )  # fmt: skip
 

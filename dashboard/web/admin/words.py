@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from dashboard.core.money import money, signed
-from dashboard.domain.funds.forecast import Forecast
+from dashboard.domain.funds.reports.forecast import Forecast
 from dashboard.models import LOW_MICROS, AuditEntry, Organization, Wallet
 from dashboard.web.formats import day
 

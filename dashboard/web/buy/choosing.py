@@ -13,13 +13,14 @@ from dashboard.config.urls import base_url
 from dashboard.core import clock, ids
 from dashboard.core.errors import CofferError, Invalid, TooManyRequests
 from dashboard.core.money import from_minor
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.catalog import configured, products
 from dashboard.domain.catalog.products import Offer
-from dashboard.domain.funds import forecast
 from dashboard.domain.funds.ledger import KeyReused, body_hash
-from dashboard.domain.identity.permissions import Act, Verb
-from dashboard.domain.payments.budgets import TooManyCodes
-from dashboard.domain.payments.checkout import (
+from dashboard.domain.funds.reports import forecast
+from dashboard.domain.org_status import Act
+from dashboard.domain.payments.checkout.budgets import TooManyCodes
+from dashboard.domain.payments.checkout.checkout import (
     MAX_QUANTITY,
     OWN_ACCOUNT,
     Buyer,

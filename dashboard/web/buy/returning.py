@@ -11,8 +11,9 @@ from dashboard.core import clock, ids, queue
 from dashboard.core.db import db
 from dashboard.core.errors import NotFound
 from dashboard.core.money import from_minor
-from dashboard.domain.identity.permissions import Verb
-from dashboard.domain.payments import receipts, story
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.payments import timeline
+from dashboard.domain.payments.receipts import receipts
 from dashboard.models import Payment
 from dashboard.web import guards, render
 from dashboard.web.buy.blueprint import pages
@@ -42,7 +43,7 @@ def returned(slug: str) -> Response:
         fragment="buy/_payment.html",
         visit=visit,
         payment=payment,
-        amount_of=story.amount,
+        amount_of=timeline.amount,
         state=state,
         **_told(payment),
         cancelled="cancelled" in request.args,
@@ -83,8 +84,8 @@ def _told(payment: Payment | None) -> dict[str, Any]:
     receipt = receipts.exists(payment)
     return {
         "paid_micros": from_minor(payment.amount_minor),
-        "problem": story.problem(payment),
-        "advice": story.advice(payment),
+        "problem": timeline.problem(payment),
+        "advice": timeline.advice(payment),
         "receipt": receipt,
         "mailed": receipts.mailed(payment) if receipt else None,
     }
@@ -97,7 +98,7 @@ def _state(payment: Payment | None) -> str:
     if payment.state == "credited":
         long_ago = payment.credited_at is not None and payment.credited_at < clock.now() - LONG_AGO
         return "handled" if long_ago else "confirmed"
-    if story.delayed(payment):
+    if timeline.delayed(payment):
         return "delayed"
     if payment.state in OPEN:
         return "cancelled" if "cancelled" in request.args and payment.state != "paid" else "waiting"

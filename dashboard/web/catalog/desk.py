@@ -6,11 +6,12 @@ from uuid import UUID
 from flask import g
 
 from dashboard.core.errors import NotFound
+from dashboard.domain.access import permissions
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
 from dashboard.domain.catalog import configured, sync
 from dashboard.domain.catalog.products import Offer, sells
-from dashboard.domain.identity import permissions
-from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.domain.org_status import Act
 from dashboard.models import PLATFORM_ORG_ID, ProductVersion, ProviderPrice
 from dashboard.web import guards
 

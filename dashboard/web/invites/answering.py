@@ -11,10 +11,12 @@ from flask_login import current_user
 
 from dashboard.core.db import transaction
 from dashboard.core.errors import CofferError, Invalid, TooManyRequests
-from dashboard.domain.identity import accounts, entrance, invites, memberships, passwords, users
-from dashboard.domain.identity.invites import DeadInvite, NotInvited, Shown, UnknownInvite, WrongAddress
-from dashboard.domain.identity.memberships import AlreadyMember
-from dashboard.domain.identity.permissions import ROLE_WORDS, OrgSuspended
+from dashboard.domain.access.permissions import ROLE_WORDS
+from dashboard.domain.org_status import OrgSuspended
+from dashboard.domain.organizations import invites, memberships, registration
+from dashboard.domain.organizations.invites import DeadInvite, NotInvited, Shown, UnknownInvite, WrongAddress
+from dashboard.domain.organizations.memberships import AlreadyMember
+from dashboard.domain.people import accounts, passwords, users
 from dashboard.models import User
 from dashboard.web import guards, render
 from dashboard.web.invites.blueprint import links, mine
@@ -61,7 +63,7 @@ def signup(invite: str) -> Response:
     if current_user.is_authenticated:
         return render.redirect(url_for("invitation.show", invite=invite))
     try:
-        user = entrance.sign_up(
+        user = registration.sign_up(
             name=request.form.get("name", ""), email=found.invite.email, password=request.form.get("password", ""),
             timezone=request.form.get("timezone", ""), ip=request.remote_addr or "",
             mode=guards.platform_mode(), proven=True,

@@ -8,10 +8,11 @@ from flask_login import current_user
 
 from dashboard.core.db import transaction
 from dashboard.core.errors import CofferError, Conflict, Invalid
-from dashboard.domain.identity import invites
-from dashboard.domain.identity.invites import Outcome, Shown
-from dashboard.domain.identity.memberships import RoleTooHigh
-from dashboard.domain.identity.permissions import ROLE_WORDS, Act, Verb, assignable
+from dashboard.domain.access.permissions import ROLE_WORDS, Verb, assignable
+from dashboard.domain.org_status import Act
+from dashboard.domain.organizations import invites
+from dashboard.domain.organizations.invites import Outcome, Shown
+from dashboard.domain.organizations.memberships import RoleTooHigh
 from dashboard.models import Invite
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit

@@ -8,10 +8,11 @@ from flask import Response, request, url_for
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid
 from dashboard.core.money import plain_credits
-from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import key_changes, keys
-from dashboard.domain.identity.keys import ScopeTooWide
-from dashboard.domain.identity.permissions import OPERATOR_SCOPES, Act, Verb, grantable, require
+from dashboard.domain.access import key_changes, keys
+from dashboard.domain.access.keys import ScopeTooWide
+from dashboard.domain.access.permissions import OPERATOR_SCOPES, Verb, grantable, require
+from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.org_status import Act
 from dashboard.models import ApiKey
 from dashboard.web import guards, render, scopes, unseen
 from dashboard.web.guards import Visit

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from dashboard.core import clock
 from dashboard.core.errors import NotFound
-from dashboard.domain.funds import caps
-from dashboard.domain.funds.caps import Standing
-from dashboard.domain.identity import keys
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.access import keys
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.funds import spend_limits
+from dashboard.domain.funds.spend_limits import Standing
 from dashboard.models import ApiKey, User
 from dashboard.web.guards import Visit
 
@@ -49,7 +49,7 @@ def find(visit: Visit, key_id: UUID) -> ApiKey:
 
 def rows(visit: Visit, found: list[ApiKey]) -> list[Row]:
     people = keys.makers(found)
-    standings = caps.standings(visit.org.id, [key.limit_id for key in found])
+    standings = spend_limits.standings(visit.org.id, [key.limit_id for key in found])
     successors = keys.successors(visit.org.id, [key.id for key in found])
     return [
         Row(

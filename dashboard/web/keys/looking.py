@@ -6,8 +6,8 @@ from flask import Response, request
 
 from dashboard.config.urls import base_url
 from dashboard.core.errors import Invalid
-from dashboard.domain.identity import key_changes, keys
-from dashboard.domain.identity.permissions import Verb
+from dashboard.domain.access import key_changes, keys
+from dashboard.domain.access.permissions import Verb
 from dashboard.models import ApiKey
 from dashboard.web import guards, render, unseen
 from dashboard.web.keys import desk

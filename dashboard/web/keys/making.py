@@ -10,11 +10,12 @@ from sqlalchemy.exc import IntegrityError
 from dashboard.core import ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid
+from dashboard.domain.access import key_rights, keys
+from dashboard.domain.access.keys import ScopeTooWide
+from dashboard.domain.access.permissions import Verb, grantable
 from dashboard.domain.funds import expiry
-from dashboard.domain.funds.caps import Cap
-from dashboard.domain.identity import key_rights, keys
-from dashboard.domain.identity.keys import ScopeTooWide
-from dashboard.domain.identity.permissions import Act, Verb, grantable
+from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.org_status import Act
 from dashboard.web import guards, render, scopes, unseen
 from dashboard.web.guards import Visit
 from dashboard.web.keys import desk

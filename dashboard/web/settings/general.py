@@ -7,9 +7,11 @@ from flask import Response, request, url_for
 from dashboard.core import clock
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, NotFound
-from dashboard.domain.identity import external_keys, memberships, org_settings, standing
-from dashboard.domain.identity.organizations import SlugTaken
-from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.org_status import Act
+from dashboard.domain.organizations import lifecycle, memberships, org_settings
+from dashboard.domain.organizations.organizations import SlugTaken
+from dashboard.domain.platform import external_keys
 from dashboard.models import Organization
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit
@@ -71,7 +73,7 @@ def delete(slug: str) -> Response:
 @retrying
 def _carry_out(visit: Visit) -> None:
     with transaction(org=visit.org.id):
-        standing.delete(visit.org, by=visit.by)
+        lifecycle.delete(visit.org, by=visit.by)
 
 
 def _values(org: Organization) -> dict[str, Any]:
@@ -92,5 +94,5 @@ def _page(visit: Visit, values: dict[str, Any], errors: dict[str, str], *, statu
 def _delete_page(visit: Visit, errors: dict[str, str], *, status: int = 200) -> Response:
     if visit.org.kind != "team":
         raise NotFound
-    obstacles = standing.obstacles(visit.org)
+    obstacles = lifecycle.obstacles(visit.org)
     return render.render("settings/delete.html", status=status, visit=visit, errors=errors, obstacles=obstacles)

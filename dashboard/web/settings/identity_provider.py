@@ -6,10 +6,11 @@ from flask import Response, request, url_for
 
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
-from dashboard.domain.identity import identity_providers
-from dashboard.domain.identity.identity_providers import Wanted
-from dashboard.domain.identity.key_sets import PrivateKey
-from dashboard.domain.identity.permissions import Act, Verb
+from dashboard.domain.access import identity_providers
+from dashboard.domain.access.identity_providers import Wanted
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.access.signing_keys import PrivateKey
+from dashboard.domain.org_status import Act
 from dashboard.models import ALGORITHMS, IdentityProvider
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit

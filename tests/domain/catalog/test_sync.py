@@ -8,7 +8,7 @@ from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products, sync
 from dashboard.domain.catalog.sync import NotAvailable
-from dashboard.domain.payments.checkout import CheckoutRefused
+from dashboard.domain.payments.checkout.checkout import CheckoutRefused
 from dashboard.models import PLATFORM_ORG_ID, ProviderPrice
 from dashboard.providers.stripe import StripeProvider
 from tests.domain.payments.shop import Shop

@@ -7,9 +7,9 @@ from sqlalchemy import event
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import NotFound
-from dashboard.domain.funds import caps, charging, wallets
-from dashboard.domain.funds.caps import Cap, KeyCapExceeded
+from dashboard.domain.funds import charging, spend_limits, wallets
 from dashboard.domain.funds.ledger import KeyReused, Posting
+from dashboard.domain.funds.spend_limits import Cap, KeyCapExceeded
 from dashboard.domain.org_status import OrgSuspended
 from dashboard.models import Organization, SpendLimit
 from tests.factories import SYSTEM, make_org, wallet_of
@@ -32,7 +32,7 @@ def balance(org: Organization) -> int:
 
 def limit_of(org: Organization, amount: int) -> SpendLimit:
     with transaction(org=org.id):
-        return caps.begin(org.id, org.id, Cap(amount, "day"))  # type: ignore[arg-type]
+        return spend_limits.begin(org.id, org.id, Cap(amount, "day"))  # type: ignore[arg-type]
 
 
 def test_a_charge_without_a_limit_is_one_statement(org: Organization) -> None:

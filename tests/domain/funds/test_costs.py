@@ -7,7 +7,8 @@ from flask import Flask
 
 from dashboard.core import clock
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds import costs, ledger
+from dashboard.domain.funds import ledger
+from dashboard.domain.funds.reports import costs
 from dashboard.models import Wallet
 from tests.factories import charge, grant, make_org, wallet_of
 

@@ -11,9 +11,10 @@ from sqlalchemy import select, text
 from dashboard.core import clock
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds import costs, ledger, transactions
+from dashboard.domain.funds import ledger, transactions
 from dashboard.domain.funds.ledger import BATCH_LIMIT, Entry
 from dashboard.domain.funds.ledger_sql import MOST_APPS
+from dashboard.domain.funds.reports import costs
 from dashboard.domain.funds.transactions import Filters
 from dashboard.domain.funds.transactions.narrowing import MOST_SUMS
 from dashboard.domain.platform import verify

@@ -14,8 +14,9 @@ from sqlalchemy import event, update
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds import forecast, ledger
-from dashboard.domain.funds.forecast import Forecast
+from dashboard.domain.funds import ledger
+from dashboard.domain.funds.reports import forecast
+from dashboard.domain.funds.reports.forecast import Forecast
 from dashboard.models import Wallet
 from tests.domain.funds.test_expiry import dated
 from tests.domain.funds.test_settlement import settle

@@ -21,8 +21,6 @@ from dashboard.jobs import seals as jobs
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, LedgerSeal, Wallet
 from tests.domain.funds.sealing import post
 from tests.factories import charge, grant, make_org, wallet_of
-from tests.racing import somebody_waits
-from tests.scenarios.processes import wait_until
 from tests.servers import Servers
 
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -282,25 +280,6 @@ def test_workers_at_once_record_one_head() -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(work, range(4)))
     assert db.session.query(AuditEntry).filter_by(action=heads.ACTION).count() == 1
-
-
-def test_nobody_waits_while_the_head_is_read(app_context: Flask, superuser: psycopg.Connection) -> None:
-    """A sign-in and a webhook write rows of the platform, which need its row not to be locked."""
-    seals.seal(make_org(funds=100).id)
-    tomorrow = datetime.combine(clock.today() + timedelta(days=1), datetime.min.time(), UTC)
-
-    def work() -> None:
-        with app_context.app_context(), clock.at(tomorrow + timedelta(minutes=10)):
-            jobs.record_head(tomorrow.isoformat())
-
-    with ThreadPoolExecutor(1) as threads:
-        with superuser.transaction():
-            superuser.execute("LOCK TABLE ledger_seals IN ACCESS EXCLUSIVE MODE")
-            reading = threads.submit(work)
-            wait_until(somebody_waits, "the job to wait for the seals")
-            superuser.execute("SELECT FROM organizations WHERE id = %s FOR KEY SHARE NOWAIT", (PLATFORM_ORG_ID,))
-        reading.result()
-    assert heads.recorded() is not None
 
 
 def test_the_head_of_a_moment_stays_what_it_was() -> None:

@@ -12,11 +12,11 @@ from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.core.lists import Page
+from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM, Actor
-from dashboard.domain.funds import explain, ledger, transactions
+from dashboard.domain.funds import ledger, transactions
 from dashboard.domain.funds.ledger import Entry
-from dashboard.domain.funds.transactions import Filters
-from dashboard.domain.identity import keys
+from dashboard.domain.funds.transactions import Filters, explain
 from dashboard.models import TRANSACTION_TYPES, Organization, Transaction, Wallet
 from tests.factories import charge, grant, make_org, make_user, wallet_of
 from tests.servers import Servers

@@ -13,7 +13,7 @@ from dashboard.core.db import autocommit, db, transaction
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.messages import outbox
-from dashboard.domain.payments import receipts
+from dashboard.domain.payments.receipts import receipts
 from dashboard.models import AuditEntry, OutboxEmail
 from tests.factories import make_org
 from tests.mailbox import Mailbox, mailbox

@@ -7,8 +7,8 @@ import pytest
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain.funds.ledger import KeyReused
-from dashboard.domain.payments import declines, story
-from dashboard.domain.payments.checkout import CheckoutRefused, ProviderAway, ProviderCrowded
+from dashboard.domain.payments import declines, timeline
+from dashboard.domain.payments.checkout.checkout import CheckoutRefused, ProviderAway, ProviderCrowded
 from dashboard.models import Customer, Payment
 from tests.domain.payments.shop import Shop
 from tests.factories import make_pack
@@ -134,9 +134,9 @@ def test_a_customer_of_another_currency_is_refused_in_words_and_nothing_stays_op
     assert "tell the operator" in refusal.value.detail
     payment = db.session.query(Payment).filter_by(key="form-2").one()
     assert (payment.state, shop.wallet.balance) == ("failed", 0)
-    assert "combine currencies" in story.problem(payment, for_manager=True)
-    assert story.problem(payment) == declines.REFUSED.why
-    assert story.advice(payment) == declines.REFUSED.advice
+    assert "combine currencies" in timeline.problem(payment, for_manager=True)
+    assert timeline.problem(payment) == declines.REFUSED.why
+    assert timeline.advice(payment) == declines.REFUSED.advice
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_each_refusal_names_the_next_step_and_tells_nothing_of_the_account(
     assert refusal.value.detail == f"{words.why} {words.advice}"
     assert "acct_1" not in refusal.value.detail
     payment = db.session.query(Payment).one()
-    assert (payment.state, story.advice(payment)) == ("failed", words.advice)
+    assert (payment.state, timeline.advice(payment)) == ("failed", words.advice)
 
 
 def test_a_deleted_customer_is_made_anew_once(shop: Shop) -> None:

@@ -10,7 +10,7 @@ from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import expiry
-from dashboard.domain.payments import fulfil, story
+from dashboard.domain.payments import fulfil, timeline
 from dashboard.domain.payments.fulfil import SessionMismatch
 from dashboard.models import PLATFORM_ORG_ID, CreditGrant, OutboxEmail, Transaction
 from tests.domain.payments.shop import Shop, buy_as
@@ -123,7 +123,7 @@ def test_a_delayed_payment_that_fails_late_is_told_by_one_mail(shop: Shop) -> No
     shop.stripe.pay_later(str(payment.session_id))
     shop.deliver_all()
     shop.work()
-    assert (story.delayed(shop.payment(payment.id)), mails(), shop.wallet.balance) == (True, [], 0)
+    assert (timeline.delayed(shop.payment(payment.id)), mails(), shop.wallet.balance) == (True, [], 0)
     shop.stripe.fail(str(payment.session_id))
     for _ in range(2):
         shop.deliver_all()

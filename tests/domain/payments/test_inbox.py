@@ -10,7 +10,8 @@ from dashboard.core import clock
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.core.errors import Conflict
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.payments import inbox, sweep
+from dashboard.domain.payments import sweep
+from dashboard.domain.payments.webhooks import inbox
 from dashboard.domain.platform import overview
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent, InboxTry, Payment
 from dashboard.providers.stripe import StripeProvider

@@ -8,7 +8,9 @@ import pytest
 from flask import current_app
 
 from dashboard.core.db import db
-from dashboard.domain.payments import fulfil, inbox, receipts
+from dashboard.domain.payments import fulfil
+from dashboard.domain.payments.receipts import receipts
+from dashboard.domain.payments.webhooks import inbox
 from dashboard.models import PLATFORM_ORG_ID, OutboxEmail, Transaction
 from tests.domain.payments.shop import Shop, buy_as
 from tests.factories import grant, make_pack, make_user

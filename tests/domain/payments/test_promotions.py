@@ -7,13 +7,14 @@ import pytest
 from dashboard.core import ids
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid
+from dashboard.domain import rate_limits
+from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import ledger
-from dashboard.domain.identity import keys, limits
-from dashboard.domain.payments import checkout
-from dashboard.domain.payments.budgets import TooManyCodes, TooManyPages
-from dashboard.domain.payments.checkout import PromotionInvalid, ProviderAway
+from dashboard.domain.payments.checkout import checkout
+from dashboard.domain.payments.checkout.budgets import TooManyCodes, TooManyPages
+from dashboard.domain.payments.checkout.checkout import PromotionInvalid, ProviderAway
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, CreditGrant, Organization, Payment
 from tests.domain.payments.shop import Shop
 from tests.factories import make_org, make_user
@@ -204,7 +205,7 @@ def test_sixty_payment_pages_a_minute_are_asked_for_and_the_trail_tells_once(sho
     first = buy(shop)
     with transaction():
         for _ in range(59):
-            limits.exceeded(limits.CHECKOUT_ORG, str(shop.org.id))
+            rate_limits.exceeded(rate_limits.CHECKOUT_ORG, str(shop.org.id))
     asked = len(shop.stripe.calls)
     for number in range(3):
         with pytest.raises(TooManyPages):

@@ -13,8 +13,10 @@ from dashboard.core.db import db, transaction
 from dashboard.core.errors import NotFound
 from dashboard.core.money import from_minor, money
 from dashboard.domain.audit import Actor
-from dashboard.domain.identity import org_settings
-from dashboard.domain.payments import checkout, fulfil, receipt_pdf, receipts, review
+from dashboard.domain.organizations import org_settings
+from dashboard.domain.payments import fulfil, review
+from dashboard.domain.payments.checkout import checkout
+from dashboard.domain.payments.receipts import receipt_pdf, receipts
 from dashboard.models import OutboxEmail, Payment, User
 from tests.domain.messages.test_outbox import FACTS
 from tests.domain.payments.shop import Shop

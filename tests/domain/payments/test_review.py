@@ -9,8 +9,8 @@ from flask import current_app
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import explain
-from dashboard.domain.payments import fulfil, review, story
+from dashboard.domain.funds.transactions import explain
+from dashboard.domain.payments import fulfil, review, timeline
 from dashboard.domain.payments.review import NotInReview
 from dashboard.domain.platform import verify
 from dashboard.models import AuditEntry, Payment, Transaction
@@ -133,23 +133,23 @@ def test_the_act_stands_in_the_payers_trail(shop: Shop, manager: Actor) -> None:
 
 def test_the_story_tells_both_sides_in_order(shop: Shop, manager: Actor) -> None:
     payment = in_review(shop, currency="eur")
-    before = story.of(shop.payment(payment.id))
+    before = timeline.of(shop.payment(payment.id))
     titles = [step.title for step in before.steps]
     assert titles == ["Created", "Sent to the provider", "Paid", "Held for review", "Waiting for the operator"]
     assert before.taken is not None
     assert (before.taken.subtotal_minor, before.taken.currency) == (2_500, "eur")
     accept(shop, payment, manager)
-    after = story.of(shop.payment(payment.id))
+    after = timeline.of(shop.payment(payment.id))
     assert [step.title for step in after.steps][-2:] == ["Credited", "Accepted"]
     assert after.steps[-1].detail == f"Platform manager: {REASON}"
-    assert story.of(shop.payment(payment.id), for_manager=True).steps[-1].detail == f"Mia Manager: {REASON}"
+    assert timeline.of(shop.payment(payment.id), for_manager=True).steps[-1].detail == f"Mia Manager: {REASON}"
 
 
 def test_between_payment_and_credit_the_story_says_what_follows(shop: Shop) -> None:
     payment = shop.buy()
     with transaction(org=shop.org.id):
         payment.state = "paid"
-    assert story.of(payment).steps[-1].title == "Booking the credits"
+    assert timeline.of(payment).steps[-1].title == "Booking the credits"
 
 
 def test_a_declined_payments_story_says_why_and_what_to_do(shop: Shop) -> None:
@@ -157,7 +157,7 @@ def test_a_declined_payments_story_says_why_and_what_to_do(shop: Shop) -> None:
     shop.stripe.pay_later(str(payment.session_id))
     shop.stripe.fail(str(payment.session_id))
     fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
-    told = story.of(shop.payment(payment.id))
+    told = timeline.of(shop.payment(payment.id))
     assert [step.title for step in told.steps] == ["Created", "Sent to the provider", "Failed"]
     assert "not enough money" in told.steps[-1].detail
     assert told.advice == "Pay with another card."

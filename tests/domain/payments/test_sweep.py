@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from dashboard.core import clock
 from dashboard.core.db import autocommit, db, transaction
-from dashboard.domain.payments import story, sweep
-from dashboard.domain.payments.checkout import ProviderAway
+from dashboard.domain.payments import sweep, timeline
+from dashboard.domain.payments.checkout.checkout import ProviderAway
 from dashboard.domain.platform import overview, webhooks
 from dashboard.models import AuditEntry, Customer, Payment
 from dashboard.providers.stripe import StripeProvider
@@ -256,9 +256,9 @@ def test_what_the_provider_tells_of_us_is_not_for_customers(shop: Shop) -> None:
     ask(shop)
     refused = shop.payment(payment.id)
     assert "API key" in str(refused.problem)
-    for text_, manager in ((story.NO_ANSWER, False), (refused.problem, True)):
-        assert story.problem(refused, for_manager=manager) == text_
-        assert text_ in [step.detail for step in story.of(refused, for_manager=manager).steps]
+    for text_, manager in ((timeline.NO_ANSWER, False), (refused.problem, True)):
+        assert timeline.problem(refused, for_manager=manager) == text_
+        assert text_ in [step.detail for step in timeline.of(refused, for_manager=manager).steps]
 
 
 def test_what_the_sweep_did_stands_in_the_trail(shop: Shop) -> None:

@@ -14,7 +14,7 @@ from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.funds.ledger import Entry, Slice
-from dashboard.domain.identity import standing
+from dashboard.domain.organizations import lifecycle
 from dashboard.domain.platform import verify
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent, Organization, Payment, Wallet
 from tests.factories import charge, grant, make_org, make_user, wallet_of
@@ -163,7 +163,7 @@ def test_a_closed_organization_that_used_its_overdraft_has_whole_books(servers: 
         wallets.set_overdraft(wallet, limit_micros=15, reason="Contract", by=manager)
     charge(wallet, 15)
     with transaction(org=org.id):
-        standing.close(org, reason="Gone", by=manager)
+        lifecycle.close(org, reason="Gone", by=manager)
     ended = "DELETE FROM audit_entries WHERE org_id = %(o)s AND action = 'overdraft.changed' AND before @> %(limit)s"
     if not audited:
         plant(servers, ended, o=org.id, limit='{"overdraft_limit_micros": 15}')

@@ -9,7 +9,9 @@ from sqlalchemy import update
 from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import external_keys, organizations, sessions
+from dashboard.domain.organizations import organizations
+from dashboard.domain.people import sessions
+from dashboard.domain.platform import external_keys
 from dashboard.models import OrgDirectory
 from tests.factories import make_org
 from tests.servers import Servers

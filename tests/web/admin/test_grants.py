@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.funds import wallets
-from dashboard.domain.identity import organizations
+from dashboard.domain.people import users
 from dashboard.models import AuditEntry, CreditGrant, Organization, Transaction, User
 from tests.factories import charge, wallet_of
 from tests.servers import Servers
@@ -222,7 +222,7 @@ def test_the_largest_amount_is_refused_where_the_balance_cannot_hold_it(app: Fla
 def test_a_person_leads_to_their_own_organization(app: Flask, team: Team) -> None:
     with app.app_context():
         user = db.session.query(User).filter_by(name="Olga Owner").one()
-        own = organizations.personal_of(user.id)
+        own = users.personal_organization(user.id)
         manager = db.session.query(User).filter_by(platform_role="platform_manager").one()
         assert own
         user_id, own_id, manager_id = user.id, own.id, manager.id

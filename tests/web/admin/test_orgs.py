@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from dashboard.core import clock, ids, lists
 from dashboard.core.db import db, transaction
+from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.identity import keys
 from dashboard.models import ApiKey, AuditEntry, Customer, Organization, Payment, Transaction, User
 from tests.factories import charge, grant, make_key, make_org, make_user, wallet_of
 from tests.servers import Servers

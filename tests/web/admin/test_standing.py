@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db
-from dashboard.domain.identity import sessions
+from dashboard.domain.people import sessions
 from dashboard.models import AuditEntry, Organization
 from tests import factories
 from tests.servers import Servers

@@ -7,7 +7,7 @@ from flask import Flask
 
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.domain.identity import sessions, users
+from dashboard.domain.people import sessions, users
 from dashboard.models import AuditEntry
 from tests.factories import add_member, make_org, make_user
 from tests.web.people import Person

@@ -14,7 +14,8 @@ from sqlalchemy import select, text
 from dashboard import providers
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
-from dashboard.domain.payments import fulfil, inbox, refusals
+from dashboard.domain.payments import fulfil
+from dashboard.domain.payments.webhooks import inbox, rejected
 from dashboard.domain.platform import webhooks
 from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, InboxEvent, RateBucket
@@ -67,17 +68,17 @@ def test_refused_and_repeated_deliveries_are_counted(app: Flask, client: FlaskCl
 
 def test_deliveries_that_were_not_taken_say_why_and_what_to_do(app: Flask, team: Team) -> None:
     with app.app_context():
-        for reason in refusals.REASONS:
-            refusals.count(reason)
-        refusals.count("bad_signature")
+        for reason in rejected.REASONS:
+            rejected.count(reason)
+        rejected.count("bad_signature")
     page = " ".join(html.unescape(team.manager.get("/admin/webhooks").text).split())
-    for meaning, advice in refusals.REASONS.values():
+    for meaning, advice in rejected.REASONS.values():
         assert meaning in page
         assert advice in page
     assert page.index("Signed with another secret") < page.index("Of the other mode")
     with app.app_context():
-        kept = db.session.query(RateBucket).where(RateBucket.key.startswith(refusals.PREFIX))
-        assert kept.count() == len(refusals.REASONS)
+        kept = db.session.query(RateBucket).where(RateBucket.key.startswith(rejected.PREFIX))
+        assert kept.count() == len(rejected.REASONS)
 
 
 def test_webhooks_that_stopped_coming_say_what_to_do(app: Flask, team: Team) -> None:

@@ -18,10 +18,10 @@ from psycopg import sql
 from sqlalchemy import Connection, select, text
 
 from dashboard.core import clock, queue
-from dashboard.core.db import db, lock, require_org
+from dashboard.core.db import db, require_org
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
-from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry
 
 ACTION = "ledger.head_recorded"
 PAUSE = timedelta(minutes=10)
@@ -77,17 +77,11 @@ def due() -> datetime | None:
 
 
 def record(at: datetime) -> Head:
-    """Log the checkpoint of a moment and store it in the platform's audit log, unless it or a later one is there.
-
-    Needs the platform's open transaction, which may last as long as the job. Locks the platform only after everything
-    was read: a sign-in or a webhook also writes a row of the platform, so it would wait.
-    """
+    """Log the checkpoint of a moment and store it in the platform's audit log. Needs its open transaction, which may
+    last as long as the job."""
     require_org(PLATFORM_ORG_ID)
     db.session.execute(_PATIENT, {"timeout": TIMEOUT})
     found = head(db.session.connection(), at)
-    lock(select(Organization).filter_by(id=PLATFORM_ORG_ID))
-    if (newest := recorded()) and newest.at >= at:  # another worker was faster
-        return newest
     after: dict[str, Any] = {"at": at.isoformat(), "wallets": found.wallets, "hash": found.hash}
     audit.record(audit.Ref("ledger", at.date().isoformat()), ACTION, by=SYSTEM, org=PLATFORM_ORG_ID, after=after)
     log.info("ledger head", extra=after)

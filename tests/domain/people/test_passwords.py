@@ -1,0 +1,87 @@
+"""Passwords: Argon2id, the same work for nobody, and never too many hashes at once."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask import Flask
+
+from dashboard.core import breached_passwords
+from dashboard.core.errors import Unavailable
+from dashboard.domain.people import passwords
+
+pytestmark = pytest.mark.usefixtures("app_context")
+
+
+def test_a_password_matches_its_own_hash_alone() -> None:
+    one, two = passwords.hashed("coffer-demo"), passwords.hashed("coffer-demo")
+    assert one != two
+    assert one.startswith("$argon2id$")
+    assert passwords.matches(one, "coffer-demo")
+    assert not passwords.matches(one, "coffer-demo ")
+    assert not passwords.matches(one, "")
+    assert not passwords.matches(one, "x" * 1_000_000)
+
+
+@pytest.mark.parametrize("odd", [None, "", "x", "$argon2id$v=19$m=8,t=1,p=1$x"])
+def test_no_hash_and_an_odd_hash_match_nothing(odd: str | None) -> None:
+    assert not passwords.matches(odd, "coffer-demo")
+    assert not passwords.matches(odd, "nobody's password")
+
+
+def test_unicode_passwords_are_taken_as_they_are() -> None:
+    assert passwords.matches(passwords.hashed("pässwörd 密码 🙂"), "pässwörd 密码 🙂")
+
+
+def test_many_at_once_wait_for_a_place(app: Flask) -> None:
+    stored = passwords.hashed("coffer-demo")
+
+    def verify(_: int) -> bool:
+        with app.app_context():
+            return passwords.matches(stored, "coffer-demo")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(verify, range(64)))
+
+
+def test_a_flood_is_refused_at_once_and_leaves_threads_for_pages(make_app: Callable[..., Flask]) -> None:
+    slow = make_app(password_hashing="standard")
+    with slow.app_context():
+        stored = passwords.hashed("coffer-demo")
+    together = threading.Barrier(16)
+
+    def verify(_: int) -> float | None:
+        """The seconds until a refusal; None for an answer."""
+        with slow.app_context():
+            together.wait()
+            began = time.monotonic()
+            try:
+                assert passwords.matches(stored, "coffer-demo")
+            except Unavailable:
+                return time.monotonic() - began
+            return None
+
+    with ThreadPoolExecutor(16) as pool:
+        refused = [seconds for seconds in pool.map(verify, range(16)) if seconds is not None]
+    assert len(refused) >= 5
+    assert max(refused) < 0.5
+
+
+@pytest.mark.parametrize("leaked", ["password1", "PASSWORD1", " iloveyou ", "1q2w3e4r5t", "trustno1"])
+def test_leaked_passwords_are_refused_with_a_reason(leaked: str) -> None:
+    with pytest.raises(passwords.WeakPassword) as refusal:
+        passwords.check(leaked, email="ada@demo.test", field="new_password")
+    assert "leaked" in refusal.value.detail
+    assert refusal.value.field == "new_password"
+
+
+def test_the_list_is_in_order_and_holds_what_was_packed() -> None:
+    content = breached_passwords.LIST.read_bytes()
+    entries = [content[at : at + breached_passwords.WIDTH] for at in range(0, len(content), breached_passwords.WIDTH)]
+    assert entries == sorted(set(entries))
+    assert len(entries) > 15_000
+    packed = breached_passwords.packed(["Password1", "short", "password1"], shortest=passwords.SHORTEST)
+    assert len(packed) == breached_passwords.WIDTH
+    assert packed in entries
