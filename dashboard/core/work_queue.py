@@ -3,7 +3,7 @@
 A row is due if it is in an open state and the time in its due column has passed (NULL: at once). A claim moves that
 time into the future, by the database's clock: no other worker takes the row in the meantime, and if a worker dies, the
 row is delayed only by the claim. To finish, a worker must present the time of its claim, so that it changes nothing if
-its claim has run out or the row was requested again.
+its claim has run out, or if the row was requested again or closed meanwhile.
 
 Redis only wakes workers up. PostgreSQL knows what is due.
 """
@@ -104,12 +104,12 @@ class WorkQueue(Generic[T]):
 
     def finish(self, org_id: UUID, claim: Claim, outcome: Outcome) -> bool:
         """Record the result of an attempt. Returns False and changes nothing if the claim has run out and was taken
-        over, or if the row was requested again. Needs the organization's transaction."""
+        over, or if the row was requested again or closed meanwhile. Needs the organization's transaction."""
         again = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, outcome.pause) if outcome.pause is not None else None
         given_back = {} if outcome.counts else self._counted(-1)
         done = (
             update(self.model)
-            .where(self.model.org_id == org_id, self.model.id == claim.id, self.due_at == claim.until)
+            .where(self.model.org_id == org_id, self.model.id == claim.id, self.due_at == claim.until, self._open)
             .values({self.due_at: again, **given_back, **outcome.values})
             .returning(self.model.id)
         )

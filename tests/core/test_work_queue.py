@@ -169,6 +169,19 @@ def test_a_row_that_is_asked_for_again_meanwhile_is_not_finished_over(org_id: UU
     assert (row_of(org_id).state, row_of(org_id).attempts) == ("sent", 2)
 
 
+def test_a_row_that_is_closed_meanwhile_stays_closed(org_id: UUID) -> None:
+    """Such as a mail to a person who is erased while it is being sent."""
+    owe(org_id)
+
+    def attempt(row: OutboxEmail, _: Claim) -> Outcome:
+        with transaction(org=org_id):
+            row.state = "dismissed"
+        return Outcome({"state": "failed"}, pause=1)
+
+    WORK.drain(org_id, attempt, claim_seconds=60)
+    assert row_of(org_id).state == "dismissed"
+
+
 def test_what_raises_stays_claimed(org_id: UUID) -> None:
     owe(org_id)
 
