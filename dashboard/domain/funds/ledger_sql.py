@@ -118,9 +118,6 @@ ORDER BY id FOR UPDATE""")
 PLAN = text("""SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true),
   set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true)""")
 
-# For what follows in the same transaction and may need sorting.
-SORT = text("SELECT set_config('enable_sort', 'on', true), set_config('enable_incremental_sort', 'on', true)")
-
 BATCH = text(f"""WITH given AS MATERIALIZED (
   SELECT CAST(:org AS uuid) AS org_id, CAST(:mode AS text) AS mode, CAST(:origin AS text) AS origin, t.*
   FROM unnest(CAST(:ids AS uuid[]), CAST(:wallets AS uuid[]), CAST(:amounts AS bigint[]), CAST(:keys AS text[]),

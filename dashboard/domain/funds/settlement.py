@@ -18,7 +18,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from dashboard.core import clock, ids
-from dashboard.core.db import db, in_transaction, require_org
+from dashboard.core.db import db, in_transaction, require_org, transaction
 from dashboard.domain.funds import ledger_sql
 from dashboard.models import Wallet
 
@@ -165,13 +165,12 @@ def standing_of(wallets: Sequence[Wallet]) -> dict[UUID, list[Part]]:
     """The same for many wallets by wallet id, in one query. For wallets with an expiry date.
 
     The cost depends on the number of open grants; those not settled yet are at most those of `expiry.BACKLOG_ROWS`, or
-    of one more tick.
+    of one more tick. Opens its own transaction, without which the settings for the plan would end before the query.
     """
     keys = {"orgs": [wallet.org_id for wallet in wallets], "wallets": [wallet.id for wallet in wallets]}
-    connection = db.session.connection()
-    connection.execute(ledger_sql.PLAN)
-    slices = connection.execute(ledger_sql.STANDING, keys).all()
-    connection.execute(ledger_sql.SORT)
+    with transaction() as session:
+        session.execute(ledger_sql.PLAN)
+        slices = session.execute(ledger_sql.STANDING, keys).all()
     found: dict[UUID, list[Part]] = {wallet.id: [] for wallet in wallets}
     for wallet_id, group in groupby(slices, key=attrgetter("wallet_id")):
         found[wallet_id] = _standing(list(group))
