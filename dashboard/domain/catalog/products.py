@@ -159,12 +159,10 @@ def change(
     """Change the given fields. Different `terms` (fields of Terms, None for unchanged) create a new version; payments
     keep what they were sold.
 
-    `revision` is the product's revision as the caller knows it. Locks the catalog's organization if the product returns
-    to sale, then the product. Raises NotFound, Forbidden, Invalid, Stale, and UnusualRate for a different rate unless
-    it is `confirmed`.
+    `revision` is the product's revision as the caller knows it. Locks the catalog's organization, then the product.
+    Raises NotFound, Forbidden, Invalid, Stale, and UnusualRate for a different rate unless it is `confirmed`.
     """
-    if active:
-        lock(select(Organization).filter_by(id=catalog_id))
+    lock(select(Organization).filter_by(id=catalog_id))  # the audit entry refers to it, so it comes first, as in `move`
     product = _locked(catalog_id, product_id)
     if product.source:
         raise Forbidden("This product comes from the settings and changes with them.")

@@ -1,21 +1,24 @@
 """Products and versions: what makes a new version, who wins when two edit, what stands where."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from flask import Flask
 
-from dashboard.core.db import db, transaction
+from dashboard.core.db import db, lock, transaction
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog.products import AlreadyMade, Offer, Stale
 from dashboard.domain.catalog.sales import Sold
 from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR, Terms
-from dashboard.models import PLATFORM_ORG_ID, AuditEntry, ProductVersion
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization, Product, ProductVersion
 from tests.domain.payments.shop import Shop
 from tests.factories import make_org, make_pack
+from tests.racing import somebody_waits
+from tests.scenarios.processes import wait_until
 
 PLATFORM = PLATFORM_ORG_ID
 
@@ -115,6 +118,23 @@ def test_packs_stand_where_they_are_put(app_context: Flask) -> None:
     assert order() == ["B", "A", "C"]
     with pytest.raises(NotFound), transaction(org=PLATFORM):
         products.move(PLATFORM, uuid4(), up=True, by=SYSTEM)
+
+
+def test_a_change_locks_the_catalog_before_the_pack(app_context: Flask) -> None:
+    """In the order of those who move packs, so that neither waits for the other."""
+    pack = make_pack()
+
+    def work() -> None:
+        with app_context.app_context():
+            change(pack, name="Begin")
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction(org=PLATFORM):
+            lock(db.select(Organization).filter_by(id=PLATFORM))
+            changing = threads.submit(work)
+            wait_until(somebody_waits, "the change to wait for the catalog")
+            assert db.session.execute(db.select(Product).with_for_update(nowait=True)).all()
+        changing.result()
 
 
 def test_a_form_sent_twice_makes_one_product(app_context: Flask) -> None:
