@@ -18,8 +18,6 @@ from dashboard.domain.org_status import Act
 from dashboard.domain.payments.checkout.checkout import MAX_QUANTITY, Buyer, open_checkout, refused
 from dashboard.models import Payment
 
-"""Separate from the keys of forms, which are in the same column."""
-
 api = blueprint("checkout")
 
 
