@@ -34,6 +34,8 @@ _BREAKING = ("Cc", "Cs", "Zl", "Zp")
 
 OUR_LINKS = ("link", "base", "token")
 """What a template receives for the URLs that it links. All other text may come from someone else."""
+ADDRESSES = (("invite", "address"), ("receipt", "payer_email"), ("email_change_from", "new"), ("email_changed", "new"))
+"""The texts, by event, that are the reader's own addresses and stay unchanged. A name may look like one."""
 UNLINKED = "\u200c"
 """A zero-width non-joiner: invisible, and mail programs do not turn text that contains it into a link."""
 
@@ -70,7 +72,10 @@ class Attachment:
 
 def render(event: str, context: Mapping[str, Any]) -> Rendered:
     """Render `templates/emails/<event>/`. There is no request: the templates see only `context`."""
-    plain = {name: value if name in OUR_LINKS else unlinked(value) for name, value in context.items()}
+    plain = {
+        name: value if name in OUR_LINKS or (event, name) in ADDRESSES else unlinked(value)
+        for name, value in context.items()
+    }
     subject, text, html = (
         current_app.jinja_env.get_template(f"emails/{event}/{part}").render(**plain)
         for part in ("subject.txt", "text.txt", "html.html")
@@ -79,21 +84,10 @@ def render(event: str, context: Mapping[str, Any]) -> Rendered:
 
 
 def unlinked(value: Any) -> Any:
-    """Change a text, or each text of a list, so that no mail program makes a link of it. E-mail addresses stay
-    unchanged."""
+    """Change a text, or each text of a list, so that no mail program makes a link of it."""
     if isinstance(value, list):
         return [unlinked(one) for one in value]
-    if not isinstance(value, str) or _is_address(value):
-        return value
-    return _LINKED.sub(lambda found: found[0] + UNLINKED, value)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        require_address(text)
-    except ValueError:
-        return False
-    return True
+    return _LINKED.sub(lambda found: found[0] + UNLINKED, value) if isinstance(value, str) else value
 
 
 def compose(

@@ -188,7 +188,7 @@ def test_the_text_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
-        ("$26.00 at 12:00, Dr. No, Inc.", True), ("ada.l@example.test", True), ("192.0.2.1", True),
+        ("$26.00 at 12:00, Dr. No, Inc.", True), ("ada.l@example.test", False), ("192.0.2.1", True),
         ("evil.example/login", False), ("https://192.0.2.1/", False), ("evil\u3002example", False),
         ("x.y@z.test a", False),
     ],

@@ -87,6 +87,8 @@ NAMES = {
     "Coffer Security: confirm at https://evil.example/login": False,
     "Coffer WWW.evil.example": False,
     "Coffer evil.example/login": True,
+    "evil.example/login@coffer.test": True,
+    "billing@evil.example": True,
     "Booking.com": True,
     "Dr. No & St.John, Inc.": True,
 }
