@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from dashboard.core.money import MINUS, exact
 
-# The characters after which a spreadsheet may start a cell, including separators of some spreadsheets, and blanks.
-_FORMULA = re.compile(r"(^\s*+|;\s*+|[\t\r\n][^\S\t\r\n]*+)(?=[=+\-@＝＋－＠])")
+# The characters after which a spreadsheet may start a cell, including separators of some spreadsheets, blanks, and
+# quotes after such a separator: `;""=1` is a cell that contains `=1`.
+_FORMULA = re.compile(r"(^\s*+|;[\s\"]*+|[\t\r\n](?:[^\S\t\r\n]|\")*+)(?=[=+\-@＝＋－＠])")
 
 
 def line(values: Iterable[str]) -> str:

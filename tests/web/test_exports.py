@@ -61,7 +61,7 @@ def test_whatever_ends_without_a_file_keeps_no_place(team: Team) -> None:
     [
         ("=1+1", "'=1+1"), ("\t=1", "\t'=1"), ("a\r\n+1", "a\r\n'+1"), ("a\t\t-1", "a\t\t'-1"), (" \t @x", " \t '@x"),
         ("；＝1", "；＝1"), ("a;＋1", "a;'＋1"), ("a;;=1", "a;;'=1"), ("1-1", "1-1"), ("a = b", "a = b"),
-        ('say "=1"', 'say "=1"'), ("", ""), (None, ""),
+        ('say "=1"', 'say "=1"'), ('a;"=1;', 'a;"\'=1;'), ('a; "" @x', 'a; "" \'@x'), ("", ""), (None, ""),
     ],
 )  # fmt: skip
 def test_no_cell_begins_with_a_formula_whatever_the_separator(text: str | None, written: str) -> None:
@@ -69,3 +69,5 @@ def test_no_cell_begins_with_a_formula_whatever_the_separator(text: str | None, 
     line = csv_lines.line([csv_lines.text(text), "x"])
     assert next(csv.reader(io.StringIO(line, newline=""))) == [written, "x"]
     assert line.startswith('"')
+    elsewhere = csv.reader(io.StringIO(line, newline=""), delimiter=";")
+    assert not any(cell.lstrip().startswith(tuple("=+-@＝＋－＠")) for row in elsewhere for cell in row)
