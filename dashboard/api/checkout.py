@@ -63,7 +63,7 @@ def _check(access: Access, body: Purchase) -> None:
 def _open(access: Access, body: Purchase, key: str) -> tuple[Payment, bool]:
     """The payment, and whether an earlier request with the key had already opened its page."""
     provider = auth.platform_provider()
-    space = origins.SERVICE if access.caller.service else origins.API
+    space = origins.SERVICE if access.caller.service else origins.API  # separate from the keys of forms
     stored = f"{space}:{key}"
     known = db.session.scalar(select(Payment).filter_by(org_id=access.org.id, mode=provider.mode, key=stored))
     replayed = known is not None and known.session_url is not None

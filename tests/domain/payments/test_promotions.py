@@ -1,6 +1,7 @@
 """Promotion codes, quantities and kinds: what is paid may be less, what is credited never is."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -15,7 +16,7 @@ from dashboard.domain.funds import ledger
 from dashboard.domain.payments.checkout import checkout
 from dashboard.domain.payments.checkout.budgets import TooManyCodes, TooManyPages
 from dashboard.domain.payments.checkout.checkout import PromotionInvalid, ProviderAway
-from dashboard.models import PLATFORM_ORG_ID, AuditEntry, CreditGrant, Organization, Payment
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, CreditGrant, Organization, Payment
 from tests.domain.payments.shop import Shop
 from tests.factories import make_org, make_user
 from tests.providers.test_catalog import promotion
@@ -188,7 +189,8 @@ def test_a_person_has_one_budget_in_all_organizations_and_for_all_keys(shop: Sho
     guess(shop, 1, by=colleague, org=make_org("Third"))
 
 
-def test_the_keys_that_a_person_made_share_the_persons_budget(shop: Shop) -> None:
+def two_programs() -> tuple[Organization, Organization, dict[UUID, Actor]]:
+    """Two organizations with a key each, both made by one person."""
     person = make_user()
     first, second = make_org("First"), make_org("Second")
     programs = {}
@@ -196,6 +198,11 @@ def test_the_keys_that_a_person_made_share_the_persons_budget(shop: Shop) -> Non
         with transaction(org=org.id):
             made = keys.make(org, name="Shop", scopes=["checkout:create"], mode="test", by=SYSTEM, made_by=person.id)
         programs[org.id] = Actor("key", made.row.id)
+    return first, second, programs
+
+
+def test_the_keys_that_a_person_made_share_the_persons_budget(shop: Shop) -> None:
+    first, second, programs = two_programs()
     guess(shop, 10, org=first, by=programs[first.id])
     with pytest.raises(TooManyCodes):
         buy(shop, "GUESS", org=second, by=programs[second.id])
@@ -214,3 +221,18 @@ def test_sixty_payment_pages_a_minute_are_asked_for_and_the_trail_tells_once(sho
     assert [one.org_id for one in trail("checkouts.limited")] == [shop.org.id]
     assert buy(shop).id == first.id
     assert buy(shop, org=make_org("Other"), key="form-1").state == "pending"
+
+
+def test_a_person_opens_120_payment_pages_a_minute_in_all_organizations(shop: Shop) -> None:
+    first, second, programs = two_programs()
+    assert buy(shop, org=first, by=programs[first.id]).session_url
+    with transaction():
+        person = db.session.get_one(ApiKey, (first.id, programs[first.id].id)).created_by
+        for _ in range(119):
+            assert rate_limits.exceeded(rate_limits.CHECKOUT_PERSON, str(person)) is None
+    asked = len(shop.stripe.calls)
+    with pytest.raises(TooManyPages):
+        buy(shop, org=second, by=programs[second.id])
+    assert len(shop.stripe.calls) == asked
+    assert [one.org_id for one in trail("checkouts.limited")] == [second.id]
+    assert buy(shop, org=second, by=Actor("user", ids.new())).state == "pending"

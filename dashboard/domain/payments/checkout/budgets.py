@@ -33,12 +33,15 @@ class TooManyPages(TooManyRequests):
 
 
 def take_page(org_id: UUID, by: Actor) -> None:
-    """Count one payment page. The first rejected one of an hour is recorded in the organization's audit log.
+    """Count one payment page, for the organization and for the user in all organizations. The first rejected one of an
+    hour is recorded in the organization's audit log.
 
     Opens its own transactions. Raises TooManyPages.
     """
+    person = _person(org_id, by)
+    own: list[Try] = [(rate_limits.CHECKOUT_PERSON, (str(person),))] if person else []
     try:
-        rate_limits.require((rate_limits.CHECKOUT_ORG, (str(org_id),)))
+        rate_limits.require((rate_limits.CHECKOUT_ORG, (str(org_id),)), *own)
     except TooManyRequests as refusal:
         log.warning("too many checkouts", extra={"org": str(org_id), "actor": str(by.id)})
         with transaction(org=org_id):
@@ -82,9 +85,13 @@ def _give_back(tried: list[Try]) -> None:
 def _tries(org_id: UUID, by: Actor) -> list[Try]:
     """For the organization, and for the user in all organizations, including the keys that this user created."""
     subjects = [("org", str(org_id))]
-    person = by.id
-    if by.kind == "key":
-        person = db.session.scalar(select(ApiKey.created_by).filter_by(org_id=org_id, id=by.id))
-    if person:
+    if person := _person(org_id, by):
         subjects.append(("person", str(person)))
     return [(limit, subject) for limit in (rate_limits.PROMOTION, rate_limits.PROMOTION_DAY) for subject in subjects]
+
+
+def _person(org_id: UUID, by: Actor) -> UUID | None:
+    """The user, or the one who created the key; None for a key that a command created."""
+    if by.kind != "key":
+        return by.id
+    return db.session.scalar(select(ApiKey.created_by).filter_by(org_id=org_id, id=by.id))
