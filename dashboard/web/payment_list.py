@@ -3,7 +3,7 @@
 import hashlib
 from uuid import UUID
 
-from dashboard.domain.payments import declines, listing, timeline
+from dashboard.domain.payments import declines, listing, states, timeline
 from dashboard.domain.payments.listing import Filters
 from dashboard.models import Payment
 from dashboard.web import listing as lists
@@ -37,7 +37,7 @@ def read(*, mode: str, here: Address, org_id: UUID | None = None) -> Listing[Pay
 
 def is_open(rows: list[Payment]) -> bool:
     """Whether a payment on the list may still settle."""
-    return any(row.state in listing.OPEN for row in rows)
+    return any(row.state in states.UNSETTLED for row in rows)
 
 
 def version_of(rows: list[Payment]) -> str:

@@ -11,7 +11,7 @@ from dashboard.core.db import transaction
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds.transactions import names_of
-from dashboard.domain.payments import fulfil, listing, timeline
+from dashboard.domain.payments import fulfil, listing, states, timeline
 from dashboard.domain.payments.listing import Filters
 from dashboard.domain.payments.receipts import receipts
 from dashboard.models import Payment
@@ -107,7 +107,7 @@ def _told(visit: Visit, payment: Payment) -> dict[str, Any]:
     slug, manager = visit.org.slug, visit.caller.operator
     told = timeline.of(payment, for_manager=manager)
     here: dict[str, Any] = {"slug": slug, "payment_id": payment.id}
-    open_ = payment.state in listing.OPEN
+    open_ = payment.state in states.UNSETTLED
     word, tone = STATES[payment.state]
     return {
         "slug": slug,

@@ -81,7 +81,7 @@ def fulfil(org_id: UUID, payment_id: UUID, *, session: CheckoutSession, declined
             states.move(payment, "failed", problem=f"{declines.told(payment.decline_code).why} Nothing was charged.")
             if session.status == "complete":  # a declined card leaves the page open
                 late_failures.tell(payment)
-        elif payment.state in (*states.OPEN, "paid"):
+        elif payment.state in states.UNSETTLED:
             states.move(payment, "pending", problem=timeline.DELAYED if session.status == "complete" else None)
     return payment
 

@@ -13,8 +13,6 @@ from dashboard.core.errors import NotFound
 from dashboard.models import PAYMENT_STATES, Organization, Payment
 
 MOST_WORDS = 6
-OPEN = ("created", "unknown", "pending", "paid")
-"""States from which a payment settles automatically."""
 
 _PROVIDER_ID = re.compile(r"(dummy_)?(cs|pi|in)_[A-Za-z0-9_-]+", re.ASCII)
 

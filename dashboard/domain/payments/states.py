@@ -14,6 +14,9 @@ UNOPENED = ("created", "unknown")
 OPEN = (*UNOPENED, "pending")
 """The payer may still pay, or may have paid without our knowing."""
 
+UNSETTLED = (*OPEN, "paid")
+"""A payment in these states settles automatically."""
+
 ENDED = {"credited", "failed", "expired", "review"}
 
 MOVES: dict[str, set[str]] = {

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 WORK = WorkQueue(
     Payment,
     job=DRAIN,
-    open_states=(*states.OPEN, "paid"),
+    open_states=states.UNSETTLED,
     due_at=Payment.next_check_at,
     attempts=Payment.checks,
 )

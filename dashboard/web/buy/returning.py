@@ -12,7 +12,7 @@ from dashboard.core.db import db
 from dashboard.core.errors import NotFound
 from dashboard.core.money import from_minor
 from dashboard.domain.access.permissions import Verb
-from dashboard.domain.payments import timeline
+from dashboard.domain.payments import states, timeline
 from dashboard.domain.payments.receipts import receipts
 from dashboard.models import Payment
 from dashboard.web import guards, render
@@ -23,7 +23,6 @@ CHECK = "dashboard.jobs.payments.check"
 WAIT_SECONDS = 60
 POLL_SECONDS = 2
 LONG_AGO = timedelta(minutes=10)
-OPEN = ("created", "unknown", "pending", "paid")
 
 
 @pages.get("/o/<slug>/buy/return")
@@ -59,7 +58,7 @@ def check(slug: str) -> Response:
     payment = _payment_of(visit)
     if payment is None:
         raise NotFound
-    if payment.state in OPEN:
+    if payment.state in states.UNSETTLED:
         queue.enqueue(CHECK, str(visit.org.id), str(payment.id))
     if render.is_htmx():
         return render.unchanged()
@@ -100,7 +99,7 @@ def _state(payment: Payment | None) -> str:
         return "handled" if long_ago else "confirmed"
     if timeline.delayed(payment):
         return "delayed"
-    if payment.state in OPEN:
+    if payment.state in states.UNSETTLED:
         return "cancelled" if "cancelled" in request.args and payment.state != "paid" else "waiting"
     return "rejected" if payment.rejected else payment.state
 
