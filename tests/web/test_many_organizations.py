@@ -10,6 +10,7 @@ from sqlalchemy import text
 from dashboard.core.db import db, transaction
 from dashboard.domain.organizations import user_organizations
 from dashboard.domain.people import users
+from dashboard.domain.platform import people
 from tests.servers import Servers
 from tests.web.people import Person, Team, ready_team
 
@@ -86,3 +87,16 @@ def test_a_page_reads_about_as_many_rows_as_it_shows(app: Flask, servers: Server
             before = db.session.scalar(READ)
             assert len(user_organizations.recent(user.id)) == user_organizations.SWITCHER
             assert db.session.scalar(READ) - before <= 8 * user_organizations.SWITCHER
+
+
+def test_a_manager_sees_the_first_and_how_many_follow(app: Flask, consultant: Person, team: Team) -> None:
+    with app.app_context():
+        user = users.by_email(consultant.email)
+        assert user
+    own, listed, shown = MANY + 2, people.IN_LIST, people.ON_PAGE
+    page = team.manager.get(f"/admin/users?q={consultant.email}").text
+    assert page.count('<a href="/admin/orgs/') == listed
+    assert f"and {own - listed} more" in page
+    page = team.manager.get(f"/admin/users/{user.id}").text
+    assert page.count("<small>customer-") == shown - 2  # the personal one and the team come first
+    assert f"And {own - shown} more" in page

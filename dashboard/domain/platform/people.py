@@ -1,10 +1,10 @@
 """Users as platform managers see them: support cases often start from an e-mail address."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from dashboard.core import lists
 from dashboard.core.db import db
@@ -13,6 +13,9 @@ from dashboard.domain.platform import search
 from dashboard.models import AuditEntry, Membership, Organization, User, Wallet
 
 ROLES = ("platform_manager", "standard", "disabled")
+IN_LIST = 4
+ON_PAGE = 100
+"""How many of a user's organizations the list and the user's page show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +42,57 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Entries:
+    """The first organizations of a user; `many` is the number of all of them."""
+
+    shown: list[Entry] = field(default_factory=list)
+    many: int = 0
+
+    @property
+    def left(self) -> int:
+        return self.many - len(self.shown)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     user: User
-    entries: list[Entry]
+    entries: Entries
 
 
 def page(filters: Filters, *, mode: str, cursor: str | None = None) -> lists.Page[Row]:
     """Newest first. Raises Invalid for a malformed cursor."""
     query = select(User).where(search.users_matching(filters.q), *_narrowed(filters))
     found = lists.page(query, User.id, cursor, "platform users", filters)
-    entries = entries_of([user.id for user in found.rows], mode=mode)
-    return found.of([Row(user, entries.get(user.id, [])) for user in found.rows])
+    entries = entries_of([user.id for user in found.rows], mode=mode, most=IN_LIST)
+    return found.of([Row(user, entries[user.id]) for user in found.rows])
 
 
-def entries_of(user_ids: list[UUID], *, mode: str) -> dict[UUID, list[Entry]]:
-    """The organizations of each user, their own first, with the wallet of `mode`."""
-    query = (
-        select(Membership.user_id, Membership.role, Organization, Wallet)
+def entries_of(user_ids: list[UUID], *, mode: str, most: int) -> dict[UUID, Entries]:
+    """The first `most` organizations of each user, their own first, with the wallet of `mode`. A user may belong to
+    thousands."""
+    order = (Organization.kind != "personal", Organization.name, Organization.id)
+    ranked = (
+        select(
+            Membership.user_id,
+            Membership.role,
+            Membership.org_id,
+            func.row_number().over(partition_by=Membership.user_id, order_by=order).label("place"),
+            func.count().over(partition_by=Membership.user_id).label("many"),
+        )
         .join(Organization, Organization.id == Membership.org_id)
-        .join(Wallet, and_(Wallet.org_id == Organization.id, *wallets.is_organizations(mode)))
         .where(Membership.user_id.in_(user_ids), Membership.removed_at.is_(None))
-        .order_by(Organization.kind != "personal", Organization.name, Organization.id)
+        .subquery()
     )
-    found: dict[UUID, list[Entry]] = {}
-    for user_id, role, org, wallet in db.session.execute(query):
-        found.setdefault(user_id, []).append(Entry(org, role, wallet))
+    query = (
+        select(ranked.c.user_id, ranked.c.role, ranked.c.many, Organization, Wallet)
+        .join(Organization, Organization.id == ranked.c.org_id)
+        .join(Wallet, and_(Wallet.org_id == Organization.id, *wallets.is_organizations(mode)))
+        .where(ranked.c.place <= most)
+        .order_by(ranked.c.place)
+    )
+    found = {user_id: Entries() for user_id in user_ids}
+    for user_id, role, many, org, wallet in db.session.execute(query):
+        found[user_id] = Entries([*found[user_id].shown, Entry(org, role, wallet)], many)
     return found
 
 

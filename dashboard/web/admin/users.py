@@ -53,7 +53,7 @@ def show(user_id: UUID) -> Response:
     return render.render(
         "admin/users/show.html", user=user, own=own, sessions=sessions.living(user.id),
         acts=user_acts.offered(user, by=current_user.id),
-        entries=people.entries_of([user.id], mode=guards.platform_mode()).get(user.id, []),
+        entries=people.entries_of([user.id], mode=guards.platform_mode(), most=people.ON_PAGE)[user.id],
     )  # fmt: skip
 
 
