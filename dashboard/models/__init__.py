@@ -41,6 +41,7 @@ from dashboard.models.payments import (
     Payment,
     Product,
     ProductVersion,
+    ProviderAccount,
     ProviderPrice,
 )
 from dashboard.models.transaction_types import ADJUSTMENTS, SPENDING, TRANSACTION_TYPES, TransactionType
@@ -86,6 +87,7 @@ __all__ = [
     "PlatformFigures",
     "Product",
     "ProductVersion",
+    "ProviderAccount",
     "ProviderPrice",
     "RateBucket",
     "RecoveryCode",

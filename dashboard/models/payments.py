@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dashboard.core import clock
-from dashboard.models.base import Base, OrgOwned, org_key, org_root
+from dashboard.models.base import PLATFORM_ORG_ID, Base, OrgOwned, org_key, org_root
 
 PAYMENT_STATES = ("created", "unknown", "pending", "paid", "credited", "failed", "expired", "review")
 INBOX_STATES = ("received", "processed", "ignored", "failed", "parked")
@@ -66,6 +66,40 @@ class ProductVersion(OrgOwned, Base):
     )
 
 
+class ProviderAccount(OrgOwned, Base):
+    """An account at a payment provider in one mode, owned by the platform or by an organization.
+
+    `credentials` are encrypted for the organization and this row; None for the platform's, which are in the settings.
+    `account_id` is the provider's. Of the accounts that an owner had in a mode, one is active.
+    """
+
+    __tablename__ = "provider_accounts"
+
+    provider: Mapped[str]
+    mode: Mapped[str]
+    account_id: Mapped[str]
+    credentials: Mapped[str | None]
+    publishable_key: Mapped[str] = mapped_column(default="")
+    validated_at: Mapped[datetime | None]
+    active: Mapped[bool] = mapped_column(default=True)
+
+    __table_args__ = (
+        org_root(),
+        Index("uq_provider_accounts_org_id_account_id", "org_id", "provider", "mode", "account_id", unique=True),
+        Index(
+            "uq_provider_accounts_org_id_active",
+            "org_id",
+            "provider",
+            "mode",
+            unique=True,
+            postgresql_where=text("active"),
+        ),
+        CheckConstraint("provider IN ('stripe', 'dummy')", name="provider"),
+        CheckConstraint("mode IN ('test', 'live')", name="mode"),
+        CheckConstraint(f"(org_id = '{PLATFORM_ORG_ID}') = (credentials IS NULL)", name="credentials"),
+    )
+
+
 class ProviderPrice(OrgOwned, Base):
     """A version's Product and Price at one provider account in one mode: as wanted, and as last read there.
 
@@ -88,6 +122,12 @@ class ProviderPrice(OrgOwned, Base):
 
     __table_args__ = (
         org_key("version_id", "product_versions"),
+        ForeignKeyConstraint(
+            ["org_id", "provider", "mode", "account_id"],
+            [f"provider_accounts.{name}" for name in ("org_id", "provider", "mode", "account_id")],
+            ondelete="RESTRICT",
+            name="fk_provider_prices_account",
+        ),
         Index(
             "uq_provider_prices_org_id_version_id_mode_account_id",
             "org_id",

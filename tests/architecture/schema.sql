@@ -577,6 +577,27 @@ CREATE TABLE public.products (
 
 
 --
+-- Name: provider_accounts; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.provider_accounts (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    provider text NOT NULL,
+    mode text NOT NULL,
+    account_id text NOT NULL,
+    credentials text,
+    publishable_key text NOT NULL,
+    validated_at timestamp with time zone,
+    active boolean NOT NULL,
+    CONSTRAINT ck_provider_accounts_credentials CHECK (((org_id = '00000000-0000-7000-8000-000000000001'::uuid) = (credentials IS NULL))),
+    CONSTRAINT ck_provider_accounts_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT ck_provider_accounts_provider CHECK ((provider = ANY (ARRAY['stripe'::text, 'dummy'::text])))
+);
+
+
+--
 -- Name: provider_prices; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -1022,6 +1043,14 @@ ALTER TABLE ONLY public.product_versions
 
 ALTER TABLE ONLY public.products
     ADD CONSTRAINT pk_products PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: provider_accounts pk_provider_accounts; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.provider_accounts
+    ADD CONSTRAINT pk_provider_accounts PRIMARY KEY (org_id, id);
 
 
 --
@@ -1540,6 +1569,20 @@ CREATE UNIQUE INDEX uq_products_org_id_source ON public.products USING btree (or
 
 
 --
+-- Name: uq_provider_accounts_org_id_account_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_provider_accounts_org_id_account_id ON public.provider_accounts USING btree (org_id, provider, mode, account_id);
+
+
+--
+-- Name: uq_provider_accounts_org_id_active; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_provider_accounts_org_id_active ON public.provider_accounts USING btree (org_id, provider, mode) WHERE active;
+
+
+--
 -- Name: uq_provider_prices_org_id_version_id_mode_account_id; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -1886,6 +1929,22 @@ ALTER TABLE ONLY public.products
 
 
 --
+-- Name: provider_accounts fk_provider_accounts_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.provider_accounts
+    ADD CONSTRAINT fk_provider_accounts_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: provider_prices fk_provider_prices_account; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.provider_prices
+    ADD CONSTRAINT fk_provider_prices_account FOREIGN KEY (org_id, provider, mode, account_id) REFERENCES public.provider_accounts(org_id, provider, mode, account_id) ON DELETE RESTRICT;
+
+
+--
 -- Name: provider_prices fk_provider_prices_org_id_version_id_product_versions; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -2166,6 +2225,13 @@ GRANT SELECT,INSERT ON TABLE public.product_versions TO coffer_app;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.products TO coffer_app;
+
+
+--
+-- Name: TABLE provider_accounts; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.provider_accounts TO coffer_app;
 
 
 --

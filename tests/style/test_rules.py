@@ -26,6 +26,7 @@ FLOWS = {
     "payments/fulfil.py": {"fulfil", "note_paid"},
     "payments/sweep.py": {"_unopened", "_doubt"},
     "catalog/configured.py": {"ensure_configured"},
+    "catalog/provider_accounts.py": {"record_platform"},
     "catalog/sync.py": {"_want"},
     "organizations/invites/answering.py": {"_guessed"},
     "organizations/invites/sending.py": {"invite_each"},

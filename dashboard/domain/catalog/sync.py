@@ -18,7 +18,7 @@ from dashboard.core.errors import Invalid, NotFound
 from dashboard.core.work_queue import Claim, Outcome, WorkQueue
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.domain.catalog import prices, products
+from dashboard.domain.catalog import prices, products, provider_accounts
 from dashboard.domain.catalog.prices import Standing
 from dashboard.domain.catalog.products import SYNC
 from dashboard.models import PLATFORM_ORG_ID, ProductVersion, ProviderPrice
@@ -84,8 +84,7 @@ def run(catalog_id: UUID, *, provider: Provider, seconds: int = 20) -> bool:
     """
     if not provider.keeps_prices or catalog_id != PLATFORM_ORG_ID:
         return False  # self-funded organizations have their own catalog, but no account of their own yet
-    account = provider.account_id()
-    _want(catalog_id, provider, account)
+    account = _want(catalog_id, provider)
     attempt = functools.partial(_attempt, provider=provider)
     ours = (ProviderPrice.mode == provider.mode, ProviderPrice.account_id == account)
     return WORK.drain(catalog_id, attempt, *ours, claim_seconds=CLAIM_SECONDS, seconds=seconds)
@@ -143,7 +142,9 @@ def put_right(version: ProductVersion, *, mode: str, anew: bool, by: Actor) -> N
     WORK.wake(version.org_id)
 
 
-def _want(catalog_id: UUID, provider: Provider, account: str) -> None:
+def _want(catalog_id: UUID, provider: Provider) -> str:
+    """Want a price for every version on sale. Returns the provider's id of the account."""
+    account = provider_accounts.record_platform(provider)
     with transaction(org=catalog_id) as session:
         session.execute(_ELSEWHERE, {"org": catalog_id, "mode": provider.mode, "account": account})
         for offer in products.on_sale(catalog_id, mode=provider.mode):
@@ -154,6 +155,7 @@ def _want(catalog_id: UUID, provider: Provider, account: str) -> None:
             }  # fmt: skip
             session.execute(_WANT, values)
         session.execute(_RING, {"org": catalog_id})
+    return account
 
 
 def _unwanted(catalog_id: UUID, mode: str) -> bool:

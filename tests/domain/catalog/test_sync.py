@@ -251,7 +251,7 @@ def test_the_first_account_comes_back_with_its_prices(shop: Shop) -> None:
 
 def test_a_claim_that_was_rung_over_does_not_win(shop: Shop) -> None:
     """Who changed the product while Stripe was asked is looked at again."""
-    sync._want(PLATFORM, shop.provider, shop.provider.account_id())
+    sync._want(PLATFORM, shop.provider)
     claim = sync.WORK.claim(PLATFORM, seconds=60)
     assert claim
     outcome = sync._attempt(sync.WORK.load(PLATFORM, claim.id), claim, provider=shop.provider)

@@ -5,6 +5,7 @@ from sqlalchemy import select
 from dashboard.config import settings
 from dashboard.core.db import db, lock, transaction
 from dashboard.core.money import plain_credits
+from dashboard.domain.catalog import provider_accounts
 from dashboard.domain.funds import ledger
 from dashboard.models import Customer, Organization, Payment
 from dashboard.providers.base import CheckoutOrder, CheckoutSession, CustomerMissing, Provider
@@ -37,6 +38,7 @@ def _customer(
     known = db.session.scalar(select(Customer).filter_by(org_id=org.id, mode=provider.mode, account_id=account))
     if known is not None and not renew:
         return known.customer_id
+    provider_accounts.record_platform(provider)
     asked = ledger.body_hash("customer", {"name": org.name, "email": email, "renew": renew}).hex()[:16]
     made = provider.create_customer(
         org.id, name=org.name, email=email, idempotency_key=f"customer:{org.id}:{payment.id}:{asked}"
