@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
+from dashboard.domain import rate_limits
 from dashboard.domain.access import keys
 from dashboard.domain.access.permissions import TABLE, Verb
 from dashboard.models import ApiKey, AuditEntry, Organization, UserSession
@@ -271,3 +272,18 @@ def test_a_form_of_another_site_makes_and_ends_nothing(app: Flask, team: Team) -
 
 def test_an_address_with_a_nul_is_not_found(team: Team) -> None:
     assert team.owner.get("/o/a%00b/keys").status_code == 404
+
+
+def test_too_many_keys_a_day_keep_what_was_typed(app: Flask, team: Team) -> None:
+    made(team.owner, team)
+    (key,) = all_keys(app)
+    with app.app_context(), transaction():
+        for _ in range(rate_limits.NEW_KEY.most):
+            rate_limits.exceeded(rate_limits.NEW_KEY, str(key.org_id), str(key.created_by))
+    page = create(team.owner, team, name="Nightly report")
+    assert page.status_code == 429
+    assert 'value="Nightly report"' in page.text
+    assert "You made many keys today" in page.text
+    page = team.owner.post(f"/o/{team.slug}/keys/{key.id}/rotate", {"grace": "7d"})
+    assert page.status_code == 429
+    assert re.search(r'value="7d"\s+selected', page.text)

@@ -6,9 +6,10 @@ from uuid import UUID
 from flask import Response, request, url_for
 
 from dashboard.core.db import transaction
-from dashboard.core.errors import Invalid
+from dashboard.core.errors import Invalid, TooManyRequests
 from dashboard.core.money import plain_credits
 from dashboard.domain.access import key_changes, keys
+from dashboard.domain.access.key_changes import KeyEnded, KeyRotated
 from dashboard.domain.access.keys import ScopeTooWide
 from dashboard.domain.access.permissions import OPERATOR_SCOPES, Verb, grantable, require
 from dashboard.domain.funds.spend_limits import Cap
@@ -44,7 +45,7 @@ def rotate(slug: str, key_id: UUID) -> Response:
             made = key_changes.rotate(
                 key, grace=grace, by=visit.by, made_by=_person(visit), grantable=grantable(visit.caller)
             )
-    except (Invalid, ScopeTooWide, keys.TooManyKeys, key_changes.KeyEnded, key_changes.KeyRotated) as refusal:
+    except (Invalid, ScopeTooWide, TooManyRequests, keys.TooManyKeys, KeyEnded, KeyRotated) as refusal:
         return _rotate_form(visit, key, values={"grace": grace}, errors=desk.errors(refusal), status=refusal.status)
     unseen.keep(made.row.id, made.key, org_id=visit.org.id)
     return render.redirect(url_for("keys.show", slug=slug, key_id=made.row.id))
@@ -67,7 +68,7 @@ def cap(slug: str, key_id: UUID) -> Response:
         wanted = Cap.parse(values["cap"], values["cap_window"])
         with transaction(org=visit.org.id):
             key_changes.set_cap(key, wanted, by=visit.by)
-    except (Invalid, key_changes.KeyEnded) as refusal:
+    except (Invalid, KeyEnded) as refusal:
         return _cap_form(visit, key, values=values, errors=desk.errors(refusal), status=refusal.status)
     render.toast_next(f"{key.name} is capped." if wanted else f"{key.name} has no cap.")
     return render.redirect(url_for("keys.show", slug=slug, key_id=key.id))
@@ -87,7 +88,7 @@ def operator_scopes(slug: str, key_id: UUID) -> Response:
     try:
         with transaction(org=visit.org.id):
             key_changes.give_operator_scopes(key, wanted, reason=reason, by=visit.by)
-    except (Invalid, key_changes.KeyEnded) as refusal:
+    except (Invalid, KeyEnded) as refusal:
         values = {"scopes": wanted, "reason": reason}
         return _operator_form(visit, key, values=values, errors=desk.errors(refusal), status=refusal.status)
     render.toast_next(f"The scopes of {key.name} are changed.")

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dashboard.core import ids
 from dashboard.core.db import transaction
-from dashboard.core.errors import Invalid
+from dashboard.core.errors import Invalid, TooManyRequests
 from dashboard.domain.access import key_rights, keys
 from dashboard.domain.access.keys import ScopeTooWide
 from dashboard.domain.access.permissions import Verb, grantable
@@ -40,8 +40,10 @@ def create(slug: str) -> Response:
     try:
         if not keys.find(visit.org.id, key_id):
             _make(visit, key_id, values)
-    except (Invalid, ScopeTooWide, keys.TooManyKeys) as refusal:
+    except (Invalid, ScopeTooWide) as refusal:
         return _form(visit, values=values, errors=desk.errors(refusal, at="scopes"), status=refusal.status)
+    except (keys.TooManyKeys, TooManyRequests) as refusal:
+        return _form(visit, values=values, errors=desk.errors(refusal), status=refusal.status)
     return render.redirect(url_for("keys.show", slug=slug, key_id=key_id))
 
 
