@@ -1,14 +1,16 @@
 """Many at once: the same work in parallel, each in an app context of its own."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from contextlib import contextmanager
+from threading import Barrier, BoundedSemaphore
 
 from flask import Flask
 
 from dashboard.core.db import db
 from dashboard.core.errors import CofferError
+from dashboard.domain.people import passwords
 
 WORKERS = 12
 
@@ -46,3 +48,14 @@ def head_on(app: Flask, *works: Callable[[], str]) -> list[str]:
 def somebody_waits() -> bool:
     """Whether a transaction waits for another one's lock."""
     return bool(db.session.scalar(db.text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+
+@contextmanager
+def taken(*rooms: BoundedSemaphore) -> Iterator[None]:
+    """As if other people waited at every place."""
+    held = [room for room in rooms for _ in range(passwords._AT_ONCE + passwords.WAITING) if room.acquire(False)]
+    try:
+        yield
+    finally:
+        for room in held:
+            room.release()

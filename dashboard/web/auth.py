@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request, url_for
 from flask_login import current_user, login_required
 
 from dashboard.config import settings
-from dashboard.core.errors import Invalid, TooManyRequests
+from dashboard.core.errors import Invalid, TooManyRequests, Unavailable
 from dashboard.domain.access.permissions import ROLE_WORDS
 from dashboard.domain.organizations import invites, registration, user_organizations
 from dashboard.domain.people import authentication, passwords, second_factor
@@ -35,7 +35,7 @@ def login() -> Response:
     try:
         email, password = request.form.get("email", ""), request.form.get("password", "")
         user = authentication.sign_in(email, password, ip=request.remote_addr or "", device=device_cookie.given())
-    except (Invalid, TooManyRequests) as refusal:
+    except (Invalid, TooManyRequests, Unavailable) as refusal:
         return _again("auth/login.html", refusal, **_words(target))
     if second_factor.on(user):
         half_way.keep(user)
@@ -55,7 +55,7 @@ def code() -> Response:
         return render.render("auth/code.html", next=target, values={}, errors={})
     try:
         authentication.second_step(user, request.form.get("code", ""))
-    except (Invalid, TooManyRequests) as refusal:
+    except (Invalid, TooManyRequests, Unavailable) as refusal:
         return _again("auth/code.html", refusal, next=target, field="code")
     sign_in(user)
     return render.redirect(target or _landing(user))
@@ -74,7 +74,7 @@ def signup() -> Response:
             registration.ask_to_join(**typed, ip=request.remote_addr or "")
             return render.redirect(url_for("links.verification"))
         user = registration.sign_up(**typed, ip=request.remote_addr or "", mode=guards.platform_mode())
-    except (Invalid, TooManyRequests) as refusal:
+    except (Invalid, TooManyRequests, Unavailable) as refusal:
         return _again("auth/signup.html", refusal, **words)
     sign_in(user)
     return render.redirect(_landing(user))
@@ -86,12 +86,14 @@ def logout() -> Response:
     return render.redirect(url_for("auth.login"))
 
 
-def _again(page: str, refusal: Invalid | TooManyRequests, *, field: str = "password", **context: Any) -> Response:
+def _again(
+    page: str, refusal: Invalid | TooManyRequests | Unavailable, *, field: str = "password", **context: Any
+) -> Response:
     """The form again, with the message at its field and everything that was typed except the password."""
     values = {name: request.form.get(name, "") for name in ("name", "email")}
     errors = {getattr(refusal, "field", None) or field: refusal.detail}
     response = render.render(page, status=refusal.status, values=values, errors=errors, **context)
-    if isinstance(refusal, TooManyRequests):
+    if not isinstance(refusal, Invalid):
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
 

@@ -52,9 +52,9 @@ class ConfirmationNeeded(Forbidden):
 
     code = "confirmation_needed"
 
-    def __init__(self, wrong: Mapping[str, str] = NOTHING) -> None:
+    def __init__(self, wrong: Mapping[str, str] = NOTHING, *, status: int = 403) -> None:
         super().__init__(CONFIRMATION)
-        self.wrong = wrong
+        self.wrong, self.status = wrong, status
 
 
 def answer(error: Exception) -> Response:
@@ -66,7 +66,9 @@ def answer(error: Exception) -> Response:
         return _send_again("This page was open too long", "Your entries are kept; send again.", "Send again")
     if isinstance(error, ConfirmationNeeded):
         asked = {name: label for name, label in CONFIRMING.items() if viewer().second_factor or name != "confirm_code"}
-        return _send_again("Confirm that it is you", CONFIRMATION, "Confirm", asked=asked, wrong=error.wrong)
+        return _send_again(
+            "Confirm that it is you", CONFIRMATION, "Confirm", asked=asked, wrong=error.wrong, status=error.status
+        )
     if isinstance(error, CofferError):
         return _page(error.status, error.detail, retry_after=getattr(error, "retry_after", None))
     if isinstance(error, HTTPException):
@@ -150,6 +152,7 @@ def _send_again(
     *,
     asked: Mapping[str, str] = NOTHING,
     wrong: Mapping[str, str] = NOTHING,
+    status: int = 403,
 ) -> Response:
     """The form again, with a new token and the typed values. Secrets, and what else is `asked`, must be typed."""
     entries = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
@@ -158,8 +161,8 @@ def _send_again(
     return render.render(
         "errors/stale.html",
         fragment="errors/_stale.html",
-        status=403,
-        layout=_layout(403),
+        status=status,
+        layout=_layout(status),
         title=title,
         text=text,
         verb=verb,

@@ -9,7 +9,7 @@ from flask_login import current_user
 
 from dashboard.core import clock
 from dashboard.core.db import transaction
-from dashboard.core.errors import NotFound
+from dashboard.core.errors import NotFound, TooManyRequests, Unavailable
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Caller, Verb, allowed, of_person, require
 from dashboard.domain.audit import Actor, trail
@@ -106,7 +106,7 @@ def look_into(org_id: UUID, verb: Verb) -> tuple[Organization, Caller]:
 def require_recent() -> None:
     """The action needs a sign-in within the last 30 minutes, or the password (and code) in the same form.
 
-    Raises ConfirmationNeeded, whose page asks for it and keeps what was typed; TooManyRequests.
+    Raises ConfirmationNeeded, whose page asks for it and keeps what was typed.
     """
     row = current_row()
     if row is None or sessions.reauthenticated(row):
@@ -116,8 +116,10 @@ def require_recent() -> None:
         raise ConfirmationNeeded
     try:
         authentication.confirm(current_user, given, code=request.form.get("confirm_code", ""))
-    except authentication.BadCredentials as refusal:
+    except (authentication.BadCredentials, Unavailable) as refusal:
         raise ConfirmationNeeded({"confirm_password": refusal.detail}) from None
+    except TooManyRequests as limit:
+        raise ConfirmationNeeded({"confirm_password": limit.detail}, status=limit.status) from None
     except second_factor.BadCode as refusal:
         raise ConfirmationNeeded({"confirm_code": refusal.detail}) from None
     with transaction():

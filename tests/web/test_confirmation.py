@@ -9,10 +9,11 @@ from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.domain import rate_limits
 from dashboard.domain.access import keys
-from dashboard.domain.people import sessions
+from dashboard.domain.people import passwords, sessions
 from tests.factories import PASSWORD
+from tests.racing import taken
 from tests.servers import Servers
-from tests.web.people import Person, Team, ready_team
+from tests.web.people import Person, Team, ready_team, token_in
 
 KEY = {"name": "Nightly", "scopes": "wallet:read"}
 
@@ -60,8 +61,33 @@ def test_the_password_in_the_same_form_lets_the_act_go_on(app: Flask, team: Team
 def test_guesses_are_limited(app: Flask, team: Team) -> None:
     for _ in range(rate_limits.CONFIRM.most):
         assert post_later(team.owner, f"/o/{team.slug}/keys", KEY | {"confirm_password": "wrong"})[0] == 403
-    assert post_later(team.owner, f"/o/{team.slug}/keys", KEY | {"confirm_password": PASSWORD})[0] == 429
+    status, page = post_later(team.owner, f"/o/{team.slug}/keys", KEY | {"confirm_password": PASSWORD})
+    assert status == 429
+    assert 'name="name" value="Nightly"' in page
+    assert "Too many tries" in page
     assert names(app, team) == []
+
+
+def test_what_was_typed_waits_when_too_many_people_sign_in(app: Flask, team: Team) -> None:
+    team.owner.sign_in()
+    later, path = clock.at(clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)), f"/o/{team.slug}/keys"
+    with later, taken(passwords._room, passwords._kept):
+        page = team.owner.post(path, KEY | {"confirm_password": PASSWORD})
+    assert page.status_code == 403
+    assert 'name="name" value="Nightly"' in page.text
+    assert "Too many people sign in at once" in page.text
+    stranger = app.test_client()
+    form = {
+        "name": "Zoe",
+        "email": "zoe@demo.test",
+        "password": PASSWORD,
+        "csrf_token": token_in(stranger.get("/signup").text),
+    }
+    with taken(passwords._room):
+        page = stranger.post("/signup", data=form)
+    assert page.status_code == 503
+    assert page.headers["Retry-After"] == "2"
+    assert 'value="zoe@demo.test"' in page.text
 
 
 def test_a_days_guesses_are_limited_too_and_a_new_sign_in_leads_out(app: Flask, team: Team) -> None:

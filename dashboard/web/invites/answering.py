@@ -10,7 +10,7 @@ from flask import Response, g, request, url_for
 from flask_login import current_user
 
 from dashboard.core.db import transaction
-from dashboard.core.errors import CofferError, Invalid, TooManyRequests
+from dashboard.core.errors import CofferError, Invalid, TooManyRequests, Unavailable
 from dashboard.domain.access.permissions import ROLE_WORDS
 from dashboard.domain.org_status import OrgSuspended
 from dashboard.domain.organizations import invites, memberships, registration
@@ -68,7 +68,7 @@ def signup(invite: str) -> Response:
             timezone=request.form.get("timezone", ""), ip=request.remote_addr or "",
             mode=guards.platform_mode(), proven=True,
         )  # fmt: skip
-    except (Invalid, TooManyRequests) as refusal:
+    except (Invalid, TooManyRequests, Unavailable) as refusal:
         return _again(found, refusal)
     sign_in(user)
     return _join(found, user, proven=True)
@@ -146,11 +146,11 @@ def _page(
     )
 
 
-def _again(found: Shown, refusal: Invalid | TooManyRequests) -> Response:
+def _again(found: Shown, refusal: Invalid | TooManyRequests | Unavailable) -> Response:
     """The form again, with everything that was typed except the password."""
     errors = {getattr(refusal, "field", None) or "password": refusal.detail}
     response = _page(found, values={"name": request.form.get("name", "")}, errors=errors, status=refusal.status)
-    if isinstance(refusal, TooManyRequests):
+    if not isinstance(refusal, Invalid):
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
 

@@ -1,9 +1,6 @@
 """When too many people sign in at once, nobody is locked out by it, and people we know still get in."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import BoundedSemaphore
 
 import pytest
 from flask import Flask
@@ -22,23 +19,12 @@ from dashboard.domain.people import (
 from dashboard.models import User
 from tests.factories import PASSWORD, make_user
 from tests.letters import link_in
-from tests.racing import somebody_waits
+from tests.racing import somebody_waits, taken
 from tests.scenarios.processes import wait_until
 
 IP = "192.0.2.1"
 NEW = "another long password"
 pytestmark = pytest.mark.usefixtures("app_context")
-
-
-@contextmanager
-def taken(*rooms: BoundedSemaphore) -> Iterator[None]:
-    """As if other people waited at every place."""
-    held = [room for room in rooms for _ in range(passwords._AT_ONCE + passwords.WAITING) if room.acquire(False)]
-    try:
-        yield
-    finally:
-        for room in held:
-            room.release()
 
 
 def test_a_busy_answer_does_not_count_as_a_wrong_password() -> None:
