@@ -22,7 +22,7 @@ from dashboard.core import queue
 from dashboard.core.db import autocommit, db, transaction
 
 ORGS_AT_ONCE = 50
-"""How many organizations one query for due work returns: those that have waited longest."""
+"""How many organizations one query for due work returns by default: those that have waited longest."""
 
 T = TypeVar("T")
 
@@ -77,11 +77,11 @@ class WorkQueue(Generic[T]):
         """Have the organization's due rows processed once the open transaction has committed."""
         queue.enqueue(self.job, str(org_id))
 
-    def due(self, *conditions: ColumnElement[bool]) -> list[UUID]:
-        """Organizations that have due rows, those that have waited longest, up to `ORGS_AT_ONCE`."""
+    def due(self, *conditions: ColumnElement[bool], most: int = ORGS_AT_ONCE) -> list[UUID]:
+        """Organizations that have due rows, those that have waited longest, up to `most`."""
         waiting_since = func.min(func.coalesce(self.due_at, self.model.created_at))
         query = select(self.model.org_id).where(*self._due(), *conditions).group_by(self.model.org_id)
-        return list(autocommit().scalars(query.order_by(waiting_since).limit(ORGS_AT_ONCE)))
+        return list(autocommit().scalars(query.order_by(waiting_since).limit(most)))
 
     def claim(self, org_id: UUID, *conditions: ColumnElement[bool], seconds: int) -> Claim | None:
         """Take the row that has waited longest and count the attempt; None if nothing is due. One statement."""

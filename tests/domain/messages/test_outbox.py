@@ -170,6 +170,11 @@ def test_a_server_that_is_gone_keeps_nobody_waiting_and_loses_nothing(mailing: F
     assert len(box.letters) == 2
 
 
+def test_after_an_outage_one_tick_finds_the_mails_of_many_people(mailing: Flask) -> None:
+    org_ids = {owe(org_id=make_org(f"Org {number}").id) for number in range(60)}
+    assert set(outbox.due()) == org_ids
+
+
 @pytest.mark.parametrize(("answer", "at"), [("550 no such user", "recipient"), ("554 looks like spam", "data")])
 def test_a_definite_no_parks_the_mail_with_its_reason(mailing: Flask, box: Mailbox, answer: str, at: str) -> None:
     org_id = owe("bad")
