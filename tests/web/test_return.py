@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from dashboard.core import clock, ids, queue
 from dashboard.core.db import db, transaction
+from dashboard.domain import rate_limits
 from dashboard.domain.payments import fulfil, timeline
 from dashboard.jobs import payments, platform_provider
 from dashboard.models import AuditEntry, Payment, Transaction
@@ -281,6 +282,16 @@ def test_check_rings_for_the_worker_who_asks_the_provider(app: Flask, team: Team
             payments.check(str(team.org_id), payment_id)
     with app.app_context():
         assert db.session.scalar(select(func.count()).select_from(Transaction).filter_by(type="purchase")) == 1
+
+
+def test_a_payer_rings_thirty_times_a_minute(app: Flask, team: Team, payment_id: str) -> None:
+    path = f"/o/{team.slug}/buy/return/check"
+    with app.app_context(), transaction():
+        payer = db.session.scalars(select(Payment.actor_id)).one()
+        for _ in range(30):
+            assert rate_limits.exceeded(rate_limits.PAYMENT_CHECK, str(payer)) is None
+    assert team.owner.post(path, {"payment": payment_id}).status_code == 303
+    assert not jobs(app)
 
 
 def test_nothing_is_rung_for_a_payment_that_ended(app: Flask, team: Team, payment_id: str) -> None:

@@ -8,9 +8,10 @@ from flask import Response, request, url_for
 from sqlalchemy import select
 
 from dashboard.core import clock, ids, queue
-from dashboard.core.db import db
+from dashboard.core.db import db, transaction
 from dashboard.core.errors import NotFound
 from dashboard.core.money import from_minor
+from dashboard.domain import rate_limits
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.payments import states, timeline
 from dashboard.domain.payments.receipts import receipts
@@ -53,13 +54,17 @@ def returned(slug: str) -> Response:
 
 @pages.post("/o/<slug>/buy/return/check")
 def check(slug: str) -> Response:
-    """Enqueues the same job as the webhook does. Repeating it does no harm."""
+    """Enqueues the same job as the webhook does. Beyond a user's limit nothing happens: each job is a call to the
+    provider, and those of one payer must not delay others'."""
     visit = guards.enter(slug, Verb.BUY)
     payment = _payment_of(visit)
     if payment is None:
         raise NotFound
     if payment.state in states.UNSETTLED:
-        queue.enqueue(CHECK, str(visit.org.id), str(payment.id))
+        with transaction():
+            within = rate_limits.exceeded(rate_limits.PAYMENT_CHECK, str(visit.by.id)) is None
+        if within:
+            queue.enqueue(CHECK, str(visit.org.id), str(payment.id))
     if render.is_htmx():
         return render.unchanged()
     return render.redirect(url_for("buy.returned", slug=slug, payment=payment.id))
