@@ -99,7 +99,7 @@ def _python(wallets: int) -> Way:
 
 def _post(wallets: list[UUID]) -> None:
     entries = [
-        ledger.Entry(random.choice(wallets), AMOUNT, str(uuid4()), description="One request", app="api")
+        ledger.LedgerEntry(random.choice(wallets), AMOUNT, str(uuid4()), description="One request", app="api")
         for _ in range(BATCH)
     ]
     with transaction(ORG):

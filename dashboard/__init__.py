@@ -10,7 +10,14 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard import api, cli, config, web
-from dashboard.core import crypto, db, logs, metrics, queue, throttle
+from dashboard.core import (
+    crypto,
+    db,
+    logs,
+    metrics,
+    queue,
+    throttle,
+)
 from dashboard.core.errors import CofferError, Invalid, Unavailable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,20 +51,20 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     return app
 
 
-def with_servers(found: config.Settings) -> config.Settings:
+def with_servers(result: config.Settings) -> config.Settings:
     """The settings, with the URLs of embedded PostgreSQL and Valkey if none are given. Starts or joins those
     servers."""
-    if found.database_url and found.redis_url:
-        return found
-    if found.production:
+    if result.database_url and result.redis_url:
+        return result
+    if result.production:
         raise config.ConfigError(["embedded services are refused in production"])
     from dashboard import embedded  # only processes that use the servers need their binaries
 
     servers = embedded.start(ROOT / "var")
     urls = {"redis_url": servers.redis_url}
-    if not found.database_url:
+    if not result.database_url:
         urls |= {"database_url": servers.app_url, "migration_database_url": servers.database_url}
-    return found.model_copy(update={name: url for name, url in urls.items() if not getattr(found, name)})
+    return result.model_copy(update={name: url for name, url in urls.items() if not getattr(result, name)})
 
 
 def _answer(error: Exception) -> Response:

@@ -53,7 +53,7 @@ def _app(_servers: Servers) -> Iterator[Flask]:
 @pytest.fixture
 def app(_app: Flask, servers: Servers) -> Flask:
     """The application with test settings. No context is pushed: a request then gets its own, as in life."""
-    queue.init_app(_app, servers.redis_url, patience=60)  # a bell that went silent in one test rings again in the next
+    queue.init_app(_app, servers.redis_url, patience=60)  # a breaker opened by one test does not last into the next
     return _app
 
 

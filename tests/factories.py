@@ -10,7 +10,7 @@ from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import ledger, wallets
-from dashboard.domain.funds.ledger import Posting, Slice
+from dashboard.domain.funds.ledger import NewGrant, Posting
 from dashboard.domain.organizations import memberships, organizations, registration
 from dashboard.models import PLATFORM_ORG_ID, Organization, User, Wallet
 
@@ -49,7 +49,7 @@ def wallet_of(org: Organization, mode: str | None = None) -> Wallet:
 def grant(wallet: Wallet, micros: int, key: str | None = None) -> Posting:
     return ledger.post(
         wallet, type="admin_grant", amount=micros, origin="test", key=key or f"grant{next(_numbers)}", by=SYSTEM,
-        slices=[Slice("promotional", "goodwill", micros)],
+        slices=[NewGrant("promotional", "goodwill", micros)],
     )  # fmt: skip
 
 

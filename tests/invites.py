@@ -11,7 +11,14 @@ from dashboard.domain.access.permissions import Caller, assignable
 from dashboard.domain.audit import Actor
 from dashboard.domain.messages import outbox
 from dashboard.domain.organizations import invites, memberships
-from dashboard.models import AuditEntry, Invite, Membership, Organization, OutboxEmail, User
+from dashboard.models import (
+    AuditEntry,
+    Invite,
+    Membership,
+    Organization,
+    OutboxEmail,
+    User,
+)
 
 IP = "192.0.2.7"
 GRACE = "grace@example.test"
@@ -41,7 +48,7 @@ def right(of: Any, by: User) -> dict[str, Any]:
 def token_of(row: Invite) -> str:
     """As it stands in the newest mail."""
     newest = select(OutboxEmail).filter_by(org_id=row.org_id, event="invite", to_address=row.email)
-    letter = outbox.letter(db.session.scalars(newest.order_by(OutboxEmail.id.desc())).first())
+    letter = outbox.rendered(db.session.scalars(newest.order_by(OutboxEmail.id.desc())).first())
     return letter.text.partition("http://localhost/invite/")[2].split()[0]
 
 
@@ -52,13 +59,13 @@ def look(token: str) -> Invite:
 def accept(token: str, by: User) -> Membership:
     row = invites.find(token, ip=IP)
     with transaction(org=row.org_id):
-        return invites.accept(row, by=by, proven=True)
+        return invites.accept(row, by=by, by_link=True)
 
 
 def decline(token: str, by: User | None) -> Invite:
     row = invites.find(token, ip=IP)
     with transaction(org=row.org_id):
-        return invites.decline(row, by=by, proven=True)
+        return invites.decline(row, by=by, by_link=True)
 
 
 def refused(act: Any, *args: Any) -> CofferError:

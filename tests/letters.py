@@ -18,7 +18,7 @@ def mails(event: str = "", *, to: str = "") -> list[OutboxEmail]:
 
 def link_in(event: str, *, to: str = "") -> str:
     """The path that the newest such mail leads to."""
-    letter = outbox.letter(mails(event, to=to)[-1])
+    letter = outbox.rendered(mails(event, to=to)[-1])
     found = re.search(r"(/[a-z-]+/[A-Za-z0-9_-]{43})$", letter.text, re.M)
     assert found, letter.text
     assert f'{found[1]}"' in letter.html

@@ -35,14 +35,14 @@ def register(app: Flask) -> None:
         wallets,
         webhooks,
     )
-    from dashboard.api.admin import orgs as standing
+    from dashboard.api.admin import orgs as admin_orgs
     from dashboard.api.admin import people
     from dashboard.api.admin import products as catalog
     from dashboard.api.admin import transactions as adjustments
 
     identity = (me, orgs, members, invites, keys, identity_provider, audit)
     customers = (*identity, wallets, transactions, checkout, products)
-    nouns = [*(each.api for each in (*customers, adjustments, catalog, people, standing)), invites.public]
+    nouns = [*(each.api for each in (*customers, adjustments, catalog, people, admin_orgs)), invites.public]
     app.request_class = inputs.StrictRequest
     # Attributes that flask-openapi's routes expect on the application; its own application class would add its own
     # pages.

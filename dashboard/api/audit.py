@@ -8,7 +8,7 @@ from dashboard.api.routes import answer, blueprint
 from dashboard.domain.access import permissions
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import trail
-from dashboard.domain.audit.trail import Filters
+from dashboard.domain.audit.trail import AuditFilters
 
 api = blueprint("audit")
 
@@ -31,8 +31,8 @@ def listing(path: inputs.OrgPath, query: EntryQuery) -> Response:
     access = auth.enter(path.org_id, Verb.READ_AUDIT)
     named = access.caller.operator
     given = query.model_dump(by_alias=True, exclude_none=True, exclude={"limit", "cursor"})
-    filters = Filters.parse(given, org_id=access.org.id, named=named)
+    filters = AuditFilters.parse(given, org_id=access.org.id, named=named)
     page = trail.page(filters, cursor=query.cursor, limit=query.size)
     without = () if permissions.sees_external_key(access.caller) else ("external_key",)
-    rows = [shapes.audit_entry(told) for told in trail.told(page.rows, for_manager=named, without=without)]
+    rows = [shapes.audit_entry(view) for view in trail.entry_views(page.rows, for_manager=named, without=without)]
     return answer(shapes.AuditList(data=rows, next_cursor=page.next_cursor))

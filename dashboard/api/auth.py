@@ -17,7 +17,7 @@ from dashboard.domain.access import end_users, keys, permissions
 from dashboard.domain.access.end_users import SignedIn
 from dashboard.domain.access.permissions import Caller, Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import memberships
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken
 from dashboard.providers import client, platform_account
@@ -64,7 +64,7 @@ def authenticate() -> None:
         _require_open_to_end_users(row)
     else:
         throttle.require_room(f"{'key' if isinstance(row, ApiKey) else 'token'}:{row.id}")
-        if keys.due(row):
+        if keys.stale(row):
             with transaction(org=row.org_id if isinstance(row, ApiKey) else None):
                 keys.used(row, ip=logs.client_ip())
     g.bearer = row
@@ -96,13 +96,13 @@ def _require_open_to_end_users(row: SignedIn) -> None:
 
 def caller() -> ApiKey | PersonalToken | SignedIn:
     """The caller of a route that end users may also call."""
-    found: ApiKey | PersonalToken | SignedIn = g.bearer
-    return found
+    result: ApiKey | PersonalToken | SignedIn = g.bearer
+    return result
 
 
 def bearer() -> ApiKey | PersonalToken:
-    found: ApiKey | PersonalToken = g.bearer
-    return found
+    result: ApiKey | PersonalToken = g.bearer
+    return result
 
 
 def mode() -> str:
@@ -119,7 +119,7 @@ def platform_provider() -> Provider:
     return client(platform_account())
 
 
-def enter(org_id: UUID, verb: Verb, act: Act = Act.READ) -> Access:
+def enter(org_id: UUID, verb: Verb, act: OrgAction = OrgAction.READ) -> Access:
     """The organization, if the caller may do `verb` in it now.
 
     Raises NotFound for strangers, Forbidden for a missing role or scope, OrgSuspended.
@@ -131,7 +131,7 @@ def enter(org_id: UUID, verb: Verb, act: Act = Act.READ) -> Access:
 
 def look(org_id: UUID) -> Access:
     """The organization, for any caller who may know about it, with any key. Raises NotFound for strangers."""
-    return _admit(find(org_id), Act.READ)
+    return _admit(find(org_id), OrgAction.READ)
 
 
 def require_admin_scope(access: Access) -> None:
@@ -150,7 +150,7 @@ def person() -> PersonalToken:
     return row
 
 
-def _admit(access: Access, act: Act) -> Access:
+def _admit(access: Access, act: OrgAction) -> Access:
     operator = access.caller.operator and access.caller.role is None
     org_status.require_state(act, access.org, operator=operator)
     if operator:
@@ -167,7 +167,7 @@ def find(org_id: UUID) -> Access:
         if row.org_id != org_id:
             raise NotFound
         return Access(row.organization, permissions.of_key(row), row.mode, None, row.limit_id)
-    entry = memberships.entry_by_id(org_id, row.user_id, token_of=row.created_at)
+    entry = memberships.by_org_id(org_id, row.user_id, token_of=row.created_at)
     caller = permissions.of_token(row, row.user, entry.role if entry else None)
     if entry is None or caller.stranger:
         raise NotFound

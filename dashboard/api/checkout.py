@@ -14,7 +14,7 @@ from dashboard.domain.access.permissions import Verb
 from dashboard.domain.catalog import configured, products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import ledger, origins
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.domain.payments.checkout.checkout import MAX_QUANTITY, Buyer, open_checkout, refused
 from dashboard.models import Payment
 
@@ -43,14 +43,14 @@ class ModeNotConfigured(Conflict):
 )
 def create(path: inputs.OrgPath, body: Purchase) -> Response:
     """Open a payment page for a product"""
-    access = auth.enter(path.org_id, Verb.BUY, Act.BUY)
+    access = auth.enter(path.org_id, Verb.BUY, OrgAction.BUY)
     auth.require_open(access)
     key = idempotency.key(body.idempotency_key)
     _check(access, body)
     payment, replayed = _open(access, body, key)
     if payment.session_url is None:
         raise refused(payment.decline_code)
-    return idempotency.told(answer(shapes.checkout(payment), 201), key, replayed=replayed)
+    return idempotency.answered(answer(shapes.checkout(payment), 201), key, replayed=replayed)
 
 
 def _check(access: Access, body: Purchase) -> None:

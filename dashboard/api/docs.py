@@ -51,14 +51,14 @@ def describe(blueprints: list[APIBlueprint]) -> dict[str, Any]:
     )
     for one in blueprints:
         book.register_api(one)
-    found: dict[str, Any] = book.api_doc
-    for operations in found["paths"].values():
+    document: dict[str, Any] = book.api_doc
+    for operations in document["paths"].values():
         for operation in operations.values():
             if operation.pop("x-idempotent", None):
                 operation.setdefault("parameters", []).append(_KEY_PARAMETER)
-    found["paths"] |= _webhooks()
-    _lift(found)
-    return found
+    document["paths"] |= _webhooks()
+    _lift(document)
+    return document
 
 
 def _webhooks() -> dict[str, Any]:
@@ -79,20 +79,20 @@ def _webhooks() -> dict[str, Any]:
     }
 
 
-def _lift(found: dict[str, Any]) -> None:
+def _lift(document: dict[str, Any]) -> None:
     """Schemas repeat definitions that are already in the components; once is enough."""
-    for schema in found["components"]["schemas"].values():
+    for schema in document["components"]["schemas"].values():
         schema.pop("$defs", None)
 
 
 def _rows() -> list[dict[str, Any]]:
     """The document as the page shows it: one row per call."""
-    found = current_app.extensions[EXTENSION]
+    items = current_app.extensions[EXTENSION]
     rows = []
-    for path, operations in found["paths"].items():
+    for path, operations in items["paths"].items():
         for method, operation in operations.items():
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-            schema = found["components"]["schemas"].get(str(body.get("$ref", "")).rpartition("/")[2], {})
+            schema = items["components"]["schemas"].get(str(body.get("$ref", "")).rpartition("/")[2], {})
             needed = schema.get("required", [])
             fields = [(name, _type(one), name in needed) for name, one in schema.get("properties", {}).items()]
             rows.append(

@@ -62,7 +62,7 @@ class InvalidFields(Invalid):
 
 def refuse_fields(error: ValidationError) -> Any:
     """For flask-openapi: converts pydantic's errors to ours. Always raises InvalidFields."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    rows = error.errors(include_url=False, include_context=False, include_input=False)
     raise InvalidFields(
         [
             {
@@ -70,7 +70,7 @@ def refuse_fields(error: ValidationError) -> Any:
                 "code": _CODES.get(one["type"], one["type"]),
                 "detail": one["msg"],
             }
-            for one in found[:20]
+            for one in rows[:20]
         ]
     ) from None
 

@@ -23,16 +23,16 @@ def alive() -> Response:
 def ready() -> Response:
     """503 without the database or if its migrations are not those of this code; Redis and worker are reported as
     details."""
-    found: dict[str, Any] = {"database": "ok", "migrations": "ok", "redis": "ok", "worker": "unknown"}
+    rows: dict[str, Any] = {"database": "ok", "migrations": "ok", "redis": "ok", "worker": "unknown"}
     try:
-        found["migrations"] = "ok" if system.software().migrated else "behind"
-        found |= _worker()
+        rows["migrations"] = "ok" if system.software().migrated else "behind"
+        rows |= _worker()
     except SQLAlchemyError:
         db.session.rollback()
-        found |= {"database": "away", "migrations": "unknown"}
-    found["redis"] = "ok" if queue.bell().answers() else "away"
-    good = (found["database"], found["migrations"]) == ("ok", "ok")
-    return _json({"status": "ok" if good else "unavailable", **found}, 200 if good else 503)
+        rows |= {"database": "away", "migrations": "unknown"}
+    rows["redis"] = "ok" if queue.job_queue().answers() else "away"
+    good = (rows["database"], rows["migrations"]) == ("ok", "ok")
+    return _json({"status": "ok" if good else "unavailable", **rows}, 200 if good else 503)
 
 
 def _worker() -> dict[str, Any]:

@@ -20,7 +20,7 @@ def key(in_body: str | None) -> str:
     return given or in_body or str(ids.new())
 
 
-def told(response: Response, key: str, *, replayed: bool) -> Response:
+def answered(response: Response, key: str, *, replayed: bool) -> Response:
     """The response with its key, and whether it repeats the first response."""
     response.headers[HEADER] = key
     if replayed:

@@ -14,7 +14,7 @@ from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.access import identity_providers
 from dashboard.domain.access.identity_providers import Wanted
 from dashboard.domain.access.permissions import Verb
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.models import IdentityProvider
 
 api = blueprint("identity provider")
@@ -51,7 +51,7 @@ def put(path: inputs.OrgPath, body: ProviderBody) -> Response:
 
     Its keys are fetched at once; if that fails, `fetch_error` says why and the setting is stored anyway.
     """
-    access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER, OrgAction.MEMBERS)
     wanted = Wanted(body.issuer, body.algorithm, body.jwks_url, body.jwks, body.secret)
     with transaction(org=access.org.id):
         row = identity_providers.put(access.org.id, body.mode or access.mode, wanted, by=access.actor)
@@ -63,7 +63,7 @@ def put(path: inputs.OrgPath, body: ProviderBody) -> Response:
 @api.delete("/orgs/<uuid:org_id>/identity-provider", responses={204: None})
 def remove(path: inputs.OrgPath, query: ModeQuery) -> Response:
     """Reject end users' tokens of one mode from now on"""
-    access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER, OrgAction.MEMBERS)
     row = _find(access, query)
     with transaction(org=access.org.id):
         identity_providers.remove(row, by=access.actor)

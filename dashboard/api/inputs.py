@@ -54,15 +54,15 @@ class StrictRequest(Request):
 def parse(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`. Raises MalformedJson; Invalid if it is JSON but not an object, or repeats a name."""
     try:
-        found = strict_json.parse(raw, integer=_integer, fraction=Odd, constant=Odd)
+        result = strict_json.parse(raw, integer=_integer, fraction=Odd, constant=Odd)
     except RepeatedName as error:
         shown = _shown(error.name)
         raise Invalid("A name appears twice in the body.", field=shown, code="repeated_field") from None
     except ValueError:
         raise MalformedJson("The body is not JSON in UTF-8.") from None
-    if not isinstance(found, dict):
+    if not isinstance(result, dict):
         raise Invalid("The body must be a JSON object.", code="not_an_object")
-    return found
+    return result
 
 
 def require_key(text: str) -> str:

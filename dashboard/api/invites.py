@@ -13,9 +13,9 @@ from dashboard.core import logs
 from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden, Invalid
 from dashboard.domain.access.permissions import Verb, assignable
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import invites
-from dashboard.domain.organizations.invites import Shown
+from dashboard.domain.organizations.invites import InviteView
 from dashboard.domain.people import accounts
 from dashboard.models import ApiKey, User
 
@@ -63,8 +63,8 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """The organization's invites in any state, newest first"""
     access = auth.enter(path.org_id, Verb.READ_INVITES)
     scope = ("invites", access.org.id)
-    found = invites.page(access.org.id, after=query.after(*scope), limit=query.size + 1)
-    rows, cursor = query.cut(found, lambda row: row.invite.id, *scope)
+    page = invites.page(access.org.id, after=query.after(*scope), limit=query.size + 1)
+    rows, cursor = query.cut(page, lambda row: row.invite.id, *scope)
     return answer(shapes.InviteList(data=[shapes.invite(row) for row in rows], next_cursor=cursor))
 
 
@@ -78,7 +78,7 @@ def create(path: inputs.OrgPath, body: NewInvites) -> Response:
     Each gets an e-mail with a link, valid for 7 days. With `emails`, the response is 207 with a result per address, in
     order; an error for one does not stop the others.
     """
-    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     if (body.email is None) == (body.emails is None):
         raise Invalid("Send either email or emails.", field="email")
     if body.email is not None:
@@ -93,17 +93,17 @@ def create(path: inputs.OrgPath, body: NewInvites) -> Response:
 @api.post("/orgs/<uuid:org_id>/invites/<uuid:id>/resend", responses={200: shapes.Invite, 409: ENDED})
 def resend(path: inputs.OrgItemPath) -> Response:
     """Send a new link by e-mail, valid for 7 days; the old one stops working"""
-    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     row = invites.with_id(access.org.id, path.id)
     with transaction(org=access.org.id):
         invites.resend(row, by=access.actor, may_give=assignable(access.caller), inviter=_inviter(access))
-    return answer(shapes.invite(invites.shown(row)))
+    return answer(shapes.invite(invites.view(row)))
 
 
 @api.delete("/orgs/<uuid:org_id>/invites/<uuid:id>", responses={204: None, 409: ENDED})
 def withdraw(path: inputs.OrgItemPath) -> Response:
     """Revoke an invite: its link stops working at once"""
-    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     row = invites.with_id(access.org.id, path.id)
     with transaction(org=access.org.id):
         invites.revoke(row, by=access.actor, may_give=assignable(access.caller))
@@ -127,11 +127,11 @@ def accept(body: Token) -> Response:
     With a personal token that has the scope `org:admin`, of the user whose address was invited.
     """
     user = _person()
-    found = _opening(body.token)
-    with transaction(org=found.org.id):
-        membership = invites.accept(found.invite, by=user, proven=True)
-    accounts.prove(user, mode=auth.platform_mode())
-    return answer(shapes.org(found.org, membership.role))
+    invite_view = _opening(body.token)
+    with transaction(org=invite_view.org.id):
+        membership = invites.accept(invite_view.invite, by=user, by_link=True)
+    accounts.confirm_by_link(user, mode=auth.platform_mode())
+    return answer(shapes.org(invite_view.org, membership.role))
 
 
 @api.post("/invites/decline", responses={200: shapes.Invite, 410: DEAD})
@@ -142,10 +142,10 @@ def decline(body: Token) -> Response:
     the page of the link.
     """
     user = _person()
-    found = _opening(body.token)
-    with transaction(org=found.org.id):
-        row = invites.decline(found.invite, by=user, proven=True)
-    return answer(shapes.invite(invites.shown(row)))
+    invite_view = _opening(body.token)
+    with transaction(org=invite_view.org.id):
+        row = invites.decline(invite_view.invite, by=user, by_link=True)
+    return answer(shapes.invite(invites.view(row)))
 
 
 def send(access: Access, email: str, role: str) -> Response:
@@ -154,13 +154,13 @@ def send(access: Access, email: str, role: str) -> Response:
         row = invites.invite(
             access.org, email, role=role, by=access.actor, may_give=assignable(access.caller), inviter=_inviter(access)
         )
-    return answer(shapes.invite(invites.shown(row)), 201)
+    return answer(shapes.invite(invites.view(row)), 201)
 
 
-def _opening(token: str) -> Shown:
-    found = invites.shown(invites.find(token, ip=request.remote_addr or ""))
-    invites.require_open(found)
-    return found
+def _opening(token: str) -> InviteView:
+    result = invites.view(invites.find(token, ip=request.remote_addr or ""))
+    invites.require_open(result)
+    return result
 
 
 def _person() -> User:

@@ -18,7 +18,7 @@ from dashboard.domain.access.keys import MadeKey
 from dashboard.domain.access.permissions import Verb, allowed, grantable, require
 from dashboard.domain.funds import spend_limits
 from dashboard.domain.funds.spend_limits import Cap
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.models import ApiKey
 
 ENDED = refusal("The key has ended (`key_ended`), or was rotated already (`key_rotated`).")
@@ -68,17 +68,17 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """The organization's keys, including revoked ones; members and viewers get their own"""
     access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS)
     scope = ("keys", access.org.id, _own(access))
-    found = keys.page(access.org.id, made_by=_own(access), after=query.after(*scope), limit=query.size + 1)
-    rows, cursor = query.cut(found, lambda row: row.id, *scope)
-    standings = spend_limits.standings(access.org.id, [row.limit_id for row in rows])
-    data = [shapes.key(row, standings.get(row.limit_id)) for row in rows]
+    page = keys.page(access.org.id, made_by=_own(access), after=query.after(*scope), limit=query.size + 1)
+    rows, cursor = query.cut(page, lambda row: row.id, *scope)
+    usages = spend_limits.usages(access.org.id, [row.limit_id for row in rows])
+    data = [shapes.key(row, usages.get(row.limit_id)) for row in rows]
     return answer(shapes.KeyList(data=data, next_cursor=cursor))
 
 
 @api.post("/orgs/<uuid:org_id>/api-keys", responses={201: shapes.NewKey})
 def create(path: inputs.OrgPath, body: NewKeyBody) -> Response:
     """Create a key; only this response contains its text"""
-    access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS, OrgAction.MEMBERS)
     with transaction(org=access.org.id):
         made = keys.make(
             access.org, name=body.name, scopes=body.scopes, mode=access.mode, by=access.actor,
@@ -91,7 +91,7 @@ def create(path: inputs.OrgPath, body: NewKeyBody) -> Response:
 @api.post("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>/rotate", responses={201: shapes.NewKey, 409: ENDED})
 def rotate(path: KeyPath, body: Rotation) -> Response:
     """Replace this key by a new one; only this response contains its text"""
-    access, key = _enter(path, Act.MEMBERS)
+    access, key = _enter(path, OrgAction.MEMBERS)
     key_changes.require_may_rotate(access.caller, key)
     assert access.actor.id is not None  # users have ids
     with transaction(org=access.org.id):
@@ -104,24 +104,24 @@ def rotate(path: KeyPath, body: Rotation) -> Response:
 @api.patch("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>", responses={200: shapes.Key, 409: ENDED})
 def change(path: KeyPath, body: KeyChange) -> Response:
     """Set, change or remove the cap of a key"""
-    access, key = _enter(path, Act.MEMBERS)
+    access, key = _enter(path, OrgAction.MEMBERS)
     require(Verb.CAP_KEYS, access.caller)
     with transaction(org=access.org.id):
         key_changes.set_cap(key, body.cap.cap if body.cap else None, by=access.actor)
-    return answer(shapes.key(key, spend_limits.standings(access.org.id, [key.limit_id]).get(key.limit_id)))
+    return answer(shapes.key(key, spend_limits.usages(access.org.id, [key.limit_id]).get(key.limit_id)))
 
 
 @api.delete("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>", responses={204: None})
 def revoke(path: KeyPath) -> Response:
     """Revoke a key at once"""
-    access, key = _enter(path, Act.READ)
+    access, key = _enter(path, OrgAction.READ)
     auth.require_open(access)
     with transaction(org=access.org.id):
         keys.revoke(key, by=access.actor)
     return Response(status=204)
 
 
-def _enter(path: KeyPath, act: Act) -> tuple[Access, ApiKey]:
+def _enter(path: KeyPath, act: OrgAction) -> tuple[Access, ApiKey]:
     access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS, act)
     key, own = keys.find(access.org.id, path.key_id), _own(access)
     if key is None or (own and key.created_by != own):
@@ -135,5 +135,5 @@ def _own(access: Access) -> UUID | None:
 
 
 def _made(access: Access, made: MadeKey) -> Response:
-    standing = spend_limits.standings(access.org.id, [made.row.limit_id]).get(made.row.limit_id)
-    return answer(shapes.new_key(made.row, standing, made.key), 201)
+    usage = spend_limits.usages(access.org.id, [made.row.limit_id]).get(made.row.limit_id)
+    return answer(shapes.new_key(made.row, usage, made.key), 201)

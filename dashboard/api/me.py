@@ -6,7 +6,7 @@ from dashboard.api import auth, shapes
 from dashboard.api.routes import answer, blueprint
 from dashboard.domain import org_status
 from dashboard.domain.access.end_users import SignedIn
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.models import ApiKey
 
 api = blueprint("me")
@@ -24,7 +24,7 @@ def show() -> Response:
             )
         )  # fmt: skip
     if isinstance(row, ApiKey):
-        org_status.require_state(Act.READ, row.organization)
+        org_status.require_state(OrgAction.READ, row.organization)
         return answer(
             shapes.Me(
                 kind="key", id=row.id, mode=shapes.mode(row.mode), scopes=row.scopes, name=row.name,

@@ -13,7 +13,7 @@ from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import NotFound
 from dashboard.domain.access.permissions import Verb, allowed
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import memberships, ownership
 from dashboard.models import Membership
 
@@ -48,8 +48,8 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """The members, newest first"""
     access = auth.enter(path.org_id, Verb.READ_MEMBERS)
     scope = ("members", access.org.id)
-    found = memberships.page(access.org.id, after=query.after(*scope), limit=query.size + 1)
-    rows, cursor = query.cut(found, lambda row: row.id, *scope)
+    page = memberships.page(access.org.id, after=query.after(*scope), limit=query.size + 1)
+    rows, cursor = query.cut(page, lambda row: row.id, *scope)
     managing = allowed(Verb.MANAGE_MEMBERS, access.caller)
     return answer(shapes.MemberList(data=[shapes.member(row, managing=managing) for row in rows], next_cursor=cursor))
 
@@ -57,7 +57,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 @api.post("/orgs/<uuid:org_id>/members", responses={201: shapes.Invite, 409: invites.TAKEN})
 def add(path: inputs.OrgPath, body: invites.NewMember) -> Response:
     """Invite a user, who becomes a member by accepting"""
-    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     return invites.send(access, body.email, body.role)
 
 
@@ -69,7 +69,7 @@ def change_role(path: inputs.OrgItemPath, body: RoleChange) -> Response:
     the organization acts as an admin. Keys of the member that exceed the new role pass to the caller (if a key calls:
     to its holder, else to an owner); keys that can admit others or have an operator scope are revoked.
     """
-    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     auth.require_admin_scope(access)
     member = _find(access, path.id)
     handed = _carry_out(
@@ -88,9 +88,9 @@ def remove(path: inputs.OrgItemPath, query: Removal) -> Response:
     here permanently.
     """
     person = auth.find(path.org_id).person
-    found = memberships.find(path.org_id, path.id)
-    own = found is not None and person is not None and found.user_id == person.user_id
-    access = auth.enter(path.org_id, Verb.LEAVE if own else Verb.MANAGE_MEMBERS, Act.MEMBERS)
+    membership = memberships.find(path.org_id, path.id)
+    own = membership is not None and person is not None and membership.user_id == person.user_id
+    access = auth.enter(path.org_id, Verb.LEAVE if own else Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     member = _find(access, path.id)
     if member.role == "owner":
         auth.require_admin_scope(access)
@@ -109,7 +109,7 @@ def transfer(path: inputs.OrgPath, body: Transfer) -> Response:
     An owner's personal token with the scope `org:admin`. In one step, the member becomes an owner and the caller an
     admin; both get an e-mail.
     """
-    access = auth.enter(path.org_id, Verb.MANAGE_ORG, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_ORG, OrgAction.MEMBERS)
     member = _find(access, body.member_id)
     _carry_out(access, lambda: ownership.transfer(member, by=access.actor))
     return answer(shapes.member(_find(access, member.id), managing=True))

@@ -55,12 +55,12 @@ def _part(
 ) -> list[Metric]:
     """The metrics of one of the two; nothing if it is unavailable, which `up` reports."""
     try:
-        found = list(read())
+        samples = list(read())
     except away:
         db.session.rollback()
-        found = []
-    up.add_metric([name], 1 if found else 0)
-    return found
+        samples = []
+    up.add_metric([name], 1 if samples else 0)
+    return samples
 
 
 def _database() -> Iterable[Metric]:
@@ -75,7 +75,7 @@ def _database() -> Iterable[Metric]:
 
 
 def _redis() -> Iterable[Metric]:
-    waiting = queue.bell().waiting()
+    waiting = queue.job_queue().waiting()
     if waiting is None:
         return
     depth = GaugeMetricFamily("coffer_queue_jobs", "Jobs that wait.", labels=["queue"])
@@ -87,7 +87,7 @@ def _redis() -> Iterable[Metric]:
     took = CounterMetricFamily("coffer_job_seconds", "Time that jobs took.", labels=["job"])
     rows = CounterMetricFamily("coffer_worker_ledger_rows", "Ledger rows posted by workers.", labels=["type"])
     families = {"jobs": jobs, "seconds": took, "rows": rows}
-    for kind, labels, value in metrics.of_workers(queue.bell().redis):
+    for kind, labels, value in metrics.of_workers(queue.job_queue().redis):
         families[kind].add_metric(labels, value)
     yield from (depth, age, *families.values())
 
@@ -96,9 +96,9 @@ def _piles(noun: str, says: str, states: tuple[str, ...], piles: list[Pile]) -> 
     """Number and age by state, including states without rows: an alert needs the zero."""
     number = GaugeMetricFamily(f"coffer_{noun}", f"{says}.", labels=["state"])
     age = GaugeMetricFamily(f"coffer_{noun}_age_seconds", f"{says}: age of the oldest.", labels=["state"])
-    found = {pile.state: pile for pile in piles}
+    by_state = {pile.state: pile for pile in piles}
     for state in states:
-        pile = found.get(state)
+        pile = by_state.get(state)
         number.add_metric([state], pile.count if pile else 0)
         age.add_metric([state], _seconds(pile.oldest) if pile else 0)
     yield from (number, age)

@@ -15,7 +15,7 @@ from dashboard.domain import org_status
 from dashboard.domain.access import permissions
 from dashboard.domain.access.permissions import Caller, Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import lifecycle, org_settings, user_organizations
 from dashboard.domain.people import users
 from dashboard.domain.platform import external_keys
@@ -64,18 +64,18 @@ def listing(query: paging.PageQuery) -> Response:
     """The key's organization, or those that its user belongs to"""
     row = auth.bearer()
     if isinstance(row, ApiKey):
-        org_status.require_state(Act.READ, row.organization)
+        org_status.require_state(OrgAction.READ, row.organization)
         # A key of the platform's own organization gives access to the platform's paths, but to no customer's.
-        found = [shapes.org(row.organization)] if row.org_id != PLATFORM_ORG_ID else []
+        items = [shapes.org(row.organization)] if row.org_id != PLATFORM_ORG_ID else []
         scope = ("orgs", row.org_id)
     else:
         scope = ("orgs", row.user_id)
         entries = user_organizations.page(
             row.user_id, token_of=row.created_at, after=query.after(*scope), limit=query.size + 1
         )
-        found = [shapes.org(entry.org, entry.role) for entry in entries]
+        items = [shapes.org(entry.org, entry.role) for entry in entries]
     after = query.after(*scope)
-    newest = sorted(found, key=lambda org: org.id, reverse=True)
+    newest = sorted(items, key=lambda org: org.id, reverse=True)
     rows, cursor = query.cut([org for org in newest if after is None or org.id < after], _id, *scope)
     return answer(shapes.OrgList(data=rows, next_cursor=cursor))
 
@@ -91,7 +91,7 @@ def create(body: NewOrg) -> Response:
     if "external_key" in body.model_fields_set and not permissions.allowed(Verb.MANAGE_PLATFORM, caller):
         raise OperatorOnly(NOT_YOURS)
     with transaction(org=org_id):
-        org = org_settings.found(body.wanted(), org_id=org_id, owner=user, by=Actor("user", user.id))
+        org = org_settings.create_team(body.wanted(), org_id=org_id, owner=user, by=Actor("user", user.id))
         external_keys.assign(org, body.external_key, reason="Made with this key", by=users.actor_of(user))
     return _details(org, caller, status=201)
 
@@ -123,12 +123,12 @@ def by_external_key(path: ExternalKeyPath) -> Response:
     row = external_keys.holder(path.key)
     if row is None:
         raise NotFound
-    found = auth.find(row.org_id).caller
-    if row.external_key_confirmed_at is None and permissions.allowed(Verb.PLATFORM_READ, found):
+    result = auth.find(row.org_id).caller
+    if row.external_key_confirmed_at is None and permissions.allowed(Verb.PLATFORM_READ, result):
         raise ExternalKeyUnconfirmed("An owner set this external key. A platform manager must confirm or clear it.")
-    if row.external_key_confirmed_at is None or not permissions.sees_external_key(found):
+    if row.external_key_confirmed_at is None or not permissions.sees_external_key(result):
         raise NotFound
-    return _details(auth.look(row.org_id).org, found)
+    return _details(auth.look(row.org_id).org, result)
 
 
 @api.patch("/orgs/<uuid:org_id>", responses={200: shapes.OrgDetails, 409: refusal("The slug is taken.")})
@@ -137,7 +137,7 @@ def change(path: inputs.OrgPath, body: OrgChange) -> Response:
 
     An owner's personal token with the scope `org:admin`. After a change of slug, the old URL stops working.
     """
-    access = auth.enter(path.org_id, Verb.MANAGE_ORG, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_ORG, OrgAction.MEMBERS)
     if "external_key" in body.model_fields_set:
         raise OperatorOnly(NOT_YOURS)
     with transaction(org=access.org.id):
@@ -152,7 +152,7 @@ def delete(path: inputs.OrgPath) -> Response:
     An owner's personal token with the scope `org:admin`; both balances must be zero and nothing pending. The ledger
     stays.
     """
-    access = auth.enter(path.org_id, Verb.MANAGE_ORG, Act.MEMBERS)
+    access = auth.enter(path.org_id, Verb.MANAGE_ORG, OrgAction.MEMBERS)
     _delete(access)
     return Response(status=204)
 
@@ -164,10 +164,10 @@ def _delete(access: auth.Access) -> None:
 
 
 def _details(org: Organization, caller: Caller, *, status: int = 200) -> Response:
-    told: dict[str, Any] = {"role": caller.role, "billing": permissions.allowed(Verb.READ_BILLING, caller)}
+    options: dict[str, Any] = {"role": caller.role, "billing": permissions.allowed(Verb.READ_BILLING, caller)}
     if permissions.sees_external_key(caller):
-        told["directory"] = external_keys.of(org)
-    return answer(shapes.org_details(org, **told), status)
+        options["directory"] = external_keys.of(org)
+    return answer(shapes.org_details(org, **options), status)
 
 
 def _id(org: shapes.Org) -> UUID:

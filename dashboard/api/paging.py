@@ -51,7 +51,7 @@ class PageQuery(Query):
         """The last id of the previous page. Raises Invalid."""
         return cursors.decode_id(self.cursor, *scope)
 
-    def cut(self, found: Sequence[T], id_of: Callable[[T], UUID], *scope: Any) -> tuple[list[T], str | None]:
+    def cut(self, sequence: Sequence[T], id_of: Callable[[T], UUID], *scope: Any) -> tuple[list[T], str | None]:
         """The page's rows and the next cursor, from the rows after `after`, up to one more than `size`."""
-        page = lists.cut(found, id_of, self.cursor, *scope, limit=self.size)
+        page = lists.cut(sequence, id_of, self.cursor, *scope, limit=self.size)
         return page.rows, page.next_cursor

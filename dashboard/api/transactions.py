@@ -13,7 +13,7 @@ from dashboard.core import ids
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.access.permissions import Verb, allowed
 from dashboard.domain.funds import transactions, wallets
-from dashboard.domain.funds.transactions import Filters, explain
+from dashboard.domain.funds.transactions import TransactionFilters, explain
 from dashboard.models import Wallet
 
 api = blueprint("transactions")
@@ -31,10 +31,10 @@ class FilterQuery(paging.PageQuery):
     min_micros: str | None = None
     max_micros: str | None = None
 
-    def filters(self) -> Filters:
+    def filters(self) -> TransactionFilters:
         """Raises Invalid."""
         given = self.model_dump(by_alias=True, exclude_none=True)
-        return Filters.parse({name: value for name, value in given.items() if name in _FILTERS})
+        return TransactionFilters.parse({name: value for name, value in given.items() if name in _FILTERS})
 
 
 class RowQuery(FilterQuery):
@@ -56,7 +56,7 @@ def listing(path: inputs.OrgPath, query: RowQuery) -> Response:
         wallets.only_one(access.org.id, access.mode) if query.wallet_id is None else _wallet(access, query.wallet_id)
     )
     if wallet is None:
-        page = transactions.across(access.org.id, access.mode, filters, query.cursor, query.size)
+        page = transactions.of_organizations(access.org.id, access.mode, filters, query.cursor, query.size)
     else:
         page = transactions.page(wallet, filters, query.cursor, query.size)
     rows = shapes.transactions(page.rows)

@@ -13,7 +13,7 @@ from dashboard.domain.access import key_rights
 from dashboard.domain.access.permissions import LEADS, Verb, origin_of
 from dashboard.domain.funds import charging, ledger, transactions, wallets
 from dashboard.domain.funds.ledger import Posting
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.models import Transaction, Wallet
 
 SHORT = (
@@ -61,7 +61,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 def move(path: inputs.OrgPath, body: Movement) -> Response:
     """Deposit or charge"""
     verb = VERBS[body.operation]
-    access = auth.enter(path.org_id, verb, Act.SPEND if verb is Verb.CHARGE else Act.READ)
+    access = auth.enter(path.org_id, verb, OrgAction.SPEND if verb is Verb.CHARGE else OrgAction.READ)
     auth.require_open(access)
     key = idempotency.key(body.idempotency_key)
     wallet = wallets.of_organization(access.org.id, access.mode)
@@ -90,7 +90,7 @@ def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> P
         posting = ledger.post(
             wallet, type="deposit", amount=body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
             description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
-            slices=[ledger.Slice("paid", "deposit", body.amount_micros)],
+            slices=[ledger.NewGrant("paid", "deposit", body.amount_micros)],
         )  # fmt: skip
         if not posting.replayed:
             audit.record(
@@ -120,7 +120,7 @@ def _moved(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement
         values = shapes.wallet_values(wallet, access.org, posting.balance_after)
         row = _row(access, wallet, posting, body, key)  # what was just written need not be read again
     shape = shapes.WalletWithRow(**values, transaction=shapes.transaction(row, wallet.unit))
-    return idempotency.told(answer(shape, 201), key, replayed=posting.replayed)
+    return idempotency.answered(answer(shape, 201), key, replayed=posting.replayed)
 
 
 def _row(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement, key: str) -> Transaction:

@@ -16,7 +16,7 @@ from dashboard.core.errors import CofferError
 from dashboard.domain import audit
 from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds.seals import heads
+from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.organizations import follow_ups, organizations, registration
 from dashboard.domain.people import second_factor, users
 from dashboard.domain.platform import user_administration, verify
@@ -118,7 +118,7 @@ def ledger_head(at: datetime | None) -> None:
     """Print the checkpoint hash over all seals at a moment, to compare it with the log of that time."""
     with _refusals():
         moment = (at or datetime.combine(clock.today(), time())).replace(tzinfo=UTC)
-        click.echo(str(heads.head(autocommit(), moment)))
+        click.echo(str(checkpoints.compute(autocommit(), moment)))
 
 
 def _person(email: str) -> User:

@@ -275,7 +275,7 @@ def _spend(org: Organization, uses: tuple[Use, ...], day: datetime, by: Actor) -
             micros = use.micros // use.charges * weekend * chance.randint(70, 135) // 10_000
             moment = day + timedelta(minutes=chance.randint(0, 15 * 60))
             key = f"demo:{use.app}:{use.description}:{day:%F}:{number}"
-            charges.append((moment, ledger.Entry(wallet_id, micros, key, use.description, use.app)))
+            charges.append((moment, ledger.LedgerEntry(wallet_id, micros, key, use.description, use.app)))
     for moment, entry in sorted(charges, key=lambda pair: pair[0]):
         if moment <= datetime.now(UTC):
             with clock.at(moment), transaction(org=org.id):

@@ -31,4 +31,4 @@ def make(org: Organization, by: User, sent: tuple[tuple[str, str, int], ...]) ->
         with clock.at(clock.now() - timedelta(days=days)), suppress(Conflict), transaction(org=org.id):
             row = invites.invite(org, email, role=role, by=actor, may_give=ROLES, inviter=by.id)
             if email == DECLINED:
-                invites.decline(row, by=None, proven=True)
+                invites.decline(row, by=None, by_link=True)

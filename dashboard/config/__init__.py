@@ -48,22 +48,22 @@ class ConfigError(Exception):
 
 def settings() -> Settings:
     """The running app's settings. Needs an app context."""
-    found: Settings = current_app.config["COFFER"]
-    return found
+    result: Settings = current_app.config["COFFER"]
+    return result
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the settings. Raises ConfigError with all missing or invalid values."""
     problems: dict[str, str] = {}
     values = _merged(_from_file(environ, problems), _from_environment(environ, problems))
-    found = _settings(values, problems)
-    if found.production and environ.get("FLASK_DEBUG", "").lower() not in ("", "0", "false", "no"):
+    result = _settings(values, problems)
+    if result.production and environ.get("FLASK_DEBUG", "").lower() not in ("", "0", "false", "no"):
         problems["FLASK_DEBUG"] = "debug mode is refused in production"
-    for name, sentence in rules.problems(found):
+    for name, sentence in rules.problems(result):
         problems.setdefault(name, sentence)
     if problems:
         raise ConfigError([f"{_labelled(name)}: {sentence}" for name, sentence in problems.items()])
-    return found.model_copy(update={"base_url": next(iter(rules.base_urls(found).values()), None)})
+    return result.model_copy(update={"base_url": next(iter(rules.base_urls(result).values()), None)})
 
 
 def _from_file(environ: Mapping[str, str], problems: dict[str, str]) -> dict[str, Any]:

@@ -59,5 +59,5 @@ def _binding(org_id: UUID, purpose: str) -> str:
 
 
 def _keys() -> MultiFernet:
-    found: MultiFernet = current_app.extensions["crypto"]
-    return found
+    fernet: MultiFernet = current_app.extensions["crypto"]
+    return fernet

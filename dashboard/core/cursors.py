@@ -28,20 +28,20 @@ def decode(cursor: str | None, *scope: Any) -> bytes | None:
     try:
         if len(cursor) > _LONGEST or not cursor.isascii():
             raise ValueError
-        found = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
         raise _foreign() from None
-    if len(found) <= _SCOPE_BYTES:
+    if len(raw) <= _SCOPE_BYTES:
         raise _foreign()
-    return found[_SCOPE_BYTES:] if found[:_SCOPE_BYTES] == _digest(scope) else None
+    return raw[_SCOPE_BYTES:] if raw[:_SCOPE_BYTES] == _digest(scope) else None
 
 
 def decode_id(cursor: str | None, *scope: Any) -> UUID | None:
     """Like `decode`, for lists whose positions are ids."""
-    found = decode(cursor, *scope)
-    if found is not None and len(found) != 16:
+    raw = decode(cursor, *scope)
+    if raw is not None and len(raw) != 16:
         raise _foreign()
-    return UUID(bytes=found) if found else None
+    return UUID(bytes=raw) if raw else None
 
 
 def _foreign() -> Invalid:

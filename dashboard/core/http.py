@@ -149,23 +149,23 @@ class _Connection(http.client.HTTPSConnection):
 
 
 def _read(answer: http.client.HTTPResponse, connection: _Connection, deadline: float) -> bytes:
-    found = b""
-    while len(found) <= MOST_BYTES:
+    content = b""
+    while len(content) <= MOST_BYTES:
         connection.wait_at_most(_left(deadline))
         piece = answer.read1(_PIECE)
         if not piece:
-            return found
-        found += piece
+            return content
+        content += piece
     raise FetchFailed(f"The answer is larger than {MOST_BYTES // 1024} KB.")
 
 
 def _resolved(host: str, port: int, policy: Policy, deadline: float) -> str:
     """An address of `host`. All addresses that it resolves to must be allowed."""
-    found: list[Any] = []
+    resolved: list[Any] = []
 
     def ask() -> None:
         try:
-            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            resolved.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError):
             return
 
@@ -173,7 +173,7 @@ def _resolved(host: str, port: int, policy: Policy, deadline: float) -> str:
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(_left(deadline))
-    addresses = [str(one[4][0]) for one in found]
+    addresses = [str(one[4][0]) for one in resolved]
     public = all(_allowed(ipaddress.ip_address(address.partition("%")[0]), policy) for address in addresses)
     if not addresses or not public:  # one message for both: the caller must not learn which internal names exist
         raise FetchFailed("Its name does not lead to a public address.")

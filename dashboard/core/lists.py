@@ -58,10 +58,10 @@ class Typed(dict[str, str]):
 
     def id(self, field: str, what: str = "an id") -> UUID | None:
         value = self.get(field)
-        found = ids.parse(value) if value else None
-        if value and found is None:
+        parsed = ids.parse(value) if value else None
+        if value and parsed is None:
             raise Invalid(f"This is not {what}.", field=field)
-        return found
+        return parsed
 
     def times(self) -> dict[str, datetime | None]:
         """The fields of `Times`, from `from` and `to`: UTC days or RFC 3339 moments, both inclusive."""
@@ -87,8 +87,8 @@ class Times:
 
     def moments(self, row: Any) -> list[ColumnElement[bool]]:
         """The exact time as conditions on the entity `row`."""
-        found = [] if self.since is None else [row.created_at >= self.since]
-        return found if self.until is None else [*found, row.created_at < self.until]
+        conditions = [] if self.since is None else [row.created_at >= self.since]
+        return conditions if self.until is None else [*conditions, row.created_at < self.until]
 
     def id_range(self, row: Any) -> list[ColumnElement[bool]]:
         """The range of ids, for an index, that contains every row of that time, with up to a minute of margin."""
@@ -117,8 +117,8 @@ def page(
 
     Raises Invalid for a malformed cursor.
     """
-    found = db.session.scalars(older(query, by, cursor, *scope, limit=limit)).all()
-    return cut(found, lambda row: getattr(row, by.key), cursor, *scope, limit=limit)
+    rows = db.session.scalars(older(query, by, cursor, *scope, limit=limit)).all()
+    return cut(rows, lambda row: getattr(row, by.key), cursor, *scope, limit=limit)
 
 
 def older(
@@ -135,10 +135,10 @@ def older(
 
 
 def cut(
-    found: Sequence[T], id_of: Callable[[T], UUID], cursor: str | None, *scope: Any, limit: int = PAGE_ROWS
+    sequence: Sequence[T], id_of: Callable[[T], UUID], cursor: str | None, *scope: Any, limit: int = PAGE_ROWS
 ) -> Page[T]:
     """The page at `cursor`, from the rows that `older` returned."""
-    rows, more = list(found[:limit]), len(found) > limit
+    rows, more = list(sequence[:limit]), len(sequence) > limit
     return Page(
         rows,
         next_cursor=cursors.encode(id_of(rows[-1]).bytes, *scope) if more else None,
@@ -150,9 +150,9 @@ def every(page_at: Callable[[str | None], Page[T]]) -> Iterator[list[T]]:
     """The rows of all pages, read page by page as they are consumed."""
     cursor, more = None, True
     while more:
-        found = page_at(cursor)
-        yield found.rows
-        cursor = found.next_cursor
+        result = page_at(cursor)
+        yield result.rows
+        cursor = result.next_cursor
         more = cursor is not None
 
 
@@ -162,8 +162,8 @@ def made_between(
     """The range of ids that contains every row created from `since` to before `until`, with up to a minute of
     margin."""
     lowest, highest = id_ends(since, until)
-    found = [] if lowest is None else [row_id >= lowest]
-    return found if highest is None else [*found, row_id < highest]
+    conditions = [] if lowest is None else [row_id >= lowest]
+    return conditions if highest is None else [*conditions, row_id < highest]
 
 
 def id_ends(since: datetime | None, until: datetime | None) -> tuple[UUID | None, UUID | None]:

@@ -123,14 +123,14 @@ def init_app(app: Flask, *, trust_request_id: bool = False) -> None:
 
 def request_id() -> str | None:
     """The id of the current request or job."""
-    found = get_contextvars().get("request_id")
-    return str(found) if found else None
+    row = get_contextvars().get("request_id")
+    return str(row) if row else None
 
 
 def client_ip() -> str | None:
     """The IP address of the current request; None in jobs and commands."""
-    found = get_contextvars().get("ip")
-    return str(found) if found else None
+    row = get_contextvars().get("ip")
+    return str(row) if row else None
 
 
 def network_of(ip: str) -> str:

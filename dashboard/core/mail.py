@@ -87,23 +87,23 @@ def unlinked(value: Any) -> Any:
     """Change a text, or each text of a list, so that no mail program makes a link of it."""
     if isinstance(value, list):
         return [unlinked(one) for one in value]
-    return _LINKED.sub(lambda found: found[0] + UNLINKED, value) if isinstance(value, str) else value
+    return _LINKED.sub(lambda match: match[0] + UNLINKED, value) if isinstance(value, str) else value
 
 
 def compose(
-    letter: Rendered, *, sender: str, to: str, message_id: str, attachments: list[Attachment] | None = None
+    email: Rendered, *, sender: str, to: str, message_id: str, attachments: list[Attachment] | None = None
 ) -> EmailMessage:
     """The message to send. `message_id` is the part before the @; an e-mail that is sent twice keeps it."""
     domain = mailbox(sender).domain
     message = EmailMessage(policy=POLICY)
-    message["Subject"] = letter.subject
+    message["Subject"] = email.subject
     message["From"] = mailbox(sender)
     message["To"] = _on_the_wire(to)
     message["Date"] = format_datetime(clock.now())
     message["Message-ID"] = f"<{message_id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.text)
-    message.add_alternative(letter.html, subtype="html")
+    message.set_content(email.text)
+    message.add_alternative(email.html, subtype="html")
     for one in attachments or []:
         kind, _, sub = one.kind.partition("/")
         message.add_attachment(one.content, maintype=kind, subtype=sub, filename=one.name)

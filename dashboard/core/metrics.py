@@ -86,24 +86,24 @@ def registry() -> CollectorRegistry:
     """What the website has counted, over all processes of this server."""
     if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         return _local
-    found = CollectorRegistry()
-    MultiProcessCollector(found)
-    return found
+    result = CollectorRegistry()
+    MultiProcessCollector(result)
+    return result
 
 
 def with_collector(collector: Collector) -> CollectorRegistry:
-    found = CollectorRegistry()
-    found.register(collector)
-    return found
+    result = CollectorRegistry()
+    result.register(collector)
+    return result
 
 
 def of_workers(redis: Redis) -> list[tuple[str, list[str], float]]:
     """What workers counted: `jobs` by name and result, `seconds` by name, `rows` by type. Raises RedisError."""
-    found: list[tuple[str, list[str], float]] = []
+    samples: list[tuple[str, list[str], float]] = []
     for field, value in cast("dict[bytes, bytes]", redis.hgetall(KEY)).items():
         kind, *labels = field.decode().split("|")
-        found.append((kind, labels, float(value)))
-    return found
+        samples.append((kind, labels, float(value)))
+    return samples
 
 
 def _count(response: Response) -> Response:

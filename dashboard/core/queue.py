@@ -57,8 +57,8 @@ class Running:
     heard: datetime | None
 
 
-class Bell:
-    """One connection pool and its circuit breaker. `ring` ignores Redis errors and returns whether the job is
+class JobQueue:
+    """One connection pool and its circuit breaker. `enqueue` ignores Redis errors and returns whether the job is
     queued."""
 
     def __init__(self, url: str, patience: int) -> None:
@@ -66,13 +66,13 @@ class Bell:
         self.redis = connect(url, timeout=TIMEOUT_SECONDS)
         self._breaker = Breaker("queue away, jobs wait for the next tick", seconds=BREAKER_SECONDS)
 
-    def ring(self, function: str, *args: str) -> bool:
+    def enqueue(self, function: str, *args: str) -> bool:
         """Enqueue a job unless it is already waiting: when it begins, it finds all due work, however often it was
         enqueued."""
         if self._breaker.is_open:
             return False
         try:
-            if not self.redis.set(_rung(function, args), 1, nx=True, ex=self._patience):
+            if not self.redis.set(_pending_key(function, args), 1, nx=True, ex=self._patience):
                 return True
             Queue(ROUTES.get(function, WORK), connection=self.redis, serializer=JSONSerializer).enqueue(
                 function, *args, job_timeout=JOB_SECONDS, result_ttl=0, failure_ttl=3600
@@ -106,11 +106,11 @@ class Bell:
         if self._breaker.is_open:
             return None
         try:
-            found = Worker.all(connection=self.redis, serializer=JSONSerializer)
+            result = Worker.all(connection=self.redis, serializer=JSONSerializer)
         except RedisError as error:
             self._breaker.failed(error)
             return None
-        return sorted(map(_running, found), key=lambda one: (one.queue, one.name))
+        return sorted(map(_running, result), key=lambda one: (one.queue, one.name))
 
     def _waiting(self, name: str) -> Waiting:
         queue = Queue(name, connection=self.redis, serializer=JSONSerializer)
@@ -122,13 +122,13 @@ class Bell:
 
 def begins(connection: Redis, function: str, args: Sequence[str]) -> None:
     """Called when a job begins, before it looks for work: work added from now on needs another job."""
-    connection.delete(_rung(function, args))
+    connection.delete(_pending_key(function, args))
 
 
-def _rung(function: str, args: Sequence[str]) -> str:
+def _pending_key(function: str, args: Sequence[str]) -> str:
     """The Redis key that says a job is waiting. It expires, because the queue or the worker that took the job may be
     lost."""
-    return f"coffer:rung:{function}:{':'.join(args)}"
+    return f"coffer:pending:{function}:{':'.join(args)}"
 
 
 def _running(worker: BaseWorker) -> Running:
@@ -143,14 +143,14 @@ def connect(url: str, *, timeout: float | None) -> Redis:
 
 def init_app(app: Flask, redis_url: str, *, patience: int) -> None:
     """`patience`: seconds for which an enqueued job counts as waiting if nothing more is known about it."""
-    app.extensions["bell"] = Bell(redis_url, patience)
+    app.extensions["job_queue"] = JobQueue(redis_url, patience)
 
 
-def bell() -> Bell:
-    found: Bell = current_app.extensions["bell"]
-    return found
+def job_queue() -> JobQueue:
+    result: JobQueue = current_app.extensions["job_queue"]
+    return result
 
 
 def enqueue(function: str, *args: str) -> None:
     """Enqueue the job `function` (dotted path) with ids as text, after the open transaction commits."""
-    db.after_commit(functools.partial(bell().ring, function, *args))
+    db.after_commit(functools.partial(job_queue().enqueue, function, *args))

@@ -63,8 +63,8 @@ class Throttle:
 
 def _take(limiter: MovingWindowRateLimiter, item: RateLimitItem, name: str, rate: Rate) -> Taken:
     allowed = limiter.hit(item, name)
-    found = limiter.get_window_stats(item, name)
-    return Taken(rate, allowed, found.remaining, max(1, ceil(found.reset_time - time.time())))
+    result = limiter.get_window_stats(item, name)
+    return Taken(rate, allowed, result.remaining, max(1, ceil(result.reset_time - time.time())))
 
 
 def init_app(app: Flask, redis_url: str) -> None:
@@ -72,5 +72,5 @@ def init_app(app: Flask, redis_url: str) -> None:
 
 
 def take(name: str, rate: Rate) -> Taken:
-    found: Throttle = current_app.extensions["throttle"]
-    return found.take(name, rate)
+    throttle: Throttle = current_app.extensions["throttle"]
+    return throttle.take(name, rate)

@@ -146,8 +146,8 @@ class WorkQueue(Generic[T]):
     def load(self, org_id: UUID, row_id: UUID) -> T:
         """The current row."""
         query = select(self.model).where(self.model.org_id == org_id, self.model.id == row_id)
-        found: T = db.session.scalars(query, execution_options={"populate_existing": True}).one()
-        return found
+        row: T = db.session.scalars(query, execution_options={"populate_existing": True}).one()
+        return row
 
     def repeat(self, row: T, **values: Any) -> None:
         """Process a row again now, starting from its first attempt, on request. Needs its lock and the transaction."""

@@ -10,7 +10,7 @@ from dashboard.core.errors import Forbidden, NotFound
 from dashboard.models import Organization
 
 
-class Act(StrEnum):
+class OrgAction(StrEnum):
     """Actions that an organization's status may block."""
 
     READ = "read"
@@ -23,23 +23,23 @@ class OrgSuspended(Forbidden):
     code = "org_suspended"
 
 
-def require_state(act: Act, org: Organization, *, operator: bool = False) -> None:
+def require_state(act: OrgAction, org: Organization, *, operator: bool = False) -> None:
     """Raises NotFound for a closed organization (operators may read it), OrgSuspended if a suspension blocks the
     action."""
-    if org.closed_at is not None and not (operator and act is Act.READ):
+    if org.closed_at is not None and not (operator and act is OrgAction.READ):
         raise NotFound
-    if org.suspended_at is not None and act is not Act.READ:
+    if org.suspended_at is not None and act is not OrgAction.READ:
         raise OrgSuspended("This organization is suspended. Nothing was changed.")
 
 
-def locked(org_id: UUID, act: Act = Act.MEMBERS) -> Organization:
+def locked(org_id: UUID, act: OrgAction = OrgAction.MEMBERS) -> Organization:
     """The current organization, locked, if its status allows `act`. Every change of its members or settings starts
     here. Needs its transaction. Raises NotFound for a closed one, OrgSuspended."""
-    found = lock(select(Organization).filter_by(id=org_id))
-    if found is None:
+    current = lock(select(Organization).filter_by(id=org_id))
+    if current is None:
         raise NotFound
-    require_state(act, found)
-    return found
+    require_state(act, current)
+    return current
 
 
 def hold_open(org_id: UUID) -> None:

@@ -119,10 +119,10 @@ def _join(home: Path, user: int, fsync: bool) -> Embedded:
     while time.monotonic() < deadline:
         if not _supervised(home):
             _launch(home, fsync)
-        found = _recorded(home, user)
-        if found and _answers(home, found, deadline):
-            found.make_app_login()
-            return found
+        embedded = _recorded(home, user)
+        if embedded and _answers(home, embedded, deadline):
+            embedded.make_app_login()
+            return embedded
         time.sleep(0.05)
     raise EmbeddedError(f"PostgreSQL or Valkey did not start; see {home / 'log'}\n{_tail(home / 'log')}")
 
@@ -157,10 +157,10 @@ def _recorded(home: Path, user: int) -> Embedded | None:
         return None
 
 
-def _answers(home: Path, found: Embedded, deadline: float) -> bool:
+def _answers(home: Path, embedded: Embedded, deadline: float) -> bool:
     """Wait until both servers answer. False if their supervisor has ended instead."""
     while time.monotonic() < deadline:
-        if _valkey_answers(found) and _postgres_answers(found):
+        if _valkey_answers(embedded) and _postgres_answers(embedded):
             return True
         if not _supervised(home):
             return False
@@ -168,15 +168,15 @@ def _answers(home: Path, found: Embedded, deadline: float) -> bool:
     return False
 
 
-def _postgres_answers(found: Embedded) -> bool:
-    probe = [str(found.pg_bin / "pg_isready"), "-q", "-h", found.host, "-p", str(found.postgres_port)]
+def _postgres_answers(embedded: Embedded) -> bool:
+    probe = [str(embedded.pg_bin / "pg_isready"), "-q", "-h", embedded.host, "-p", str(embedded.postgres_port)]
     return subprocess.run(probe, env=ENVIRONMENT, cwd="/").returncode == 0  # noqa: S603
 
 
-def _valkey_answers(found: Embedded) -> bool:
+def _valkey_answers(embedded: Embedded) -> bool:
     try:
-        with socket.create_connection((found.host, found.valkey_port), timeout=1) as connection:
-            connection.sendall(f"AUTH {found.password}\r\nPING\r\n".encode())
+        with socket.create_connection((embedded.host, embedded.valkey_port), timeout=1) as connection:
+            connection.sendall(f"AUTH {embedded.password}\r\nPING\r\n".encode())
             answer = b""
             while answer.count(b"\n") < 2 and (part := connection.recv(100)):
                 answer += part

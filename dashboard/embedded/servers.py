@@ -146,8 +146,8 @@ def _free_port(wanted: object, avoid: int = 0) -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            if (found := int(probe.getsockname()[1])) != avoid:
-                return found
+            if (result := int(probe.getsockname()[1])) != avoid:
+                return result
     raise EmbeddedError("no free port on 127.0.0.1")
 
 

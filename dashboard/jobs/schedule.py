@@ -7,7 +7,7 @@ from dashboard.core import clock
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog import sync as prices
 from dashboard.domain.funds import expiry, seals
-from dashboard.domain.funds.seals import heads
+from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.messages import outbox
 from dashboard.domain.organizations import follow_ups
 from dashboard.domain.payments import sweep
@@ -17,7 +17,7 @@ from dashboard.jobs import platform_provider
 from dashboard.providers.dummy import DummyProvider
 
 Due = Callable[[], Iterable[str]]
-Line = tuple[Due, str]
+ScheduledTask = tuple[Due, str]
 
 
 def _inboxes() -> Iterable[str]:
@@ -53,8 +53,8 @@ def _unsealed() -> Iterable[str]:
     return (str(org_id) for org_id in seals.due())
 
 
-def _heads() -> Iterable[str]:
-    midnight = heads.due()
+def _checkpoints() -> Iterable[str]:
+    midnight = checkpoints.due()
     return (midnight.isoformat(),) if midnight else ()
 
 
@@ -64,12 +64,12 @@ def _purges() -> Iterable[str]:
     return ("expired",) if now.minute * 60 + now.second < max(60, settings().jobs.tick_seconds) else ()
 
 
-DUTIES: list[Line] = [
+SCHEDULE: list[ScheduledTask] = [
     (_inboxes, inbox.DRAIN),  # events whose job was lost, whose worker died, or whose pause is over
     (_payments, sweep.DRAIN),  # payments that are not settled: ask the provider, whatever webhooks said
     (_lapsed, expiry.DRAIN),  # credit that expired in wallets that nobody charged
     (_unsealed, "dashboard.jobs.seals.seal"),  # ledger rows that can still be changed without detection
-    (_heads, "dashboard.jobs.seals.record_head"),  # once a day, a checkpoint of the seals
+    (_checkpoints, "dashboard.jobs.seals.record_head"),  # once a day, a checkpoint of the seals
     (_prices, products.SYNC),  # the provider's prices: create, archive, and compare each with ours once an hour
     (_outboxes, outbox.DRAIN),  # e-mails whose job was lost, whose worker died, or whose pause is over
     (_follow_ups, follow_ups.JOB),  # users whose keys or teams a killed process did not reach

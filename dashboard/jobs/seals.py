@@ -8,7 +8,7 @@ from sqlalchemy import select
 from dashboard.core import queue
 from dashboard.core.db import lock, transaction
 from dashboard.domain.funds import seals
-from dashboard.domain.funds.seals import heads
+from dashboard.domain.funds.seals import checkpoints
 from dashboard.models import PLATFORM_ORG_ID, Organization
 
 SEAL = "dashboard.jobs.seals.seal"
@@ -22,5 +22,5 @@ def seal(org_id: str) -> None:
 def record_head(moment: str) -> None:
     with transaction(org=PLATFORM_ORG_ID):
         lock(select(Organization).filter_by(id=PLATFORM_ORG_ID))  # otherwise two workers would both find it missing
-        if heads.due() == (at := datetime.fromisoformat(moment)):  # enqueued twice, recorded once
-            heads.record(at)
+        if checkpoints.due() == (at := datetime.fromisoformat(moment)):  # enqueued twice, recorded once
+            checkpoints.record(at)

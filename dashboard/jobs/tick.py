@@ -13,7 +13,7 @@ from sqlalchemy import text
 from dashboard.config import settings
 from dashboard.core import queue
 from dashboard.core.db import AWAY, autocommit, db
-from dashboard.jobs.schedule import DUTIES
+from dashboard.jobs.schedule import SCHEDULE
 
 LEASE = "tick"
 MISSED_TICKS = 3
@@ -37,9 +37,9 @@ def tick() -> None:
     """
     holder = f"{socket.gethostname()}:{os.getpid()}"
     number = autocommit().execute(_BEGUN, {"name": LEASE, "holder": holder}).scalar_one()
-    start = (number - 1) % len(DUTIES)
+    start = (number - 1) % len(SCHEDULE)
     failures = []
-    for due, job in DUTIES[start:] + DUTIES[:start]:
+    for due, job in SCHEDULE[start:] + SCHEDULE[:start]:
         try:
             _take_turn(due(), job)
         except JobTimeoutException:

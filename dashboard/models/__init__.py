@@ -1,6 +1,13 @@
 """Database models. Code sets ids, not objects; relationships are only for reading."""
 
-from dashboard.models.accounts import PROOF_PURPOSES, KnownDevice, RecoveryCode, StoredKey, UserProof, WelcomedAddress
+from dashboard.models.accounts import (
+    PROOF_PURPOSES,
+    EmailToken,
+    KnownDevice,
+    RecoveryCode,
+    StoredKey,
+    WelcomedAddress,
+)
 from dashboard.models.base import PLATFORM_ORG_ID, Base
 from dashboard.models.funds import (
     LOW_MICROS,
@@ -67,6 +74,7 @@ __all__ = [
     "CreditGrant",
     "Customer",
     "DummySession",
+    "EmailToken",
     "EndUser",
     "FormerSlug",
     "GrantBurn",
@@ -97,7 +105,6 @@ __all__ = [
     "TransactionType",
     "User",
     "UserFollowUp",
-    "UserProof",
     "UserSession",
     "Wallet",
     "WalletDay",

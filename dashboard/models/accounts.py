@@ -13,7 +13,7 @@ from dashboard.models.identity import User
 PROOF_PURPOSES = ("verify", "reset", "change_from", "change_to")
 
 
-class UserProof(Base):
+class EmailToken(Base):
     """A link sent to `email`. Only its token's hash is stored. The two links of one change share `change_id`."""
 
     __tablename__ = "user_proofs"

@@ -67,12 +67,12 @@ def client(account: Account) -> Provider:
     """What talks to the provider for `account`. A test may put another one for the platform's into `app.extensions`."""
     if account.stored:
         return _stored(account.provider, account.stored, settings().payment.stripe.api_base)
-    found: Provider | None = current_app.extensions.get(EXTENSION)
-    if found is None:
+    provider: Provider | None = current_app.extensions.get(EXTENSION)
+    if provider is None:
         credentials = _configured(settings(), account)
-        found = _make(account.provider, credentials, settings().payment.stripe.api_base)
-        current_app.extensions[EXTENSION] = found
-    return found
+        provider = _make(account.provider, credentials, settings().payment.stripe.api_base)
+        current_app.extensions[EXTENSION] = provider
+    return provider
 
 
 @lru_cache(MOST_CLIENTS)

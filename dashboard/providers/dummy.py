@@ -123,8 +123,8 @@ class DummyProvider:
         query = text(
             "SELECT id FROM dummy_sessions WHERE payload->'metadata'->>'order_id' = :id AND created_at >= :since"
         )
-        found = autocommit().execute(query, {"id": str(payment_id), "since": since}).scalar()
-        return self.read_checkout(found) if found else None
+        row = autocommit().execute(query, {"id": str(payment_id), "since": since}).scalar()
+        return self.read_checkout(row) if row else None
 
     def read_price(self, price_id: str) -> Price:
         raise ProviderRefused("The dummy provider has no prices.", "resource_missing")

@@ -136,9 +136,9 @@ class StripeProvider(StripeCatalog):
         }  # fmt: skip
         for _ in range(MOST_PAGES):
             call = partial(_list_sessions, params=dict(params))
-            found, last = self._ask(call, lambda answer: _of_order(answer, str(payment_id)))
-            if found or last is None:
-                return found
+            result, last = self._ask(call, lambda answer: _of_order(answer, str(payment_id)))
+            if result or last is None:
+                return result
             params["starting_after"] = last
         raise ProviderUnavailable("Too many payment pages of one customer to look through.", "too_many")
 
@@ -243,15 +243,15 @@ def _decline(intent: object) -> tuple[str | None, bool]:
 
 def _problem(error: stripe.StripeError) -> ProviderError:
     """What a failed call means: no definite answer, a definite rejection, or a missing customer."""
-    status, told = error.http_status, error.error
+    status, body = error.http_status, error.error
     if isinstance(error, stripe.APIConnectionError) or status is None:
         return ProviderUnavailable("Stripe did not answer.", "no_answer")
     # 409: the first call with this idempotency key is still running. Without an error object, the response is not from
     # Stripe.
-    if status >= 500 or status in (408, 409, 429) or told is None:
+    if status >= 500 or status in (408, 409, 429) or body is None:
         return ProviderUnavailable(f"Stripe gave no definite answer (HTTP {status}).", f"http_{status}")
     # For many statuses, only the error object has the code, not the exception.
-    facts = told.to_dict()
+    facts = body.to_dict()
     code = str(facts.get("code") or facts.get("type") or f"http_{status}")
     detail = logs.clean(str(facts.get("message") or f"HTTP {status}"))[:300]
     if code == "resource_missing" and facts.get("param") == "customer":

@@ -57,10 +57,10 @@ class StripeCatalog:
     def find_promotion(self, code: str) -> str:
         # Stripe's `active` means: not deactivated, not expired, not used up, and its coupon is still valid.
         params = {"code": code, "active": True, "limit": 10}
-        found = self._ask(lambda client: client.v1.promotion_codes.list(params), _for_everyone)
-        if found is None:
+        row = self._ask(lambda client: client.v1.promotion_codes.list(params), _for_everyone)
+        if row is None:
             raise PromotionRefused(NOT_VALID, "promotion_code_invalid")
-        return found
+        return row
 
     def _product(self, order: PriceOrder) -> str:
         product_id = product_ref(order.product_id)

@@ -24,7 +24,7 @@ def register(app: Flask, settings: Settings) -> None:
         keys,
         links,
         members,
-        organizations,
+        orgs,
         payments,
         receipts,
         render,
@@ -34,17 +34,18 @@ def register(app: Flask, settings: Settings) -> None:
     )
     from dashboard.web import settings as org_settings
     from dashboard.web.admin import audit as admin_audit
-    from dashboard.web.admin import external_keys, mail, orgs, overview, system, users, webhooks
+    from dashboard.web.admin import external_keys, mail, overview, system, users, webhooks
+    from dashboard.web.admin import orgs as admin_orgs
     from dashboard.web.admin import payments as admin_payments
 
     sessions.init_app(app, settings)
     headers.init_app(app, settings)
     render.init_app(app)
-    of_orgs = (organizations, costs, transactions, buy, payments, keys, members, org_settings, receipts, audit)
+    of_orgs = (orgs, costs, transactions, buy, payments, keys, members, org_settings, receipts, audit)
     for page in (auth, links, *of_orgs):
         app.register_blueprint(page.pages)
     account.init_app(app)
-    for page in (overview, orgs, external_keys, users, admin_payments, webhooks, mail, admin_audit, system):
+    for page in (overview, admin_orgs, external_keys, users, admin_payments, webhooks, mail, admin_audit, system):
         app.register_blueprint(page.pages)
     catalog.init_app(app)
     invites.init_app(app)

@@ -9,7 +9,7 @@ from dashboard.core.db import transaction
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import trail
-from dashboard.domain.audit.trail import Filters
+from dashboard.domain.audit.trail import AuditFilters
 from dashboard.web import audit_links, audit_list, guards, render, zones
 from dashboard.web import listing as lists
 from dashboard.web.exports import Turn
@@ -25,12 +25,12 @@ def listing(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_AUDIT)
     here = partial(url_for, ".listing", slug=slug)
     switched = zones.switch(here, audit_list.FIELDS)
-    found = audit_list.read(partial(_filters, visit), audit_list.FIELDS, here=here)
+    result = audit_list.read(partial(_filters, visit), audit_list.FIELDS, here=here)
     return render.render(
-        "audit/listing.html", fragment="audit/_filtered.html", status=found.status, listing=found,
+        "audit/listing.html", fragment="audit/_filtered.html", status=result.status, listing=result,
         action=here(), zones=switched, groups=audit_list.groups(), actors=_actors(visit),
-        export_href="" if found.error else url_for(".export", slug=slug, **found.typed),
-        address=lambda told: url_for(".show", slug=slug, entry_id=told.entry.id),
+        export_href="" if result.error else url_for(".export", slug=slug, **result.typed),
+        address=lambda view: url_for(".show", slug=slug, entry_id=view.entry.id),
         context_line=f"{visit.org.name} · times in {viewer().zone}, days in UTC",
     )  # fmt: skip
 
@@ -50,17 +50,17 @@ def export(slug: str) -> Response:
 def show(slug: str, entry_id: UUID) -> Response:
     visit = guards.enter(slug, Verb.READ_AUDIT)
     entry = trail.find(visit.org.id, entry_id)
-    told = trail.told([entry], for_manager=visit.caller.operator)[0]
+    view = trail.entry_views([entry], for_manager=visit.caller.operator)[0]
     here = partial(url_for, ".listing", slug=slug)
     return render.render(
-        "audit/show.html", slug=slug, told=told, back=here(), object_href=audit_links.of_org(entry, visit),
+        "audit/show.html", slug=slug, view=view, back=here(), object_href=audit_links.of_org(entry, visit),
         about_href=here(object=entry.object_id), request_href=here(object=entry.request_id),
     )  # fmt: skip
 
 
-def _filters(visit: Visit, typed: dict[str, str]) -> Filters:
+def _filters(visit: Visit, typed: dict[str, str]) -> AuditFilters:
     """Raises Invalid."""
-    return Filters.parse(typed, org_id=visit.org.id, named=visit.caller.operator)
+    return AuditFilters.parse(typed, org_id=visit.org.id, named=visit.caller.operator)
 
 
 def _actors(visit: Visit) -> list[lists.Choice]:

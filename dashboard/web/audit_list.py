@@ -10,7 +10,7 @@ from flask import Response
 from dashboard.core import clock
 from dashboard.core.lists import Page
 from dashboard.domain.audit import names, trail, words
-from dashboard.domain.audit.trail import Filters, Told
+from dashboard.domain.audit.trail import AuditFilters, EntryView
 from dashboard.web import listing as lists
 from dashboard.web.csv_lines import line, moment, text
 from dashboard.web.exports import Turn
@@ -26,13 +26,15 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def read(filters_of: Callable[[dict[str, Any]], Filters], fields: Mapping[str, str], *, here: Address) -> Listing[Told]:
+def read(
+    filters_of: Callable[[dict[str, Any]], AuditFilters], fields: Mapping[str, str], *, here: Address
+) -> Listing[EntryView]:
     """The list that the request asks for. `here` builds its URL."""
 
-    def page(typed: dict[str, Any], cursor: str | None) -> Page[Told]:
+    def page(typed: dict[str, Any], cursor: str | None) -> Page[EntryView]:
         filters = filters_of(typed)
-        found = trail.page(filters, cursor=cursor)
-        return found.of(trail.told(found.rows, for_manager=filters.named))
+        result = trail.page(filters, cursor=cursor)
+        return result.of(trail.entry_views(result.rows, for_manager=filters.named))
 
     return lists.read(page, fields, here=here, kept=KEPT)
 
@@ -41,28 +43,28 @@ def groups() -> list[Choice]:
     return [("", "All actions"), *words.GROUPS.items()]
 
 
-def file(turn: Turn, filters: Filters, *, name: str, first: datetime) -> Response:
+def file(turn: Turn, filters: AuditFilters, *, name: str, first: datetime) -> Response:
     """The entries as a streamed file. In its name, an open end is the day of `first`, or today."""
     begin = (filters.since or first.astimezone(UTC)).date()
     end = (filters.until - timedelta(microseconds=1)).date() if filters.until else clock.today()
     return turn.file(f"{name}-{begin}-{max(begin, end)}.csv", _lines(filters))
 
 
-def _lines(filters: Filters) -> Iterator[str]:
+def _lines(filters: AuditFilters) -> Iterator[str]:
     yield line(COLUMNS)
     for entries in trail.every(filters):
         orgs = names.orgs_of(entries)
-        for told in trail.told(entries, for_manager=filters.named):
-            org = orgs.get(told.entry.org_id)
-            yield line(_values(told, org.slug if org else ""))
+        for view in trail.entry_views(entries, for_manager=filters.named):
+            org = orgs.get(view.entry.org_id)
+            yield line(_values(view, org.slug if org else ""))
 
 
-def _values(told: Told, org: str) -> tuple[str, ...]:
-    entry = told.entry
+def _values(view: EntryView, org: str) -> tuple[str, ...]:
+    entry = view.entry
     return (
-        str(entry.id), moment(entry.created_at), org, entry.actor_kind, str(told.actor_id or ""), text(told.actor),
-        entry.action, text(told.sentence), entry.object_kind, text(entry.object_id), _json(told.before),
-        _json(told.after), text(entry.reason), text(told.ip), text(entry.request_id),
+        str(entry.id), moment(entry.created_at), org, entry.actor_kind, str(view.actor_id or ""), text(view.actor),
+        entry.action, text(view.sentence), entry.object_kind, text(entry.object_id), _json(view.before),
+        _json(view.after), text(entry.reason), text(view.ip), text(entry.request_id),
     )  # fmt: skip
 
 

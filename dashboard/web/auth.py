@@ -11,7 +11,7 @@ from dashboard.domain.access.permissions import ROLE_WORDS
 from dashboard.domain.organizations import invites, registration, user_organizations
 from dashboard.domain.people import authentication, passwords, second_factor
 from dashboard.models import User
-from dashboard.web import device_cookie, guards, half_way, render
+from dashboard.web import device_cookie, guards, pending_sign_in, render
 from dashboard.web.sessions import safe_next, sign_in, sign_out
 
 pages = Blueprint("auth", __name__)
@@ -38,7 +38,7 @@ def login() -> Response:
     except (Invalid, TooManyRequests, Unavailable) as refusal:
         return _again("auth/login.html", refusal, **_words(target))
     if second_factor.on(user):
-        half_way.keep(user)
+        pending_sign_in.keep(user)
         return code() if request.form.get("code") else render.redirect(url_for(".code", next=target))
     sign_in(user)
     return render.redirect(target or _landing(user))
@@ -48,7 +48,7 @@ def login() -> Response:
 def code() -> Response:
     """The second step, for a user who entered the right password in this browser within the last minutes."""
     target = safe_next(request.values.get("next"))
-    user = half_way.user()
+    user = pending_sign_in.user()
     if user is None:
         return render.redirect(url_for(".login", next=target))
     if request.method != "POST":

@@ -91,8 +91,8 @@ def table_or_chart(slug: str, range: Range, group: Group) -> dict[str, Any]:
 
 def chart(visit: Visit, range: Range, group: Group) -> charts.Chart:
     """The daily bars; each day links to its transactions."""
-    found = costs.daily(visit.wallet, range.first, range.last, group)
-    series = [charts.Series(label(one.key, group), f"s{one.colour}") for one in found.series]
+    rows = costs.daily(visit.wallet, range.first, range.last, group)
+    series = [charts.Series(label(one.key, group), f"s{one.colour}") for one in rows.series]
     days = [
         charts.Day(
             one.day,
@@ -100,21 +100,21 @@ def chart(visit: Visit, range: Range, group: Group) -> charts.Chart:
             one.partial,
             _rows_of(visit, Range("", one.day, one.day)) if one.micros else "",
         )
-        for one in found.days
+        for one in rows.days
     ]
     return charts.stacked(days, series or [charts.Series("No cost", "s5")])
 
 
 def shares(visit: Visit, range: Range, group: Group) -> list[Share]:
-    found = []
+    items = []
     for one in costs.by_group(visit.wallet, range, group):
         change = compared(one.micros, one.before_micros, "")
         right = percent(one.micros, one.of_micros) + (f" · {change.mark}" if change.mark else "")
         rows = f"{one.count:,} transaction{'' if one.count == 1 else 's'}"
         # No filter finds rows without an app, or the rest.
         href = _rows_of(visit, range, **{str(group): one.key}) if one.key else ""
-        found.append((label(one.key, group), href, one.micros, f"s{one.colour}", rows, right))
-    return found
+        items.append((label(one.key, group), href, one.micros, f"s{one.colour}", rows, right))
+    return items
 
 
 def label(key: str | None, group: Group) -> str:

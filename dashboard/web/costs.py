@@ -86,11 +86,11 @@ def _figures(visit: Visit) -> dict[str, Any]:
 
 
 def _ahead(visit: Visit) -> dict[str, Any]:
-    found = forecast.of(visit.wallet)
+    result = forecast.of(visit.wallet)
     return {
-        "forecast": found,
-        "forecast_words": cost_figures.forecast_words(found),
-        "notice": cost_figures.notice(visit, found),
+        "forecast": result,
+        "forecast_words": cost_figures.forecast_words(result),
+        "notice": cost_figures.notice(visit, result),
     }
 
 

@@ -28,21 +28,21 @@ LINK = re.compile(r"https?://[^\s<>/]+(/[^\s<>]+)")
 
 @pages.get("")
 def listing() -> Response:
-    rows = [(row, outbox.letter(row).subject) for row in outbox.newest(SHOWN)]
+    rows = [(row, outbox.rendered(row).subject) for row in outbox.newest(SHOWN)]
     return render.render("dev_mail/listing.html", rows=rows, most=SHOWN, **_around())
 
 
 @pages.get("/<uuid:org_id>/<uuid:mail_id>")
 def show(org_id: UUID, mail_id: UUID) -> Response:
     row = outbox.find(org_id, mail_id)
-    letter = outbox.letter(row)
+    email = outbox.rendered(row)
     here: dict[str, Any] = {"org_id": org_id, "mail_id": mail_id}
     headers.allow_own_frame()
     return render.render(
         "dev_mail/show.html",
         row=row,
-        letter=letter,
-        links=_links(letter.text),
+        email=email,
+        links=_links(email.text),
         frame=url_for(".html", **here),
         files=[(one.name, url_for(".attached", number=number, **here)) for number, one in enumerate(_files(row))],
         **_around(),
@@ -53,7 +53,7 @@ def show(org_id: UUID, mail_id: UUID) -> Response:
 def html(org_id: UUID, mail_id: UUID) -> Response:
     row = outbox.find(org_id, mail_id)
     headers.only_looks()
-    return Response(outbox.letter(row).html, mimetype="text/html")
+    return Response(outbox.rendered(row).html, mimetype="text/html")
 
 
 @pages.get("/<uuid:org_id>/<uuid:mail_id>/<int:number>")

@@ -14,7 +14,7 @@ from dashboard.domain import audit
 from dashboard.domain.access.permissions import Caller, Verb, allowed, of_person, require
 from dashboard.domain.audit import Actor, trail
 from dashboard.domain.funds import wallets
-from dashboard.domain.org_status import Act, require_state
+from dashboard.domain.org_status import OrgAction, require_state
 from dashboard.domain.organizations import memberships, organizations
 from dashboard.domain.people import authentication, second_factor, sessions, users
 from dashboard.models import Organization, Wallet
@@ -59,19 +59,19 @@ def platform_provider() -> Provider:
     return client(platform_account())
 
 
-def enter(slug: str, verb: Verb, *, act: Act = Act.READ) -> Visit:
+def enter(slug: str, verb: Verb, *, act: OrgAction = OrgAction.READ) -> Visit:
     """The organization of the URL, for a user who may do `verb` there.
 
     A stranger gets the same 404 as for a URL that does not exist; the wrong role is a 403. Each page that a platform
     manager opens from outside is recorded in the organization's audit log.
     """
-    entry = memberships.entry_by_slug(slug, current_user.id)
+    entry = memberships.by_slug(slug, current_user.id)
     if entry is None or entry.org.kind == "platform":
         raise NotFound
     caller = of_person(current_user, entry.role)
     if caller.stranger:
         raise NotFound
-    require_state(Act.READ, entry.org, operator=caller.operator)
+    require_state(OrgAction.READ, entry.org, operator=caller.operator)
     visit = Visit(entry.org, caller, wallets.of_organization(entry.org.id, platform_mode()))
     g.shell_maker = partial(
         navigation.of_organization, visit.org, visit.caller, visit.wallet
@@ -152,10 +152,10 @@ def record_visit(org: Organization, *, by: Actor) -> None:
             audit.record(audit.Ref("page", request.path), "organization.visited", by=by, org=org.id)
 
 
-def _note(entry: memberships.Entry) -> None:
+def _note(entry: memberships.OrgMembership) -> None:
     """Record that the user was here, and where the next sign-in leads. Most requests write nothing."""
     opens = current_user.last_org_id != entry.org.id and request.method == "GET"
-    if opens or memberships.due(entry):
+    if opens or memberships.stale(entry):
         with transaction(org=entry.org.id):
             memberships.seen(entry.org.id, current_user.id)
             if opens:

@@ -30,15 +30,15 @@ def verify_again() -> Response:
     return render.redirect(url_for(".verification"))
 
 
-@pages.get("/verify/<proof>")
-def confirmation(proof: str) -> Response:
-    found = email_tokens.find(proof, email_tokens.VERIFY)
-    return render.render("links/confirmation.html", email=found.email)
+@pages.get("/verify/<token>")
+def confirmation(token: str) -> Response:
+    link = email_tokens.find(token, email_tokens.VERIFY)
+    return render.render("links/confirmation.html", email=link.email)
 
 
-@pages.post("/verify/<proof>")
-def confirm(proof: str) -> Response:
-    user = accounts.verify(proof, mode=guards.platform_mode())
+@pages.post("/verify/<token>")
+def confirm(token: str) -> Response:
+    user = accounts.verify(token, mode=guards.platform_mode())
     render.toast_next("Your address is confirmed.")
     same = current_user.is_authenticated and current_user.id == user.id
     return render.redirect(url_for("auth.start" if same else "auth.login"))
@@ -59,38 +59,38 @@ def ask_reset() -> Response:
     return render.redirect(url_for(".forgot", sent=1))
 
 
-@pages.get("/reset/<proof>")
-def new_password(proof: str) -> Response:
-    found = email_tokens.find(proof, email_tokens.RESET)
-    return render.render("links/reset.html", email=found.email, errors={})
+@pages.get("/reset/<token>")
+def new_password(token: str) -> Response:
+    link = email_tokens.find(token, email_tokens.RESET)
+    return render.render("links/reset.html", email=link.email, errors={})
 
 
-@pages.post("/reset/<proof>")
-def reset(proof: str) -> Response:
+@pages.post("/reset/<token>")
+def reset(token: str) -> Response:
     try:
-        user = accounts.reset(proof, request.form.get("password", ""), mode=guards.platform_mode())
+        user = accounts.reset(token, request.form.get("password", ""), mode=guards.platform_mode())
     except Invalid as refusal:
-        found = email_tokens.find(proof, email_tokens.RESET)
-        return render.invalid("links/reset.html", email=found.email, errors={"password": refusal.detail})
+        link = email_tokens.find(token, email_tokens.RESET)
+        return render.invalid("links/reset.html", email=link.email, errors={"password": refusal.detail})
     render.toast_next("Your new password is set. You are signed out everywhere; sign in with it.")
     response = render.redirect(url_for("auth.login"))
     device_cookie.remember(response, user.id)  # so that limits which strangers have used up do not stop the user here
     return response
 
 
-@pages.get("/email-change/<proof>")
-def email_change_link(proof: str) -> Response:
-    found = email_tokens.find(proof, *email_change.BOTH)
-    return render.render("links/email_change.html", user=found.user, change=email_change.pending(found.user))
+@pages.get("/email-change/<token>")
+def email_change_link(token: str) -> Response:
+    link = email_tokens.find(token, *email_change.BOTH)
+    return render.render("links/email_change.html", user=link.user, change=email_change.pending(link.user))
 
 
-@pages.post("/email-change/<proof>")
-def answer_email_change(proof: str) -> Response:
-    found = email_tokens.find(proof, *email_change.BOTH)
+@pages.post("/email-change/<token>")
+def answer_email_change(token: str) -> Response:
+    link = email_tokens.find(token, *email_change.BOTH)
     if request.form.get("answer") == "call-off":
-        email_change.call_off(found.user)
+        email_change.call_off(link.user)
         words = "The change was cancelled. The address stays unchanged."
-    elif email_change.agree(found):
+    elif email_change.agree(link):
         words = "The address is changed. Sign in with the new one from now on."
     else:
         words = "Confirmed. The address changes when the link in the other mail is confirmed too."

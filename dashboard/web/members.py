@@ -13,13 +13,13 @@ from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.domain.access.permissions import ROLE_WORDS, Verb, assignable
 from dashboard.domain.funds.reports import spend_by_member
 from dashboard.domain.funds.reports.spend_by_member import Spending
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import key_handover, memberships, ownership
 from dashboard.domain.organizations.key_handover import Handover
 from dashboard.models import ApiKey, Membership
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit
-from dashboard.web.invites.sending import pending
+from dashboard.web.invites.send import pending
 
 pages = Blueprint("members", __name__, url_prefix="/o/<slug>")
 guards.signed_in_only(pages)
@@ -52,13 +52,13 @@ def listing(slug: str) -> Response:
 
 @pages.get("/members/<uuid:member_id>/role")
 def ask_role(slug: str, member_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=OrgAction.MEMBERS)
     return _role_form(visit, _reachable(visit, member_id))
 
 
 @pages.post("/members/<uuid:member_id>/role")
 def change_role(slug: str, member_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=OrgAction.MEMBERS)
     member = _reachable(visit, member_id)
     guards.require_recent()
     role, end = request.form.get("role", ""), _ends_keys()
@@ -72,13 +72,13 @@ def change_role(slug: str, member_id: UUID) -> Response:
 
 @pages.get("/members/<uuid:member_id>/remove")
 def ask_remove(slug: str, member_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=OrgAction.MEMBERS)
     return _remove_form(visit, _reachable(visit, member_id))
 
 
 @pages.post("/members/<uuid:member_id>/remove")
 def remove(slug: str, member_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=OrgAction.MEMBERS)
     member = _reachable(visit, member_id)
     guards.require_recent()
     end = _ends_keys()
@@ -94,12 +94,12 @@ def remove(slug: str, member_id: UUID) -> Response:
 
 @pages.get("/leave")
 def ask_leave(slug: str) -> Response:
-    return _leave_form(guards.enter(slug, Verb.LEAVE, act=Act.MEMBERS))
+    return _leave_form(guards.enter(slug, Verb.LEAVE, act=OrgAction.MEMBERS))
 
 
 @pages.post("/leave")
 def leave(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.LEAVE, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.LEAVE, act=OrgAction.MEMBERS)
     guards.require_recent()
     end = _ends_keys()
     try:
@@ -111,13 +111,13 @@ def leave(slug: str) -> Response:
 
 @pages.get("/members/<uuid:member_id>/transfer")
 def ask_transfer(slug: str, member_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=OrgAction.MEMBERS)
     return _transfer_form(visit, _find(visit, member_id))
 
 
 @pages.post("/members/<uuid:member_id>/transfer")
 def transfer(slug: str, member_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=OrgAction.MEMBERS)
     member = _find(visit, member_id)
     guards.require_recent()
     try:
@@ -134,8 +134,8 @@ def _carry_out(visit: Visit, act: Callable[[], Found]) -> Found:
         return act()
 
 
-def _rows(visit: Visit, found: list[Membership], spending: Spending) -> list[Row]:
-    owners = [member for member in found if member.role == "owner" and member.user.is_active]
+def _rows(visit: Visit, rows: list[Membership], spending: Spending) -> list[Row]:
+    owners = [member for member in rows if member.role == "owner" and member.user.is_active]
     alone = {owner.id for owner in owners} if len(owners) == 1 else set()
     may = visit.may(Verb.MANAGE_MEMBERS) and visit.org.suspended_at is None and visit.org.kind == "team"
     return [
@@ -146,7 +146,7 @@ def _rows(visit: Visit, found: list[Membership], spending: Spending) -> list[Row
             alone=member.id in alone,
             may_change=may and member.id not in alone and (member.role != "owner" or visit.may(Verb.MANAGE_ORG)),
         )
-        for member in found
+        for member in rows
     ]
 
 
@@ -245,9 +245,9 @@ def _meaning(visit: Visit, role: str, plan: Handover) -> str:
     return " ".join(words)
 
 
-def _keys(found: tuple[ApiKey, ...]) -> str:
-    names = ", ".join(key.name for key in found[:3]) + (" and others" if len(found) > 3 else "")
-    return f"{len(found)} API key{'s' if len(found) != 1 else ''} ({names})"
+def _keys(rows: tuple[ApiKey, ...]) -> str:
+    names = ", ".join(key.name for key in rows[:3]) + (" and others" if len(rows) > 3 else "")
+    return f"{len(rows)} API key{'s' if len(rows) != 1 else ''} ({names})"
 
 
 def _done(handed: Handover) -> str:

@@ -21,8 +21,8 @@ def face(id_: UUID | str, name: str, description: str, terms: Terms) -> Option:
     if terms.grant_micros != price:
         bonus = f"{money(terms.credited_micros)} of credits"
     kind = "promotional credit" if terms.grant_kind == "promotional" else ""
-    said = (bonus, kind, lapses(terms.expires_days), pieces(terms.min_quantity, terms.max_quantity))
-    return id_, money(price), name, " · ".join(filter(None, said)), False, description
+    details = (bonus, kind, lapses(terms.expires_days), pieces(terms.min_quantity, terms.max_quantity))
+    return id_, money(price), name, " · ".join(filter(None, details)), False, description
 
 
 def lapses(days: int) -> str:

@@ -7,7 +7,7 @@ from dashboard.core import clock
 from dashboard.core.money import plain_minor
 from dashboard.domain.funds.transactions import names_of
 from dashboard.domain.payments import timeline
-from dashboard.domain.payments.listing import Filters
+from dashboard.domain.payments.listing import PaymentFilters
 from dashboard.models import Organization, Payment
 from dashboard.web.csv_lines import line, moment, number, text
 
@@ -18,7 +18,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def file_name(org: Organization, filters: Filters) -> str:
+def file_name(org: Organization, filters: PaymentFilters) -> str:
     """`northwind-payments-2026-10-22-2026-11-20.csv`; an open end is the organization's first day, or today."""
     first = filters.from_day or org.created_at.astimezone(UTC).date()
     last = filters.to_day or clock.today()

@@ -4,7 +4,7 @@ import hashlib
 from uuid import UUID
 
 from dashboard.domain.payments import declines, listing, states, timeline
-from dashboard.domain.payments.listing import Filters
+from dashboard.domain.payments.listing import PaymentFilters
 from dashboard.models import Payment
 from dashboard.web import listing as lists
 from dashboard.web.listing import Address, Listing
@@ -30,7 +30,7 @@ EVERY_FIELDS = FIELDS | {"org": ""}
 def read(*, mode: str, here: Address, org_id: UUID | None = None) -> Listing[Payment]:
     """The list that the request asks for, of all organizations without `org_id`. `here` builds its URL."""
     return lists.read(
-        lambda typed, cursor: listing.page(Filters.parse(typed, org_id=org_id), mode=mode, cursor=cursor),
+        lambda typed, cursor: listing.page(PaymentFilters.parse(typed, org_id=org_id), mode=mode, cursor=cursor),
         FIELDS if org_id else EVERY_FIELDS, here=here,
     )  # fmt: skip
 
@@ -48,14 +48,14 @@ def version_of(rows: list[Payment]) -> str:
 
 def version(payment: Payment) -> str:
     """Changes with what a page shows of the payment."""
-    told = f"{payment.decline_code} {payment.problem} {payment.changed_at.timestamp()}"
-    return f"{payment.state}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    state_text = f"{payment.decline_code} {payment.problem} {payment.changed_at.timestamp()}"
+    return f"{payment.state}-{hashlib.sha256(state_text.encode()).hexdigest()[:12]}"
 
 
 def note(payment: Payment, *, for_manager: bool) -> str:
     """The note below a payment in a list: why it is in its state."""
     if payment.state == "pending" and payment.decline_code:
-        return f"Last try: {declines.told(payment.decline_code).why}"
+        return f"Last try: {declines.explain(payment.decline_code).why}"
     return timeline.problem(payment, for_manager=for_manager)
 
 

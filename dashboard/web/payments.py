@@ -12,7 +12,7 @@ from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds.transactions import names_of
 from dashboard.domain.payments import fulfil, listing, states, timeline
-from dashboard.domain.payments.listing import Filters
+from dashboard.domain.payments.listing import PaymentFilters
 from dashboard.domain.payments.receipts import receipts
 from dashboard.models import Payment
 from dashboard.web import guards, payment_csv, payment_list, render
@@ -56,7 +56,7 @@ def live(slug: str) -> Response:
 def export(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_PAYMENTS)
     typed = lists.typed(payment_list.FIELDS)
-    filters = Filters.parse(typed, org_id=visit.org.id)
+    filters = PaymentFilters.parse(typed, org_id=visit.org.id)
     with Turn() as turn:
         with transaction(org=visit.org.id):
             audit.record(visit.org, "payments.exported", by=visit.by, after=typed)
@@ -85,27 +85,27 @@ def live_one(slug: str, payment_id: UUID) -> Response:
 def _list(visit: Visit) -> dict[str, Any]:
     slug, cursor = visit.org.slug, request.args.get("cursor")
     here = partial(url_for, ".index", slug=slug)
-    found = payment_list.read(mode=visit.mode, here=here, org_id=visit.org.id)
-    typed, version = found.typed, payment_list.version_of(found.rows)
-    live = url_for(".live", slug=slug, v=version, cursor=cursor, **typed) if payment_list.is_open(found.rows) else ""
+    result = payment_list.read(mode=visit.mode, here=here, org_id=visit.org.id)
+    typed, version = result.typed, payment_list.version_of(result.rows)
+    live = url_for(".live", slug=slug, v=version, cursor=cursor, **typed) if payment_list.is_open(result.rows) else ""
     return {
         "slug": slug,
-        "listing": found,
+        "listing": result,
         "version": version,
-        "names": names_of(found.rows, for_manager=visit.caller.operator),
+        "names": names_of(result.rows, for_manager=visit.caller.operator),
         "states": STATES,
         "address": lambda row: url_for(".show", slug=slug, payment_id=row.id),
         "note": partial(payment_list.note, for_manager=visit.caller.operator),
         "amount_of": timeline.amount,
         "buy_href": url_for("buy.form", slug=slug) if visit.may(Verb.BUY) else "",
         "live": live,
-        "export_href": "" if found.error else url_for(".export", slug=slug, **typed),
+        "export_href": "" if result.error else url_for(".export", slug=slug, **typed),
     }
 
 
 def _told(visit: Visit, payment: Payment) -> dict[str, Any]:
     slug, manager = visit.org.slug, visit.caller.operator
-    told = timeline.of(payment, for_manager=manager)
+    history = timeline.of(payment, for_manager=manager)
     here: dict[str, Any] = {"slug": slug, "payment_id": payment.id}
     open_ = payment.state in states.UNSETTLED
     word, tone = STATES[payment.state]
@@ -116,11 +116,11 @@ def _told(visit: Visit, payment: Payment) -> dict[str, Any]:
         "tone": tone,
         "title": f"{payment.sold}, {timeline.amount(payment.amount_minor, payment.currency)}",
         "name": names_of([payment], for_manager=manager)[payment.id],
-        "steps": [(step.title, step.detail, step.state, step.at) for step in told.steps],
-        "advice": told.advice,
+        "steps": [(step.title, step.detail, step.state, step.at) for step in history.steps],
+        "advice": history.advice,
         "delayed": timeline.delayed(payment),
         "problem": timeline.problem(payment, for_manager=manager),
-        "taken": told.taken,
+        "taken": history.taken,
         "amount_of": timeline.amount,
         "provider": payment_list.provider_name(payment),
         "receipt": url_for("receipts.show", **here) if receipts.exists(payment) else "",

@@ -127,7 +127,7 @@ class RowSessions(SessionInterface):
         elif row and session.modified and _values_of(row) != session.values_:
             with transaction():
                 sessions.store(row, **_columns(session))
-        elif row and sessions.due(row) and not is_poll():
+        elif row and sessions.stale(row) and not is_poll():
             with transaction():
                 sessions.seen(row)
 
@@ -199,8 +199,8 @@ def sign_out() -> None:
 
 def current_row() -> UserSession | None:
     """The row of this browser's session."""
-    found = _current()
-    return found.row if found.values_ else None
+    browser_session = _current()
+    return browser_session.row if browser_session.values_ else None
 
 
 def current_id() -> UUID:
@@ -260,8 +260,8 @@ def _unauthorized() -> Response:
 
 
 def _current() -> BrowserSession:
-    found: BrowserSession = session._get_current_object()  # type: ignore[attr-defined]
-    return found
+    browser_session: BrowserSession = session._get_current_object()  # type: ignore[attr-defined]
+    return browser_session
 
 
 def is_poll() -> bool:

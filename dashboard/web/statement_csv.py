@@ -5,7 +5,7 @@ from datetime import UTC
 
 from dashboard.core import clock, lists
 from dashboard.domain.funds import transactions
-from dashboard.domain.funds.transactions import Filters
+from dashboard.domain.funds.transactions import TransactionFilters
 from dashboard.models import Transaction, Wallet
 from dashboard.web.csv_lines import line, moment, number, text
 
@@ -14,14 +14,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def file_name(slug: str, wallet: Wallet, filters: Filters) -> str:
+def file_name(slug: str, wallet: Wallet, filters: TransactionFilters) -> str:
     """`northwind-transactions-2026-10-22-2026-11-20.csv`; an open end is the wallet's first day, or today."""
     first = filters.from_day or wallet.created_at.astimezone(UTC).date()
     last = filters.to_day or clock.today()
     return f"{slug}-transactions-{first}-{max(first, last)}.csv"
 
 
-def rows(wallet: Wallet, filters: Filters, *, for_manager: bool = False) -> Iterator[str]:
+def rows(wallet: Wallet, filters: TransactionFilters, *, for_manager: bool = False) -> Iterator[str]:
     """The lines of the file, newest first, read page by page as they are consumed."""
     yield line(COLUMNS)
     for block in lists.every(lambda cursor: transactions.page(wallet, filters, cursor, transactions.MOST_ROWS)):

@@ -11,7 +11,7 @@ from flask import request
 
 from dashboard.core.lists import PAGE_ROWS, Page
 from dashboard.domain.funds import transactions
-from dashboard.domain.funds.transactions import Filters
+from dashboard.domain.funds.transactions import TransactionFilters
 from dashboard.models import TRANSACTION_TYPES, Transaction, Wallet
 from dashboard.web import listing as lists
 from dashboard.web.listing import Address, Choice, Listing
@@ -25,7 +25,7 @@ KEPT = ("zone", "range", "group")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TransactionRow:
     """One transaction as text."""
 
     id: UUID
@@ -49,36 +49,38 @@ def read(
     limit: int = PAGE_ROWS,
     only_of: UUID | None = None,
     for_manager: bool = False,
-) -> Listing[Line]:
+) -> Listing[TransactionRow]:
     """The list that the request asks for. `here` is its URL without filters; `pages` builds the links to other pages,
     `row` to a transaction. `only_of`: only what this user caused."""
 
-    def page(typed: dict[str, Any], cursor: str | None) -> Page[Line]:
-        found = transactions.page(wallet, Filters.parse(typed, only_of=only_of), cursor, limit)
-        return found.of(lines(found.rows, row=row, for_manager=for_manager))
+    def page(typed: dict[str, Any], cursor: str | None) -> Page[TransactionRow]:
+        result = transactions.page(wallet, TransactionFilters.parse(typed, only_of=only_of), cursor, limit)
+        return result.of(lines(result.rows, row=row, for_manager=for_manager))
 
     return lists.read(page, FIELDS, here=here, pages=pages, kept=KEPT)
 
 
 def offers(wallet: Wallet) -> dict[str, list[Choice]]:
     """The options of the filters. The app that is filtered by is always one of them."""
-    found = transactions.choices(wallet)
+    choices = transactions.choices(wallet)
     asked = request.args.get("app", "").strip()
-    apps = found.apps if not asked or asked in found.apps else [*found.apps, asked]
-    people = [(str(key), name) for key, name in found.people]
+    apps = choices.apps if not asked or asked in choices.apps else [*choices.apps, asked]
+    people = [(str(key), name) for key, name in choices.people]
     return {
-        "types": [(key, kind.label) for key, kind in TRANSACTION_TYPES.items() if key in found.types],
+        "types": [(key, kind.label) for key, kind in TRANSACTION_TYPES.items() if key in choices.types],
         "apps": [(app, app) for app in apps],
-        "by": people + [(str(key), f"Key {name}") for key, name in found.keys],
+        "by": people + [(str(key), f"Key {name}") for key, name in choices.keys],
     }
 
 
-def lines(rows: Iterable[Transaction], *, row: Callable[[UUID], str], for_manager: bool = False) -> list[Line]:
+def lines(
+    rows: Iterable[Transaction], *, row: Callable[[UUID], str], for_manager: bool = False
+) -> list[TransactionRow]:
     """Transactions with their text and who caused them."""
     rows = list(rows)
     names = transactions.names_of(rows, for_manager=for_manager)
     return [
-        Line(
+        TransactionRow(
             id=one.id,
             at=one.created_at,
             word=TRANSACTION_TYPES[one.type].label,

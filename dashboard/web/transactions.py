@@ -14,7 +14,7 @@ from dashboard.core.lists import PAGE_ROWS
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import transactions
-from dashboard.domain.funds.transactions import Filters, Statement, explain
+from dashboard.domain.funds.transactions import Statement, TransactionFilters, explain
 from dashboard.models import TRANSACTION_TYPES, Transaction
 from dashboard.web import guards, render, statement_csv, transaction_list, zones
 from dashboard.web import listing as lists
@@ -22,7 +22,7 @@ from dashboard.web.exports import Turn
 from dashboard.web.formats import day, day_range
 from dashboard.web.guards import Visit
 from dashboard.web.listing import Listing
-from dashboard.web.transaction_list import Line
+from dashboard.web.transaction_list import TransactionRow
 from dashboard.web.viewer import UTC, viewer
 
 pages = Blueprint("transactions", __name__, url_prefix="/o/<slug>")
@@ -33,13 +33,13 @@ guards.signed_in_only(pages)
 def listing(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_OWN_ROWS)
     switched = zones.switch(partial(url_for, ".listing", slug=slug), transaction_list.FIELDS)
-    found = read_list(visit)
+    result = read_list(visit)
     return render.render(
         "transactions/listing.html",
         fragment="transactions/_filtered.html",
-        status=found.status,
+        status=result.status,
         zones=switched,
-        **_around(visit, found),
+        **_around(visit, result),
     )
 
 
@@ -47,7 +47,7 @@ def listing(slug: str) -> Response:
 def export(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_OWN_ROWS)
     typed = lists.typed(transaction_list.FIELDS)
-    filters = Filters.parse(typed, only_of=visit.only_of)
+    filters = TransactionFilters.parse(typed, only_of=visit.only_of)
     name = statement_csv.file_name(visit.org.slug, visit.wallet, filters)
     with Turn() as turn:
         with transaction(org=visit.org.id):
@@ -67,7 +67,9 @@ def show(slug: str, transaction_id: UUID) -> Response:
     return render.render("transactions/show.html", slug=slug, row=row, **_told(visit, row))
 
 
-def read_list(visit: Visit, *, limit: int = PAGE_ROWS, endpoint: str = "transactions.listing") -> Listing[Line]:
+def read_list(
+    visit: Visit, *, limit: int = PAGE_ROWS, endpoint: str = "transactions.listing"
+) -> Listing[TransactionRow]:
     """The transactions that this visitor may see, filtered by the URL; `endpoint` is the page that shows them."""
     slug = visit.org.slug
     return transaction_list.read(
@@ -85,33 +87,33 @@ def _told(visit: Visit, row: Transaction) -> dict[str, Any]:
     """One transaction as text: what it is, who caused it, and why."""
     kind = TRANSACTION_TYPES[row.type]
     for_manager = visit.caller.operator
-    told = explain.explain(row, for_manager=for_manager)
-    steps = (*told.cause, *told.followed)
+    explanation = explain.explain(row, for_manager=for_manager)
+    steps = (*explanation.cause, *explanation.followed)
     return {
         "word": kind.label,
         "tone": kind.tone,
         "name": transactions.names_of([row], for_manager=for_manager)[row.id],
         "moment": row.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "chain": [(step.text, "", "done", step.at) for step in steps],
-        "payment": told.payment if visit.may(Verb.READ_PAYMENTS) else None,
+        "payment": explanation.payment if visit.may(Verb.READ_PAYMENTS) else None,
         "raw": transaction_list.as_json(row),
     }
 
 
-def _around(visit: Visit, found: Listing[Line]) -> dict[str, Any]:
+def _around(visit: Visit, result: Listing[TransactionRow]) -> dict[str, Any]:
     """What surrounds the list on its own page. The statement is the wallet's, so it needs access to the whole
     ledger."""
     slug, own_only = visit.org.slug, visit.only_of is not None
-    statement, title = (None, "") if own_only or found.error else _statement(visit, found)
+    statement, title = (None, "") if own_only or result.error else _statement(visit, result)
     return {
-        "listing": found,
+        "listing": result,
         "choices": {"types": [], "apps": [], "by": []} if own_only else transaction_list.offers(visit.wallet),
         "own_only": own_only,
         "statement": statement,
         "statement_title": title,
         "filter_action": url_for(".listing", slug=slug),
-        "export_href": "" if found.error else url_for(".export", slug=slug, **found.typed),
-        "export_words": _how_many(statement, found),
+        "export_href": "" if result.error else url_for(".export", slug=slug, **result.typed),
+        "export_words": _how_many(statement, result),
         "live_href": "" if own_only else live_address(visit, part="list"),
         "context_line": f"{visit.org.name} · times in {viewer().zone}, days in UTC",
     }
@@ -129,8 +131,8 @@ def live_address(visit: Visit, *, part: str, since: int | None = None, state: st
     return url_for("costs.live", slug=visit.org.slug, v=seq, since=opened, part=part, state=state or None)
 
 
-def _statement(visit: Visit, found: Listing[Line]) -> tuple[Statement, str]:
-    filters = Filters.parse({name: found.typed.get(name, "") for name in ("from", "to")})
+def _statement(visit: Visit, result: Listing[TransactionRow]) -> tuple[Statement, str]:
+    filters = TransactionFilters.parse({name: result.typed.get(name, "") for name in ("from", "to")})
     first, last = filters.from_day, filters.to_day
     statement = transactions.statement(visit.wallet, filters)
     if not filters.whole_days:
@@ -142,7 +144,7 @@ def _statement(visit: Visit, found: Listing[Line]) -> tuple[Statement, str]:
     return statement, "Statement since the beginning"
 
 
-def _bounds(filters: Filters) -> Iterator[str]:
+def _bounds(filters: TransactionFilters) -> Iterator[str]:
     """A time range as text; its ends may lie within a UTC day."""
     yield "Statement"
     if filters.since:
@@ -151,8 +153,8 @@ def _bounds(filters: Filters) -> Iterator[str]:
         yield f"until {clock.in_words(filters.until)}"
 
 
-def _how_many(statement: Statement | None, found: Listing[Line]) -> str:
+def _how_many(statement: Statement | None, result: Listing[TransactionRow]) -> str:
     """How many rows the file will have, if the daily counts tell."""
-    if statement and not found.typed.keys() - {"from", "to"}:
+    if statement and not result.typed.keys() - {"from", "to"}:
         return f"{statement.rows:,} row{'' if statement.rows == 1 else 's'}"
     return "all rows that match"

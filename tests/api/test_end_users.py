@@ -20,7 +20,14 @@ from dashboard.domain import rate_limits
 from dashboard.domain.access import identity_providers, signing_keys
 from dashboard.domain.access.identity_providers import Wanted
 from dashboard.domain.audit import SYSTEM
-from dashboard.models import EndUser, IdentityProvider, Membership, Organization, RateBucket, User
+from dashboard.models import (
+    EndUser,
+    IdentityProvider,
+    Membership,
+    Organization,
+    RateBucket,
+    User,
+)
 from tests.api.conftest import Program, problem
 from tests.identity_provider import ISSUER, SECRET, KeyServer, Signer, serving
 

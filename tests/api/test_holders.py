@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dashboard.core.db import db, transaction
 from dashboard.domain.funds import ledger, seals, transactions, wallets
-from dashboard.domain.funds.ledger import Entry
+from dashboard.domain.funds.ledger import LedgerEntry
 from dashboard.domain.funds.wallets import Holder
 from dashboard.domain.platform import verify
 from dashboard.models import Membership, Organization, Wallet
@@ -53,7 +53,7 @@ def test_each_holder_has_a_balance_and_a_statement_of_their_own(app: Flask, org_
         organizations = wallets.of_organization(org_id, "test")
         assert [row.balance for row in (organizations, own, hours)] == [750_000, 1_500_000, 295]
         for wallet, moved in ((organizations, [-250_000, 1_000_000]), (own, [-500_000, 2_000_000]), (hours, [-5, 300])):
-            page = transactions.page(wallet, transactions.Filters(), None, 50)
+            page = transactions.page(wallet, transactions.TransactionFilters(), None, 50)
             assert [row.amount for row in page.rows] == moved
             assert transactions.statement(wallet).closing == wallet.balance
 
@@ -61,7 +61,7 @@ def test_each_holder_has_a_balance_and_a_statement_of_their_own(app: Flask, org_
 def test_a_batch_charges_each_holder_and_refuses_each_apart(app: Flask, org_id: UUID) -> None:
     with app.app_context():
         own, hours = own_of(org_id)
-        entries = [Entry(own.id, 1_500_000, "a"), Entry(own.id, 1, "b"), Entry(hours.id, 295, "c")]
+        entries = [LedgerEntry(own.id, 1_500_000, "a"), LedgerEntry(own.id, 1, "b"), LedgerEntry(hours.id, 295, "c")]
         with transaction(org=org_id):
             results = ledger.post_batch(org_id, entries, mode="test", origin="usage", by=SYSTEM)
         assert [isinstance(result, ledger.Posting) for result in results] == [True, False, True]

@@ -251,7 +251,7 @@ def test_a_rotated_key_answers_what_the_one_before_it_booked(program: Program) -
 def earlier(program: Program, org: Any, key: str, type_: str, amount: int, by: Actor, **more: Any) -> str:
     """A row of the time when every caller's keys stood in one space."""
     with program.app.app_context():
-        parts = [ledger.Slice("paid", "x", amount)] if amount > 0 else []
+        parts = [ledger.NewGrant("paid", "x", amount)] if amount > 0 else []
         return str(
             ledger.post(
                 factories.wallet_of(org), type=type_, amount=amount, origin="api", key=key, by=by, slices=parts,
@@ -311,7 +311,7 @@ def test_a_batch_finds_what_was_booked_before_the_spaces_were_apart(program: Pro
         by, wallet = Actor("key", keys.authenticate(key).id), factories.wallet_of(org)
         for name, who in (("k1", by), ("k2", SYSTEM)):
             ledger.post(wallet, type="charge", amount=-5, origin="api", key=name, by=who)
-        entries = [ledger.Entry(wallet.id, 5, name) for name in ("k1", "k2", "k3", "k1")]
+        entries = [ledger.LedgerEntry(wallet.id, 5, name) for name in ("k1", "k2", "k3", "k1")]
         with transaction(org=org.id):
             results = ledger.post_batch(org.id, entries, mode="test", origin="service", by=by)
     assert [getattr(one, "replayed", one) for one in results] == [True, False, False, True]

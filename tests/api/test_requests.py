@@ -12,6 +12,7 @@ from dashboard import providers
 from dashboard.api.errors import LONGEST_NAME
 from dashboard.core import clock
 from dashboard.core.db import db
+from dashboard.domain.people import users
 from dashboard.models import AuditEntry, CreditGrant
 from dashboard.providers.base import Price
 from dashboard.providers.dummy import DummyProvider
@@ -134,7 +135,7 @@ def test_a_checkout_refuses_what_it_cannot_do(program: Program) -> None:
 def test_a_welcome_bonus_reaches_the_persons_own_organization(program: Program) -> None:
     user = program.make(factories.make_user)
     with program.app.app_context():
-        org = factories.organizations.personal_of(user.id)
+        org = users.personal_organization(user.id)
     assert org is not None
     before = program.balance(org)
     body = {

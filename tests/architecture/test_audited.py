@@ -95,7 +95,7 @@ PROGRAMS: dict[str, tuple[dict[str, Any] | None, str]] = {
 ELSEWHERE = {
     # what it takes does not stand in this world: the entry it leaves, shown by a test of its own
     "POST /login": "session.opened", "POST /login/code": "session.opened", "POST /signup": "organization.made",
-    "POST /verify/<proof>": "user.verified", "POST /reset/<proof>": "user.password_reset",
+    "POST /verify/<token>": "user.verified", "POST /reset/<token>": "user.password_reset",
     "POST /account/security/sessions/<uuid:session_id>/end": "session.revoked",
     "POST /account/security/two-factor": "user.second_factor_on",
     "POST /account/security/two-factor/off": "user.second_factor_off",
@@ -110,7 +110,7 @@ ELSEWHERE = {
     "POST /admin/users/<uuid:user_id>/<any(sessions, factor, disable, enable, promote, demote, erase):act>":
         "user.disabled",
     "POST /account/email": "user.email_change_asked", "POST /account/email/call-off": "user.email_change_called_off",
-    "POST /email-change/<proof>": "user.email_changed", "POST /account/erase": "user.erased",
+    "POST /email-change/<token>": "user.email_changed", "POST /account/erase": "user.erased",
     "POST /api/v1/invites/accept": "invite.accepted", "POST /api/v1/invites/decline": "invite.declined",
     "POST /admin/payments/<uuid:payment_id>/accept": "payment.accepted",
     "POST /admin/payments/<uuid:payment_id>/reject": "payment.rejected",

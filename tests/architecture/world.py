@@ -22,7 +22,14 @@ from dashboard.domain.payments.webhooks import inbox
 from dashboard.domain.people import users
 from dashboard.domain.platform import external_keys
 from dashboard.jobs import platform_provider
-from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, InboxEvent, Membership, Payment
+from dashboard.models import (
+    PLATFORM_ORG_ID,
+    ApiKey,
+    AuditEntry,
+    InboxEvent,
+    Membership,
+    Payment,
+)
 from dashboard.providers import reading
 from tests import invites as invitations
 from tests.architecture.matrix import body_of
@@ -179,7 +186,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<uuid:id>": things[next((name for part, name in ITEMS.items() if part in rule), "id")],
         "<key>": things["external_key"],
         "<project_id>": things["org_id"], "<mode>": "test", "<uuid:payment_id>": things["payment_id"],
-        "<proof>": "x" * 43, "<uuid:session_id>": things["key_id"],
+        "<token>": "x" * 43, "<uuid:session_id>": things["key_id"],
         "<uuid:mail_id>": things["mail_id"], "<int:number>": 0,
         "<uuid:entry_id>": things["entry_id"],
         "<uuid:invite_id>": things["invite_id"], "<invite>": things["invite"],

@@ -12,7 +12,7 @@ from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor, Ref, trail, words
-from dashboard.domain.audit.trail import Filters
+from dashboard.domain.audit.trail import AuditFilters
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization, User
 from tests.factories import add_member, make_org, make_user
 
@@ -31,7 +31,7 @@ def add(
         return audit.record(about, action, by=by, org=org.id, **values)
 
 
-def read(filters: Filters, *, limit: int = 50, window: int = 20_000) -> list[AuditEntry]:
+def read(filters: AuditFilters, *, limit: int = 50, window: int = 20_000) -> list[AuditEntry]:
     """All pages."""
     rows, cursor = [], None
     while True:
@@ -42,8 +42,8 @@ def read(filters: Filters, *, limit: int = 50, window: int = 20_000) -> list[Aud
             return rows
 
 
-def parse(whose: Organization | None = None, **values: str) -> Filters:
-    return Filters.parse(values, org_id=whose.id if whose else None)
+def parse(whose: Organization | None = None, **values: str) -> AuditFilters:
+    return AuditFilters.parse(values, org_id=whose.id if whose else None)
 
 
 def test_pages_hold_each_entry_once_newest_first(org: Organization) -> None:
@@ -58,7 +58,7 @@ def test_another_organizations_entries_are_not_there(org: Organization) -> None:
     other = make_org("Other")
     theirs = add(other)
     assert theirs.id not in [entry.id for entry in read(parse(org))]
-    assert theirs.id in [entry.id for entry in read(Filters())]
+    assert theirs.id in [entry.id for entry in read(AuditFilters())]
     with pytest.raises(NotFound):
         trail.find(org.id, theirs.id)
     assert trail.find(None, theirs.id).id == theirs.id
@@ -99,12 +99,12 @@ def test_a_search_ends_at_its_window_and_goes_on(org: Organization) -> None:
 )
 def test_odd_filters_are_refused(name: str, value: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        Filters.parse({name: value})
+        AuditFilters.parse({name: value})
     assert refusal.value.field == name
 
 
-def told(entry: AuditEntry, *, for_manager: bool = False) -> trail.Told:
-    return trail.told([entry], for_manager=for_manager)[0]
+def told(entry: AuditEntry, *, for_manager: bool = False) -> trail.EntryView:
+    return trail.entry_views([entry], for_manager=for_manager)[0]
 
 
 def test_people_read_sentences(org: Organization) -> None:
@@ -131,7 +131,7 @@ def test_customers_do_not_learn_which_manager_it_was(org: Organization, app: Fla
     assert (theirs.actor, theirs.actor_id, theirs.ip) == ("Platform manager", None, None)
     assert theirs.sentence == "Platform manager looked at /o/x/"
     assert (ours.actor, ours.actor_id, ours.ip) == ("Secret Staff", manager.id, "192.0.2.9")
-    asked = Filters.parse({"actor": str(manager.id)}, org_id=org.id, named=False)
+    asked = AuditFilters.parse({"actor": str(manager.id)}, org_id=org.id, named=False)
     assert read(asked) == []
 
 

@@ -1,4 +1,4 @@
-"""What recurs: the tick at the interval of the settings, and a bell for whatever is due."""
+"""What recurs: the tick at the interval of the settings, and a job for whatever is due."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -39,11 +39,11 @@ def test_a_changed_interval_counts_from_the_next_start(app_context: Flask) -> No
 @contextmanager
 def first(*duties: schedule.Due) -> Iterator[None]:
     """With these duties before the others."""
-    schedule.DUTIES[:0] = [(due, "dashboard.jobs.purge.purge") for due in duties]
+    schedule.SCHEDULE[:0] = [(due, "dashboard.jobs.purge.purge") for due in duties]
     try:
         yield
     finally:
-        del schedule.DUTIES[: len(duties)]
+        del schedule.SCHEDULE[: len(duties)]
 
 
 def rung() -> list[list[str]]:
@@ -118,7 +118,7 @@ def test_the_end_of_its_time_ends_the_tick(app_context: Flask) -> None:
 
 def test_the_hourly_purge_is_rung_whatever_the_tick(app_context: Flask) -> None:
     hour = datetime(2026, 11, 20, 9, tzinfo=UTC)
-    (purges,) = (due for due, job in schedule.DUTIES if job.endswith(".purge"))
+    (purges,) = (due for due, job in schedule.SCHEDULE if job.endswith(".purge"))
     seconds = [second for second in range(0, 3600, 15) if at(hour + timedelta(seconds=second), purges)]
     assert 0 < len(seconds) <= 4
 

@@ -18,7 +18,7 @@ from tests.servers import Servers
 
 def busy() -> list[str]:
     """The queues whose workers have a job in hand."""
-    return [one.queue for one in queue.bell().running() or [] if one.state == "busy"]
+    return [one.queue for one in queue.job_queue().running() or [] if one.state == "busy"]
 
 
 def test_it_holds_up_no_credit(

@@ -19,7 +19,7 @@ FLOWS = {
     "funds/charging.py": {"_alone"},
     "funds/expiry.py": {"clear", "drain"},
     "funds/seals/__init__.py": {"_keep"},
-    "funds/settlement.py": {"standing_of"},  # for settings that end with a transaction
+    "funds/settlement.py": {"open_grants_of"},  # for settings that end with a transaction
     "payments/checkout/budgets.py": {"take_page", "one_code", "_give_back"},
     "payments/checkout/checkout.py": {"_open", "_intent", "_note"},
     "payments/checkout/hosted_page.py": {"_customer"},
@@ -28,9 +28,9 @@ FLOWS = {
     "catalog/configured.py": {"ensure_configured"},
     "catalog/provider_accounts.py": {"record_platform"},
     "catalog/sync.py": {"_want"},
-    "organizations/invites/answering.py": {"_guessed"},
-    "organizations/invites/sending.py": {"invite_each"},
-    "people/accounts.py": {"verify", "prove", "reset", "change_password", "_ask"},
+    "organizations/invites/respond.py": {"_guessed"},
+    "organizations/invites/send.py": {"invite_each"},
+    "people/accounts.py": {"verify", "confirm_by_link", "reset", "change_password", "_ask"},
     "people/authentication.py": {"sign_in", "second_step", "_note_refusal", "confirm"},
     "organizations/registration.py": {"create_user", "ask_to_join", "_add_standard"},
     "organizations/follow_ups.py": {"_follow"},

@@ -48,7 +48,7 @@ def state(app: Flask) -> str:
 
 def jobs(app: Flask) -> list[Any]:
     with app.app_context():
-        found = queue.Queue(queue.WORK, connection=queue.bell().redis, serializer=queue.JSONSerializer).jobs
+        found = queue.Queue(queue.WORK, connection=queue.job_queue().redis, serializer=queue.JSONSerializer).jobs
         return [(job.func_name, *job.args) for job in found]
 
 

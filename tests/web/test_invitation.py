@@ -18,7 +18,16 @@ from dashboard.domain import rate_limits
 from dashboard.domain.funds import wallets
 from dashboard.domain.organizations import memberships, organizations
 from dashboard.domain.people import users
-from dashboard.models import AuditEntry, Invite, Membership, Organization, OutboxEmail, Transaction, User, UserSession
+from dashboard.models import (
+    AuditEntry,
+    Invite,
+    Membership,
+    Organization,
+    OutboxEmail,
+    Transaction,
+    User,
+    UserSession,
+)
 from tests import invites as invitations
 from tests.factories import PASSWORD, add_member, make_user
 from tests.invites import GRACE, token_of

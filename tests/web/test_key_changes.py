@@ -14,7 +14,7 @@ from dashboard.core.db import db, transaction
 from dashboard.domain.access import key_changes, keys
 from dashboard.domain.people import sessions
 from dashboard.models import ApiKey, AuditEntry, Organization, User
-from dashboard.web.keys import changing
+from dashboard.web.keys import edit
 from tests.factories import make_key
 from tests.servers import Servers
 from tests.web.people import Person, Team, hidden, make_team, ready_team
@@ -219,4 +219,4 @@ def test_who_revoked_a_key_is_told(app: Flask, team: Team) -> None:
 
 
 def test_the_form_offers_every_grace_there_is() -> None:
-    assert set(changing.GRACES) == set(key_changes.GRACES)
+    assert set(edit.GRACES) == set(key_changes.GRACES)

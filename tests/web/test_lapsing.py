@@ -12,8 +12,15 @@ from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import expiry, ledger
-from dashboard.domain.funds.ledger import Slice
-from dashboard.models import PLATFORM_ORG_ID, CreditGrant, Organization, Product, Transaction, Wallet
+from dashboard.domain.funds.ledger import NewGrant
+from dashboard.models import (
+    PLATFORM_ORG_ID,
+    CreditGrant,
+    Organization,
+    Product,
+    Transaction,
+    Wallet,
+)
 from dashboard.web.formats import day
 from tests.factories import charge, make_pack, wallet_of
 from tests.servers import Servers
@@ -34,7 +41,7 @@ def wallet(team: Team) -> Wallet:
 def dated(team: Team, micros: int, at: datetime) -> None:
     ledger.post(
         wallet(team), type="admin_grant", amount=micros, origin="test", key=f"{at}", by=SYSTEM,
-        slices=[Slice("promotional", "promotion", micros, expires_at=at)],
+        slices=[NewGrant("promotional", "promotion", micros, expires_at=at)],
     )  # fmt: skip
 
 

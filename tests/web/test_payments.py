@@ -16,7 +16,7 @@ from dashboard.domain.funds import ledger
 from dashboard.domain.organizations import organizations
 from dashboard.domain.payments import fulfil, listing, sweep, timeline
 from dashboard.domain.payments.checkout import checkout
-from dashboard.domain.payments.listing import Filters
+from dashboard.domain.payments.listing import PaymentFilters
 from dashboard.jobs import platform_provider
 from dashboard.models import AuditEntry, Payment, User
 from dashboard.providers.dummy import DummyProvider
@@ -125,13 +125,15 @@ def test_pages_hold_each_payment_once(app: Flask, team: Team) -> None:
     with app.app_context():
         seen, cursor = [], None
         while True:
-            page = listing.page(Filters(org_id=team.org_id), mode="test", cursor=cursor, limit=2)
+            page = listing.page(PaymentFilters(org_id=team.org_id), mode="test", cursor=cursor, limit=2)
             seen += [one.id for one in page.rows]
             cursor = page.next_cursor
             if cursor is None:
                 break
         assert seen == sorted(made, reverse=True)
-        assert [one.id for block in listing.every(Filters(org_id=team.org_id), mode="test") for one in block] == seen
+        assert [
+            one.id for block in listing.every(PaymentFilters(org_id=team.org_id), mode="test") for one in block
+        ] == seen
 
 
 def test_the_file_holds_what_is_shown_and_its_export_is_noted(app: Flask, team: Team) -> None:

@@ -66,7 +66,7 @@ def written(app: Flask) -> tuple[Any, ...]:
 
 def jobs(app: Flask) -> list[Any]:
     with app.app_context():
-        found = queue.Queue(queue.WORK, connection=queue.bell().redis, serializer=queue.JSONSerializer).jobs
+        found = queue.Queue(queue.WORK, connection=queue.job_queue().redis, serializer=queue.JSONSerializer).jobs
         return [(job.func_name, *job.args) for job in found]
 
 

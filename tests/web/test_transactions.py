@@ -14,7 +14,7 @@ from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger
-from dashboard.domain.funds.ledger import Entry
+from dashboard.domain.funds.ledger import LedgerEntry
 from dashboard.models import AuditEntry, Membership, Organization, Transaction, User
 from tests.factories import charge, grant, make_org, make_user, wallet_of
 from tests.servers import Servers
@@ -138,7 +138,7 @@ def test_pages_lead_to_older_and_back_to_newer_rows(app: Flask, team: Team) -> N
     with app.app_context():
         wallet = wallet_of(org_of(team))
         grant(wallet, 10**9)
-        entries = [Entry(wallet.id, 1_000 + number, str(number), app="x") for number in range(119)]
+        entries = [LedgerEntry(wallet.id, 1_000 + number, str(number), app="x") for number in range(119)]
         with transaction(org=team.org_id):
             ledger.post_batch(team.org_id, entries, mode=wallet.mode, origin="api", by=SYSTEM)
     first = team.owner.get(f"/o/{team.slug}/transactions?type=charge&zone=utc")
@@ -164,7 +164,7 @@ def test_a_search_that_ends_at_its_window_offers_to_go_on(app: Flask, team: Team
         wallet = wallet_of(org_of(team))
         grant(wallet, 10**12)
         for batch in range(5):
-            entries = [Entry(wallet.id, 1, f"{batch}-{number}") for number in range(4_100)]
+            entries = [LedgerEntry(wallet.id, 1, f"{batch}-{number}") for number in range(4_100)]
             with transaction(org=team.org_id):
                 ledger.post_batch(team.org_id, entries, mode=wallet.mode, origin="api", by=SYSTEM)
     page = team.owner.get(f"/o/{team.slug}/transactions?direction=in").text
@@ -279,7 +279,7 @@ def test_customers_do_not_read_which_manager_acted(app: Flask, team: Team) -> No
     with app.app_context():
         made = ledger.post(
             wallet_of(org_of(team)), type="admin_grant", amount=5, origin="grant", key="g", by=by,
-            slices=[ledger.Slice("promotional", "goodwill", 5)],
+            slices=[ledger.NewGrant("promotional", "goodwill", 5)],
         ).id  # fmt: skip
     page = team.owner.get(f"/o/{team.slug}/transactions/{made}").text
     assert "Platform manager" in page
@@ -309,7 +309,7 @@ def test_the_file_goes_on_past_one_page_and_is_recorded(app: Flask, team: Team) 
     with app.app_context():
         wallet = wallet_of(org_of(team))
         grant(wallet, 10**9)
-        entries = [Entry(wallet.id, 1, str(number)) for number in range(250)]
+        entries = [LedgerEntry(wallet.id, 1, str(number)) for number in range(250)]
         with transaction(org=team.org_id):
             ledger.post_batch(team.org_id, entries, mode=wallet.mode, origin="api", by=SYSTEM)
     page = team.owner.get(f"/o/{team.slug}/transactions").text

@@ -17,8 +17,8 @@ def listing(query: paging.PageQuery) -> Response:
     auth.platform(Verb.PLATFORM_READ)
     problem = configured.configured_problem(auth.platform_provider())
     page = products.page(PLATFORM_ORG_ID, query, mode=auth.platform_mode())
-    told = {"problem": problem} if problem else {}
-    return answer(shapes.Catalog(data=page.data, next_cursor=page.next_cursor, **told))
+    extra = {"problem": problem} if problem else {}
+    return answer(shapes.Catalog(data=page.data, next_cursor=page.next_cursor, **extra))
 
 
 @api.post("/products", responses={201: shapes.ProductShape})

@@ -60,7 +60,9 @@ def create(body: Adjustment) -> Response:
     org = _receiver(body.user_id, body.org_id)
     posting = _post(org, body, by=caller.actor, key=key)
     row = transactions.find(org.id, posting.id)
-    return idempotency.told(answer(shapes.transactions([row], platform=True)[0], 201), key, replayed=posting.replayed)
+    return idempotency.answered(
+        answer(shapes.transactions([row], platform=True)[0], 201), key, replayed=posting.replayed
+    )
 
 
 @api.get("/transactions", responses={200: shapes.RowList})
@@ -70,7 +72,9 @@ def listing(query: EveryQuery) -> Response:
     org_id = None
     if query.org_id is not None or query.user_id is not None:
         org_id = _receiver(_id(query.user_id, "user_id"), _id(query.org_id, "org_id"), reading=True).id
-    page = transactions.everywhere(auth.platform_mode(), query.filters(), query.cursor, query.size, org_id=org_id)
+    page = transactions.of_all_organizations(
+        auth.platform_mode(), query.filters(), query.cursor, query.size, org_id=org_id
+    )
     rows = shapes.transactions(page.rows, platform=True)
     return answer(shapes.RowList(data=rows, next_cursor=page.next_cursor))
 
@@ -114,7 +118,7 @@ def _receiver(user_id: UUID | None, org_id: UUID | None, *, reading: bool = Fals
 
 
 def _id(text: str | None, field: str) -> UUID | None:
-    found = ids.parse(text) if text else None
-    if text is not None and found is None:
+    parsed = ids.parse(text) if text else None
+    if text is not None and parsed is None:
         raise Invalid("This is not an id.", field=field)
-    return found
+    return parsed

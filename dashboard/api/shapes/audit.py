@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from dashboard.domain.audit.trail import Told
+from dashboard.domain.audit.trail import EntryView
 
 
 class AuditActor(BaseModel):
@@ -43,18 +43,18 @@ class AuditList(BaseModel):
     next_cursor: str | None
 
 
-def audit_entry(told: Told) -> AuditEntryShape:
-    entry = told.entry
+def audit_entry(view: EntryView) -> AuditEntryShape:
+    entry = view.entry
     return AuditEntryShape(
         id=entry.id,
         created_at=entry.created_at,
-        actor=AuditActor(kind=entry.actor_kind, id=told.actor_id, name=told.actor),
+        actor=AuditActor(kind=entry.actor_kind, id=view.actor_id, name=view.actor),
         action=entry.action,
-        sentence=told.sentence,
+        sentence=view.sentence,
         object=AuditObject(kind=entry.object_kind, id=entry.object_id),
-        before=told.before,
-        after=told.after,
+        before=view.before,
+        after=view.after,
         reason=entry.reason,
-        ip=told.ip,
+        ip=view.ip,
         request_id=entry.request_id,
     )

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from dashboard.api.shapes.orgs import Role
 from dashboard.domain.access.permissions import ROLE_WORDS
-from dashboard.domain.organizations.invites import Outcome, Shown, shown
+from dashboard.domain.organizations.invites import InviteView, Outcome, view
 
 InviteState = Literal["pending", "expired", "stopped", "accepted", "declined", "revoked"]
 
@@ -60,10 +60,10 @@ class InvitePeek(BaseModel):
     expires_at: datetime
 
 
-def invite(found: Shown) -> Invite:
-    row = found.invite
+def invite(invite_view: InviteView) -> Invite:
+    row = invite_view.invite
     return Invite(
-        id=row.id, email=row.email, role=row.role, state=found.state, invited_by=row.invited_by,
+        id=row.id, email=row.email, role=row.role, state=invite_view.state, invited_by=row.invited_by,
         sent_at=row.sent_at, expires_at=row.expires_at, ended_at=row.ended_at, created_at=row.created_at,
     )  # fmt: skip
 
@@ -71,13 +71,13 @@ def invite(found: Shown) -> Invite:
 def invite_result(outcome: Outcome) -> InviteResult:
     if outcome.invite is None:
         return InviteResult(email=outcome.address, code=outcome.code, detail=outcome.detail)
-    return InviteResult(email=outcome.address, code=outcome.code, invite=invite(shown(outcome.invite)))
+    return InviteResult(email=outcome.address, code=outcome.code, invite=invite(view(outcome.invite)))
 
 
-def invite_peek(found: Shown) -> InvitePeek:
-    row = found.invite
+def invite_peek(invite_view: InviteView) -> InvitePeek:
+    row = invite_view.invite
     return InvitePeek(
-        org_id=found.org.id, org_name=found.org.name, email=row.email, role=row.role,
-        role_may=ROLE_WORDS[row.role], invited_by=found.inviter.name if found.inviter else None,
+        org_id=invite_view.org.id, org_name=invite_view.org.name, email=row.email, role=row.role,
+        role_may=ROLE_WORDS[row.role], invited_by=invite_view.inviter.name if invite_view.inviter else None,
         expires_at=row.expires_at,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from dashboard.api.shapes.money import Mode, mode, usd
-from dashboard.domain.funds.spend_limits import Standing
+from dashboard.domain.funds.spend_limits import LimitUsage
 from dashboard.models import ApiKey
 
 
@@ -51,10 +51,10 @@ class KeyList(BaseModel):
     next_cursor: str | None
 
 
-def key(row: ApiKey, standing: Standing | None) -> Key:
-    cap = standing and KeyCap(
-        amount_micros=standing.amount, amount_usd=usd(standing.amount), window=_window(standing.window),
-        spent_micros=standing.spent, spent_usd=usd(standing.spent), resets_at=standing.resets_at,
+def key(row: ApiKey, usage: LimitUsage | None) -> Key:
+    cap = usage and KeyCap(
+        amount_micros=usage.amount, amount_usd=usd(usage.amount), window=_window(usage.window),
+        spent_micros=usage.spent, spent_usd=usd(usage.spent), resets_at=usage.resets_at,
     )  # fmt: skip
     return Key(
         id=row.id, name=row.name, prefix=row.prefix, scopes=row.scopes, mode=mode(row.mode),
@@ -64,8 +64,8 @@ def key(row: ApiKey, standing: Standing | None) -> Key:
     )  # fmt: skip
 
 
-def new_key(row: ApiKey, standing: Standing | None, text: str) -> NewKey:
-    return NewKey(**dict(key(row, standing)), key=text)
+def new_key(row: ApiKey, usage: LimitUsage | None, text: str) -> NewKey:
+    return NewKey(**dict(key(row, usage)), key=text)
 
 
 def _window(text: str) -> Literal["day", "month"]:

@@ -106,10 +106,10 @@ def org(row: Organization, role: str | None = None) -> Org:
 def org_details(
     row: Organization, *, role: str | None = None, billing: bool = False, directory: OrgDirectory | None = None
 ) -> OrgDetails:
-    told = _billing(row) if billing else {}
+    extra = _billing(row) if billing else {}
     if directory:
-        told["external_key"] = directory.external_key
-    return OrgDetails(**org_values(row, role), **told)
+        extra["external_key"] = directory.external_key
+    return OrgDetails(**org_values(row, role), **extra)
 
 
 def org_terms(row: Organization, directory: OrgDirectory, wallet: Wallet) -> OrgTerms:
@@ -121,26 +121,26 @@ def org_terms(row: Organization, directory: OrgDirectory, wallet: Wallet) -> Org
 
 
 def member(row: Membership, *, managing: bool = False) -> Member:
-    told = {"two_factor": row.user.totp_enabled_at is not None} if managing else {}
+    extra = {"two_factor": row.user.totp_enabled_at is not None} if managing else {}
     return Member(
         id=row.id, org_id=row.org_id, user_id=row.user_id, name=row.user.name, email=row.user.email, role=row.role,
-        disabled=not row.user.is_active, last_seen_at=row.last_seen_at, created_at=row.created_at, **told,
+        disabled=not row.user.is_active, last_seen_at=row.last_seen_at, created_at=row.created_at, **extra,
     )  # fmt: skip
 
 
-def changed_member(row: Membership, found: Handover) -> ChangedMember:
-    return ChangedMember(**dict(member(row, managing=True)), **_handed(found))
+def changed_member(row: Membership, handover: Handover) -> ChangedMember:
+    return ChangedMember(**dict(member(row, managing=True)), **_handed(handover))
 
 
-def removed_member(row: Membership, found: Handover) -> RemovedMember:
-    return RemovedMember(id=row.id, **_handed(found))
+def removed_member(row: Membership, handover: Handover) -> RemovedMember:
+    return RemovedMember(id=row.id, **_handed(handover))
 
 
-def _handed(found: Handover) -> dict[str, Any]:
+def _handed(handover: Handover) -> dict[str, Any]:
     return {
-        "keys_passed": [key.id for key in found.passing],
-        "keys_passed_to": found.heir.id if found.heir and found.passing else None,
-        "keys_ended": [key.id for key in found.ending],
+        "keys_passed": [key.id for key in handover.passing],
+        "keys_passed_to": handover.heir.id if handover.heir and handover.passing else None,
+        "keys_ended": [key.id for key in handover.ending],
     }
 
 

@@ -113,7 +113,7 @@ def transactions(rows: Sequence[Transaction], *, platform: bool = False) -> list
     return [transaction(row, units[row.wallet_id], platform=platform) for row in rows]
 
 
-def explained(row: Transaction, unit: str, found: Explanation) -> ExplainedRow:
+def explained(row: Transaction, unit: str, result: Explanation) -> ExplainedRow:
     slices = [
         Slice(
             id=part.id,
@@ -123,15 +123,15 @@ def explained(row: Transaction, unit: str, found: Explanation) -> ExplainedRow:
             amount_usd=usd(part.amount),
             expires_at=part.expires_at,
         )
-        for part in found.grants
+        for part in result.grants
     ]
-    reasons = Reasons(cause=_steps(found.cause), grants=slices, followed=_steps(found.followed))
+    reasons = Reasons(cause=_steps(result.cause), grants=slices, followed=_steps(result.followed))
     return ExplainedRow(**transaction_values(row, unit), explanation=reasons)
 
 
 def _steps(steps: tuple[Step, ...]) -> list[ExplanationStep]:
-    found = []
+    rows = []
     for step in steps:
         given = {"at": step.at, "ref": step.ref}
-        found.append(ExplanationStep(kind=step.kind, text=step.text, **{k: v for k, v in given.items() if v}))
-    return found
+        rows.append(ExplanationStep(kind=step.kind, text=step.text, **{k: v for k, v in given.items() if v}))
+    return rows

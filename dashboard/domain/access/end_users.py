@@ -79,12 +79,12 @@ def _part(token: str, number: int) -> dict[str, Any]:
     text = token.split(".")[number]
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-        found = strict_json.parse(raw)
+        result = strict_json.parse(raw)
     except ValueError:
         raise _invalid() from None
-    if not isinstance(found, dict):
+    if not isinstance(result, dict):
         raise _invalid()
-    return found
+    return result
 
 
 def _provider(audience: Any) -> tuple[IdentityProvider, Organization]:
@@ -96,10 +96,10 @@ def _provider(audience: Any) -> tuple[IdentityProvider, Organization]:
     if org_id is None or mode not in identity_providers.MODES or f"{name}:{org_id}:{mode}" != audience:
         raise _invalid()
     row = identity_providers.find(org_id, mode) if name == "coffer" else None
-    found = db.session.get(Organization, org_id) if row else None
-    if row is None or found is None or found.closed_at is not None:
+    result = db.session.get(Organization, org_id) if row else None
+    if row is None or result is None or result.closed_at is not None:
         raise _invalid()
-    return row, found
+    return row, result
 
 
 def _signed(token: str, provider: IdentityProvider, kid: str | None) -> bool:
@@ -141,10 +141,10 @@ def _in_time(claims: Mapping[str, Any]) -> datetime:
 
 
 def _subject(claims: Mapping[str, Any]) -> str:
-    found = claims.get("sub")
-    if not isinstance(found, str) or not 1 <= len(found) <= LONGEST_SUBJECT or not found.isprintable():
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 1 <= len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
         raise _invalid()
-    return found
+    return subject
 
 
 def _row(provider: IdentityProvider, subject: str) -> EndUser:

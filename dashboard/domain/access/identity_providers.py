@@ -75,7 +75,7 @@ def put(org_id: UUID, mode: str, wanted: Wanted, *, by: Actor) -> IdentityProvid
     lock(select(Organization).filter_by(id=org_id))
     row = find(org_id, mode)
     values = _checked(wanted, row, org_id)
-    before = told(row) if row else None
+    before = audited(row) if row else None
     if row is None:
         row = IdentityProvider(org_id=org_id, mode=mode, **values)
         db.session.add(row)
@@ -84,13 +84,13 @@ def put(org_id: UUID, mode: str, wanted: Wanted, *, by: Actor) -> IdentityProvid
             setattr(row, name, value)
     row.updated_at = clock.now()
     db.session.flush()
-    audit.record(row, "identity_provider.set", by=by, before=before, after=told(row))
+    audit.record(row, "identity_provider.set", by=by, before=before, after=audited(row))
     return row
 
 
 def remove(row: IdentityProvider, *, by: Actor) -> None:
     """Remove it: end users' tokens of this mode are rejected from now on. Needs the organization's transaction."""
-    audit.record(row, "identity_provider.removed", by=by, before=told(row))
+    audit.record(row, "identity_provider.removed", by=by, before=audited(row))
     db.session.delete(row)
 
 
@@ -120,12 +120,12 @@ def _fetched(row: IdentityProvider, url: str, algorithm: str) -> IdentityProvide
     except signing_keys.NoKeys as refusal:
         jwks, error = None, refusal.detail
     with transaction(org=row.org_id):
-        found = find(row.org_id, row.mode)
-        if found is not None and (found.jwks_url, found.algorithm) == (url, algorithm):
-            found.fetch_error = error
+        result = find(row.org_id, row.mode)
+        if result is not None and (result.jwks_url, result.algorithm) == (url, algorithm):
+            result.fetch_error = error
             if jwks:
-                found.jwks, found.fetched_at = jwks, clock.now()
-    return found
+                result.jwks, result.fetched_at = jwks, clock.now()
+    return result
 
 
 def secret_of(row: IdentityProvider) -> str:
@@ -137,7 +137,7 @@ def stale(row: IdentityProvider) -> bool:
     return row.jwks_url is not None and (row.fetched_at is None or row.fetched_at < clock.now() - FRESH)
 
 
-def told(row: IdentityProvider) -> dict[str, Any]:
+def audited(row: IdentityProvider) -> dict[str, Any]:
     """What may be shown of it; never the secret."""
     keys = len((row.jwks or {}).get("keys", []))
     return {"mode": row.mode, "issuer": row.issuer, "algorithm": row.algorithm, "jwks_url": row.jwks_url, "keys": keys}

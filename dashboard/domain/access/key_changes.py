@@ -154,13 +154,13 @@ def _chain(row: ApiKey) -> list[UUID]:
         if old:
             beside.setdefault(new, []).append(old)
             beside.setdefault(old, []).append(new)
-    found, left = {row.id}, [row.id]
+    rows, left = {row.id}, [row.id]
     while left:
-        more = [one for one in beside.get(left.pop(), ()) if one not in found]
-        found.update(more)
+        more = [one for one in beside.get(left.pop(), ()) if one not in rows]
+        rows.update(more)
         left += more
     alive = db.session.scalars(select(ApiKey.id).where(ApiKey.org_id == row.org_id, keys.living()))
-    return [key_id for key_id in alive if key_id in found]
+    return [key_id for key_id in alive if key_id in rows]
 
 
 def _of(limit: SpendLimit | None) -> Cap | None:

@@ -21,7 +21,14 @@ from dashboard.domain.access.permissions import PERSONAL_SCOPES, SCOPES
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import spend_limits
 from dashboard.domain.funds.spend_limits import Cap
-from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken, SpendLimit, User
+from dashboard.models import (
+    PLATFORM_ORG_ID,
+    ApiKey,
+    Organization,
+    PersonalToken,
+    SpendLimit,
+    User,
+)
 
 ORG_PREFIX = "cof_"
 PERSONAL_PREFIX = "cofp_"
@@ -154,7 +161,7 @@ def authenticate(key: str) -> ApiKey | PersonalToken:
     return row
 
 
-def due(row: ApiKey | PersonalToken) -> bool:
+def stale(row: ApiKey | PersonalToken) -> bool:
     """Whether `used` would write: at most once a minute."""
     return row.last_used_at is None or row.last_used_at < clock.now() - USED_EVERY
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from dashboard.core.errors import Forbidden, NotFound
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import origins
-from dashboard.domain.org_status import Act as Act
+from dashboard.domain.org_status import OrgAction as OrgAction
 from dashboard.domain.org_status import OrgSuspended as OrgSuspended
 from dashboard.domain.org_status import require_state as require_state
 from dashboard.domain.people.users import actor_of

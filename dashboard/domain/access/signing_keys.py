@@ -37,13 +37,13 @@ def parse(raw: bytes | str) -> Any:
         raise NoKeys("This is not JSON.", field="jwks") from None
 
 
-def usable(found: Any, algorithm: str) -> dict[str, Any]:
+def usable(result: Any, algorithm: str) -> dict[str, Any]:
     """The keys of a JWKS that can verify signatures of `algorithm`: public keys of that type, with nothing else in
     them.
 
     Raises NoKeys if there are none, or if the set contains a private key.
     """
-    keys = found.get("keys") if isinstance(found, Mapping) else None
+    keys = result.get("keys") if isinstance(result, Mapping) else None
     if not isinstance(keys, list):
         raise NoKeys('This is no key set: {"keys": [...]} is expected.', field="jwks")
     kept = [_kept(key) for key in keys[:MOST_KEYS] if isinstance(key, Mapping) and _fits(key, algorithm)]

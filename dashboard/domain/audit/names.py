@@ -47,12 +47,12 @@ def names_of(rows: Iterable[Acted], *, for_manager: bool = False) -> dict[UUID, 
     people = {row.actor_id for row in rows if row.actor_kind in kinds and row.actor_id}
     keys = {(row.org_id, row.actor_id) for row in rows if row.actor_kind == "key" and row.actor_id}
     named = _people(people) | _keys(keys)
-    found = {}
+    items = {}
     for row in rows:
         hidden = row.actor_kind == "manager" and not for_manager
         name = None if hidden or row.actor_id is None else named.get(row.actor_id)
-        found[row.id] = name or UNKNOWN.get(row.actor_kind, row.actor_kind)
-    return found
+        items[row.id] = name or UNKNOWN.get(row.actor_kind, row.actor_kind)
+    return items
 
 
 def objects_of(entries: Iterable[AuditEntry]) -> dict[UUID, str]:
@@ -74,7 +74,9 @@ def objects_of(entries: Iterable[AuditEntry]) -> dict[UUID, str]:
 def people_in(entries: Iterable[AuditEntry], *, for_manager: bool = False) -> dict[str, str]:
     """Names for the user ids among the values of some entries. Customers see no platform manager's name."""
     values = [value for entry in entries for one in (entry.before, entry.after) for value in (one or {}).values()]
-    wanted = {found for value in values if isinstance(value, str) and len(value) == 36 and (found := ids.parse(value))}
+    wanted = {
+        parsed for value in values if isinstance(value, str) and len(value) == 36 and (parsed := ids.parse(value))
+    }
     if not wanted:
         return {}
     rows = db.session.execute(select(User.id, User.name, User.platform_role).where(User.id.in_(wanted)))
@@ -83,7 +85,7 @@ def people_in(entries: Iterable[AuditEntry], *, for_manager: bool = False) -> di
 
 def people_of(org_id: UUID) -> list[tuple[UUID, str]]:
     """All current and former members of the organization: (id, name), at most 200."""
-    found = db.session.execute(
+    rows = db.session.execute(
         select(User.id, User.name, User.email)
         .join(Membership, Membership.user_id == User.id)
         .where(Membership.org_id == org_id)
@@ -91,18 +93,18 @@ def people_of(org_id: UUID) -> list[tuple[UUID, str]]:
         .order_by(User.name)
         .limit(MOST_CHOICES)
     )
-    return [(user_id, name or email) for user_id, name, email in found]
+    return [(user_id, name or email) for user_id, name, email in rows]
 
 
 def keys_of(org_id: UUID) -> list[tuple[UUID, str]]:
     """The organization's keys, including revoked ones: (id, name), at most 200."""
-    found = db.session.execute(
+    rows = db.session.execute(
         select(ApiKey.id, ApiKey.name, ApiKey.prefix)
         .filter_by(org_id=org_id)
         .order_by(ApiKey.name, ApiKey.id)
         .limit(MOST_CHOICES)
     )
-    return [(key_id, f"{name} ({prefix})") for key_id, name, prefix in found]
+    return [(key_id, f"{name} ({prefix})") for key_id, name, prefix in rows]
 
 
 def orgs_of(entries: Iterable[AuditEntry]) -> dict[UUID, Organization]:
@@ -127,8 +129,8 @@ def _named(entry: AuditEntry, named: dict[tuple[str, UUID], str]) -> str:
 def _people(user_ids: set[UUID]) -> dict[UUID, str]:
     if not user_ids:
         return {}
-    found = select(User).where(User.id.in_(user_ids))
-    return {user.id: user.name for user in db.session.scalars(found)}
+    query = select(User).where(User.id.in_(user_ids))
+    return {user.id: user.name for user in db.session.scalars(query)}
 
 
 def _keys(pairs: set[tuple[UUID, UUID]]) -> dict[UUID, str]:

@@ -20,7 +20,7 @@ ACTOR_KINDS = ("manager", "system")
 
 
 @dataclass(frozen=True, slots=True)
-class Filters(lists.Times):
+class AuditFilters(lists.Times):
     """A filter that is None matches everything. `object` is the complete id of an object, an entry or a request.
     `named`: the kinds of actors that may be told apart; False hides which platform manager it was."""
 
@@ -33,7 +33,7 @@ class Filters(lists.Times):
     named: bool = True
 
     @classmethod
-    def parse(cls, values: Mapping[str, str], *, org_id: UUID | None = None, named: bool = True) -> "Filters":
+    def parse(cls, values: Mapping[str, str], *, org_id: UUID | None = None, named: bool = True) -> "AuditFilters":
         """Parse `actor` (an id or a kind) or `actor_id`, `group`, `action`, `object`, `from`, `to` and, for the
         platform, `org`. Raises Invalid with the field."""
         typed = lists.Typed(values)
@@ -51,7 +51,7 @@ class Filters(lists.Times):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EntryView:
     """An entry as its reader may see it: customers do not see which platform manager acted, from where, or what a
     payment provider said about the platform's account."""
 
@@ -67,7 +67,7 @@ class Told:
 
 
 def page(
-    filters: Filters, *, cursor: str | None = None, limit: int = lists.PAGE_ROWS, window: int = lists.WINDOW
+    filters: AuditFilters, *, cursor: str | None = None, limit: int = lists.PAGE_ROWS, window: int = lists.WINDOW
 ) -> lists.Page[AuditEntry]:
     """Newest first. Without `filters.org_id`, entries of all organizations, only for the platform.
 
@@ -84,13 +84,13 @@ def page(
         if edge is not None:
             held = [*held, AuditEntry.id >= edge]
     query = select(AuditEntry).where(*held, *sifted, *_exactly(filters))
-    found = lists.page(query, AuditEntry.id, cursor, *scope, limit=limit)
-    if edge is None or found.next_cursor:
-        return found
-    return replace(found, next_cursor=cursors.encode(edge.bytes, *scope), searched_all=False)
+    result = lists.page(query, AuditEntry.id, cursor, *scope, limit=limit)
+    if edge is None or result.next_cursor:
+        return result
+    return replace(result, next_cursor=cursors.encode(edge.bytes, *scope), searched_all=False)
 
 
-def every(filters: Filters) -> Iterator[list[AuditEntry]]:
+def every(filters: AuditFilters) -> Iterator[list[AuditEntry]]:
     """All matching entries, newest first, in blocks, read page by page as they are consumed."""
     return lists.every(lambda cursor: page(filters, cursor=cursor, limit=lists.FILE_ROWS))
 
@@ -98,8 +98,8 @@ def every(filters: Filters) -> Iterator[list[AuditEntry]]:
 def was_here(org_id: UUID, actor_id: UUID | None, *, since: datetime) -> bool:
     """Whether the audit log says that this platform manager viewed the organization."""
     theirs = select(AuditEntry.id).filter_by(org_id=org_id, actor_id=actor_id, action="organization.visited")
-    found = theirs.where(*lists.made_between(AuditEntry.id, since, None)).order_by(AuditEntry.id.desc()).limit(1)
-    return db.session.scalar(found) is not None
+    row = theirs.where(*lists.made_between(AuditEntry.id, since, None)).order_by(AuditEntry.id.desc()).limit(1)
+    return db.session.scalar(row) is not None
 
 
 def find(org_id: UUID | None, entry_id: UUID) -> AuditEntry:
@@ -111,23 +111,25 @@ def find(org_id: UUID | None, entry_id: UUID) -> AuditEntry:
     return entry
 
 
-def told(entries: Iterable[AuditEntry], *, for_manager: bool = False, without: Collection[str] = ()) -> list[Told]:
+def entry_views(
+    entries: Iterable[AuditEntry], *, for_manager: bool = False, without: Collection[str] = ()
+) -> list[EntryView]:
     """The entries as text, in a few queries however many there are. `without`: names of values that are left out."""
     entries = list(entries)
     actors, objects = names.names_of(entries, for_manager=for_manager), names.objects_of(entries)
     people = names.people_in(entries, for_manager=for_manager)
     hidden = frozenset(without)
-    return [_told(entry, actors[entry.id], objects[entry.id], people, hidden, for_manager) for entry in entries]
+    return [_entry_view(entry, actors[entry.id], objects[entry.id], people, hidden, for_manager) for entry in entries]
 
 
-def _told(
+def _entry_view(
     entry: AuditEntry, actor: str, what: str, people: dict[str, str], without: frozenset[str], for_manager: bool
-) -> Told:
+) -> EntryView:
     hidden = entry.actor_kind == "manager" and not for_manager
     if entry.object_kind == "payment" and not for_manager:
         without |= {"problem"}
     before, after = (_left_out(values, without) for values in (entry.before, entry.after))
-    return Told(
+    return EntryView(
         entry=entry,
         actor_id=None if hidden else entry.actor_id,
         actor=actor,
@@ -144,38 +146,38 @@ def _left_out(values: dict[str, Any] | None, without: frozenset[str]) -> dict[st
     return values and {name: value for name, value in values.items() if name not in without}
 
 
-def _held(filters: Filters) -> list[ColumnElement[bool]]:
+def _held(filters: AuditFilters) -> list[ColumnElement[bool]]:
     """Conditions that an index answers."""
-    found = filters.id_range(AuditEntry)
+    result = filters.id_range(AuditEntry)
     if filters.org_id:
-        found.append(AuditEntry.org_id == filters.org_id)
+        result.append(AuditEntry.org_id == filters.org_id)
         if filters.actor_id:
-            found.append(AuditEntry.actor_id == filters.actor_id)
-    return found
+            result.append(AuditEntry.actor_id == filters.actor_id)
+    return result
 
 
-def _exactly(filters: Filters) -> list[ColumnElement[bool]]:
+def _exactly(filters: AuditFilters) -> list[ColumnElement[bool]]:
     """The exact time, and whose entries may be selected; both exclude few of the entries that an index found."""
-    found = filters.moments(AuditEntry)
+    result = filters.moments(AuditEntry)
     if filters.actor_id and not filters.named:
-        found.append(AuditEntry.actor_kind != "manager")
-    return found
+        result.append(AuditEntry.actor_kind != "manager")
+    return result
 
 
-def _sifted(filters: Filters) -> list[ColumnElement[bool]]:
+def _sifted(filters: AuditFilters) -> list[ColumnElement[bool]]:
     """Conditions without an index."""
-    found: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = []
     if filters.actor_id and not filters.org_id:
-        found.append(AuditEntry.actor_id == filters.actor_id)
+        conditions.append(AuditEntry.actor_id == filters.actor_id)
     if filters.actor_kind:
-        found.append(AuditEntry.actor_kind == filters.actor_kind)
+        conditions.append(AuditEntry.actor_kind == filters.actor_kind)
     if filters.group:
-        found.append(AuditEntry.action.in_(words.actions_of(filters.group)))
+        conditions.append(AuditEntry.action.in_(words.actions_of(filters.group)))
     if filters.action:
-        found.append(AuditEntry.action == filters.action)
+        conditions.append(AuditEntry.action == filters.action)
     if filters.object:
-        found.append(_about(filters.object))
-    return found
+        conditions.append(_about(filters.object))
+    return conditions
 
 
 def _about(text: str) -> ColumnElement[bool]:

@@ -161,13 +161,13 @@ def differences(
     """What changed, value by value, as plain text with exact amounts. `people`: names for the user ids among the
     values."""
     old, new = before or {}, after or {}
-    found = []
+    changes = []
     for name in [*old, *(name for name in new if name not in old)]:
         if name in old and name in new and old[name] == new[name]:
             continue
         label = _MINOR.sub(r"\1", name).replace("_", " ").capitalize()
-        found.append(Difference(label, *(_shown(name, values, people or {}) for values in (old, new))))
-    return found
+        changes.append(Difference(label, *(_shown(name, values, people or {}) for values in (old, new))))
+    return changes
 
 
 def text_of(value: Any) -> str:

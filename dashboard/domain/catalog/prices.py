@@ -11,7 +11,7 @@ MISSING, NOT_FIXED = "resource_missing", "price_not_fixed"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PriceStatus:
     """The price status of a version after it was checked. `soon`: it could not be checked, so try again shortly."""
 
     state: str
@@ -20,7 +20,7 @@ class Standing:
     soon: bool = False
 
 
-def keep(row: ProviderPrice, offer: Offer, provider: Provider) -> Standing:
+def keep(row: ProviderPrice, offer: Offer, provider: Provider) -> PriceStatus:
     """For a version on sale: create its price, or find and compare the existing one."""
     version, product = offer.version, offer.product
     if row.state == "wanted" and version.provider_price_id is None:
@@ -28,14 +28,14 @@ def keep(row: ProviderPrice, offer: Offer, provider: Provider) -> Standing:
     else:
         price, problem = _read(str(row.price_ref), provider)
         if problem:
-            return Standing("drift", problem=problem)
+            return PriceStatus("drift", problem=problem)
     assert price
     if difference := _difference(version, price):
-        return Standing("drift", price, difference)
+        return PriceStatus("drift", price, difference)
     ours = (product.name, product.description)
     if version.provider_price_id is None and (price.product_name, price.product_description) != ours:
         provider.name_product(price.product_id, name=product.name, description=product.description)
-    return Standing("ready", price)
+    return PriceStatus("ready", price)
 
 
 def _made(row: ProviderPrice, product: Product, version: ProductVersion, provider: Provider) -> Price:
@@ -49,12 +49,12 @@ def _made(row: ProviderPrice, product: Product, version: ProductVersion, provide
 
 def _priced(row: ProviderPrice, product: Product, version: ProductVersion, provider: Provider) -> Price:
     """Find the price if an earlier response was lost, activate it again, or create it."""
-    found = _found(version, provider)
-    if found is not None and _money(found) == (version.price_minor, version.currency):
-        return found if found.active else provider.switch_price(found.id, active=True)
+    price = _found(version, provider)
+    if price is not None and _money(price) == (version.price_minor, version.currency):
+        return price if price.active else provider.switch_price(price.id, active=True)
     # A price that differs or is gone is replaced. This is a different action from creating the first one, so it has its
     # own key.
-    replaced = found.id if found else row.price_ref or ""
+    replaced = price.id if price else row.price_ref or ""
     made = provider.make_price(
         PriceOrder(
             org_id=version.org_id, product_id=product.id, version_id=version.id, mode=row.mode, name=product.name,
@@ -62,20 +62,20 @@ def _priced(row: ProviderPrice, product: Product, version: ProductVersion, provi
             lookup_key=_lookup_key(version), idempotency_key=f"price:{version.org_id}:{version.id}:{replaced}",
         )
     )  # fmt: skip
-    if found is not None:
-        provider.switch_price(found.id, active=False)
+    if price is not None:
+        provider.switch_price(price.id, active=False)
     return made
 
 
-def end(row: ProviderPrice, version: ProductVersion, provider: Provider) -> Standing:
+def end(row: ProviderPrice, version: ProductVersion, provider: Provider) -> PriceStatus:
     """For a version that is no longer sold: archive its price, unless the settings name it, because then it is not
     ours."""
     if version.provider_price_id is not None:
-        return Standing("archived")
+        return PriceStatus("archived")
     price = _read(row.price_ref, provider)[0] if row.price_ref else _found(version, provider)
     if price is not None and price.active:
         price = provider.switch_price(price.id, active=False)
-    return Standing("archived", price)
+    return PriceStatus("archived", price)
 
 
 def _read(price_ref: str, provider: Provider) -> tuple[Price | None, str]:
@@ -104,13 +104,15 @@ def _money(price: Price) -> tuple[int, str]:
 
 def _difference(version: ProductVersion, price: Price) -> str:
     """How the price differs from ours, as text; empty if it does not."""
-    found = []
+    differences = []
     if price.unit_amount_minor != version.price_minor:
-        found.append(f"the amount is {price.unit_amount_minor} there and {version.price_minor} here (minor units)")
+        differences.append(
+            f"the amount is {price.unit_amount_minor} there and {version.price_minor} here (minor units)"
+        )
     if price.currency != version.currency:
-        found.append(f"the currency is {price.currency} there and {version.currency} here")
+        differences.append(f"the currency is {price.currency} there and {version.currency} here")
     if not price.active:
-        found.append("it is archived there and on sale here")
+        differences.append("it is archived there and on sale here")
     if not price.product_active:
-        found.append("its product is archived there and on sale here")
-    return f"The price {price.id} differs: {', '.join(found)}." if found else ""
+        differences.append("its product is archived there and on sale here")
+    return f"The price {price.id} differs: {', '.join(differences)}." if differences else ""

@@ -81,10 +81,10 @@ def archived(catalog_id: UUID, *, mode: str, after: UUID | None = None, limit: i
 
 def find(catalog_id: UUID, product_id: UUID, *, mode: str | None) -> Offer:
     """One product with its newest version. Raises NotFound."""
-    found = _offers(newest(catalog_id, mode=mode).where(Product.id == product_id))
-    if not found:
+    result = _offers(newest(catalog_id, mode=mode).where(Product.id == product_id))
+    if not result:
         raise NotFound("There is no such product.")
-    return found[0]
+    return result[0]
 
 
 def versions(product: Product) -> list[ProductVersion]:

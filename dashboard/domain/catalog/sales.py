@@ -23,7 +23,7 @@ FROM unnest(CAST(:products AS uuid[])) AS p(id), LATERAL (
   GROUP BY version_id) s""")
 
 
-class Sold:
+class RecentSales:
     """Pieces sold in the last 30 days, by product and version. `partial` names products that sold even more.
 
     Only versions of the catalog count: a product's id is unique only within its catalog.

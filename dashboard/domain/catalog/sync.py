@@ -19,7 +19,7 @@ from dashboard.core.work_queue import Claim, Outcome, WorkQueue
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.catalog import prices, products, provider_accounts
-from dashboard.domain.catalog.prices import Standing
+from dashboard.domain.catalog.prices import PriceStatus
 from dashboard.domain.catalog.products import SYNC
 from dashboard.models import PLATFORM_ORG_ID, ProductVersion, ProviderPrice
 from dashboard.providers.base import Provider, ProviderRefused, ProviderUnavailable
@@ -95,7 +95,7 @@ def price_for(version: ProductVersion, provider: Provider) -> str | None:
 
     Raises NotAvailable, and ProviderError if the account is unknown.
     """
-    row = standing_of(version, provider.mode)
+    row = status_of(version, provider.mode)
     if row is None or not provider.keeps_prices or row.account_id != provider.account_id():
         return version.provider_price_id
     if row.state == "drift":
@@ -103,11 +103,11 @@ def price_for(version: ProductVersion, provider: Provider) -> str | None:
     return row.price_ref if row.state == "ready" else version.provider_price_id
 
 
-def standing_of(version: ProductVersion, mode: str) -> ProviderPrice | None:
-    return standings(version.org_id, [version.id], mode).get(version.id)
+def status_of(version: ProductVersion, mode: str) -> ProviderPrice | None:
+    return statuses(version.org_id, [version.id], mode).get(version.id)
 
 
-def standings(catalog_id: UUID, version_ids: list[UUID], mode: str) -> dict[UUID, ProviderPrice]:
+def statuses(catalog_id: UUID, version_ids: list[UUID], mode: str) -> dict[UUID, ProviderPrice]:
     """The price status of versions at the provider, by version. If there are rows of several accounts, the active one
     is used."""
     query = select(ProviderPrice).filter_by(org_id=catalog_id, mode=mode)
@@ -128,7 +128,7 @@ def put_right(version: ProductVersion, *, mode: str, anew: bool, by: Actor) -> N
 
     Needs the catalog's transaction. Raises NotFound if it has no price at the provider.
     """
-    row = standing_of(version, mode)
+    row = status_of(version, mode)
     if row is None or row.state == "archived":
         raise NotFound("This version has no price at the provider.")
     if anew and row.state == "drift":
@@ -161,7 +161,7 @@ def _want(catalog_id: UUID, provider: Provider) -> str:
 def _unwanted(catalog_id: UUID, mode: str) -> bool:
     """Whether a version on sale has no active price yet."""
     versions = [offer.version.id for offer in products.on_sale(catalog_id, mode=mode)]
-    known = standings(catalog_id, versions, mode)
+    known = statuses(catalog_id, versions, mode)
     return any(version not in known or known[version].state == "archived" for version in versions)
 
 
@@ -172,18 +172,18 @@ def _attempt(row: ProviderPrice, _claim: Claim, *, provider: Provider) -> Outcom
     db.session.refresh(offer.product)
     revision, sold = offer.product.revision, offer.version.id == version.id and products.sells(offer)
     try:
-        standing = prices.keep(row, offer, provider) if sold else prices.end(row, version, provider)
+        status = prices.keep(row, offer, provider) if sold else prices.end(row, version, provider)
     except ProviderUnavailable as error:
-        standing = Standing(row.state, problem=error.detail if row.state == "wanted" else row.problem, soon=True)
+        status = PriceStatus(row.state, problem=error.detail if row.state == "wanted" else row.problem, soon=True)
     except ProviderRefused as error:
         log.warning("a price was refused", extra={"version": str(version.id), "code": error.code})
-        standing = Standing(row.state, problem=error.detail)
-    return _outcome(row, standing, revision)
+        status = PriceStatus(row.state, problem=error.detail)
+    return _outcome(row, status, revision)
 
 
-def _outcome(row: ProviderPrice, standing: Standing, revision: int) -> Outcome:
+def _outcome(row: ProviderPrice, status: PriceStatus, revision: int) -> Outcome:
     """`revision` is the product's revision from before the call: a later change is checked again."""
-    price = standing.price
+    price = status.price
     seen: dict[str, Any] = {"revision": revision}
     if price:
         seen |= {
@@ -191,10 +191,10 @@ def _outcome(row: ProviderPrice, standing: Standing, revision: int) -> Outcome:
             "product_active": price.product_active,
         }  # fmt: skip
     values = {
-        "state": standing.state, "problem": standing.problem, "seen": seen, "checked_at": clock.now(),
+        "state": status.state, "problem": status.problem, "seen": seen, "checked_at": clock.now(),
         "product_ref": (price.product_id if price else None) or row.product_ref,
         "price_ref": (price.id if price else None) or row.price_ref,
     }  # fmt: skip
-    if standing.state == "archived":
+    if status.state == "archived":
         return Outcome(values)
-    return Outcome(values, pause=RETRY_SECONDS if standing.soon else CHECK_SECONDS)
+    return Outcome(values, pause=RETRY_SECONDS if status.soon else CHECK_SECONDS)

@@ -7,7 +7,7 @@ from dashboard.core.db import in_transaction, retrying, transaction
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger, spend_limits
 from dashboard.domain.funds.ledger import Posting
-from dashboard.domain.org_status import Act, require_state
+from dashboard.domain.org_status import OrgAction, require_state
 from dashboard.models import Organization, Wallet
 
 
@@ -31,7 +31,7 @@ def charge(
     the wallet, then the limit's window. Raises OrgSuspended, NotFound for a closed organization, InsufficientFunds,
     WalletFrozen, KeyReused, KeyCapExceeded.
     """
-    require_state(Act.SPEND, org)
+    require_state(OrgAction.SPEND, org)
     post = partial(
         ledger.post, wallet, type="charge", amount=-amount, origin=origin, key=key, by=by, description=description,
         app=app, body_hash=body_hash,

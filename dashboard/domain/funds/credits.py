@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from dashboard.core.db import db
 from dashboard.domain.funds import transactions
 from dashboard.domain.funds.reports.costs import Range
-from dashboard.domain.funds.transactions import Filters
+from dashboard.domain.funds.transactions import TransactionFilters
 from dashboard.models import TRANSACTION_TYPES, Transaction, Wallet, WalletDay
 
 
@@ -27,7 +27,7 @@ class Added:
 
 def added(wallet: Wallet, range: Range) -> Added:
     """What was bought, granted and deposited on the UTC days of the range. Refunds and removals are not subtracted."""
-    found = db.session.execute(
+    rows = db.session.execute(
         select(WalletDay.type, func.sum(WalletDay.amount))
         .where(WalletDay.org_id == wallet.org_id, WalletDay.wallet_id == wallet.id)
         .where(WalletDay.day.between(range.first, range.last))
@@ -35,11 +35,11 @@ def added(wallet: Wallet, range: Range) -> Added:
         .group_by(WalletDay.type)
     )
     sums = Counter[str | None]()
-    for type, micros in found:
+    for type, micros in rows:
         sums[TRANSACTION_TYPES[type].income] += int(micros)
     return Added(sums["bought"], sums["granted"], sums["deposited"])
 
 
 def last_purchase(wallet: Wallet) -> Transaction | None:
     """The newest purchase of credits."""
-    return next(iter(transactions.page(wallet, Filters(type="purchase"), limit=1).rows), None)
+    return next(iter(transactions.page(wallet, TransactionFilters(type="purchase"), limit=1).rows), None)

@@ -12,12 +12,12 @@ from dashboard.core.db import after_commit, db, in_transaction, transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger_sql, settlement
-from dashboard.domain.funds.settlement import Burn, Part
+from dashboard.domain.funds.settlement import Allocation, OpenGrant
 from dashboard.models import Wallet
 
 DRAIN = "dashboard.jobs.expiry.drain"
 ORIGIN = TYPE = "expiry"
-BACKLOG_ROWS = settlement.MOST_SLICES // 2 - 1
+BACKLOG_ROWS = settlement.MOST_GRANTS // 2 - 1
 """How many rows may wait for settlement: one block, as a row opens at most two credit grants. This bounds the work of
 the charge that finds an expired grant, and of pages that show what is left."""
 
@@ -50,8 +50,8 @@ def after_days(days: int) -> datetime:
 
 def lapsed(org_id: UUID, wallet_id: UUID, at: datetime) -> bool:
     """Whether an expiry date of the wallet's credit has passed."""
-    found = select(Wallet.next_expiry_at, Wallet.last_posted_at).filter_by(org_id=org_id, id=wallet_id)
-    row = db.session.execute(found).one_or_none()
+    query = select(Wallet.next_expiry_at, Wallet.last_posted_at).filter_by(org_id=org_id, id=wallet_id)
+    row = db.session.execute(query).one_or_none()
     if row is None or row.next_expiry_at is None:
         return False
     return bool(row.next_expiry_at <= max(at, row.last_posted_at or at))
@@ -78,9 +78,9 @@ def drain(org_id: UUID) -> bool:
 
     One block of rows per transaction; any number of calls may run at once.
     """
-    found = db.session.scalars(select(Wallet.id).filter_by(org_id=org_id).where(_due()).order_by(Wallet.id)).all()
+    rows = db.session.scalars(select(Wallet.id).filter_by(org_id=org_id).where(_due()).order_by(Wallet.id)).all()
     blocks = 0
-    for wallet_id in found:
+    for wallet_id in rows:
         more = True
         while more:
             if blocks == BLOCKS_AT_ONCE:
@@ -115,10 +115,10 @@ def _take_out(org_id: UUID, wallet_id: UUID, at: datetime) -> None:
     at = connection.execute(ledger_sql.WALLET, names | {"at": at}).one().at
     gone = connection.execute(ledger_sql.LAPSED, names | {"at": at}).all()
     for row in gone:
-        part = Part(row.id, "", 0, row.expires_at, 0, 0)
+        grant = OpenGrant(row.id, "", 0, row.expires_at, 0, 0)
         posted = connection.execute(ledger_sql.EXPIRY, names | _row(row.id, row.category, row.remaining, at)).one()
-        burn = Burn(part, posted.seq, posted.seq, row.remaining)
-        settlement.keep(org_id, wallet_id, [burn], [part], posted.seq, at)
+        allocation = Allocation(grant, posted.seq, posted.seq, row.remaining)
+        settlement.keep(org_id, wallet_id, [allocation], [grant], posted.seq, at)
     connection.execute(ledger_sql.NEXT, names | {"at": at})
     if gone:
         after_commit(partial(metrics.posted, TYPE, len(gone)))

@@ -45,7 +45,7 @@ NUMBER_OUT_OF_RANGE = "22003"
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class NewGrant:
     """A part of a credit: `paid` or `promotional`, and what it was given for. Lower priority is spent first.
 
     What is left of it expires at `expires_at`.
@@ -74,7 +74,7 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One charge of a batch. `amount` is what it costs, above zero."""
 
     wallet_id: UUID
@@ -104,7 +104,7 @@ def post(
     app: str = "",
     body_hash: bytes | None = None,
     payment_id: UUID | None = None,
-    slices: Sequence[Slice] = (),
+    slices: Sequence[NewGrant] = (),
     allow_negative: bool = False,
 ) -> Posting:
     """Post one row of `amount` (signed, in the wallet's smallest unit) and return it.
@@ -139,7 +139,7 @@ def post(
 
 
 def post_batch(
-    org_id: UUID, entries: Sequence[Entry], *, mode: str, origin: str, by: Actor, type: str = "charge"
+    org_id: UUID, entries: Sequence[LedgerEntry], *, mode: str, origin: str, by: Actor, type: str = "charge"
 ) -> list[Posting | CofferError]:
     """Post many charges of one organization. The results are in the order of `entries`; rejected charges are returned
     as their errors.
@@ -173,7 +173,7 @@ def post_batch(
 
 def _in_order(
     org_id: UUID,
-    entries: Sequence[Entry],
+    entries: Sequence[LedgerEntry],
     row_ids: Sequence[UUID],
     posted: dict[UUID, Row[Any]],
     *,
@@ -183,7 +183,7 @@ def _in_order(
 ) -> list[Posting | CofferError]:
     """Each entry's result. Two queries tell apart all entries that moved nothing."""
     left = [entry for entry, row_id in zip(entries, row_ids, strict=True) if row_id not in posted]
-    found, booked = _standing(org_id, left, mode, origin) if left else ({}, {})
+    result, booked = _current_and_booked(org_id, left, mode, origin) if left else ({}, {})
     results: list[Posting | CofferError] = []
     for entry, row_id in zip(entries, row_ids, strict=True):
         try:
@@ -191,20 +191,20 @@ def _in_order(
             results.append(
                 _posting(row, replayed=False)
                 if row
-                else _judge(found.get(entry.wallet_id), booked.get(entry.key), type, -entry.amount, entry.body_hash)
+                else _judge(result.get(entry.wallet_id), booked.get(entry.key), type, -entry.amount, entry.body_hash)
             )
         except CofferError as refusal:
             results.append(refusal)
     return results
 
 
-def _standing(
-    org_id: UUID, entries: Sequence[Entry], mode: str, origin: str
+def _current_and_booked(
+    org_id: UUID, entries: Sequence[LedgerEntry], mode: str, origin: str
 ) -> tuple[dict[UUID, Wallet], dict[str, Transaction]]:
     """The current wallets, and the rows posted under the entries' keys."""
-    found = wallets.as_of_now(org_id, {entry.wallet_id for entry in entries})
+    current = wallets.as_of_now(org_id, {entry.wallet_id for entry in entries})
     booked = origins.booked(org_id, mode, origin, {entry.key for entry in entries})
-    return {wallet_id: wallet for wallet_id, wallet in found.items() if wallet.mode == mode}, booked
+    return {wallet_id: wallet for wallet_id, wallet in current.items() if wallet.mode == mode}, booked
 
 
 def _debit(values: dict[str, Any]) -> Row[Any] | None:
@@ -232,7 +232,7 @@ def _execute(statement: TextClause, values: dict[str, Any]) -> Row[Any] | None:
         raise Invalid("The balance cannot hold this amount.", field="amount") from error
 
 
-def _columns(slices: Sequence[Slice]) -> dict[str, Any]:
+def _columns(slices: Sequence[NewGrant]) -> dict[str, Any]:
     return {
         "slice_ids": [ids.new() for _ in slices],
         "slice_kinds": [part.kind for part in slices],

@@ -26,10 +26,10 @@ def booked(org_id: UUID, mode: str, origin: str, keys: Collection[str]) -> dict[
     class.
     """
     own = select(Transaction).filter_by(org_id=org_id, mode=mode, origin=origin).where(Transaction.key.in_(keys))
-    found = {row.key: row for row in db.session.scalars(own)}
-    left = [key for key in keys if key not in found]
+    rows = {row.key: row for row in db.session.scalars(own)}
+    left = [key for key in keys if key not in rows]
     if origin in (OPERATOR, SERVICE) and left:
         values = {"org": org_id, "mode": mode, "origin": origin, "keys": left}
         earlier = select(Transaction).from_statement(ledger_sql.EARLIER)
-        found |= {row.key: row for row in db.session.scalars(earlier, values)}
-    return found
+        rows |= {row.key: row for row in db.session.scalars(earlier, values)}
+    return rows

@@ -22,7 +22,7 @@ from dashboard.core.db import db, in_transaction, require_org, transaction
 from dashboard.domain.funds import ledger_sql
 from dashboard.models import Wallet
 
-MOST_SLICES = 2_000
+MOST_GRANTS = 2_000
 """The maximum number of credit grants that one block opens."""
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -32,7 +32,7 @@ Reached = Callable[[int, int, int], tuple[int, int]]
 
 
 @dataclass(slots=True)
-class Part:
+class OpenGrant:
     """A credit grant and what is left of it."""
 
     id: UUID
@@ -52,8 +52,8 @@ _turn = attrgetter("turn")
 
 
 @dataclass(slots=True)
-class Burn:
-    part: Part
+class Allocation:
+    grant: OpenGrant
     seq_from: int
     seq_to: int
     amount: int
@@ -66,40 +66,40 @@ class Credit:
     seq: int
     before: int
     after: int
-    parts: tuple[Part, ...]
+    grants: tuple[OpenGrant, ...]
 
 
-class Course:
-    """The credit grants while rows pass, starting at a settled row. `burns` grows by one range per grant and
+class Settlement:
+    """The credit grants while rows pass, starting at a settled row. `allocations` grows by one range per grant and
     stretch."""
 
-    def __init__(self, seq: int, balance: int, parts: Iterable[Part], reached: Reached | None = None) -> None:
+    def __init__(self, seq: int, balance: int, grants: Iterable[OpenGrant], reached: Reached | None = None) -> None:
         self.seq, self.balance = seq, balance
-        self.parts = sorted(parts, key=_turn)
-        self.burns: list[Burn] = []
-        self.touched: dict[UUID, Part] = {}
+        self.grants = sorted(grants, key=_turn)
+        self.allocations: list[Allocation] = []
+        self.touched: dict[UUID, OpenGrant] = {}
         self._reached = reached
 
     def spend(self, seq: int, balance: int) -> None:
         """Pass the debits up to row `seq`, which leaves `balance`."""
         first, at, last, amount = self.seq + 1, self.balance, seq, self.balance - balance
-        while amount > 0 and self.parts:
-            part = self.parts[0]
-            paid = min(part.remaining, amount)
+        while amount > 0 and self.grants:
+            grant = self.grants[0]
+            paid = min(grant.remaining, amount)
             amount, at = amount - paid, at - paid
             end, left = (last, balance) if at == balance else self._end(first, last, at)
-            self._burn(part, first, end, paid)
+            self._allocate(grant, first, end, paid)
             first = end if left < at else end + 1
         self.seq, self.balance = seq, balance
 
     def open(self, credit: Credit) -> None:
         """Pass a credit. Earlier debt that it pays is recorded at its own row."""
         debt = max(0, -self.balance)
-        for part in credit.parts:
-            insort(self.parts, part, key=_turn)
-        while debt > 0 and self.parts:
-            paid = min(self.parts[0].remaining, debt)
-            self._burn(self.parts[0], credit.seq, credit.seq, paid)
+        for grant in credit.grants:
+            insort(self.grants, grant, key=_turn)
+        while debt > 0 and self.grants:
+            paid = min(self.grants[0].remaining, debt)
+            self._allocate(self.grants[0], credit.seq, credit.seq, paid)
             debt -= paid
         self.seq, self.balance = credit.seq, credit.after
 
@@ -112,17 +112,17 @@ class Course:
     def _end(self, first: int, last: int, balance: int) -> tuple[int, int]:
         return self._reached(first, last, balance) if self._reached else (last, balance)
 
-    def _burn(self, part: Part, first: int, last: int, amount: int) -> None:
+    def _allocate(self, grant: OpenGrant, first: int, last: int, amount: int) -> None:
         """Extend the grant's last range if it is still being spent."""
-        part.remaining -= amount
-        self.touched[part.id] = part
-        if not part.remaining:
-            self.parts.pop(0)
-        newest = self.burns[-1] if self.burns else None
-        if newest and newest.part is part and first > part.opened_seq != newest.seq_to:
+        grant.remaining -= amount
+        self.touched[grant.id] = grant
+        if not grant.remaining:
+            self.grants.pop(0)
+        newest = self.allocations[-1] if self.allocations else None
+        if newest and newest.grant is grant and first > grant.opened_seq != newest.seq_to:
             newest.seq_to, newest.amount = last, newest.amount + amount
         else:
-            self.burns.append(Burn(part, first, last, amount))
+            self.allocations.append(Allocation(grant, first, last, amount))
 
 
 def settle(org_id: UUID, wallet_id: UUID) -> bool:
@@ -133,35 +133,42 @@ def settle(org_id: UUID, wallet_id: UUID) -> bool:
     if not in_transaction():
         raise RuntimeError("settling needs a transaction")
     require_org(org_id)
-    row, course, more = _course(org_id, wallet_id)
-    if course.seq > row.settled_seq:
-        keep(org_id, wallet_id, course.burns, list(course.touched.values()), course.seq, row.at)
+    row, settlement, more = _settlement(org_id, wallet_id)
+    if settlement.seq > row.settled_seq:
+        keep(org_id, wallet_id, settlement.allocations, list(settlement.touched.values()), settlement.seq, row.at)
     return more
 
 
-def keep(org_id: UUID, wallet_id: UUID, burns: Sequence[Burn], touched: Sequence[Part], seq: int, at: datetime) -> None:
+def keep(
+    org_id: UUID,
+    wallet_id: UUID,
+    allocations: Sequence[Allocation],
+    touched: Sequence[OpenGrant],
+    seq: int,
+    at: datetime,
+) -> None:
     """Store what was settled up to row `seq`. Needs the wallet's lock."""
     connection, names = db.session.connection(), {"org": org_id, "wallet": wallet_id}
-    if burns:
+    if allocations:
         connection.execute(
             ledger_sql.LEFT,
-            names | {"ids": [part.id for part in touched], "remaining": [part.remaining for part in touched]},
+            names | {"ids": [grant.id for grant in touched], "remaining": [grant.remaining for grant in touched]},
         )
         values = {
-            "at": at, "ids": [ids.new() for _ in burns], "grants": [burn.part.id for burn in burns],
-            "froms": [burn.seq_from for burn in burns], "tos": [burn.seq_to for burn in burns],
-            "amounts": [burn.amount for burn in burns],
+            "at": at, "ids": [ids.new() for _ in allocations], "grants": [one.grant.id for one in allocations],
+            "froms": [one.seq_from for one in allocations], "tos": [one.seq_to for one in allocations],
+            "amounts": [one.amount for one in allocations],
         }  # fmt: skip
         connection.execute(ledger_sql.BURNT, names | values)
     connection.execute(ledger_sql.SETTLED, names | {"settled": seq})
 
 
-def standing(wallet: Wallet) -> list[Part]:
+def open_grants(wallet: Wallet) -> list[OpenGrant]:
     """What is left of the wallet's credit grants now, in the order in which they are spent. Only reads."""
-    return standing_of([wallet])[wallet.id]
+    return open_grants_of([wallet])[wallet.id]
 
 
-def standing_of(wallets: Sequence[Wallet]) -> dict[UUID, list[Part]]:
+def open_grants_of(wallets: Sequence[Wallet]) -> dict[UUID, list[OpenGrant]]:
     """The same for many wallets by wallet id, in one query. For wallets with an expiry date.
 
     The cost depends on the number of open grants; those not settled yet are at most those of `expiry.BACKLOG_ROWS`, or
@@ -170,24 +177,24 @@ def standing_of(wallets: Sequence[Wallet]) -> dict[UUID, list[Part]]:
     keys = {"orgs": [wallet.org_id for wallet in wallets], "wallets": [wallet.id for wallet in wallets]}
     with transaction() as session:
         session.execute(ledger_sql.PLAN)
-        slices = session.execute(ledger_sql.STANDING, keys).all()
-    found: dict[UUID, list[Part]] = {wallet.id: [] for wallet in wallets}
-    for wallet_id, group in groupby(slices, key=attrgetter("wallet_id")):
-        found[wallet_id] = _standing(list(group))
-    return found
+        grants = session.execute(ledger_sql.STANDING, keys).all()
+    grants_of: dict[UUID, list[OpenGrant]] = {wallet.id: [] for wallet in wallets}
+    for wallet_id, group in groupby(grants, key=attrgetter("wallet_id")):
+        grants_of[wallet_id] = _open_grants(list(group))
+    return grants_of
 
 
-def _standing(slices: Sequence[Row[Any]]) -> list[Part]:
-    row = slices[0]
-    old = [_part(one) for one in slices if one.opened_seq <= row.settled_seq]
-    course = Course(row.settled_seq, row.settled_balance, old)
-    course.pass_over(_credits(slices[len(old) :]))
-    if row.seq > course.seq:
-        course.spend(row.seq, row.balance)
-    return course.parts
+def _open_grants(grants: Sequence[Row[Any]]) -> list[OpenGrant]:
+    row = grants[0]
+    old = [_open_grant(one) for one in grants if one.opened_seq <= row.settled_seq]
+    settlement = Settlement(row.settled_seq, row.settled_balance, old)
+    settlement.pass_over(_credits(grants[len(old) :]))
+    if row.seq > settlement.seq:
+        settlement.spend(row.seq, row.balance)
+    return settlement.grants
 
 
-def _course(org_id: UUID, wallet_id: UUID) -> tuple[Row[Any], Course, bool]:
+def _settlement(org_id: UUID, wallet_id: UUID) -> tuple[Row[Any], Settlement, bool]:
     """The wallet's row, the state of its next block, and whether more follows."""
     connection, names = db.session.connection(), {"org": org_id, "wallet": wallet_id}
     connection.execute(ledger_sql.PLAN)
@@ -196,19 +203,19 @@ def _course(org_id: UUID, wallet_id: UUID) -> tuple[Row[Any], Course, bool]:
 
     def reached(first: int, last: int, balance: int) -> tuple[int, int]:
         values = names | {"lo": first, "hi": last, "balance": balance}
-        found = connection.execute(ledger_sql.REACHED, values).one()
-        return found.seq, found.balance_after
+        rows = connection.execute(ledger_sql.REACHED, values).one()
+        return rows.seq, rows.balance_after
 
-    parts = [_part(one) for one in connection.execute(ledger_sql.OPEN, settled)]
-    course = Course(row.settled_seq, row.settled_balance, parts, reached)
-    found = connection.execute(ledger_sql.CREDITED, settled | {"most": MOST_SLICES + 1}).all()
-    more = len(found) > MOST_SLICES
+    grants = [_open_grant(one) for one in connection.execute(ledger_sql.OPEN, settled)]
+    settlement = Settlement(row.settled_seq, row.settled_balance, grants, reached)
+    rows = connection.execute(ledger_sql.CREDITED, settled | {"most": MOST_GRANTS + 1}).all()
+    more = len(rows) > MOST_GRANTS
     if more:  # the grants of one credit stay together
-        found = [one for one in found if one.opened_seq != found[-1].opened_seq]
-    course.pass_over(_credits(found))
-    if not more and row.seq > course.seq:
-        course.spend(row.seq, row.balance)
-    return row, course, more
+        rows = [one for one in rows if one.opened_seq != rows[-1].opened_seq]
+    settlement.pass_over(_credits(rows))
+    if not more and row.seq > settlement.seq:
+        settlement.spend(row.seq, row.balance)
+    return row, settlement, more
 
 
 def _credits(rows: Sequence[Row[Any]]) -> list[Credit]:
@@ -216,10 +223,10 @@ def _credits(rows: Sequence[Row[Any]]) -> list[Credit]:
     for row in rows:
         by_seq.setdefault(row.opened_seq, []).append(row)
     return [
-        Credit(seq, group[0].balance_before, group[0].balance_after, tuple(map(_part, group)))
+        Credit(seq, group[0].balance_before, group[0].balance_after, tuple(map(_open_grant, group)))
         for seq, group in by_seq.items()
     ]
 
 
-def _part(row: Row[Any]) -> Part:
-    return Part(row.id, row.kind, row.priority, row.expires_at, row.opened_seq, row.remaining)
+def _open_grant(row: Row[Any]) -> OpenGrant:
+    return OpenGrant(row.id, row.kind, row.priority, row.expires_at, row.opened_seq, row.remaining)

@@ -43,7 +43,7 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitUsage:
     """A cap and what was spent in the current window. `imposed`: set by an owner or admin."""
 
     amount: Micros
@@ -96,18 +96,18 @@ def take(org_id: UUID, limit_id: UUID, *, amount: int, at: datetime) -> None:
     values = {"org": org_id, "limit": limit_id, "start": _start(window, at), "amount": amount}
     if db.session.scalar(_TAKE, values) is not None:
         return
-    found = standings(org_id, [limit_id], at=at)[limit_id]
+    result = usages(org_id, [limit_id], at=at)[limit_id]
     raise KeyCapExceeded(
         f"The cap for this {window} is reached. Nothing was changed.",
-        available_micros=found.left,
+        available_micros=result.left,
         required_micros=amount,
-        resets_at=f"{found.resets_at:%Y-%m-%dT%H:%M:%SZ}",
+        resets_at=f"{result.resets_at:%Y-%m-%dT%H:%M:%SZ}",
     )
 
 
-def standings(
+def usages(
     org_id: UUID, limit_ids: Iterable[UUID | None], *, at: datetime | None = None
-) -> dict[UUID | None, Standing]:
+) -> dict[UUID | None, LimitUsage]:
     """The active caps of these limits, each with its current window."""
     at, wanted = at or clock.now(), {one for one in limit_ids if one}
     if not wanted:
@@ -124,7 +124,9 @@ def standings(
     )
     sums: dict[UUID, int] = {row.limit_id: row.spent for row in spent}
     return {
-        row.id: Standing(Micros(row.amount), row.window, Micros(sums.get(row.id, 0)), _end(row.window, at), row.imposed)
+        row.id: LimitUsage(
+            Micros(row.amount), row.window, Micros(sums.get(row.id, 0)), _end(row.window, at), row.imposed
+        )
         for row in rows
     }
 

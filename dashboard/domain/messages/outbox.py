@@ -123,38 +123,39 @@ def drain(org_id: UUID, *, attach: Attach, seconds: int = 20) -> bool:
 
 def retry(row: OutboxEmail, *, by: Actor) -> None:
     """Send a parked or failing e-mail again, at once. Locks it. Raises Conflict."""
-    found = _locked(row)
-    if found.state not in ("parked", "failed"):
-        raise Conflict(f"The mail is {found.state}; there is nothing to repeat.", code="not_retryable")
+    current = _locked(row)
+    if current.state not in ("parked", "failed"):
+        raise Conflict(f"The mail is {current.state}; there is nothing to repeat.", code="not_retryable")
     audit.record(
-        found, "email.retried", by=by, before={"state": found.state, "error": found.error}, after={"state": "waiting"},
+        current, "email.retried", by=by, before={"state": current.state, "error": current.error},
+        after={"state": "waiting"},
     )  # fmt: skip
-    WORK.repeat(found, state="waiting")
+    WORK.repeat(current, state="waiting")
 
 
 def dismiss(row: OutboxEmail, *, by: Actor) -> None:
     """Give up a parked e-mail: it is never sent. Locks it. Raises Conflict."""
-    found = _locked(row)
-    if found.state != "parked":
-        raise Conflict(f"The mail is {found.state}; only parked mails are dismissed.", code="not_parked")
+    current = _locked(row)
+    if current.state != "parked":
+        raise Conflict(f"The mail is {current.state}; only parked mails are dismissed.", code="not_parked")
     audit.record(
-        found, "email.dismissed", by=by, before={"state": found.state, "error": found.error},
+        current, "email.dismissed", by=by, before={"state": current.state, "error": current.error},
         after={"state": "dismissed"},
     )  # fmt: skip
-    found.state, found.secret = "dismissed", None
+    current.state, current.secret = "dismissed", None
 
 
-def letter(row: OutboxEmail) -> Rendered:
+def rendered(row: OutboxEmail) -> Rendered:
     """The content of the e-mail. The token of its link is shown as dots after it was sent. Raises CannotDecrypt."""
     token = crypto.decrypt(row.secret, org_id=row.org_id, purpose=f"mail {row.event}") if row.secret else "..."
     return mail.render(row.event, row.context | {"token": token})
 
 
 def _locked(row: OutboxEmail) -> OutboxEmail:
-    found = lock(select(OutboxEmail).filter_by(org_id=row.org_id, id=row.id))
-    if found is None:
+    current = lock(select(OutboxEmail).filter_by(org_id=row.org_id, id=row.id))
+    if current is None:
         raise NotFound
-    return found
+    return current
 
 
 def _attempt(row: OutboxEmail, claim: Claim, *, attach: Attach) -> Outcome:
@@ -180,7 +181,7 @@ def _try(row: OutboxEmail, attach: Attach) -> MailError | None:
         return MailError(f"Tried {MAX_ATTEMPTS} times without an end; a worker may have died of it.", final=True)
     try:
         message = mail.compose(
-            letter(row), sender=str(smtp.sender), to=row.to_address,
+            rendered(row), sender=str(smtp.sender), to=row.to_address,
             message_id=str(row.id), attachments=attach[row.event](row.context) if row.event in attach else [],
         )  # fmt: skip
         mail.post(message, url=smtp.url.get_secret_value() if smtp.url else "")

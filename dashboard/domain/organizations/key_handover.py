@@ -45,17 +45,17 @@ def of_demoted(member: Membership, role: str, *, by: Actor, end_all: bool = Fals
     return _split(beyond, member, by=by, end_all=end_all)
 
 
-def carry_out(found: Handover, *, by: Actor) -> Handover:
+def carry_out(handover: Handover, *, by: Actor) -> Handover:
     """Carry it out. Needs the organization's transaction, in which it is locked."""
-    for key in found.ending:
+    for key in handover.ending:
         keys.revoke(key, by=by)
-    for key in found.passing:
-        assert found.heir is not None  # nothing passes to nobody
-        before, key.created_by = key.created_by, found.heir.id
+    for key in handover.passing:
+        assert handover.heir is not None  # nothing passes to nobody
+        before, key.created_by = key.created_by, handover.heir.id
         audit.record(
-            key, "key.handed_over", by=by, before={"holder": str(before)}, after={"holder": str(found.heir.id)},
+            key, "key.handed_over", by=by, before={"holder": str(before)}, after={"holder": str(handover.heir.id)},
         )  # fmt: skip
-    return found
+    return handover
 
 
 def keys_of(member: Membership) -> list[ApiKey]:
@@ -65,11 +65,11 @@ def keys_of(member: Membership) -> list[ApiKey]:
     return list(db.session.scalars(query.where(keys.living()).order_by(ApiKey.id)))
 
 
-def _split(found: list[ApiKey], member: Membership, *, by: Actor, end_all: bool) -> Handover:
-    heir = _heir(member, by) if found and not end_all else None
-    ends = {key.id for key in found if heir is None or ENDING_SCOPES.intersection(key.scopes)}
+def _split(rows: list[ApiKey], member: Membership, *, by: Actor, end_all: bool) -> Handover:
+    heir = _heir(member, by) if rows and not end_all else None
+    ends = {key.id for key in rows if heir is None or ENDING_SCOPES.intersection(key.scopes)}
     return Handover(
-        tuple(key for key in found if key.id not in ends), tuple(key for key in found if key.id in ends), heir
+        tuple(key for key in rows if key.id not in ends), tuple(key for key in rows if key.id in ends), heir
     )
 
 
@@ -85,8 +85,8 @@ def _heir(member: Membership, by: Actor) -> User | None:
         .order_by(Membership.id)
         .limit(1)
     )
-    found = db.session.scalar(others.where(User.id == acting, Membership.role.in_(LEADS))) if acting else None
-    return found or db.session.scalar(others.where(Membership.role == "owner"))
+    row = db.session.scalar(others.where(User.id == acting, Membership.role.in_(LEADS))) if acting else None
+    return row or db.session.scalar(others.where(Membership.role == "owner"))
 
 
 def _holder(org_id: UUID, by: Actor) -> UUID | None:

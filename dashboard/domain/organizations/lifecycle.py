@@ -11,7 +11,14 @@ from dashboard.domain.access import keys
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
 from dashboard.domain.organizations import memberships, organizations
-from dashboard.models import ApiKey, Invite, Organization, OrgDirectory, Payment, Transaction
+from dashboard.models import (
+    ApiKey,
+    Invite,
+    Organization,
+    OrgDirectory,
+    Payment,
+    Transaction,
+)
 
 OPEN_PAYMENTS = ("created", "unknown", "pending", "paid", "review")
 
@@ -53,16 +60,16 @@ def delete(org: Organization, *, by: Actor) -> None:
     organizations.require_team(row)
     if memberships.role_now(row.id, by) != "owner":
         raise Forbidden("This needs the role owner.")
-    if found := obstacles(row):
-        raise NotEmpty(" ".join(found))
+    if result := obstacles(row):
+        raise NotEmpty(" ".join(result))
     _close(row, by=by, reason=None)
 
 
 def close(org: Organization, *, reason: str, by: Actor) -> None:
     """Close it as an operator, whatever its balance. Locks the organization. Raises NotEmpty for open payments."""
     row, reason = _locked(org), audit.checked_reason(reason)
-    if found := [*_held(row), *_open_payments(row)]:
-        raise NotEmpty(" ".join(found))
+    if reasons := [*_held(row), *_open_payments(row)]:
+        raise NotEmpty(" ".join(reasons))
     if row.closed_at is None:
         _close(row, by=by, reason=reason)
 

@@ -13,7 +13,7 @@ from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.domain import audit, org_status
 from dashboard.domain.access.permissions import LEADS, ROLES
 from dashboard.domain.audit import SYSTEM, Actor
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import key_handover, organizations
 from dashboard.domain.organizations.key_handover import Handover
 from dashboard.models import Invite, Membership, Organization, OrgDirectory, User
@@ -37,7 +37,7 @@ class RoleTooHigh(Forbidden):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class OrgMembership:
     """An organization and the user's role in it; None for strangers."""
 
     org: Organization
@@ -45,19 +45,19 @@ class Entry:
     seen_at: datetime | None = field(default=None, compare=False)
 
 
-def entry_by_slug(slug: str, user_id: UUID) -> Entry | None:
+def by_slug(slug: str, user_id: UUID) -> OrgMembership | None:
     """The organization with this slug and the user's role, in one query; None if there is none."""
     if not slug.isprintable():  # PostgreSQL refuses text with a NUL
         return None
     query = _with_role(user_id).join(OrgDirectory, OrgDirectory.org_id == Organization.id)
-    return _entry(db.session.execute(query.where(OrgDirectory.slug == slug)).first())
+    return _org_membership(db.session.execute(query.where(OrgDirectory.slug == slug)).first())
 
 
-def entry_by_id(org_id: UUID, user_id: UUID, *, token_of: datetime) -> Entry | None:
+def by_org_id(org_id: UUID, user_id: UUID, *, token_of: datetime) -> OrgMembership | None:
     """The same by id, for a personal token created at `token_of`. A token stops working here permanently when its
     user's membership ends: joining again does not restore it."""
     query = _with_role(user_id, token_of=token_of)
-    return _entry(db.session.execute(query.where(Organization.id == org_id)).first())
+    return _org_membership(db.session.execute(query.where(Organization.id == org_id)).first())
 
 
 def role_of(user_id: UUID, org_id: UUID) -> str | None:
@@ -116,7 +116,7 @@ def seen(org_id: UUID, user_id: UUID) -> None:
     db.session.execute(update(Membership).where(theirs, stale).values(last_seen_at=now))
 
 
-def due(entry: Entry) -> bool:
+def stale(entry: OrgMembership) -> bool:
     """Whether `seen` would write."""
     return entry.role is not None and (entry.seen_at is None or entry.seen_at < clock.now() - SEEN_EVERY)
 
@@ -165,7 +165,7 @@ def remove(member: Membership, *, by: Actor, end_keys: bool = False) -> Handover
     In a suspended organization, this happens only when a user is erased. Raises RoleTooHigh for a role above the
     actor's own, LastOwner, OrgSuspended.
     """
-    row = locked(member, Act.READ if by == SYSTEM else Act.MEMBERS)
+    row = locked(member, OrgAction.READ if by == SYSTEM else OrgAction.MEMBERS)
     own = by.kind == "user" and by.id == row.user_id
     if not own:
         _require_reach(row, row.role, by=by)
@@ -196,14 +196,14 @@ def require_other_owners(user: User) -> None:
     teams = select(Membership.org_id).where(theirs)
     live = and_(Organization.kind == "team", Organization.closed_at.is_(None))
     query = select(Organization).where(live, Organization.id.in_(teams)).order_by(Organization.id).with_for_update()
-    found = db.session.scalars(query).all()
+    rows = db.session.scalars(query).all()
     owned = set(db.session.scalars(select(Membership.org_id).where(theirs, Membership.role == "owner")))
-    if alone := [org.name for org in found if org.id in owned and not has_other_owner(org.id, user.id)]:
+    if alone := [org.name for org in rows if org.id in owned and not has_other_owner(org.id, user.id)]:
         names = ", ".join(alone[:5]) + (" and others" if len(alone) > 5 else "")
         raise LastOwner(f"They are the last active owner of {names}. Give each another owner first.")
 
 
-def locked(member: Membership, act: Act = Act.MEMBERS) -> Membership:
+def locked(member: Membership, act: OrgAction = OrgAction.MEMBERS) -> Membership:
     """The current membership, with its organization locked. Raises NotFound for one that ended, OrgSuspended."""
     org_status.locked(member.org_id, act)
     row = lock(select(Membership).filter_by(org_id=member.org_id, id=member.id, removed_at=None))
@@ -264,5 +264,5 @@ def never_left(since: datetime) -> ColumnElement[bool]:
     return ~ended.where(earlier.removed_at >= since).exists()
 
 
-def _entry(row: Row[Organization, str, datetime | None] | None) -> Entry | None:
-    return Entry(*row) if row else None
+def _org_membership(row: Row[Organization, str, datetime | None] | None) -> OrgMembership | None:
+    return OrgMembership(*row) if row else None

@@ -25,7 +25,7 @@ SUGGESTED = 9
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 
-def found(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User, by: Actor) -> Organization:
+def create_team(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User, by: Actor) -> Organization:
     """Create a team for its owner; without a `slug`, one is derived from the name. Needs the transaction of `org_id`.
 
     Raises Invalid with the field, SlugTaken, TooManyRequests above 1,000 per day and user.
@@ -72,13 +72,13 @@ def check(name: str, value: str | None) -> str | None:
 
 def problems(wanted: Mapping[str, str | None]) -> dict[str, str]:
     """The problems with these values: a sentence per field."""
-    found = {}
+    messages = {}
     for name, value in wanted.items():
         try:
             check(name, value)
         except Invalid as refusal:
-            found[name] = refusal.detail
-    return found
+            messages[name] = refusal.detail
+    return messages
 
 
 def suggestion(slug: str) -> str:

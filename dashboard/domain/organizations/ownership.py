@@ -68,7 +68,7 @@ def _person(row: Membership) -> User:
 def _tell(org: Organization, *, old: User, new: User) -> None:
     """An address that cannot receive e-mail does not block the transfer."""
     key, base = ids.new(), settings().base_url
-    said = {
+    facts = {
         "org": one_line(org.name), "old": one_line(old.name), "new": one_line(new.name),
         "at": clock.in_words(clock.now()), "link": f"{base}/o/{org.slug}/members" if base else "",
     }  # fmt: skip
@@ -76,7 +76,7 @@ def _tell(org: Organization, *, old: User, new: User) -> None:
         try:
             outbox.send(
                 org.id, key=f"ownership:{key}:{person.id}", event=EVENT, to=person.email,
-                context=said | {"yours": person is new},
+                context=facts | {"yours": person is new},
             )  # fmt: skip
         except Invalid as refusal:
             log.warning("no mail", extra={"user": str(person.id), "reason": refusal.detail})

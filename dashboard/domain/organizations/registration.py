@@ -22,17 +22,17 @@ class _Pretended(Exception):
 
 
 def sign_up(
-    *, name: str, email: str, password: str, ip: str, mode: str, timezone: str = "", proven: bool = False
+    *, name: str, email: str, password: str, ip: str, mode: str, timezone: str = "", by_link: bool = False
 ) -> User:
     """Create a standard user with a personal organization, and queue the confirmation e-mail. Raises Invalid (with the
     field), EmailTaken, TooManyRequests.
 
     If addresses are verified, the sign-up credits wait for that. Pages there use `ask_to_join`, which does not reveal
-    that an address is taken. `proven`: a link that was sent to the address led here, which verifies it.
+    that an address is taken. `by_link`: a link that was sent to the address led here, which verifies it.
     """
     name, email, password_hash = _judged(name, email, password, ip=ip)
-    grant_in = mode if proven or not settings().verifies_addresses else None
-    user = _add_standard(name, email, password_hash, verified=proven, grant_in=grant_in, timezone=timezone)
+    grant_in = mode if by_link or not settings().verifies_addresses else None
+    user = _add_standard(name, email, password_hash, verified=by_link, grant_in=grant_in, timezone=timezone)
     log.info("signed up", user=str(user.id))
     return user
 
@@ -56,7 +56,7 @@ def ask_to_join(*, name: str, email: str, password: str, ip: str, timezone: str 
     if owner is not None:
         with transaction(home):
             if rate_limits.exceeded(rate_limits.LINK_ADDRESS, "taken", email) is None and owner.is_active:
-                account_emails.tell(owner, "address_taken", home=home)
+                account_emails.send(owner, "address_taken", home=home)
 
 
 def create_user(*, email: str, password: str, mode: str, name: str = "", manager: bool = False) -> User:
@@ -103,7 +103,7 @@ def _add_standard(
             rate_limits.exceeded(
                 rate_limits.LINK_ADDRESS, email_tokens.VERIFY, email
             )  # it counts this link, and takes the same time
-            account_emails.tell(
+            account_emails.send(
                 user, "verify", home=org_id, token=email_tokens.issue(user, email_tokens.VERIFY, to=email)
             )
     return user

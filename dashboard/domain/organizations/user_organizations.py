@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, and_, select, tuple_
 
 from dashboard.core.db import db
-from dashboard.domain.organizations.memberships import Entry, never_left
+from dashboard.domain.organizations.memberships import OrgMembership, never_left
 from dashboard.models import Membership, Organization, User
 
 SWITCHER = 12
@@ -18,17 +18,17 @@ PAGE = 48
 MOST_WORDS = 5
 
 
-def recent(user_id: UUID, *, limit: int = SWITCHER) -> list[Entry]:
+def recent(user_id: UUID, *, limit: int = SWITCHER) -> list[OrgMembership]:
     """The organizations the user was in most recently, teams first, then by name. Reads about `limit` rows in the order
     of an index."""
     latest = _belonging(user_id).order_by(
         Membership.user_id, Membership.last_seen_at.desc().nulls_last(), Membership.org_id
     )
-    found = _entries(latest.limit(limit))
-    return sorted(found, key=lambda entry: (entry.org.kind != "team", entry.org.name, entry.org.id))
+    rows = _entries(latest.limit(limit))
+    return sorted(rows, key=lambda entry: (entry.org.kind != "team", entry.org.name, entry.org.id))
 
 
-def listed(user_id: UUID, *, q: str = "", after: UUID | None = None, limit: int = PAGE) -> list[Entry]:
+def listed(user_id: UUID, *, q: str = "", after: UUID | None = None, limit: int = PAGE) -> list[OrgMembership]:
     """Teams first, then by name: those whose name contains all words of `q`, starting after the organization
     `after`."""
     place = tuple_(Organization.kind != "team", Organization.name, Organization.id)
@@ -41,7 +41,7 @@ def listed(user_id: UUID, *, q: str = "", after: UUID | None = None, limit: int 
     return _entries(query.order_by(*place.clauses).limit(limit))
 
 
-def page(user_id: UUID, *, token_of: datetime, after: UUID | None, limit: int) -> list[Entry]:
+def page(user_id: UUID, *, token_of: datetime, after: UUID | None, limit: int) -> list[OrgMembership]:
     """Newest first, for a personal token created at `token_of`."""
     query = _belonging(user_id).where(never_left(token_of)).order_by(Membership.org_id.desc()).limit(limit)
     return _entries(query.where(Membership.org_id < after) if after else query)
@@ -60,5 +60,5 @@ def _belonging(user_id: UUID) -> Select[Organization, str]:
     return joined.where(theirs)
 
 
-def _entries(query: Select[Organization, str]) -> list[Entry]:
-    return [Entry(org, role) for org, role in db.session.execute(query)]
+def _entries(query: Select[Organization, str]) -> list[OrgMembership]:
+    return [OrgMembership(org, role) for org, role in db.session.execute(query)]

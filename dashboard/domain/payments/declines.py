@@ -119,6 +119,6 @@ def opening(code: str | None) -> Decline:
     return PAGES.get(code or "", REFUSED)
 
 
-def told(code: str | None) -> Decline:
+def explain(code: str | None) -> Decline:
     """The text for a provider's decline code; the general text for a code that is unknown or must not be shown."""
     return TABLE.get(code or "", UNKNOWN)

@@ -11,7 +11,7 @@ from dashboard.core.db import db, lock, retrying, transaction
 from dashboard.core.errors import Conflict, NotFound
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import expiry, ledger, wallets
-from dashboard.domain.funds.ledger import Slice
+from dashboard.domain.funds.ledger import NewGrant
 from dashboard.domain.payments import declines, late_failures, states, timeline
 from dashboard.domain.payments.checkout.hosted_page import KIND
 from dashboard.domain.payments.receipts import receipts
@@ -78,7 +78,7 @@ def fulfil(org_id: UUID, payment_id: UUID, *, session: CheckoutSession, declined
         elif session.status == "expired":
             states.move(payment, "expired", problem="The payment page expired before it was paid.")
         elif declined or session.declined:
-            states.move(payment, "failed", problem=f"{declines.told(payment.decline_code).why} Nothing was charged.")
+            states.move(payment, "failed", problem=f"{declines.explain(payment.decline_code).why} Nothing was charged.")
             if session.status == "complete":  # a declined card leaves the page open
                 late_failures.tell(payment)
         elif payment.state in states.UNSETTLED:
@@ -100,9 +100,9 @@ def credit(payment: Payment, wallet: Wallet, *, by: Actor, reason: str | None = 
     """Post exactly what the payment's row grants, once; the caller moves it to `credited`. Both rows must be
     `locked`."""
     until = expiry.after_days(payment.expires_days) if payment.expires_days else None
-    slices = [Slice(payment.grant_kind, "purchase", payment.grant_micros, expires_at=until)]
+    slices = [NewGrant(payment.grant_kind, "purchase", payment.grant_micros, expires_at=until)]
     if payment.bonus_micros:
-        slices.insert(0, Slice("promotional", "bonus", payment.bonus_micros, expires_at=until))
+        slices.insert(0, NewGrant("promotional", "bonus", payment.bonus_micros, expires_at=until))
     posting = ledger.post(
         wallet,
         type="purchase",
@@ -158,8 +158,8 @@ def _fits(payment: Payment, session: CheckoutSession) -> bool:
 
 def _require_same(payment: Payment, session: CheckoutSession) -> None:
     """Metadata that names our payment does not make a session ours: anyone with the account's key can write it."""
-    told = (session.metadata.get("org_id"), session.metadata.get("order_id"), session.metadata.get("kind"))
-    if told != (str(payment.org_id), str(payment.id), KIND) or payment.session_id not in (None, session.id):
+    claimed = (session.metadata.get("org_id"), session.metadata.get("order_id"), session.metadata.get("kind"))
+    if claimed != (str(payment.org_id), str(payment.id), KIND) or payment.session_id not in (None, session.id):
         raise SessionMismatch("The session is not the one this payment was opened with.")
     if session.livemode != (payment.mode == "live") or session.mode != "payment":
         raise SessionMismatch("The session is of another mode than this payment.")

@@ -23,7 +23,7 @@ def tell(payment: Payment) -> None:
     org, to = db.session.get(Organization, payment.org_id), receipts.payer_address(payment)
     if org is None or to is None:
         return
-    words, base = declines.told(payment.decline_code), settings().base_url
+    words, base = declines.explain(payment.decline_code), settings().base_url
     context = {
         "org": one_line(org.name),
         "sold": one_line(payment.sold),

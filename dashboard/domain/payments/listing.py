@@ -18,7 +18,7 @@ _PROVIDER_ID = re.compile(r"(dummy_)?(cs|pi|in)_[A-Za-z0-9_-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Filters(lists.Times):
+class PaymentFilters(lists.Times):
     """A filter that is None matches everything. `q`: the complete id of ours (payment or transaction) or of the
     provider, or words of what was sold."""
 
@@ -27,7 +27,7 @@ class Filters(lists.Times):
     org_id: UUID | None = None
 
     @classmethod
-    def parse(cls, values: Mapping[str, str], *, org_id: UUID | None = None) -> "Filters":
+    def parse(cls, values: Mapping[str, str], *, org_id: UUID | None = None) -> "PaymentFilters":
         """Parse `state q from to` and, for the platform, `org`. Raises Invalid with the field."""
         typed = lists.Typed(values)
         return cls(
@@ -39,7 +39,7 @@ class Filters(lists.Times):
 
 
 def page(
-    filters: Filters, *, mode: str, cursor: str | None = None, limit: int = lists.PAGE_ROWS
+    filters: PaymentFilters, *, mode: str, cursor: str | None = None, limit: int = lists.PAGE_ROWS
 ) -> lists.Page[Payment]:
     """Payments of a mode, newest first. Without `filters.org_id`, those of all organizations, only for the platform.
 
@@ -50,7 +50,7 @@ def page(
     return lists.page(query, Payment.id, cursor, "payments", mode, filters, limit=limit)
 
 
-def every(filters: Filters, *, mode: str) -> Iterator[list[Payment]]:
+def every(filters: PaymentFilters, *, mode: str) -> Iterator[list[Payment]]:
     """All matching payments, newest first, in blocks, read page by page as they are consumed."""
     return lists.every(lambda cursor: page(filters, mode=mode, cursor=cursor, limit=lists.FILE_ROWS))
 
@@ -67,19 +67,19 @@ def anywhere(payment_id: UUID) -> Payment:
 def orgs_of(rows: Iterable[Payment]) -> dict[UUID, Organization]:
     """The organizations of some payments, by their ids."""
     wanted = {row.org_id for row in rows}
-    found = db.session.scalars(select(Organization).where(Organization.id.in_(wanted)))
-    return {org.id: org for org in found}
+    items = db.session.scalars(select(Organization).where(Organization.id.in_(wanted)))
+    return {org.id: org for org in items}
 
 
-def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
-    found = [*filters.id_range(Payment), *filters.moments(Payment)]
+def _narrowed(filters: PaymentFilters) -> list[ColumnElement[bool]]:
+    conditions = [*filters.id_range(Payment), *filters.moments(Payment)]
     if filters.org_id:
-        found.append(Payment.org_id == filters.org_id)
+        conditions.append(Payment.org_id == filters.org_id)
     if filters.state:
-        found.append(Payment.state == filters.state)
+        conditions.append(Payment.state == filters.state)
     if filters.q:
-        found.append(_searched(filters.q, filters.org_id))
-    return found
+        conditions.append(_searched(filters.q, filters.org_id))
+    return conditions
 
 
 def _searched(text: str, org_id: UUID | None) -> ColumnElement[bool]:

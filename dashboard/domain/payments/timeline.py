@@ -57,7 +57,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Timeline:
     """`advice`: what the payer can do; empty if nothing."""
 
     steps: tuple[Step, ...]
@@ -65,26 +65,26 @@ class Story:
     taken: Taken | None
 
 
-def of(payment: Payment, *, for_manager: bool = False) -> Story:
+def of(payment: Payment, *, for_manager: bool = False) -> Timeline:
     """The payment's timeline, in at most four queries. Customers do not see which platform manager acted."""
     query = select(AuditEntry).filter_by(org_id=payment.org_id, object_kind="payment", object_id=str(payment.id))
     entries = list(db.session.scalars(query.order_by(AuditEntry.id).limit(MOST_ENTRIES)))
     names = names_of([payment], for_manager=for_manager) | names_of(entries, for_manager=for_manager)
-    told = [*_row(payment, names[payment.id]), *_trail(payment, entries, names, for_manager)]
-    told.sort(key=lambda step: step.at or payment.created_at)
-    return Story((*told, *_now(payment, for_manager)), advice(payment), _taken(payment, entries))
+    steps = [*_row(payment, names[payment.id]), *_trail(payment, entries, names, for_manager)]
+    steps.sort(key=lambda step: step.at or payment.created_at)
+    return Timeline((*steps, *_now(payment, for_manager)), advice(payment), _taken(payment, entries))
 
 
 def advice(payment: Payment) -> str:
     """What its payer can do now."""
     if payment.state == "failed" and not payment.rejected:
         if payment.session_id:
-            return declines.told(payment.decline_code).advice
+            return declines.explain(payment.decline_code).advice
         return declines.opening(payment.decline_code).advice
     if delayed(payment):
         return DO_NOT_PAY
     if payment.state == "pending" and payment.decline_code:
-        return declines.told(payment.decline_code).advice
+        return declines.explain(payment.decline_code).advice
     return {
         "expired": "Buy again where the credits are still wanted.",
         "paid": "Wait, and do not pay again.",
@@ -131,31 +131,31 @@ def _paid(payment: Payment) -> str:
     return ", ".join(parts)
 
 
-def _why(payment: Payment, state: str, told: str | None, for_manager: bool) -> str:
+def _why(payment: Payment, state: str, note: str | None, for_manager: bool) -> str:
     """A provider's reason for rejecting us is about us, so only operators see it."""
     if not for_manager:
         if state == "unknown":
             return NO_ANSWER
         if state == "failed" and payment.session_id is None:
             return declines.opening(payment.decline_code).why
-        if state == "pending" and told != DELAYED:
+        if state == "pending" and note != DELAYED:
             return ""
-    return told or ""
+    return note or ""
 
 
 def _trail(payment: Payment, entries: list[AuditEntry], names: dict[Any, str], for_manager: bool) -> Iterator[Step]:
-    told = set()
+    known = set()
     for entry in entries:
         if entry.action not in TITLES:
             continue
-        told.add(entry.action)
+        known.add(entry.action)
         title, state = TITLES[entry.action]
         after = entry.after or {}
         why = _why(payment, entry.action.removeprefix("payment."), after.get("problem"), for_manager)
         detail = f"{names[entry.id]}: {entry.reason}" if entry.reason else why
         yield Step(title, detail, state, entry.created_at)
     # A row may be older than its audit log.
-    if payment.state in ENDINGS and not payment.rejected and f"payment.{payment.state}" not in told:
+    if payment.state in ENDINGS and not payment.rejected and f"payment.{payment.state}" not in known:
         title, state = TITLES[f"payment.{payment.state}"]
         yield Step(title, problem(payment, for_manager=for_manager), state, payment.changed_at)
 
@@ -164,7 +164,9 @@ def _now(payment: Payment, for_manager: bool) -> Iterator[Step]:
     """What is being waited for."""
     if payment.state == "pending":
         last = (
-            f"The last try did not succeed. {declines.told(payment.decline_code).why} " if payment.decline_code else ""
+            f"The last try did not succeed. {declines.explain(payment.decline_code).why} "
+            if payment.decline_code
+            else ""
         )
         yield Step("Waiting for the payment", f"{last}{problem(payment, for_manager=for_manager)}".strip(), "now", None)
     elif payment.state in ("created", "unknown"):

@@ -10,9 +10,9 @@ from dashboard.domain.messages import outbox
 from dashboard.models import User
 
 
-def tell(user: User, event: str, *, home: UUID, to: str = "", token: str | None = None, **more: Any) -> None:
+def send(user: User, event: str, *, home: UUID, to: str = "", token: str | None = None, **more: Any) -> None:
     """Queue the e-mail `event` to the user, or to the address `to`. Needs the transaction of `home`, which is the
-    user's `organizations.home_of`. `token` is that of the link in it; `more` is passed to its templates."""
+    user's `users.personal_org_id`. `token` is that of the link in it; `more` is passed to its templates."""
     context = {
         "name": user.name,
         "at": clock.in_words(clock.now()),

@@ -45,11 +45,11 @@ def ask_reset(email: str, *, ip: str) -> None:
 
 def verify(token: str, *, mode: str) -> User:
     """Verify the user's address, because they opened the link. Raises DeadLink."""
-    proof = email_tokens.find(token, email_tokens.VERIFY)
-    home = users.personal_org_id(proof.user_id)
+    link = email_tokens.find(token, email_tokens.VERIFY)
+    home = users.personal_org_id(link.user_id)
     with transaction(home):
-        email_tokens.take(proof)
-        user = _locked(proof.user_id)
+        email_tokens.take(link)
+        user = _locked(link.user_id)
         mark_verified(user, home=home, mode=mode)
     return user
 
@@ -57,13 +57,13 @@ def verify(token: str, *, mode: str) -> User:
 def reset(token: str, password: str, *, mode: str) -> User:
     """Set a new password with the link from an e-mail. Every session, personal token and other link ends, since someone
     else may have created them, and the user is notified. Raises DeadLink, WeakPassword, Unavailable."""
-    proof = email_tokens.find(token, email_tokens.RESET)
-    passwords.check(password, email=proof.email)
+    link = email_tokens.find(token, email_tokens.RESET)
+    passwords.check(password, email=link.email)
     password_hash = passwords.hashed(password, known=True)
-    home = users.personal_org_id(proof.user_id)
+    home = users.personal_org_id(link.user_id)
     with transaction(home):
-        email_tokens.take(proof)
-        user = _locked(proof.user_id)
+        email_tokens.take(link)
+        user = _locked(link.user_id)
         _set_password(user, password_hash, home=home, action="user.password_reset")
         personal_tokens.end_all(user.id)
         mark_verified(user, home=home, mode=mode)  # a user who reads the e-mail owns the address
@@ -86,7 +86,7 @@ def change_password(user: User, *, old: str, new: str, keep: UUID, code: str = "
         _set_password(_locked(user.id), password_hash, home=home, action="user.password_changed", keep=keep)
 
 
-def prove(user: User, *, mode: str) -> None:
+def confirm_by_link(user: User, *, mode: str) -> None:
     """Verify the user's address, because a link in another e-mail to that address led here."""
     if user.email_verified_at is None:
         home = users.personal_org_id(user.id)
@@ -132,7 +132,7 @@ def _ask(email: str, purpose: str, *, ip: str) -> None:
 
 
 def _send(user: User, purpose: str, *, home: UUID) -> None:
-    account_emails.tell(user, purpose, home=home, token=email_tokens.issue(user, purpose, to=user.email))
+    account_emails.send(user, purpose, home=home, token=email_tokens.issue(user, purpose, to=user.email))
 
 
 def _set_password(user: User, password_hash: str, *, home: UUID, action: str, keep: UUID | None = None) -> None:
@@ -141,7 +141,7 @@ def _set_password(user: User, password_hash: str, *, home: UUID, action: str, ke
     email_tokens.end(user.id)
     devices.forget_all(user.id)
     audit.record(user, action, by=Actor("user", user.id), org=home)
-    account_emails.tell(user, "password_changed", home=home)
+    account_emails.send(user, "password_changed", home=home)
     log.info("password changed", user=str(user.id))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import joinedload
 from dashboard.core import clock, crypto
 from dashboard.core.db import db
 from dashboard.core.errors import Gone
-from dashboard.models import User, UserProof
+from dashboard.models import EmailToken, User
 
 VERIFY, RESET, CHANGE_FROM, CHANGE_TO = "verify", "reset", "change_from", "change_to"
 LIVES = {
@@ -36,7 +36,7 @@ def issue(user: User, purpose: str, *, to: str, change_id: UUID | None = None) -
     end(user.id, purpose)
     token, now = crypto.token(), clock.now()
     db.session.add(
-        UserProof(
+        EmailToken(
             user_id=user.id, purpose=purpose, token_hash=crypto.digest(token), email=to, change_id=change_id,
             created_at=now, expires_at=now + LIVES[purpose],
         )
@@ -45,52 +45,52 @@ def issue(user: User, purpose: str, *, to: str, change_id: UUID | None = None) -
     return token
 
 
-def find(token: str, *purposes: str) -> UserProof:
+def find(token: str, *purposes: str) -> EmailToken:
     """The valid link of a token, with its user. Changes nothing, because programs that scan e-mails follow links.
     Raises DeadLink."""
-    found: UserProof | None = db.session.scalar(
-        select(UserProof)
-        .join(User, User.id == UserProof.user_id)
+    email_token: EmailToken | None = db.session.scalar(
+        select(EmailToken)
+        .join(User, User.id == EmailToken.user_id)
         .where(
-            UserProof.token_hash == crypto.digest(token[:LONGEST_TOKEN]),
-            UserProof.purpose.in_(purposes),
+            EmailToken.token_hash == crypto.digest(token[:LONGEST_TOKEN]),
+            EmailToken.purpose.in_(purposes),
             living(),
             User.disabled_at.is_(None),
-            (UserProof.purpose == CHANGE_TO) | (func.lower(User.email) == func.lower(UserProof.email)),
+            (EmailToken.purpose == CHANGE_TO) | (func.lower(User.email) == func.lower(EmailToken.email)),
         )
-        .options(joinedload(UserProof.user)),
+        .options(joinedload(EmailToken.user)),
         execution_options={"populate_existing": True},
     )
-    if found is None:
+    if email_token is None:
         raise DeadLink
-    return found
+    return email_token
 
 
 def alive(user_id: UUID, purpose: str) -> bool:
     """Whether the user has a valid link with this purpose."""
-    query = select(UserProof.id).where(UserProof.user_id == user_id, UserProof.purpose == purpose, living())
+    query = select(EmailToken.id).where(EmailToken.user_id == user_id, EmailToken.purpose == purpose, living())
     return db.session.scalar(query.limit(1)) is not None
 
 
-def take(proof: UserProof) -> None:
+def take(link: EmailToken) -> None:
     """Use the link. Needs a transaction; of two simultaneous uses, one succeeds. Raises DeadLink."""
-    mine = update(UserProof).where(UserProof.id == proof.id, living())
-    if db.session.execute(mine.values(used_at=clock.now()).returning(UserProof.id)).first() is None:
+    mine = update(EmailToken).where(EmailToken.id == link.id, living())
+    if db.session.execute(mine.values(used_at=clock.now()).returning(EmailToken.id)).first() is None:
         raise DeadLink
 
 
 def end(user_id: UUID, *purposes: str) -> None:
     """Invalidate the user's open links with these purposes, or all. Needs a transaction."""
-    open_ = and_(UserProof.user_id == user_id, UserProof.used_at.is_(None))
+    open_ = and_(EmailToken.user_id == user_id, EmailToken.used_at.is_(None))
     if purposes:
-        open_ = and_(open_, UserProof.purpose.in_(purposes))
-    db.session.execute(update(UserProof).where(open_).values(used_at=clock.now()))
+        open_ = and_(open_, EmailToken.purpose.in_(purposes))
+    db.session.execute(update(EmailToken).where(open_).values(used_at=clock.now()))
 
 
 def purge() -> None:
     """Delete links that expired 30 days ago. Needs a transaction."""
-    db.session.execute(delete(UserProof).where(UserProof.expires_at < clock.now() - KEPT))
+    db.session.execute(delete(EmailToken).where(EmailToken.expires_at < clock.now() - KEPT))
 
 
 def living() -> ColumnElement[bool]:
-    return and_(UserProof.used_at.is_(None), UserProof.expires_at > clock.now())
+    return and_(EmailToken.used_at.is_(None), EmailToken.expires_at > clock.now())

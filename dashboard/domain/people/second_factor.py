@@ -140,8 +140,8 @@ def _step_of(user: User, typed: str) -> int | None:
         return None
     app = pyotp.TOTP(secret_of(user), digits=DIGITS, interval=STEP_SECONDS)
     now = int(clock.now().timestamp()) // STEP_SECONDS
-    found = [now + near for near in NEAR if hmac.compare_digest(app.generate_otp(now + near), typed)]
-    return found[0] if found else None
+    steps = [now + near for near in NEAR if hmac.compare_digest(app.generate_otp(now + near), typed)]
+    return steps[0] if steps else None
 
 
 def _use_step(user: User, step: int) -> bool:
@@ -174,7 +174,7 @@ def _tell(
     user: User, *, home: UUID, action: str, event: str, by: Actor | None = None, reason: str | None = None, **more: Any
 ) -> None:
     audit.record(user, action, by=by or Actor("user", user.id), org=home, after=dict(more) or None, reason=reason)
-    account_emails.tell(user, event, home=home, **more)
+    account_emails.send(user, event, home=home, **more)
 
 
 def _purpose(user: User) -> str:

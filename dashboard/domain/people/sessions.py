@@ -82,7 +82,7 @@ def store(row: UserSession, *, csrf_token: str | None, state: dict[str, Any]) ->
     row.state = state
 
 
-def due(row: UserSession) -> bool:
+def stale(row: UserSession) -> bool:
     """Whether `seen` would write: once a minute is enough."""
     return row.user_id is not None and row.last_seen_at < clock.now() - SEEN_EVERY
 

@@ -88,5 +88,5 @@ def grant(org_id: UUID, user: User, *, mode: str, micros: Micros) -> None:
             key=str(user.id),
             by=SYSTEM,
             description="Welcome credits",
-            slices=[ledger.Slice("promotional", ORIGIN, micros)],
+            slices=[ledger.NewGrant("promotional", ORIGIN, micros)],
         )

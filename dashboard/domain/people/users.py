@@ -63,10 +63,10 @@ def checked_email(email: str) -> str:
     """The address in lower case. Raises Invalid. No DNS lookup: an e-mail verifies an address."""
     try:
         # `test_environment` accepts the reserved domain `.test` of demos and makes no DNS lookup.
-        found = validate_email(email[: LONGEST_EMAIL + 1].strip(), test_environment=True)
+        result = validate_email(email[: LONGEST_EMAIL + 1].strip(), test_environment=True)
     except EmailNotValidError:
         raise Invalid("Enter an e-mail address such as ada@example.com.", field="email") from None
-    return found.normalized.lower()
+    return result.normalized.lower()
 
 
 def checked_name(name: str) -> str:
@@ -126,14 +126,14 @@ def personal_organization(user_id: UUID) -> Organization | None:
 def personal_org_id(user_id: UUID) -> UUID:
     """The organization that stores what concerns only a user, such as account e-mails: their personal one, or the
     platform's if they have none."""
-    found = db.session.scalar(
+    row = db.session.scalar(
         select(Organization.id)
         .join(Membership, Membership.org_id == Organization.id)
         .where(Organization.kind == "personal", Membership.user_id == user_id)
         .order_by(Organization.id)
         .limit(1)
     )
-    return found or PLATFORM_ORG_ID
+    return row or PLATFORM_ORG_ID
 
 
 def actor_of(user: User, role: str | None = None) -> Actor:

@@ -19,6 +19,7 @@ from dashboard.domain.people import devices, users
 from dashboard.domain.platform import user_administration
 from dashboard.models import (
     PLATFORM_ORG_ID,
+    EmailToken,
     Invite,
     Membership,
     Organization,
@@ -27,7 +28,6 @@ from dashboard.models import (
     PersonalToken,
     RecoveryCode,
     User,
-    UserProof,
     UserSession,
 )
 
@@ -113,18 +113,18 @@ def _forget_mails(org_id: UUID, *, after: UUID, email: str, name: str, user_id: 
     one examined, or None at the end. There may be many, so no single transaction holds all of them."""
     with transaction(org_id):
         step = select(OutboxEmail).where(OutboxEmail.org_id == org_id, OutboxEmail.id > after)
-        found = db.session.scalars(step.order_by(OutboxEmail.id).limit(MAILS_A_STEP).with_for_update()).all()
-        for mail in found:
+        rows = db.session.scalars(step.order_by(OutboxEmail.id).limit(MAILS_A_STEP).with_for_update()).all()
+        for mail in rows:
             own = mail.to_address.lower() == email.lower()
-            said = {key: _scrubbed(key, value, email, name, own=own) for key, value in mail.context.items()}
-            if said != mail.context:
-                mail.context = said
+            context = {key: _scrubbed(key, value, email, name, own=own) for key, value in mail.context.items()}
+            if context != mail.context:
+                mail.context = context
             if own:
                 mail.to_address, mail.secret = _address(user_id), None
             if own and mail.state not in ("sent", "dismissed"):
                 mail.state = "dismissed"
-        last = found[-1].id if len(found) == MAILS_A_STEP else None
-    for mail in found:
+        last = rows[-1].id if len(rows) == MAILS_A_STEP else None
+    for mail in rows:
         db.session.expunge(mail)
     return last
 
@@ -139,7 +139,7 @@ def _scrubbed(key: str, value: Any, email: str, name: str, *, own: bool) -> Any:
 
 def _blank(row: User) -> None:
     user_administration.end_access(row)
-    for table in (UserProof, RecoveryCode):
+    for table in (EmailToken, RecoveryCode):
         db.session.execute(delete(table).where(table.user_id == row.id))
     seen = update(UserSession).where(UserSession.user_id == row.id)
     db.session.execute(seen.values(ip=None, user_agent=None, state={}))

@@ -14,7 +14,7 @@ from dashboard.core.db import db
 from dashboard.core.errors import Conflict, Forbidden, Invalid
 from dashboard.domain import audit, org_status
 from dashboard.domain.audit import Actor
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.models import Organization, OrgDirectory
 
 LONGEST = 200
@@ -78,7 +78,7 @@ def assign(org: Organization, key: str | None, *, reason: str, by: Actor) -> Non
     Setting the same key again confirms it. Raises Invalid, ExternalKeyTaken; NotFound for a closed organization.
     """
     key, reason = checked(key), audit.checked_reason(reason)
-    org_status.locked(org.id, Act.READ)
+    org_status.locked(org.id, OrgAction.READ)
     row = db.session.get_one(OrgDirectory, org.id, populate_existing=True)
     before = row.external_key
     if before == key and (key is None or row.external_key_confirmed_at):
@@ -96,7 +96,7 @@ def assign(org: Organization, key: str | None, *, reason: str, by: Actor) -> Non
 
 def settle(org: Organization, *, seen: str, keep: bool, reason: str, by: Actor) -> None:
     """Confirm (`keep`) or clear the key that the operator saw. Raises ExternalKeyChanged if it has changed."""
-    org_status.locked(org.id, Act.READ)
+    org_status.locked(org.id, OrgAction.READ)
     if db.session.get_one(OrgDirectory, org.id, populate_existing=True).external_key != seen:
         raise ExternalKeyChanged("This organization has another external key now. Nothing was changed.")
     assign(org, seen if keep else None, reason=reason, by=by)

@@ -50,9 +50,9 @@ def due() -> list[str]:
 
 def count(mode: str) -> None:
     """Count and store them. Needs a transaction."""
-    found = _counted(mode)
-    figures = {"today": asdict(found.today), "owed": asdict(found.owed)}
-    kept = insert(PlatformFigures).values(mode=mode, counted_at=found.counted_at, figures=figures)
+    result = _counted(mode)
+    figures = {"today": asdict(result.today), "owed": asdict(result.owed)}
+    kept = insert(PlatformFigures).values(mode=mode, counted_at=result.counted_at, figures=figures)
     changes = {"counted_at": kept.excluded.counted_at, "figures": kept.excluded.figures}
     db.session.execute(kept.on_conflict_do_update(index_elements=["mode"], set_=changes))
 

@@ -6,7 +6,7 @@ from dashboard.core.errors import Invalid
 from dashboard.domain import audit, org_status
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger, origins, wallets
-from dashboard.domain.funds.ledger import Posting, Slice
+from dashboard.domain.funds.ledger import NewGrant, Posting
 from dashboard.models import Organization
 
 CATEGORIES = {"goodwill": "promotional", "promotion": "promotional", "correction": "promotional", "contract": "paid"}
@@ -38,7 +38,7 @@ def grant(
     posting = ledger.post(
         wallets.of_organization(org.id, mode), type="admin_grant", amount=amount_micros, origin=origins.OPERATOR,
         key=key, by=by, body_hash=body_hash, description=description or f"{category.capitalize()} grant", reason=reason,
-        slices=[Slice(CATEGORIES[category], category, amount_micros, expires_at=expires_at)],
+        slices=[NewGrant(CATEGORIES[category], category, amount_micros, expires_at=expires_at)],
     )  # fmt: skip
     _record(org, posting, by, "credits.granted", category, reason, source=source, expires_at=expires_at)
     return posting

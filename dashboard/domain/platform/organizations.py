@@ -36,7 +36,7 @@ KINDS = ("team", "personal")
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class OrganizationFilters:
     """`state` is one of STATES, `kind` one of KINDS; an empty filter matches everything."""
 
     q: str | None = None
@@ -44,7 +44,7 @@ class Filters:
     kind: str | None = None
 
     @classmethod
-    def parse(cls, values: Mapping[str, str]) -> "Filters":
+    def parse(cls, values: Mapping[str, str]) -> "OrganizationFilters":
         """Raises Invalid with its field."""
         typed = lists.Typed(values)
         return cls(typed.text("q", verb="Search for"), typed.one_of("state", STATES), typed.one_of("kind", KINDS))
@@ -68,7 +68,7 @@ class Credited:
     promotional_micros: int
 
 
-def page(filters: Filters, *, mode: str, cursor: str | None = None) -> lists.Page[Row]:
+def page(filters: OrganizationFilters, *, mode: str, cursor: str | None = None) -> lists.Page[Row]:
     """Newest first. Raises Invalid for a malformed cursor."""
     scope = ("platform organizations", mode, filters)
     query = (
@@ -78,8 +78,8 @@ def page(filters: Filters, *, mode: str, cursor: str | None = None) -> lists.Pag
         .where(*_narrowed(filters, mode))
     )
     pairs = db.session.execute(lists.older(query, Organization.id, cursor, *scope)).all()
-    found = lists.cut(pairs, lambda pair: pair[0].id, cursor, *scope)
-    return found.of(_rows([(org, wallet) for org, wallet in found.rows], mode))
+    rows = lists.cut(pairs, lambda pair: pair[0].id, cursor, *scope)
+    return rows.of(_rows([(org, wallet) for org, wallet in rows.rows], mode))
 
 
 def payments_of(org_id: UUID, *, limit: int = 10) -> list[Payment]:
@@ -120,7 +120,7 @@ def owner_of(org_id: UUID) -> User | None:
     return _owners([org_id]).get(org_id)
 
 
-def _narrowed(filters: Filters, mode: str) -> list[ColumnElement[bool]]:
+def _narrowed(filters: OrganizationFilters, mode: str) -> list[ColumnElement[bool]]:
     available = Wallet.balance - Wallet.held
     live = and_(ApiKey.org_id == Organization.id, ApiKey.revoked_at.is_(None), ApiKey.mode == mode)
     states: dict[str, ColumnElement[bool]] = {
@@ -131,8 +131,8 @@ def _narrowed(filters: Filters, mode: str) -> list[ColumnElement[bool]]:
         "suspended": Organization.suspended_at.is_not(None),
         "closed": Organization.closed_at.is_not(None),
     } | {name: _has_payment(state, mode) for name, state in PAYMENT_STATES.items()}
-    found = [states[filters.state]] if filters.state else []
-    return [*found, Organization.kind == filters.kind] if filters.kind else found
+    conditions = [states[filters.state]] if filters.state else []
+    return [*conditions, Organization.kind == filters.kind] if filters.kind else conditions
 
 
 def _has_payment(state: str, mode: str) -> ColumnElement[bool]:
@@ -140,13 +140,13 @@ def _has_payment(state: str, mode: str) -> ColumnElement[bool]:
     return select(Payment.id).where(own, Payment.state == state, Payment.mode == mode).exists()
 
 
-def _rows(found: Sequence[tuple[Organization, Wallet]], mode: str) -> list[Row]:
-    org_ids, wallets = [org.id for org, _ in found], [wallet for _, wallet in found]
+def _rows(sequence: Sequence[tuple[Organization, Wallet]], mode: str) -> list[Row]:
+    org_ids, wallets = [org.id for org, _ in sequence], [wallet for _, wallet in sequence]
     owners, keys = _owners(org_ids), _keys(org_ids, mode)
     spent, forecasts = _costs(wallets), forecast.of_many(wallets)
     return [
         Row(org, wallet, owners.get(org.id), spent.get(wallet.id, 0), forecasts[wallet.id], keys.get(org.id, 0))
-        for org, wallet in found
+        for org, wallet in sequence
     ]
 
 

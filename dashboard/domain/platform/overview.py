@@ -67,18 +67,18 @@ class Liability:
 def work_list(mode: str) -> list[WorkItem]:
     """What needs attention in a mode, most urgent first; empty if nothing does. The tick and the inbox are shared by
     all modes."""
-    found = {kind: WorkItem(kind, int(count), oldest) for kind, count, oldest in db.session.execute(_counts(mode))}
+    rows = {kind: WorkItem(kind, int(count), oldest) for kind, count, oldest in db.session.execute(_counts(mode))}
     order = (
         "payment_review", "inbox_parked", "payment_uncredited", "payment_unknown", "inbox_failed", "inbox_waiting",
         "price_drift", "external_keys", "mail_parked", "mail_unset", "mail_waiting", "overdrawn",
     )  # fmt: skip
     late = [item for item in (_tick_late(), _seals_late(), _webhooks_silent(mode)) if item]
-    return late + [found[kind] for kind in order if kind in found and found[kind].count]
+    return late + [rows[kind] for kind in order if kind in rows and rows[kind].count]
 
 
 def money_today(mode: str) -> MoneyToday:
     """What was posted today, from the daily totals."""
-    found = db.session.execute(
+    rows = db.session.execute(
         select(WalletDay.type, func.sum(WalletDay.amount))
         .select_from(Wallet)
         .join(Organization, Organization.id == Wallet.org_id)
@@ -88,7 +88,7 @@ def money_today(mode: str) -> MoneyToday:
     )
     bought = granted = 0
     outgo = Counter[str | None]()
-    for name, amount in found:
+    for name, amount in rows:
         kind = TRANSACTION_TYPES[name]
         outgo[kind.outgo] += int(amount)
         bought += int(amount) if kind.revenue else 0

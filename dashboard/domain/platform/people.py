@@ -19,21 +19,21 @@ ON_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class PersonFilters:
     """`role` is one of ROLES; an empty filter matches everything."""
 
     q: str | None = None
     role: str | None = None
 
     @classmethod
-    def parse(cls, values: Mapping[str, str]) -> "Filters":
+    def parse(cls, values: Mapping[str, str]) -> "PersonFilters":
         """Raises Invalid with its field."""
         typed = lists.Typed(values)
         return cls(typed.text("q", verb="Search for"), typed.one_of("role", ROLES))
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PersonRow:
     """An organization that a user belongs to."""
 
     org: Organization
@@ -45,7 +45,7 @@ class Entry:
 class Entries:
     """The first organizations of a user; `many` is the number of all of them."""
 
-    shown: list[Entry] = field(default_factory=list)
+    shown: list[PersonRow] = field(default_factory=list)
     many: int = 0
 
     @property
@@ -59,12 +59,12 @@ class Row:
     entries: Entries
 
 
-def page(filters: Filters, *, mode: str, cursor: str | None = None) -> lists.Page[Row]:
+def page(filters: PersonFilters, *, mode: str, cursor: str | None = None) -> lists.Page[Row]:
     """Newest first. Raises Invalid for a malformed cursor."""
     query = select(User).where(search.users_matching(filters.q), *_narrowed(filters))
-    found = lists.page(query, User.id, cursor, "platform users", filters)
-    entries = entries_of([user.id for user in found.rows], mode=mode, most=IN_LIST)
-    return found.of([Row(user, entries[user.id]) for user in found.rows])
+    users = lists.page(query, User.id, cursor, "platform users", filters)
+    entries = entries_of([user.id for user in users.rows], mode=mode, most=IN_LIST)
+    return users.of([Row(user, entries[user.id]) for user in users.rows])
 
 
 def entries_of(user_ids: list[UUID], *, mode: str, most: int) -> dict[UUID, Entries]:
@@ -90,10 +90,10 @@ def entries_of(user_ids: list[UUID], *, mode: str, most: int) -> dict[UUID, Entr
         .where(ranked.c.place <= most)
         .order_by(ranked.c.place)
     )
-    found = {user_id: Entries() for user_id in user_ids}
+    entries = {user_id: Entries() for user_id in user_ids}
     for user_id, role, many, org, wallet in db.session.execute(query):
-        found[user_id] = Entries([*found[user_id].shown, Entry(org, role, wallet)], many)
-    return found
+        entries[user_id] = Entries([*entries[user_id].shown, PersonRow(org, role, wallet)], many)
+    return entries
 
 
 def names(entries: list[AuditEntry]) -> dict[UUID, str]:
@@ -103,7 +103,7 @@ def names(entries: list[AuditEntry]) -> dict[UUID, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
+def _narrowed(filters: PersonFilters) -> list[ColumnElement[bool]]:
     if filters.role == "disabled":
         return [User.disabled_at.is_not(None)]
     return [User.platform_role == filters.role] if filters.role else []

@@ -35,8 +35,8 @@ def organizations_matching(text: str | None) -> ColumnElement[bool]:
     """Condition on Organization: `text` names it, one of its members, or anything it owns."""
     if not text:
         return true()
-    if found := ids.parse(text):
-        return or_(Organization.id == found, Organization.id.in_(_owners_of_id(found)))
+    if parsed := ids.parse(text):
+        return or_(Organization.id == parsed, Organization.id.in_(_owners_of_id(parsed)))
     if key := _ORG_KEY.fullmatch(text):
         return Organization.id == UUID(key[1])
     if _PROVIDER_ID.fullmatch(text):
@@ -48,8 +48,8 @@ def users_matching(text: str | None) -> ColumnElement[bool]:
     """Condition on User: the address, the name or the exact id."""
     if not text:
         return true()
-    if found := ids.parse(text):
-        return User.id == found
+    if parsed := ids.parse(text):
+        return User.id == parsed
     return and_(*(_either(word) for word in text.split()[:MOST_WORDS]))
 
 
@@ -81,20 +81,20 @@ def _keys_ending(text: str) -> Iterator[ColumnElement[bool]]:
         yield Organization.id.in_(select(ApiKey.org_id).where(func.right(ApiKey.prefix, 4) == end[1]))
 
 
-def _owners_of_id(found: UUID) -> Select[tuple[UUID]]:
+def _owners_of_id(found_id: UUID) -> Select[tuple[UUID]]:
     """The organization whose row has this id. One index lookup per organization and table, because ids alone have no
     index."""
-    hits = [_has(model, found) for model in (Transaction, Payment, Wallet, ApiKey)]
-    member = select(Membership.org_id).where(Membership.user_id == found, Membership.removed_at.is_(None))
+    hits = [_has(model, found_id) for model in (Transaction, Payment, Wallet, ApiKey)]
+    member = select(Membership.org_id).where(Membership.user_id == found_id, Membership.removed_at.is_(None))
     owner = select(Organization.id).where(or_(*(hit.is_not(None) for hit in hits)))
-    event = select(_payer()).where(InboxEvent.org_id == PLATFORM_ORG_ID, InboxEvent.id == found)
+    event = select(_payer()).where(InboxEvent.org_id == PLATFORM_ORG_ID, InboxEvent.id == found_id)
     return select(owner.union(member, event).subquery().c[0])
 
 
-def _has(model: type[Transaction | Payment | Wallet | ApiKey], found: UUID) -> ScalarSelect[UUID]:
+def _has(model: type[Transaction | Payment | Wallet | ApiKey], found_id: UUID) -> ScalarSelect[UUID]:
     # A scalar with a limit stays a lookup by primary key; EXISTS may become a join over the whole table.
     return (
-        select(model.id).where(model.org_id == Organization.id, model.id == found).limit(1)
+        select(model.id).where(model.org_id == Organization.id, model.id == found_id).limit(1)
         .correlate(Organization).scalar_subquery()
     )  # fmt: skip
 
@@ -107,8 +107,8 @@ def _owners_of_provider_id(text: str) -> Select[tuple[UUID]]:
     events = select(_payer()).where(
         InboxEvent.org_id == PLATFORM_ORG_ID, InboxEvent.mode.in_(MODES), InboxEvent.event_id == text
     )
-    found: Subquery = customers.union(payments, events).subquery()
-    return select(found.c[0])
+    subquery: Subquery = customers.union(payments, events).subquery()
+    return select(subquery.c[0])
 
 
 def _payer() -> ColumnElement[UUID]:

@@ -18,8 +18,8 @@ from dashboard.core.db import autocommit, db
 from dashboard.core.queue import Running, Waiting
 from dashboard.domain.catalog import configured
 from dashboard.domain.funds import seals
-from dashboard.domain.funds.seals import Lag, heads
-from dashboard.domain.funds.seals.heads import Head
+from dashboard.domain.funds.seals import Lag, checkpoints
+from dashboard.domain.funds.seals.checkpoints import Checkpoint
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent, OutboxEmail
 from dashboard.providers.base import Provider
 
@@ -120,21 +120,21 @@ class System:
     last_sent: datetime | None
     paying: Paying
     seals: Lag
-    head: Head | None
+    head: Checkpoint | None
 
 
 def look(provider: Provider) -> System:
     """Collect everything. Raises database errors; an unavailable Redis is part of the result."""
     return System(
-        software(), _database(), tick(), queue.bell().waiting(), queue.bell().running(), inbox(), mail(),
-        settings().smtp.url is not None, _last_sent(), _paying(provider), seals.lag(), heads.recorded(),
+        software(), _database(), tick(), queue.job_queue().waiting(), queue.job_queue().running(), inbox(), mail(),
+        settings().smtp.url is not None, _last_sent(), _paying(provider), seals.lag(), checkpoints.recorded(),
     )  # fmt: skip
 
 
 def software() -> Software:
-    found: str | None = autocommit().execute(_MIGRATION).scalar_one_or_none()
+    row: str | None = autocommit().execute(_MIGRATION).scalar_one_or_none()
     wanted = _newest_migration(current_app.extensions["migrate"].directory)
-    return Software(VERSION, platform.python_version(), found, wanted)
+    return Software(VERSION, platform.python_version(), row, wanted)
 
 
 def tick() -> Tick | None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from dashboard.core.db import autocommit, db, in_transaction
 from dashboard.domain.funds.seals import check as seals
-from dashboard.domain.funds.seals import heads
+from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.funds.seals.check import Fault
 from dashboard.models import PLATFORM_ORG_ID
 
@@ -89,18 +89,20 @@ def broken(org_id: UUID | None = None, *, only: str | None = None, most: int = M
 def _breaking(check: Check, connection: Connection, org_id: UUID | None, most: int) -> Iterable[Any]:
     if check.query is not None:
         return connection.execute(check.query, {"org": org_id, "most": most})
-    with closing(_unsealed(connection, org_id)) as found:
-        return list(islice(found, most))
+    with closing(_unsealed(connection, org_id)) as result:
+        return list(islice(result, most))
 
 
 def _unsealed(connection: Connection, org_id: UUID | None) -> Generator[Fault, None, None]:
     """What breaks the seals; finally, over all organizations, whether they still lead to the checkpoint that was
     logged."""
     yield from seals.faults(connection, org_id)
-    logged = heads.recorded() if org_id is None else None
-    if logged and (found := heads.head(connection, logged.at)) != logged:
-        said = f"was logged as {logged.hash} over {logged.wallets} wallets and is {found.hash} over {found.wallets}"
-        yield Fault(PLATFORM_ORG_ID, f"head of {logged.at.isoformat()}", said)
+    logged = checkpoints.recorded() if org_id is None else None
+    if logged and (result := checkpoints.compute(connection, logged.at)) != logged:
+        message = (
+            f"was logged as {logged.hash} over {logged.wallets} wallets and is {result.hash} over {result.wallets}"
+        )
+        yield Fault(PLATFORM_ORG_ID, f"head of {logged.at.isoformat()}", message)
 
 
 @contextmanager

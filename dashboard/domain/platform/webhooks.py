@@ -14,7 +14,14 @@ from dashboard.core import clock, ids, lists, logs
 from dashboard.core.db import db
 from dashboard.core.errors import NotFound
 from dashboard.domain.funds.wallets import MODES
-from dashboard.models import INBOX_STATES, PLATFORM_ORG_ID, InboxEvent, InboxTry, Organization, Transaction
+from dashboard.models import (
+    INBOX_STATES,
+    PLATFORM_ORG_ID,
+    InboxEvent,
+    InboxTry,
+    Organization,
+    Transaction,
+)
 
 COUNTED = timedelta(days=30)
 MOST_COUNTED = 10_000
@@ -34,13 +41,13 @@ _SILENT = text("""WITH newest AS (
   SELECT p.id, p.credited_at, EXISTS (
     SELECT FROM inbox_events e
     WHERE e.org_id = :org AND e.effects ->> 'org_id' = CAST(p.org_id AS text)
-      AND e.effects ->> 'payment_id' = CAST(p.id AS text)) AS told
+      AND e.effects ->> 'payment_id' = CAST(p.id AS text)) AS reported
   FROM payments p
   WHERE p.state = 'credited' AND p.mode = :mode AND p.provider <> 'dummy' AND p.id >= :since
     AND p.credited_at <= :until
   ORDER BY p.id DESC LIMIT :most)
 SELECT count(*) AS payments, min(credited_at) AS since FROM newest
-WHERE NOT told AND id > coalesce((SELECT id FROM newest WHERE told ORDER BY id DESC LIMIT 1), :since)""")
+WHERE NOT reported AND id > coalesce((SELECT id FROM newest WHERE reported ORDER BY id DESC LIMIT 1), :since)""")
 SILENT_DAYS, SILENT_GRACE, MOST_SILENT = timedelta(days=7), timedelta(minutes=10), 50
 
 
@@ -53,7 +60,7 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class Filters(lists.Times):
+class WebhookFilters(lists.Times):
     """A filter of None matches everything."""
 
     state: str | None = None
@@ -62,7 +69,7 @@ class Filters(lists.Times):
     org: UUID | None = None
 
     @classmethod
-    def parse(cls, values: Mapping[str, str]) -> "Filters":
+    def parse(cls, values: Mapping[str, str]) -> "WebhookFilters":
         """Parse `state type event org from to`; `org` is an id. Raises Invalid with the field."""
         typed = lists.Typed(values)
         return cls(
@@ -109,16 +116,16 @@ class Counts:
 
 def counts() -> Counts:
     values = {"org": PLATFORM_ORG_ID, "since": ids.lowest(clock.now() - COUNTED), "most": MOST_COUNTED + 1}
-    found = db.session.execute(_COUNTS, values | {"states": list(INBOX_STATES)})
-    return Counts(dict(found.all()), db.session.execute(_REPEATED, values).scalar_one())
+    rows = db.session.execute(_COUNTS, values | {"states": list(INBOX_STATES)})
+    return Counts(dict(rows.all()), db.session.execute(_REPEATED, values).scalar_one())
 
 
-def page(filters: Filters, *, cursor: str | None = None) -> lists.Page[Row]:
+def page(filters: WebhookFilters, *, cursor: str | None = None) -> lists.Page[Row]:
     """Newest first. Raises Invalid for a malformed cursor."""
     query = select(InboxEvent).where(InboxEvent.org_id == PLATFORM_ORG_ID, *_narrowed(filters))
-    found = lists.page(query, InboxEvent.id, cursor, "inbox", filters)
-    effects = effects_of(found.rows)
-    return found.of([Row(event, effects[event.id]) for event in found.rows])
+    rows = lists.page(query, InboxEvent.id, cursor, "inbox", filters)
+    effects = effects_of(rows.rows)
+    return rows.of([Row(event, effects[event.id]) for event in rows.rows])
 
 
 def silence(mode: str) -> Silence | None:
@@ -131,8 +138,8 @@ def silence(mode: str) -> Silence | None:
         "org": PLATFORM_ORG_ID, "mode": mode, "since": ids.lowest(now - SILENT_DAYS), "until": now - SILENT_GRACE,
         "most": MOST_SILENT,
     }  # fmt: skip
-    found = db.session.execute(_SILENT, values).one()
-    return Silence(int(found.payments), found.since) if found.payments else None
+    row = db.session.execute(_SILENT, values).one()
+    return Silence(int(row.payments), row.since) if row.payments else None
 
 
 def find(event_id: UUID) -> InboxEvent:
@@ -155,20 +162,20 @@ def tries_of(event: InboxEvent) -> list[InboxTry]:
 def effects_of(events: Iterable[InboxEvent]) -> dict[UUID, Effect]:
     """What each event did, by its id. An event without effect still names the organization that it claims to be
     from."""
-    told = {event.id: event.effects or _claimed(event) for event in events}
-    org_ids = {org_id for values in told.values() if (org_id := _id(values, "org_id"))}
+    reported = {event.id: event.effects or _claimed(event) for event in events}
+    org_ids = {org_id for values in reported.values() if (org_id := _id(values, "org_id"))}
     orgs = {org.id: org for org in db.session.scalars(select(Organization).where(Organization.id.in_(org_ids)))}
-    rows = {(row.org_id, row.id): row for row in _transactions(told.values())}
-    found = {}
-    for event_id, values in told.items():
+    rows = {(row.org_id, row.id): row for row in _transactions(reported.values())}
+    effects = {}
+    for event_id, values in reported.items():
         org_id, row_id = _id(values, "org_id"), _id(values, "transaction_id")
-        found[event_id] = Effect(
+        effects[event_id] = Effect(
             org=orgs.get(org_id) if org_id else None,
             payment_id=_id(values, "payment_id"),
             payment_state=str(values.get("state") or ""),
             transaction=rows.get((org_id, row_id)) if org_id and row_id else None,
         )
-    return found
+    return effects
 
 
 def payload_of(event: InboxEvent) -> str:
@@ -205,27 +212,27 @@ def masked(value: Any, name: str = "") -> Any:
     return value
 
 
-def _card(found: re.Match[str]) -> str:
+def _card(rows: re.Match[str]) -> str:
     """Card numbers have a check digit (Luhn), which one in ten other long numbers also passes."""
-    digits = [int(char) for char in found[0] if char.isdigit()][::-1]
+    digits = [int(char) for char in rows[0] if char.isdigit()][::-1]
     total = sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return MASK if total % 10 == 0 else found[0]
+    return MASK if total % 10 == 0 else rows[0]
 
 
-def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
-    found = [*filters.id_range(InboxEvent), *filters.moments(InboxEvent)]
+def _narrowed(filters: WebhookFilters) -> list[ColumnElement[bool]]:
+    conditions = [*filters.id_range(InboxEvent), *filters.moments(InboxEvent)]
     if filters.state:
-        found.append(InboxEvent.state == filters.state)
+        conditions.append(InboxEvent.state == filters.state)
     if filters.type:
-        found.append(lists.newest(InboxEvent.id, InboxEvent.org_id == PLATFORM_ORG_ID))
-        found.append(InboxEvent.type.icontains(filters.type, autoescape=True))
+        conditions.append(lists.newest(InboxEvent.id, InboxEvent.org_id == PLATFORM_ORG_ID))
+        conditions.append(InboxEvent.type.icontains(filters.type, autoescape=True))
     if filters.event:
         own = ids.parse(filters.event)
         theirs = and_(InboxEvent.mode.in_(MODES), InboxEvent.event_id == filters.event)
-        found.append(InboxEvent.id == own if own else theirs)
+        conditions.append(InboxEvent.id == own if own else theirs)
     if filters.org:
-        found.append(literal_column("(effects ->> 'org_id')") == str(filters.org))
-    return found
+        conditions.append(literal_column("(effects ->> 'org_id')") == str(filters.org))
+    return conditions
 
 
 def _claimed(event: InboxEvent) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dashboard.domain.funds import expiry
 from dashboard.domain.people import personal_tokens
 from dashboard.domain.people.users import actor_of
 from dashboard.models import PLATFORM_ORG_ID, PersonalToken
-from dashboard.web import guards, render, scopes, unseen
+from dashboard.web import guards, one_time_secret, render, scopes
 from dashboard.web.account.blueprints import token_pages as pages
 
 TYPED = ("name", "expires_at", "idempotency_key")
@@ -25,8 +25,8 @@ TYPED = ("name", "expires_at", "idempotency_key")
 
 @pages.get("")
 def listing() -> Response:
-    found = personal_tokens.of_user(current_user.id)
-    return render.render("account/tokens.html", rows=[(row, *_state(row)) for row in found])
+    items = personal_tokens.of_user(current_user.id)
+    return render.render("account/tokens.html", rows=[(row, *_state(row)) for row in items])
 
 
 @pages.get("/new")
@@ -39,7 +39,7 @@ def create() -> Response:
     guards.require_recent()
     values: dict[str, Any] = {name: request.form.get(name, "") for name in TYPED}
     values["scopes"] = request.form.getlist("scopes")[: len(scopes.SCOPES)]
-    token_id = unseen.chosen_id(values["idempotency_key"])
+    token_id = one_time_secret.chosen_id(values["idempotency_key"])
     try:
         if not personal_tokens.find(current_user.id, token_id):
             _make(token_id, values)
@@ -53,7 +53,7 @@ def create() -> Response:
 def show(token_id: UUID) -> Response:
     row = _find(token_id)
     state, tone = _state(row)
-    secret = unseen.take(row.id, org_id=PLATFORM_ORG_ID)
+    secret = one_time_secret.take(row.id, org_id=PLATFORM_ORG_ID)
     return render.render("account/token.html", row=row, state=state, tone=tone, words=scopes.SCOPES, secret=secret)
 
 
@@ -97,7 +97,7 @@ def _make(token_id: UUID, values: dict[str, Any]) -> None:
             )
     except IntegrityError:  # the same form, sent twice at once: the other request created the token
         return
-    unseen.keep(token_id, made.key, org_id=PLATFORM_ORG_ID)
+    one_time_secret.keep(token_id, made.key, org_id=PLATFORM_ORG_ID)
 
 
 def _form(*, values: dict[str, Any], errors: dict[str, str], status: int = 200) -> Response:

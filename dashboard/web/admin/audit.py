@@ -11,9 +11,9 @@ from dashboard.core.db import transaction
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import names, trail
-from dashboard.domain.audit.trail import Filters
+from dashboard.domain.audit.trail import AuditFilters
 from dashboard.domain.funds import seals
-from dashboard.domain.funds.seals import heads
+from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.organizations import organizations
 from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import audit_links, audit_list, guards, render, zones
@@ -30,13 +30,13 @@ def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
     here = partial(url_for, ".listing")
     switched = zones.switch(here, audit_list.EVERY_FIELDS)
-    found = audit_list.read(Filters.parse, audit_list.EVERY_FIELDS, here=here)
+    rows = audit_list.read(AuditFilters.parse, audit_list.EVERY_FIELDS, here=here)
     return render.render(
-        "admin/audit/listing.html", fragment="audit/_filtered.html", status=found.status,
-        listing=found, action=here(), zones=switched, groups=audit_list.groups(),
-        orgs=names.orgs_of([told.entry for told in found.rows]),
-        export_href="" if found.error else url_for(".export", **found.typed),
-        address=lambda told: url_for(".show", entry_id=told.entry.id),
+        "admin/audit/listing.html", fragment="audit/_filtered.html", status=rows.status,
+        listing=rows, action=here(), zones=switched, groups=audit_list.groups(),
+        orgs=names.orgs_of([view.entry for view in rows.rows]),
+        export_href="" if rows.error else url_for(".export", **rows.typed),
+        address=lambda view: url_for(".show", entry_id=view.entry.id),
         context_line=f"Times in {viewer().zone}, days in UTC", **({} if render.is_htmx() else _sealed()),
     )  # fmt: skip
 
@@ -45,7 +45,7 @@ def listing() -> Response:
 def export() -> Response:
     caller = guards.require_platform(Verb.PLATFORM_READ)
     typed = lists.typed(audit_list.EVERY_FIELDS)
-    filters = Filters.parse(typed)
+    filters = AuditFilters.parse(typed)
     platform = organizations.by_id(PLATFORM_ORG_ID)
     assert platform
     with Turn() as turn:
@@ -63,7 +63,7 @@ def show(entry_id: UUID) -> Response:
     entry = trail.find(None, entry_id)
     here = partial(url_for, ".listing")
     return render.render(
-        "admin/audit/show.html", told=trail.told([entry], for_manager=True)[0], back=here(),
+        "admin/audit/show.html", view=trail.entry_views([entry], for_manager=True)[0], back=here(),
         org=names.orgs_of([entry])[entry.org_id], object_href=audit_links.of_platform(entry),
         about_href=here(object=entry.object_id), request_href=here(object=entry.request_id),
     )  # fmt: skip
@@ -71,4 +71,4 @@ def show(entry_id: UUID) -> Response:
 
 def _sealed() -> dict[str, Any]:
     lag = seals.lag()
-    return {"seals": lag, "sealing_late": lag.seconds > seals.LATE_SECONDS, "head": heads.recorded()}
+    return {"seals": lag, "sealing_late": lag.seconds > seals.LATE_SECONDS, "head": checkpoints.recorded()}

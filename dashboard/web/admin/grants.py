@@ -41,7 +41,7 @@ class FormErrors(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class GrantAction:
     """Grant or removal, with its text."""
 
     removing: bool
@@ -51,8 +51,8 @@ class Act:
     done: str
 
 
-GRANT = Act(False, "Grant credits", "Grant", "Review grant", "Granted")
-REMOVE = Act(True, "Remove credits", "Remove", "Review removal", "Removed")
+GRANT = GrantAction(False, "Grant credits", "Grant", "Review grant", "Granted")
+REMOVE = GrantAction(True, "Remove credits", "Remove", "Review removal", "Removed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def remove(org_id: UUID) -> Response:
     return _answer(org_id, REMOVE)
 
 
-def _answer(org_id: UUID, act: Act) -> Response:
+def _answer(org_id: UUID, act: GrantAction) -> Response:
     org, caller = guards.look_into(org_id, Verb.PLATFORM_GRANT)
     if org.closed_at is not None:
         raise NotFound
@@ -89,8 +89,8 @@ def _answer(org_id: UUID, act: Act) -> Response:
             return render.render("admin/grants/review.html", **_review(org, act, order))
         guards.require_recent()
         posting = _carry_out(org, act, order, caller.actor)
-    except FormErrors as found:
-        errors = {field: text for one in found.refusals for field, text in _errors(one).items()}
+    except FormErrors as refused:
+        errors = {field: text for one in refused.refusals for field, text in _errors(one).items()}
         return render.invalid("admin/grants/form.html", **_form(org, act, request.form, errors))
     except (Invalid, RemovalTooLarge) as refusal:
         return render.invalid("admin/grants/form.html", **_form(org, act, request.form, _errors(refusal)))
@@ -98,7 +98,7 @@ def _answer(org_id: UUID, act: Act) -> Response:
     return render.redirect(url_for("admin_orgs.show", org_id=org.id))
 
 
-def _order(act: Act) -> Order:
+def _order(act: GrantAction) -> Order:
     """The form's values. Raises FormErrors with each message at its field."""
     form = {name: _one(name) for name in FIELDS}
     category, key = form["category"].strip(), form["idempotency_key"] or str(ids.new())
@@ -117,7 +117,7 @@ def _order(act: Act) -> Order:
     return Order(parse_credits(form["amount"]), category, reason, allow, key, last_day)
 
 
-def _check_date(act: Act, last_day: str) -> None:
+def _check_date(act: GrantAction, last_day: str) -> None:
     if last_day and act.removing:
         raise Invalid("Only a grant can expire.", field="expires_at")
     if last_day and expiry.end_of(last_day) <= clock.now():
@@ -146,7 +146,7 @@ def _one(name: str) -> str:
 
 
 @retrying
-def _carry_out(org: Organization, act: Act, order: Order, by: Actor) -> Posting:
+def _carry_out(org: Organization, act: GrantAction, order: Order, by: Actor) -> Posting:
     asked = {name: value for name, value in asdict(order).items() if name != "key" and value != ""}
     common: dict[str, Any] = {
         "amount_micros": order.amount_micros, "category": order.category, "reason": order.reason, "by": by,
@@ -159,7 +159,7 @@ def _carry_out(org: Organization, act: Act, order: Order, by: Actor) -> Posting:
         return grants.grant(org, **common, expires_at=until)
 
 
-def _review(org: Organization, act: Act, order: Order) -> dict[str, Any]:
+def _review(org: Organization, act: GrantAction, order: Order) -> dict[str, Any]:
     """Before, change and after, as of now. Raises RemovalTooLarge if the confirmation would be rejected."""
     wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
     change = -order.amount_micros if act.removing else order.amount_micros
@@ -177,7 +177,7 @@ def _review(org: Organization, act: Act, order: Order) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _form(org: Organization, act: Act, values: Any, errors: dict[str, str]) -> dict[str, Any]:
+def _form(org: Organization, act: GrantAction, values: Any, errors: dict[str, str]) -> dict[str, Any]:
     wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
     typed = {name: str(values.get(name, ""))[:1000] for name in SHOWN}
     # A key that was rejected would be rejected again.
@@ -189,7 +189,7 @@ def _form(org: Organization, act: Act, values: Any, errors: dict[str, str]) -> d
     }  # fmt: skip
 
 
-def _common(org: Organization, act: Act, wallet: Wallet) -> dict[str, Any]:
+def _common(org: Organization, act: GrantAction, wallet: Wallet) -> dict[str, Any]:
     rows = organizations.last_grants(org.id)
     last = transaction_list.lines(rows, row=lambda row_id: f"/o/{org.slug}/transactions/{row_id}", for_manager=True)
     return {
@@ -207,7 +207,7 @@ def _errors(refusal: CofferError) -> dict[str, str]:
     return {field if field in SHOWN else "": refusal.detail}
 
 
-def _said(act: Act, posting: Posting) -> str:
+def _said(act: GrantAction, posting: Posting) -> str:
     size = money(abs(posting.amount))
     if posting.replayed:
         return f"{act.done} {size} already. Nothing was changed twice."

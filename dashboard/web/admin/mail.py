@@ -52,5 +52,5 @@ def dismiss(org_id: UUID, mail_id: UUID) -> Response:
 
 
 def _orgs(rows: list[OutboxEmail]) -> dict[UUID, Organization]:
-    found = db.session.scalars(select(Organization).where(Organization.id.in_({row.org_id for row in rows})))
-    return {org.id: org for org in found}
+    items = db.session.scalars(select(Organization).where(Organization.id.in_({row.org_id for row in rows})))
+    return {org.id: org for org in items}

@@ -13,16 +13,16 @@ from dashboard.domain.funds import transactions, wallets
 from dashboard.domain.funds.reports import costs, forecast
 from dashboard.domain.organizations import memberships
 from dashboard.domain.platform import external_keys, organizations, people
-from dashboard.domain.platform.organizations import Filters
+from dashboard.domain.platform.organizations import OrganizationFilters
 from dashboard.models import Organization, Wallet
 from dashboard.web import charts, guards, payment_list, render, transaction_list
 from dashboard.web import listing as lists
-from dashboard.web.admin import grants, standing, words
+from dashboard.web.admin import grants, org_status, words
 
 pages = Blueprint("admin_orgs", __name__, url_prefix="/admin/orgs")
 guards.signed_in_only(pages)
 pages.register_blueprint(grants.pages)
-pages.register_blueprint(standing.pages)
+pages.register_blueprint(org_status.pages)
 
 STATES = (
     ("", "All states"),
@@ -45,11 +45,13 @@ RECENT_ROWS = 10
 def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
     page = partial(organizations.page, mode=guards.platform_mode())
-    found = lists.read(
-        lambda typed, cursor: page(Filters.parse(typed), cursor=cursor), FIELDS, here=partial(url_for, ".listing")
+    result = lists.read(
+        lambda typed, cursor: page(OrganizationFilters.parse(typed), cursor=cursor),
+        FIELDS,
+        here=partial(url_for, ".listing"),
     )
     return render.render(
-        "admin/orgs/listing.html", fragment="admin/orgs/_list.html", status=found.status, listing=found,
+        "admin/orgs/listing.html", fragment="admin/orgs/_list.html", status=result.status, listing=result,
         states=STATES, kinds=KINDS, badges=_badges, runs_out=words.runs_out,
     )  # fmt: skip
 

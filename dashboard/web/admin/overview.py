@@ -61,10 +61,10 @@ def check() -> Response:
     """Reads the whole ledger: a POST, so that no crawler and no reload starts it. Changes nothing."""
     guards.require_platform(Verb.PLATFORM_READ)
     started = clock.now()
-    found = verify.broken(most=SHOWN_VIOLATIONS)
+    rows = verify.broken(most=SHOWN_VIOLATIONS)
     return render.render(
-        "admin/overview/verify.html", broken=[one for one in found if not one.warning],
-        warnings=[one for one in found if one.warning], checks=verify.checks(), checked_at=started,
+        "admin/overview/verify.html", broken=[one for one in rows if not one.warning],
+        warnings=[one for one in rows if one.warning], checks=verify.checks(), checked_at=started,
         platform=PLATFORM_ORG_ID,
     )  # fmt: skip
 

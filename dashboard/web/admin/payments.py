@@ -29,7 +29,7 @@ guards.signed_in_only(pages)
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class PaymentAction:
     """Accept or reject, with its text."""
 
     accepting: bool
@@ -39,17 +39,21 @@ class Act:
     help: str
 
 
-ACCEPT = Act(True, "Accept payment", "Accept", "Review acceptance", "The organization sees it beside the transaction.")
-REJECT = Act(False, "Reject payment", "Reject", "Review rejection", "The organization sees it on the payment.")
+ACCEPT = PaymentAction(
+    True, "Accept payment", "Accept", "Review acceptance", "The organization sees it beside the transaction."
+)
+REJECT = PaymentAction(
+    False, "Reject payment", "Reject", "Review rejection", "The organization sees it on the payment."
+)
 
 
 @pages.get("", endpoint="listing")
 def index() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
-    found = payment_list.read(mode=guards.platform_mode(), here=partial(url_for, ".listing"))
+    result = payment_list.read(mode=guards.platform_mode(), here=partial(url_for, ".listing"))
     return render.render(
-        "admin/payments/listing.html", fragment="payments/_list.html", status=found.status, listing=found,
-        names=names_of(found.rows, for_manager=True), orgs=listing.orgs_of(found.rows), states=STATES,
+        "admin/payments/listing.html", fragment="payments/_list.html", status=result.status, listing=result,
+        names=names_of(result.rows, for_manager=True), orgs=listing.orgs_of(result.rows), states=STATES,
         choices=payment_list.CHOICES, note=partial(payment_list.note, for_manager=True), amount_of=timeline.amount,
         address=lambda row: url_for(".show", payment_id=row.id),
     )  # fmt: skip
@@ -79,7 +83,7 @@ def _find(payment_id: UUID, verb: Verb) -> tuple[Payment, Organization, Actor]:
     return payment, org, caller.actor
 
 
-def _answer(payment_id: UUID, act: Act) -> Response:
+def _answer(payment_id: UUID, act: PaymentAction) -> Response:
     payment, org, by = _find(payment_id, Verb.PLATFORM_GRANT)
     here = url_for(".show", payment_id=payment.id)
     if request.method != "POST":  # also for HEAD, which has no form token
@@ -101,19 +105,19 @@ def _answer(payment_id: UUID, act: Act) -> Response:
 
 
 @retrying
-def _carry_out(payment: Payment, act: Act, reason: str, by: Actor) -> bool:
+def _carry_out(payment: Payment, act: PaymentAction, reason: str, by: Actor) -> bool:
     verb = review.accept if act.accepting else review.reject
     with transaction(org=payment.org_id):
         return verb(payment.org_id, payment.id, reason=reason, by=by)
 
 
-def _said(payment: Payment, act: Act, changed: bool) -> str:
+def _said(payment: Payment, act: PaymentAction, changed: bool) -> str:
     done = f"Accepted: {money(_granted(payment))} credited." if act.accepting else "Rejected. Nothing was credited."
     return done if changed else f"This was done before. Nothing was changed twice. {done}"
 
 
 def _told(org: Organization, payment: Payment) -> dict[str, Any]:
-    told = timeline.of(payment, for_manager=True)
+    history = timeline.of(payment, for_manager=True)
     word, tone = STATES[payment.state]
     return {
         "org": org,
@@ -123,9 +127,9 @@ def _told(org: Organization, payment: Payment) -> dict[str, Any]:
         "tone": tone,
         "title": f"{payment.sold}, {timeline.amount(payment.amount_minor, payment.currency)}",
         "name": names_of([payment], for_manager=True)[payment.id],
-        "steps": [(step.title, step.detail, step.state, step.at) for step in told.steps],
-        "taken": told.taken,
-        "sides": _sides(payment, told.taken),
+        "steps": [(step.title, step.detail, step.state, step.at) for step in history.steps],
+        "taken": history.taken,
+        "sides": _sides(payment, history.taken),
         "amount_of": timeline.amount,
         "provider": payment_list.provider_name(payment),
         "receipt": url_for("receipts.show", slug=org.slug, payment_id=payment.id) if receipts.exists(payment) else "",
@@ -149,7 +153,9 @@ def _sides(payment: Payment, taken: timeline.Taken | None) -> list[tuple[str, st
     ]
 
 
-def _form(org: Organization, payment: Payment, act: Act, reason: str, errors: dict[str, str]) -> dict[str, Any]:
+def _form(
+    org: Organization, payment: Payment, act: PaymentAction, reason: str, errors: dict[str, str]
+) -> dict[str, Any]:
     """The form and its review: what it would do, as of now."""
     wallet = wallets.of_organization(org.id, payment.mode, fresh=True)
     change = _granted(payment) if act.accepting else 0

@@ -70,34 +70,36 @@ def test_mail() -> Response:
 
 
 def _seen() -> dict[str, Any]:
-    found, now = system.look(guards.platform_provider()), clock.now()
+    result, now = system.look(guards.platform_provider()), clock.now()
     return {
-        "system": found, "now": now, "troubles": list(_troubles(found)), "lasted": words.lasted, "size": _size,
+        "system": result, "now": now, "troubles": list(_troubles(result)), "lasted": words.lasted, "size": _size,
         "events": words.EVENT_TONES, "mails": words.MAIL_TONES, "environment": settings().environment,
-        "sealing": found.seals.seconds > seals.LATE_SECONDS, "clock_off": abs(found.database.ahead) > CLOCK_LIMIT,
+        "sealing": result.seals.seconds > seals.LATE_SECONDS, "clock_off": abs(result.database.ahead) > CLOCK_LIMIT,
     }  # fmt: skip
 
 
-def _troubles(found: System) -> list[Trouble]:
+def _troubles(result: System) -> list[Trouble]:
     """Problems, most urgent first: title and meaning."""
-    told: list[Trouble] = []
-    if not found.software.migrated:
-        told.append(("Migrations are missing", "Run flask db upgrade, then restart the processes."))
-    if found.tick is None or found.tick.late is not None:
-        told.append(("Worker is late", "Nothing is swept up until worker.py runs again."))
-    if found.queues is None:
-        told.append(("Redis is away", "Nothing is lost: jobs wait, and the next tick after its return finds them."))
-    elif any(one.oldest and clock.now() - one.oldest > QUEUE_LIMIT for one in found.queues):
-        told.append(("Jobs have waited too long", "More RQ workers (jobs.workers), or another worker.py, would help."))
-    if found.database.owner_login:
-        told.append(("The database login owns the ledger", OWNER_LOGIN))
-    if found.paying.problem:
-        told.append(("Credits cannot be bought", found.paying.problem))
-    if abs(found.database.ahead) > CLOCK_LIMIT:
-        told.append(("The clocks differ", "This machine's and the database's: set both by NTP."))
-    if found.seals.seconds > seals.LATE_SECONDS:
-        told.append(("Seals are late", "Transactions remain unsealed; the worker's log says why."))
-    return told
+    troubles: list[Trouble] = []
+    if not result.software.migrated:
+        troubles.append(("Migrations are missing", "Run flask db upgrade, then restart the processes."))
+    if result.tick is None or result.tick.late is not None:
+        troubles.append(("Worker is late", "Nothing is swept up until worker.py runs again."))
+    if result.queues is None:
+        troubles.append(("Redis is away", "Nothing is lost: jobs wait, and the next tick after its return finds them."))
+    elif any(one.oldest and clock.now() - one.oldest > QUEUE_LIMIT for one in result.queues):
+        troubles.append(
+            ("Jobs have waited too long", "More RQ workers (jobs.workers), or another worker.py, would help.")
+        )
+    if result.database.owner_login:
+        troubles.append(("The database login owns the ledger", OWNER_LOGIN))
+    if result.paying.problem:
+        troubles.append(("Credits cannot be bought", result.paying.problem))
+    if abs(result.database.ahead) > CLOCK_LIMIT:
+        troubles.append(("The clocks differ", "This machine's and the database's: set both by NTP."))
+    if result.seals.seconds > seals.LATE_SECONDS:
+        troubles.append(("Seals are late", "Transactions remain unsealed; the worker's log says why."))
+    return troubles
 
 
 def _size(number: int) -> str:

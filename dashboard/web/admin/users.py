@@ -10,15 +10,15 @@ from dashboard.core.errors import NotFound
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.people import sessions, users
 from dashboard.domain.platform import people
-from dashboard.domain.platform.people import Filters
+from dashboard.domain.platform.people import PersonFilters
 from dashboard.models import User
 from dashboard.web import guards, render
 from dashboard.web import listing as lists
-from dashboard.web.admin import user_acts
+from dashboard.web.admin import user_actions
 
 pages = Blueprint("admin_users", __name__, url_prefix="/admin/users")
 guards.signed_in_only(pages)
-pages.register_blueprint(user_acts.pages)
+pages.register_blueprint(user_actions.pages)
 
 ROLES = (
     ("", "Everyone"),
@@ -34,12 +34,12 @@ MOVED = 307
 @pages.get("")
 def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
-    found = lists.read(
-        lambda typed, cursor: people.page(Filters.parse(typed), mode=guards.platform_mode(), cursor=cursor),
+    result = lists.read(
+        lambda typed, cursor: people.page(PersonFilters.parse(typed), mode=guards.platform_mode(), cursor=cursor),
         FIELDS, here=partial(url_for, ".listing"),
     )  # fmt: skip
     return render.render(
-        "admin/users/listing.html", fragment="admin/users/_list.html", status=found.status, listing=found, roles=ROLES
+        "admin/users/listing.html", fragment="admin/users/_list.html", status=result.status, listing=result, roles=ROLES
     )
 
 
@@ -52,7 +52,7 @@ def show(user_id: UUID) -> Response:
         guards.record_visit(own, by=caller.actor)
     return render.render(
         "admin/users/show.html", user=user, own=own, sessions=sessions.living(user.id),
-        acts=user_acts.offered(user, by=current_user.id),
+        acts=user_actions.offered(user, by=current_user.id),
         entries=people.entries_of([user.id], mode=guards.platform_mode(), most=people.ON_PAGE)[user.id],
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.payments.webhooks import inbox, rejected
 from dashboard.domain.platform import webhooks
-from dashboard.domain.platform.webhooks import Filters
+from dashboard.domain.platform.webhooks import WebhookFilters
 from dashboard.models import INBOX_STATES, InboxEvent
 from dashboard.web import guards, render
 from dashboard.web import listing as lists
@@ -32,12 +32,12 @@ QUEUED = ("received", "failed")
 @pages.get("")
 def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
-    found = lists.read(
-        lambda typed, cursor: webhooks.page(Filters.parse(typed), cursor=cursor), FIELDS,
+    result = lists.read(
+        lambda typed, cursor: webhooks.page(WebhookFilters.parse(typed), cursor=cursor), FIELDS,
         here=partial(url_for, ".listing"),
     )  # fmt: skip
     return render.render(
-        "admin/webhooks/listing.html", fragment="admin/webhooks/_list.html", status=found.status, listing=found,
+        "admin/webhooks/listing.html", fragment="admin/webhooks/_list.html", status=result.status, listing=result,
         states=STATES, tones=words.EVENT_TONES, lasted=words.lasted, endpoint=_endpoint(), most=webhooks.MOST_COUNTED,
         counts=None if render.is_htmx() else webhooks.counts(),
         refused=[] if render.is_htmx() else rejected.last_day(),

@@ -49,22 +49,22 @@ def pace(forecast: Forecast) -> str:
 
 def org_badges(org: Organization, wallet: Wallet, *, keys: int) -> list[tuple[str, str]]:
     """What to know before anything else, most urgent first."""
-    found = []
+    badges = []
     if wallet.balance < 0:
-        found.append(("Overdrawn", "bad"))
+        badges.append(("Overdrawn", "bad"))
     elif wallet.blocked:
-        found.append(("Out of credits", "bad"))
+        badges.append(("Out of credits", "bad"))
     elif wallet.available < LOW_MICROS:
-        found.append(("Low", "warn"))
+        badges.append(("Low", "warn"))
     states = (
         (org.suspended_at, "Suspended", "bad"),
         (wallet.frozen_at, "Frozen", "bad"),
         (org.closed_at, "Closed", ""),
     )
-    found += [(word, tone) for since, word, tone in states if since]
+    badges += [(word, tone) for since, word, tone in states if since]
     if org.funding == "own":
-        found.append(("Self-funded", "warn"))
-    return found if keys else [*found, ("No keys", "")]
+        badges.append(("Self-funded", "warn"))
+    return badges if keys else [*badges, ("No keys", "")]
 
 
 def acts(entries: Iterable[AuditEntry], names: Mapping[UUID, str]) -> list[Step]:

@@ -5,8 +5,8 @@ The same views are registered at two URLs; the URL says whose catalog it is.
 
 from flask import Flask
 
-from dashboard.web.catalog import editing as editing
-from dashboard.web.catalog import looking as looking
+from dashboard.web.catalog import edit as edit
+from dashboard.web.catalog import listing as listing
 from dashboard.web.catalog.blueprint import pages
 
 

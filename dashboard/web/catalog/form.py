@@ -9,7 +9,7 @@ from dashboard.core.errors import Invalid
 from dashboard.core.money import MICROS_PER_CENT, from_minor, money, parse_credits, plain_credits
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import EXPIRY_LIMIT_DAYS, NAME_LIMIT, QUANTITY_LIMIT, Terms, check_words
-from dashboard.web.catalog.desk import KINDS
+from dashboard.web.catalog.context import KINDS
 
 T = TypeVar("T")
 
@@ -97,12 +97,12 @@ def differences(draft: Draft, offer: Offer) -> list[tuple[str, str, str]]:
 
 
 def _said(values: dict[str, str], terms: Terms | None) -> dict[str, str]:
-    said = {name: text.strip() for name, text in values.items()}
-    said["grant_kind"] = KINDS.get(said["grant_kind"], said["grant_kind"])
+    shown = {name: text.strip() for name, text in values.items()}
+    shown["grant_kind"] = KINDS.get(shown["grant_kind"], shown["grant_kind"])
     if terms:
-        said["price"], said["credits"] = money(from_minor(terms.price_minor)), money(terms.grant_micros)
-        said["bonus"] = money(terms.bonus_micros) if terms.bonus_micros else ""
-    return said
+        shown["price"], shown["credits"] = money(from_minor(terms.price_minor)), money(terms.grant_micros)
+        shown["bonus"] = money(terms.bonus_micros) if terms.bonus_micros else ""
+    return shown
 
 
 def _cents(text: str) -> int:

@@ -2,8 +2,8 @@
 
 from flask import Flask
 
-from dashboard.web.invites import answering as answering
-from dashboard.web.invites import sending as sending
+from dashboard.web.invites import respond as respond
+from dashboard.web.invites import send as send
 from dashboard.web.invites.blueprint import links, mine, pages
 
 

@@ -8,7 +8,7 @@ from dashboard.core import clock
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, NotFound
 from dashboard.domain.access.permissions import Verb
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import lifecycle, memberships, org_settings
 from dashboard.domain.organizations.organizations import SlugTaken
 from dashboard.domain.platform import external_keys
@@ -28,7 +28,7 @@ def show(slug: str) -> Response:
 
 @pages.post("")
 def save(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=OrgAction.MEMBERS)
     values = {name: request.form[name] for name in org_settings.FIELDS if name in request.form}
     if errors := org_settings.problems(values):
         return _page(visit, _values(visit.org) | values, errors, status=422)
@@ -45,20 +45,20 @@ def save(slug: str) -> Response:
 @pages.get("/transfer")
 def choose(slug: str) -> Response:
     """Choose the new owner: each member leads to the review."""
-    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=OrgAction.MEMBERS)
     able = [row for row in memberships.of_org(visit.org.id) if row.role != "owner" and row.user.is_active]
     return render.render("settings/choose.html", visit=visit, members=able)
 
 
 @pages.get("/delete")
 def ask_delete(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=OrgAction.MEMBERS)
     return _delete_page(visit, {})
 
 
 @pages.post("/delete")
 def delete(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_ORG, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_ORG, act=OrgAction.MEMBERS)
     if request.form.get("name", "").strip() != visit.org.name:
         return _delete_page(visit, {"name": "This is not the organization's name. Nothing was deleted."}, status=422)
     guards.require_recent()

@@ -10,7 +10,7 @@ from dashboard.domain.access import identity_providers
 from dashboard.domain.access.identity_providers import Wanted
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.access.signing_keys import PrivateKey
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.models import ALGORITHMS, IdentityProvider
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit
@@ -35,7 +35,7 @@ def identity(slug: str) -> Response:
 
 @pages.post("/identity")
 def save_identity(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_IDENTITY_PROVIDER, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_IDENTITY_PROVIDER, act=OrgAction.MEMBERS)
     guards.require_recent()
     values = {name: request.form.get(name, "") for name in TYPED}
     try:
@@ -43,16 +43,16 @@ def save_identity(slug: str) -> Response:
         with transaction(org=visit.org.id):
             row = identity_providers.put(visit.org.id, visit.mode, wanted, by=visit.by)
     except Invalid as refusal:
-        found = identity_providers.find(visit.org.id, visit.mode)
+        idp = identity_providers.find(visit.org.id, visit.mode)
         kept = values | ({"jwks": ""} if isinstance(refusal, PrivateKey) else {})
-        return _page(visit, found, kept, {refusal.field or "": refusal.detail}, status=422)
+        return _page(visit, idp, kept, {refusal.field or "": refusal.detail}, status=422)
     _tell(identity_providers.fetch(row) if row.jwks_url else row)
     return render.redirect(url_for(".identity", slug=slug))
 
 
 @pages.post("/identity/fetch")
 def fetch_identity(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_IDENTITY_PROVIDER, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_IDENTITY_PROVIDER, act=OrgAction.MEMBERS)
     row = _find(visit)
     if row.jwks_url is None:
         raise NotFound
@@ -64,14 +64,14 @@ def fetch_identity(slug: str) -> Response:
 def ask_remove_identity(slug: str) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_IDENTITY_PROVIDER)
     return render.render(
-        "settings/identity_remove.html", fragment="settings/_identity_remove.html", visit=visit, row=_find(visit),
-        dialog=render.is_htmx(),
+        "settings/identity_provider_remove.html", fragment="settings/_identity_provider_remove.html", visit=visit,
+        row=_find(visit), dialog=render.is_htmx(),
     )  # fmt: skip
 
 
 @pages.post("/identity/remove")
 def remove_identity(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_IDENTITY_PROVIDER, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_IDENTITY_PROVIDER, act=OrgAction.MEMBERS)
     row = _find(visit)
     guards.require_recent()
     with transaction(org=visit.org.id):
@@ -110,7 +110,7 @@ def _page(
     visit: Visit, row: IdentityProvider | None, values: dict[str, Any], errors: dict[str, str], *, status: int = 200
 ) -> Response:
     return render.render(
-        "settings/identity.html",
+        "settings/identity_provider.html",
         status=status,
         visit=visit,
         row=row,

@@ -17,7 +17,14 @@ from dashboard.domain.access.permissions import OPERATOR_SCOPES, SCOPES
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.organizations import registration
 from dashboard.domain.people import personal_tokens, users
-from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, Organization, PersonalToken, User
+from dashboard.models import (
+    PLATFORM_ORG_ID,
+    ApiKey,
+    AuditEntry,
+    Organization,
+    PersonalToken,
+    User,
+)
 from tests.factories import make_org, make_user
 from tests.servers import Servers
 
@@ -150,12 +157,12 @@ def test_a_key_needs_a_readable_name(org: Organization, name: str) -> None:
 
 def test_use_is_noted_at_most_once_a_minute(org: Organization) -> None:
     made = make(org)
-    assert keys.due(made.row)
+    assert keys.stale(made.row)
     with transaction(org.id):
         keys.used(made.row, ip="192.0.2.1")
-    assert not keys.due(made.row)
+    assert not keys.stale(made.row)
     with clock.at(clock.now() + timedelta(seconds=61)):
-        assert keys.due(made.row)
+        assert keys.stale(made.row)
 
 
 def test_making_and_revoking_stand_in_the_audit_trail_without_the_secret(org: Organization) -> None:

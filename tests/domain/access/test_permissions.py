@@ -21,7 +21,7 @@ from dashboard.domain.access.permissions import (
     grantable,
 )
 from dashboard.domain.audit import Actor
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.models import ApiKey, Organization, PersonalToken, User
 
 ACTOR = Actor("user", uuid4())
@@ -140,24 +140,24 @@ def test_nobody_gives_a_role_above_their_own() -> None:
 
 def test_a_suspended_organization_is_read_and_nothing_else() -> None:
     org = Organization(suspended_at=clock.now())
-    org_status.require_state(Act.READ, org)
-    for act in (Act.SPEND, Act.BUY, Act.MEMBERS):
+    org_status.require_state(OrgAction.READ, org)
+    for act in (OrgAction.SPEND, OrgAction.BUY, OrgAction.MEMBERS):
         with pytest.raises(org_status.OrgSuspended):
             org_status.require_state(act, org)
 
 
 def test_a_closed_organization_is_gone_except_for_operators_who_read() -> None:
     org = Organization(closed_at=clock.now())
-    for act in Act:
+    for act in OrgAction:
         with pytest.raises(NotFound):
             org_status.require_state(act, org)
-    org_status.require_state(Act.READ, org, operator=True)
+    org_status.require_state(OrgAction.READ, org, operator=True)
     with pytest.raises(NotFound):
-        org_status.require_state(Act.BUY, org, operator=True)
+        org_status.require_state(OrgAction.BUY, org, operator=True)
 
 
 def test_an_active_organization_stops_nothing() -> None:
     org = Organization()
-    for act in Act:
+    for act in OrgAction:
         org_status.require_state(act, org)
     assert (org.suspended_at, org.closed_at) == (None, None)

@@ -12,7 +12,7 @@ from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog.products import AlreadyMade, Offer, Stale
-from dashboard.domain.catalog.sales import Sold
+from dashboard.domain.catalog.sales import RecentSales
 from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR, Terms
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization, Product, ProductVersion
 from tests.domain.payments.shop import Shop
@@ -178,7 +178,7 @@ def test_sales_are_counted_by_version(shop: Shop) -> None:
     first = shop.offer
     shop.offer = change(first, price_minor=2_600)
     sell(shop, "two", 2)
-    sold = Sold(PLATFORM, [first.product.id], mode="test")
+    sold = RecentSales(PLATFORM, [first.product.id], mode="test")
     assert sold.by_product == {first.product.id: 5}
     assert sold.by_version == {first.version.id: 3, shop.offer.version.id: 2}
     assert not sold.partial
@@ -192,7 +192,7 @@ def test_sales_of_another_catalog_under_the_same_id_are_not_counted(shop: Shop) 
             shop.org.id, name="Same id", price_minor=100, grant_micros=1_000_000, by=SYSTEM, product_id=ours.product.id
         )
     same = [ours.product.id]
-    assert Sold(shop.org.id, same, mode="test").by_product == {ours.product.id: 0}
+    assert RecentSales(shop.org.id, same, mode="test").by_product == {ours.product.id: 0}
     sell(shop, "theirs", 2)
-    assert Sold(PLATFORM, same, mode="test").by_version == {ours.version.id: 3}
-    assert Sold(shop.org.id, same, mode="test").by_version == {shop.offer.version.id: 2}
+    assert RecentSales(PLATFORM, same, mode="test").by_version == {ours.version.id: 3}
+    assert RecentSales(shop.org.id, same, mode="test").by_version == {shop.offer.version.id: 2}

@@ -23,8 +23,8 @@ def run(shop: Shop) -> None:
     db.session.expire_all()
 
 
-def standing(shop: Shop, version: Any = None) -> ProviderPrice:
-    found = sync.standing_of(version or shop.offer.version, "test")
+def status(shop: Shop, version: Any = None) -> ProviderPrice:
+    found = sync.status_of(version or shop.offer.version, "test")
     assert found
     return found
 
@@ -40,13 +40,13 @@ def change(shop: Shop, **changes: Any) -> None:
 
 
 def at_stripe(shop: Shop, version: Any = None) -> dict[str, Any]:
-    return shop.stripe.account().things[standing(shop, version).price_ref or ""]
+    return shop.stripe.account().things[status(shop, version).price_ref or ""]
 
 
 def test_a_version_gets_its_price_and_checkout_sells_with_it(shop: Shop) -> None:
     assert sync.due(shop.provider) == [PLATFORM]
     run(shop)
-    row = standing(shop)
+    row = status(shop)
     assert (row.state, row.product_ref) == ("ready", f"coffer_{shop.offer.product.id.hex}")
     assert at_stripe(shop)["lookup_key"] == f"coffer_{shop.offer.version.id.hex}"
     assert sync.due(shop.provider) == []
@@ -66,11 +66,11 @@ def test_selling_does_not_wait_for_the_price(shop: Shop) -> None:
 def test_a_lost_answer_ends_in_one_price(shop: Shop, kind: str, executed: bool) -> None:
     shop.stripe.inject(kind, path="/v1/prices", method="POST", executed=executed, times=2, seconds=0)
     run(shop)
-    assert standing(shop).state == "wanted"
+    assert status(shop).state == "wanted"
     shop.stripe.faults.clear()
     an_hour_later()
     run(shop)
-    assert standing(shop).state == "ready"
+    assert status(shop).state == "ready"
     assert len(shop.stripe.account().newest("price")) == 1
 
 
@@ -80,21 +80,21 @@ def test_a_new_version_ends_the_old_ones_price(shop: Shop) -> None:
     change(shop, price_minor=2_600)
     assert sync.due(shop.provider) == [PLATFORM]
     run(shop)
-    assert (standing(shop, old).state, at_stripe(shop, old)["active"]) == ("archived", False)
-    assert (standing(shop).state, at_stripe(shop)["unit_amount"]) == ("ready", 2_600)
+    assert (status(shop, old).state, at_stripe(shop, old)["active"]) == ("archived", False)
+    assert (status(shop).state, at_stripe(shop)["unit_amount"]) == ("ready", 2_600)
     assert len(shop.stripe.account().newest("product")) == 1
 
 
 def test_archived_products_come_back_with_the_same_price(shop: Shop) -> None:
     run(shop)
-    price = standing(shop).price_ref
+    price = status(shop).price_ref
     change(shop, active=False)
     run(shop)
-    assert (standing(shop).state, at_stripe(shop)["active"]) == ("archived", False)
+    assert (status(shop).state, at_stripe(shop)["active"]) == ("archived", False)
     assert sync.due(shop.provider) == []
     change(shop, active=True)
     run(shop)
-    assert (standing(shop).state, standing(shop).price_ref, at_stripe(shop)["active"]) == ("ready", price, True)
+    assert (status(shop).state, status(shop).price_ref, at_stripe(shop)["active"]) == ("ready", price, True)
 
 
 def test_a_new_name_is_told(shop: Shop) -> None:
@@ -117,10 +117,10 @@ def test_a_new_name_is_told(shop: Shop) -> None:
 )
 def test_what_was_changed_by_hand_is_not_sold(shop: Shop, by_hand: dict[str, Any], words: str) -> None:
     run(shop)
-    shop.stripe.amend(standing(shop).price_ref or "", **by_hand)
+    shop.stripe.amend(status(shop).price_ref or "", **by_hand)
     an_hour_later()
     run(shop)
-    row = standing(shop)
+    row = status(shop)
     assert row.state == "drift"
     assert words in (row.problem or "")
     assert [offer.blocked for offer in products.on_sale(PLATFORM, mode="test")] == [True]
@@ -132,7 +132,7 @@ def test_what_was_changed_by_hand_is_not_sold(shop: Shop, by_hand: dict[str, Any
 def test_a_payment_opened_before_goes_on(shop: Shop) -> None:
     run(shop)
     payment = shop.buy("before")
-    shop.stripe.amend(standing(shop).price_ref or "", active=False)
+    shop.stripe.amend(status(shop).price_ref or "", active=False)
     an_hour_later()
     run(shop)
     assert shop.buy("before").id == payment.id
@@ -144,85 +144,85 @@ def test_a_payment_opened_before_goes_on(shop: Shop) -> None:
 
 def test_agreeing_again_sells_again(shop: Shop) -> None:
     run(shop)
-    shop.stripe.amend(standing(shop).price_ref or "", active=False)
+    shop.stripe.amend(status(shop).price_ref or "", active=False)
     an_hour_later()
     run(shop)
-    shop.stripe.amend(standing(shop).price_ref or "", active=True)
+    shop.stripe.amend(status(shop).price_ref or "", active=True)
     an_hour_later()
     run(shop)
-    assert standing(shop).state == "ready"
+    assert status(shop).state == "ready"
     assert shop.buy().session_url
 
 
 @pytest.mark.parametrize("by_hand", [{"unit_amount": 1, "unit_amount_decimal": "1"}, {"active": False}], ids=str)
 def test_ours_is_put_in_place_when_a_manager_says_so(shop: Shop, by_hand: dict[str, Any]) -> None:
     run(shop)
-    first = standing(shop).price_ref
+    first = status(shop).price_ref
     shop.stripe.amend(first or "", **by_hand)
     an_hour_later()
     run(shop)
     with transaction(org=PLATFORM):
         sync.put_right(shop.offer.version, mode="test", anew=True, by=SYSTEM)
     run(shop)
-    assert (standing(shop).state, at_stripe(shop)["unit_amount"], at_stripe(shop)["active"]) == ("ready", 2_500, True)
-    assert (standing(shop).price_ref == first) == ("active" in by_hand)
+    assert (status(shop).state, at_stripe(shop)["unit_amount"], at_stripe(shop)["active"]) == ("ready", 2_500, True)
+    assert (status(shop).price_ref == first) == ("active" in by_hand)
     assert shop.buy().session_url
 
 
 def test_a_product_archived_at_stripe_is_seen_and_put_in_place(shop: Shop) -> None:
     run(shop)
-    row = standing(shop)
+    row = status(shop)
     shop.stripe.amend(row.product_ref or "", active=False)
     assert at_stripe(shop)["active"]
     with pytest.raises(CheckoutRefused):
         shop.buy("while archived")
     run(shop)
-    row = standing(shop)
+    row = status(shop)
     assert (row.state, "its product is archived there" in (row.problem or "")) == ("drift", True)
     with pytest.raises(NotAvailable):
         shop.buy("while blocked")
     with transaction(org=PLATFORM):
         sync.put_right(shop.offer.version, mode="test", anew=True, by=SYSTEM)
     run(shop)
-    assert (standing(shop).state, standing(shop).price_ref) == ("ready", row.price_ref)
+    assert (status(shop).state, status(shop).price_ref) == ("ready", row.price_ref)
     assert shop.buy("after").session_url
 
 
 def test_a_new_version_switches_its_archived_product_on(shop: Shop) -> None:
     run(shop)
-    shop.stripe.amend(standing(shop).product_ref or "", active=False)
+    shop.stripe.amend(status(shop).product_ref or "", active=False)
     change(shop, price_minor=2_600)
     run(shop)
-    assert standing(shop).state == "ready"
+    assert status(shop).state == "ready"
     assert shop.buy().session_url
 
 
 def test_a_price_that_is_gone_is_said_and_made_again(shop: Shop) -> None:
     run(shop)
-    del shop.stripe.account().things[standing(shop).price_ref or ""]
+    del shop.stripe.account().things[status(shop).price_ref or ""]
     an_hour_later()
     run(shop)
-    assert (standing(shop).state, "no longer there" in (standing(shop).problem or "")) == ("drift", True)
+    assert (status(shop).state, "no longer there" in (status(shop).problem or "")) == ("drift", True)
     with transaction(org=PLATFORM):
         sync.put_right(shop.offer.version, mode="test", anew=True, by=SYSTEM)
     run(shop)
-    assert standing(shop).state == "ready"
+    assert status(shop).state == "ready"
     assert shop.buy().session_url
 
 
 def test_a_refusal_at_the_page_has_the_price_looked_at(shop: Shop) -> None:
     run(shop)
-    shop.stripe.amend(standing(shop).price_ref or "", active=False)
+    shop.stripe.amend(status(shop).price_ref or "", active=False)
     with pytest.raises(CheckoutRefused):
         shop.buy()
     assert sync.due(shop.provider) == [PLATFORM]
     run(shop)
-    assert standing(shop).state == "drift"
+    assert status(shop).state == "drift"
 
 
 def test_another_account_gets_prices_of_its_own(shop: Shop) -> None:
     run(shop)
-    first = standing(shop).price_ref
+    first = status(shop).price_ref
     shop.stripe.account_of_key["sk_test_moved"] = "acct_other"
     moved = StripeProvider(api_key="sk_test_moved", http_client=FakeClient(shop.stripe))
     assert sync.price_for(shop.offer.version, moved) is None
@@ -236,13 +236,13 @@ def test_another_account_gets_prices_of_its_own(shop: Shop) -> None:
 
 def test_the_first_account_comes_back_with_its_prices(shop: Shop) -> None:
     run(shop)
-    first = standing(shop).price_ref
+    first = status(shop).price_ref
     shop.stripe.account_of_key["sk_test_moved"] = "acct_other"
     moved = StripeProvider(api_key="sk_test_moved", http_client=FakeClient(shop.stripe))
     assert sync.run(PLATFORM, provider=moved) is False
     assert sync.price_for(shop.offer.version, shop.provider) is None
     run(shop)
-    assert (standing(shop).account_id, standing(shop).state) == (shop.provider.account_id(), "ready")
+    assert (status(shop).account_id, status(shop).state) == (shop.provider.account_id(), "ready")
     assert sync.price_for(shop.offer.version, shop.provider) == first
     assert sync.due(shop.provider) == []
     with transaction(org=PLATFORM):
@@ -258,7 +258,7 @@ def test_a_claim_that_was_rung_over_does_not_win(shop: Shop) -> None:
     sync.suspect(shop.offer.version.id, catalog_id=PLATFORM, mode="test")
     with transaction(org=PLATFORM):
         assert not sync.WORK.finish(PLATFORM, claim, outcome)
-    assert standing(shop).state == "wanted"
+    assert status(shop).state == "wanted"
     run(shop)
-    assert standing(shop).state == "ready"
+    assert status(shop).state == "ready"
     assert len(shop.stripe.account().newest("price")) == 1

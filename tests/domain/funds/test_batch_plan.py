@@ -8,7 +8,7 @@ from sqlalchemy import text
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger
-from dashboard.domain.funds.ledger import Entry
+from dashboard.domain.funds.ledger import LedgerEntry
 from tests.factories import grant, make_org, wallet_of
 from tests.servers import Servers
 
@@ -30,7 +30,7 @@ def test_a_batch_reads_no_more_than_its_entries(app_context: Flask, servers: Ser
     read = []
     for number in range(4):
         for wallet in wallets:
-            entries = [Entry(wallet.id, 1, f"{number}-{n}") for n in range(ENTRIES)]
+            entries = [LedgerEntry(wallet.id, 1, f"{number}-{n}") for n in range(ENTRIES)]
             with transaction(org=wallet.org_id):
                 ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="api", by=SYSTEM)
                 read.append(db.session.scalar(READ))

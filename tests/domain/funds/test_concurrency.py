@@ -10,7 +10,7 @@ from dashboard.core.db import db, retrying, transaction
 from dashboard.core.errors import CofferError
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger
-from dashboard.domain.funds.ledger import Entry
+from dashboard.domain.funds.ledger import LedgerEntry
 from dashboard.domain.platform import verify
 from dashboard.models import Wallet
 from tests.factories import charge, grant, make_org, wallet_of
@@ -53,7 +53,7 @@ def test_duplicates_in_parallel_are_charged_once(app: Flask) -> None:
 def test_duplicates_in_parallel_batches_are_charged_once(app: Flask) -> None:
     with app.app_context():
         wallet = detached(wallet_of(make_org(funds=10_000)))
-    entries = [Entry(wallet.id, 5, f"k{n}") for n in range(100)]
+    entries = [LedgerEntry(wallet.id, 5, f"k{n}") for n in range(100)]
 
     def work(number: int) -> str:
         with transaction(org=wallet.org_id):
@@ -84,7 +84,7 @@ def test_batches_that_cross_over_two_wallets_do_not_deadlock(app: Flask) -> None
         ordered = wallets if number % 2 else wallets[::-1]
         for step in range(40):
             with transaction(org=org.id):
-                entries = [Entry(w.id, 1, f"{number}-{step}-{n}-{w.unit}") for n in range(5) for w in ordered]
+                entries = [LedgerEntry(w.id, 1, f"{number}-{step}-{n}-{w.unit}") for n in range(5) for w in ordered]
                 results = ledger.post_batch(org.id, entries, mode="test", origin="usage", by=SYSTEM)
             assert not any(isinstance(result, CofferError) for result in results)
         return "done"
@@ -102,7 +102,7 @@ def test_charges_beside_batches_and_credits_keep_one_chain(app: Flask) -> None:
     @retrying
     def batch(number: int) -> None:
         with transaction(org=wallet.org_id):
-            entries = [Entry(wallet.id, 1, f"b{number}-{n}") for n in range(20)]
+            entries = [LedgerEntry(wallet.id, 1, f"b{number}-{n}") for n in range(20)]
             ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
 
     def work(number: int) -> str:

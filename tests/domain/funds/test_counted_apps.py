@@ -12,11 +12,11 @@ from dashboard.core import clock
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger, transactions
-from dashboard.domain.funds.ledger import BATCH_LIMIT, Entry
+from dashboard.domain.funds.ledger import BATCH_LIMIT, LedgerEntry
 from dashboard.domain.funds.ledger_sql import MOST_APPS
 from dashboard.domain.funds.reports import costs
-from dashboard.domain.funds.transactions import Filters
-from dashboard.domain.funds.transactions.narrowing import MOST_SUMS
+from dashboard.domain.funds.transactions import TransactionFilters
+from dashboard.domain.funds.transactions.filter_choices import MOST_SUMS
 from dashboard.domain.platform import verify
 from dashboard.models import OTHER_APPS, Transaction, Wallet, WalletDay
 from tests.factories import charge, make_org, wallet_of
@@ -38,7 +38,7 @@ def counted(wallet: Wallet, type: str = "charge") -> dict[str, int]:
 
 
 def post(wallet: Wallet, *apps: str, first: int = 0) -> None:
-    entries = [Entry(wallet.id, 1, f"batch-{first + number}", app=app) for number, app in enumerate(apps)]
+    entries = [LedgerEntry(wallet.id, 1, f"batch-{first + number}", app=app) for number, app in enumerate(apps)]
     with transaction(org=wallet.org_id):
         results = ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="api", by=SYSTEM)
     assert all(isinstance(result, ledger.Posting) for result in results)
@@ -155,7 +155,7 @@ def test_a_wrong_sum_of_a_crowded_day_is_found(wallet: Wallet, servers: Servers,
 def test_the_list_by_app_finds_rows_that_are_counted_as_other(wallet: Wallet) -> None:
     fill(wallet)
     charge(wallet, 5, app="one more")
-    found = transactions.page(wallet, Filters(app="one more"))
+    found = transactions.page(wallet, TransactionFilters(app="one more"))
     assert [row.amount for row in found.rows] == [-5]
     assert OTHER_APPS not in transactions.choices(wallet).apps
 

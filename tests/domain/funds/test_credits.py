@@ -26,7 +26,7 @@ def come_in(wallet: Wallet, type: str, micros: int, day: int) -> None:
     with clock.at(NOON.replace(day=day)):
         ledger.post(
             wallet, type=type, amount=micros, origin="test", key=f"{type}{day}", by=SYSTEM,
-            slices=[ledger.Slice("paid", "purchase", micros)],
+            slices=[ledger.NewGrant("paid", "purchase", micros)],
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from dashboard.core.db import db, transaction
 from dashboard.core.errors import CofferError, InsufficientFunds, Invalid
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import expiry, ledger
-from dashboard.domain.funds.ledger import Entry, Slice
+from dashboard.domain.funds.ledger import LedgerEntry, NewGrant
 from dashboard.domain.platform import verify
 from dashboard.jobs import expiry as jobs
 from dashboard.jobs import schedule
@@ -30,7 +30,7 @@ HOUR = timedelta(hours=1)
 def dated(wallet: Wallet, micros: int, at: datetime = END, key: str = "dated") -> None:
     ledger.post(
         wallet, type="admin_grant", amount=micros, origin="test", key=key, by=SYSTEM,
-        slices=[Slice("promotional", "promotion", micros, expires_at=at)],
+        slices=[NewGrant("promotional", "promotion", micros, expires_at=at)],
     )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def test_a_frozen_wallet_loses_what_lapsed_all_the_same(wallet: Wallet) -> None:
 
 def test_a_batch_takes_it_out_first(wallet: Wallet) -> None:
     with clock.at(END), transaction(org=wallet.org_id):
-        entries = [Entry(wallet.id, 60, "a"), Entry(wallet.id, 41, "b"), Entry(wallet.id, 40, "c")]
+        entries = [LedgerEntry(wallet.id, 60, "a"), LedgerEntry(wallet.id, 41, "b"), LedgerEntry(wallet.id, 40, "c")]
         results = ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
     assert [one.code if isinstance(one, CofferError) else one.seq for one in results][:2] == [4, "insufficient_funds"]
     assert [row.amount for row in expiries(wallet)] == [-40]
@@ -168,7 +168,7 @@ def test_without_dates_nothing_is_settled(app_context: Flask) -> None:
 
 
 def test_the_job_takes_out_what_nobody_charges(wallet: Wallet) -> None:
-    (lapsed,) = (due for due, job in schedule.DUTIES if job == expiry.DRAIN)
+    (lapsed,) = (due for due, job in schedule.SCHEDULE if job == expiry.DRAIN)
     with clock.at(END - HOUR):
         assert list(lapsed()) == []
     with clock.at(END):
@@ -233,7 +233,7 @@ def test_many_at_the_date_expire_it_once_and_spend_none_of_it(app: Flask, work: 
 
 def _batch(wallet: Wallet, number: int) -> None:
     with transaction(org=wallet.org_id):
-        entries = [Entry(wallet.id, 10, f"b{number}")]
+        entries = [LedgerEntry(wallet.id, 10, f"b{number}")]
         ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
 
 

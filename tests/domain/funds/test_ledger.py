@@ -14,7 +14,14 @@ from dashboard.core.errors import CofferError, InsufficientFunds, Invalid, NotFo
 from dashboard.core.money import LARGEST
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger
-from dashboard.domain.funds.ledger import Entry, KeyReused, Posting, RemovalTooLarge, Slice, WalletFrozen
+from dashboard.domain.funds.ledger import (
+    KeyReused,
+    LedgerEntry,
+    NewGrant,
+    Posting,
+    RemovalTooLarge,
+    WalletFrozen,
+)
 from dashboard.domain.platform import verify
 from dashboard.models import TRANSACTION_TYPES, CreditGrant, Transaction, Wallet, WalletDay
 from tests.factories import charge, grant, make_org, wallet_of
@@ -43,7 +50,7 @@ def remove(wallet: Wallet, micros: int, **others: object) -> Posting:
     return ledger.post(wallet, amount=-micros, **values)
 
 
-def batch(wallet: Wallet, *entries: Entry) -> list[Posting | CofferError]:
+def batch(wallet: Wallet, *entries: LedgerEntry) -> list[Posting | CofferError]:
     with transaction(org=wallet.org_id):
         return ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
 
@@ -80,7 +87,7 @@ def test_credits_only_add(type_: str) -> None:
 def test_debits_only_take(type_: str) -> None:
     wallet = funded()
     with pytest.raises(Invalid):
-        ledger.post(wallet, type=type_, amount=5, origin="test", key="k", by=SYSTEM, slices=[Slice("paid", "x", 5)])
+        ledger.post(wallet, type=type_, amount=5, origin="test", key="k", by=SYSTEM, slices=[NewGrant("paid", "x", 5)])
 
 
 @pytest.mark.parametrize("amount", [0, LARGEST + 1, -LARGEST - 1, 2**63, -(2**63)])
@@ -91,7 +98,7 @@ def test_amounts_out_of_range_are_refused(amount: int) -> None:
 
 def test_slices_of_a_credit_add_up_to_it() -> None:
     wallet = wallet_of(make_org())
-    slices = [Slice("promotional", "bonus", 20), Slice("paid", "purchase", 80, priority=1)]
+    slices = [NewGrant("promotional", "bonus", 20), NewGrant("paid", "purchase", 80, priority=1)]
     values = {"type": "deposit", "amount": 100, "origin": "test", "key": "k", "by": SYSTEM}
     with pytest.raises(ValueError, match="add up"):
         ledger.post(wallet, **values, slices=slices[:1])
@@ -138,7 +145,7 @@ def test_a_frozen_wallet_spends_nothing_but_takes_credit_and_removal() -> None:
     change(wallet, frozen_at=clock.now())
     with pytest.raises(WalletFrozen):
         charge(wallet, 1)
-    assert outcomes(batch(wallet, Entry(wallet.id, 1, "a"))) == ["wallet_frozen"]
+    assert outcomes(batch(wallet, LedgerEntry(wallet.id, 1, "a"))) == ["wallet_frozen"]
     grant(wallet, 5)
     assert remove(wallet, 5).balance_after == 100
 
@@ -247,7 +254,7 @@ def test_time_never_runs_backwards_inside_a_wallet() -> None:
         grant(wallet, 100)
     with clock.at(later - timedelta(days=2)):
         assert charge(wallet, 1).created_at == later
-        batch(wallet, Entry(wallet.id, 1, "a"))
+        batch(wallet, LedgerEntry(wallet.id, 1, "a"))
     assert_books_hold(wallet)
 
 
@@ -256,13 +263,16 @@ def test_an_unknown_wallet_is_not_found() -> None:
     with pytest.raises(NotFound):
         charge(Wallet(org_id=wallet.org_id, id=uuid4(), mode="test"), 1)
     stranger = wallet_of(make_org())
-    assert outcomes(batch(wallet, Entry(stranger.id, 1, "a"), Entry(wallet.id, 1, "b"))) == ["not_found", "posted"]
+    assert outcomes(batch(wallet, LedgerEntry(stranger.id, 1, "a"), LedgerEntry(wallet.id, 1, "b"))) == [
+        "not_found",
+        "posted",
+    ]
 
 
 def test_a_batch_posts_in_order_and_answers_in_order() -> None:
     wallet = funded(100)
     charge(wallet, 5)
-    results = batch(wallet, *(Entry(wallet.id, 10, f"k{n}", f"call {n}", "chat") for n in range(5)))
+    results = batch(wallet, *(LedgerEntry(wallet.id, 10, f"k{n}", f"call {n}", "chat") for n in range(5)))
     assert [(row.seq, row.balance_before, row.balance_after) for row in results] == [
         (3 + n, 95 - 10 * n, 85 - 10 * n) for n in range(5)
     ]
@@ -273,11 +283,11 @@ def test_a_batch_posts_in_order_and_answers_in_order() -> None:
 
 def test_a_batch_charges_a_duplicate_once_inside_it_and_against_the_past() -> None:
     wallet = funded(100)
-    batch(wallet, Entry(wallet.id, 10, "past"))
-    entries = [Entry(wallet.id, 10, key) for key in ("past", "new", "new", "newer")]
+    batch(wallet, LedgerEntry(wallet.id, 10, "past"))
+    entries = [LedgerEntry(wallet.id, 10, key) for key in ("past", "new", "new", "newer")]
     assert outcomes(batch(wallet, *entries)) == ["replayed", "posted", "replayed", "posted"]
-    assert outcomes(batch(wallet, Entry(wallet.id, 11, "new"))) == ["idempotency_key_reused"]
-    assert outcomes(batch(wallet, Entry(wallet.id, 1, "z"), Entry(wallet.id, 2, "z"))) == [
+    assert outcomes(batch(wallet, LedgerEntry(wallet.id, 11, "new"))) == ["idempotency_key_reused"]
+    assert outcomes(batch(wallet, LedgerEntry(wallet.id, 1, "z"), LedgerEntry(wallet.id, 2, "z"))) == [
         "posted",
         "idempotency_key_reused",
     ]
@@ -287,7 +297,7 @@ def test_a_batch_charges_a_duplicate_once_inside_it_and_against_the_past() -> No
 
 def test_a_batch_refuses_everything_in_a_wallet_after_the_first_that_does_not_fit() -> None:
     wallet = funded(100)
-    entries = [Entry(wallet.id, amount, f"k{n}") for n, amount in enumerate((60, 50, 1))]
+    entries = [LedgerEntry(wallet.id, amount, f"k{n}") for n, amount in enumerate((60, 50, 1))]
     assert outcomes(batch(wallet, *entries)) == ["posted", "insufficient_funds", "insufficient_funds"]
     assert now(wallet).balance == 40
     assert_books_hold(wallet)
@@ -295,15 +305,15 @@ def test_a_batch_refuses_everything_in_a_wallet_after_the_first_that_does_not_fi
 
 def test_a_batch_larger_than_any_balance_is_refused_not_broken() -> None:
     wallet = funded(100)
-    entries = [Entry(wallet.id, LARGEST, f"k{n}") for n in range(20)]
-    assert set(outcomes(batch(wallet, Entry(wallet.id, 1, "fits"), *entries))) == {"posted", "insufficient_funds"}
+    entries = [LedgerEntry(wallet.id, LARGEST, f"k{n}") for n in range(20)]
+    assert set(outcomes(batch(wallet, LedgerEntry(wallet.id, 1, "fits"), *entries))) == {"posted", "insufficient_funds"}
     assert now(wallet).balance == 99
 
 
 def test_a_batch_heeds_held_money_and_the_overdraft_limit() -> None:
     wallet = funded(100)
     change(wallet, held=50, overdraft_limit=10)
-    assert outcomes(batch(wallet, Entry(wallet.id, 60, "a"), Entry(wallet.id, 1, "b"))) == [
+    assert outcomes(batch(wallet, LedgerEntry(wallet.id, 60, "a"), LedgerEntry(wallet.id, 1, "b"))) == [
         "posted",
         "insufficient_funds",
     ]
@@ -311,7 +321,7 @@ def test_a_batch_heeds_held_money_and_the_overdraft_limit() -> None:
 
 def test_a_batch_of_one_wallet_a_thousand_times_keeps_its_chain() -> None:
     wallet = funded(10_000)
-    assert set(outcomes(batch(wallet, *(Entry(wallet.id, 3, f"k{n}") for n in range(1_000))))) == {"posted"}
+    assert set(outcomes(batch(wallet, *(LedgerEntry(wallet.id, 3, f"k{n}") for n in range(1_000))))) == {"posted"}
     assert now(wallet).balance == 7_000
     assert_books_hold(wallet)
 
@@ -320,13 +330,13 @@ def test_a_batch_of_one_wallet_a_thousand_times_keeps_its_chain() -> None:
 def test_a_batch_takes_amounts_above_zero_only(amount: int) -> None:
     wallet = funded()
     with pytest.raises(Invalid):
-        batch(wallet, Entry(wallet.id, amount, "a"))
+        batch(wallet, LedgerEntry(wallet.id, amount, "a"))
 
 
 def test_a_batch_is_bounded_and_needs_a_transaction() -> None:
     wallet = funded()
     with pytest.raises(Invalid):
-        batch(wallet, *(Entry(wallet.id, 1, str(n)) for n in range(ledger.BATCH_LIMIT + 1)))
+        batch(wallet, *(LedgerEntry(wallet.id, 1, str(n)) for n in range(ledger.BATCH_LIMIT + 1)))
     with pytest.raises(RuntimeError, match="transaction"):
         ledger.post_batch(wallet.org_id, [], mode="test", origin="usage", by=SYSTEM)
 

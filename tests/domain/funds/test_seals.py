@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.funds import seals
-from dashboard.domain.funds.seals import encoding, heads
+from dashboard.domain.funds.seals import checkpoints, encoding
 from dashboard.domain.platform import verify
 from dashboard.jobs import schedule
 from dashboard.jobs import seals as jobs
@@ -241,7 +241,7 @@ def test_the_head_is_recorded_once_a_day(caplog: pytest.LogCaptureFixture) -> No
     org = make_org(funds=100)
     seals.seal(org.id)
     caplog.set_level("INFO")
-    (duty,) = (due for due, job in schedule.DUTIES if job.endswith("record_head"))
+    (duty,) = (due for due, job in schedule.SCHEDULE if job.endswith("record_head"))
     midnight = datetime.combine(clock.today() + timedelta(days=1), datetime.min.time(), UTC)
     with clock.at(midnight + timedelta(minutes=9)):
         assert list(duty()) == []
@@ -250,7 +250,7 @@ def test_the_head_is_recorded_once_a_day(caplog: pytest.LogCaptureFixture) -> No
         jobs.record_head(moment)
         jobs.record_head(moment)
         assert list(duty()) == []
-    found = heads.recorded()
+    found = checkpoints.recorded()
     assert found is not None
     assert (found.at, found.wallets) == (midnight, 1)
     assert [record.message for record in caplog.records].count("ledger head") == 1
@@ -263,7 +263,7 @@ def test_the_head_may_take_as_long_as_its_job() -> None:
     seals.seal(make_org(funds=100).id)
     show = db.text("SHOW statement_timeout")
     with transaction(org=PLATFORM_ORG_ID) as session:
-        heads.record(clock.now())
+        checkpoints.record(clock.now())
         assert session.scalar(show) == "1min"
     assert db.session.scalar(show) == "10s"
 
@@ -279,18 +279,18 @@ def test_workers_at_once_record_one_head() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(work, range(4)))
-    assert db.session.query(AuditEntry).filter_by(action=heads.ACTION).count() == 1
+    assert db.session.query(AuditEntry).filter_by(action=checkpoints.ACTION).count() == 1
 
 
 def test_the_head_of_a_moment_stays_what_it_was() -> None:
     org = make_org(funds=100)
     seals.seal(org.id)
     moment = clock.now()
-    first = heads.head(db.session.connection(), moment)
+    first = checkpoints.compute(db.session.connection(), moment)
     charge(wallet_of(org), 1)
     seals.seal(org.id)
-    assert heads.head(db.session.connection(), moment) == first
-    assert heads.head(db.session.connection(), clock.now()) != first
+    assert checkpoints.compute(db.session.connection(), moment) == first
+    assert checkpoints.compute(db.session.connection(), clock.now()) != first
 
 
 def test_the_command_prints_the_head_that_was_logged(app_context: Flask) -> None:
@@ -299,4 +299,4 @@ def test_the_command_prints_the_head_that_was_logged(app_context: Flask) -> None
     with clock.at(tomorrow + timedelta(minutes=10)):
         jobs.record_head(tomorrow.isoformat())
     said = app_context.test_cli_runner().invoke(args=["ledger", "head", "--at", f"{tomorrow:%Y-%m-%d}"])
-    assert said.output.strip() == str(heads.recorded())
+    assert said.output.strip() == str(checkpoints.recorded())

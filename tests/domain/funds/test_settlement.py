@@ -17,7 +17,7 @@ from dashboard.core.db import db, transaction
 from dashboard.core.errors import InsufficientFunds
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import expiry, ledger, ledger_sql, settlement
-from dashboard.domain.funds.ledger import Entry, Slice
+from dashboard.domain.funds.ledger import LedgerEntry, NewGrant
 from dashboard.domain.platform import verify
 from dashboard.models import CreditGrant, GrantBurn, Wallet
 from tests.domain.funds.slices import assert_settled, naive
@@ -35,19 +35,19 @@ READ = text("""SELECT pg_stat_get_xact_tuples_returned('transactions'::regclass)
 _keys = count(1)
 
 
-def credit(wallet: Wallet, *slices: Slice) -> None:
+def credit(wallet: Wallet, *slices: NewGrant) -> None:
     ledger.post(
         wallet, type="deposit", amount=sum(part.amount for part in slices), origin="test", key=f"in{next(_keys)}",
         by=SYSTEM, slices=slices,
     )  # fmt: skip
 
 
-def paid(amount: int, **others: object) -> Slice:
-    return Slice("paid", f"{next(_keys):06}", amount, **others)
+def paid(amount: int, **others: object) -> NewGrant:
+    return NewGrant("paid", f"{next(_keys):06}", amount, **others)
 
 
-def free(amount: int, **others: object) -> Slice:
-    return Slice("promotional", f"{next(_keys):06}", amount, **others)
+def free(amount: int, **others: object) -> NewGrant:
+    return NewGrant("promotional", f"{next(_keys):06}", amount, **others)
 
 
 def refund(wallet: Wallet, amount: int) -> None:
@@ -76,7 +76,7 @@ def burns(wallet: Wallet) -> list[tuple[int, int, int]]:
     return [(burn.seq_from, burn.seq_to, burn.amount) for burn in db.session.scalars(query)]
 
 
-def wallet_with(*slices: Slice) -> Wallet:
+def wallet_with(*slices: NewGrant) -> Wallet:
     wallet = wallet_of(make_org())
     credit(wallet, *slices)
     return wallet
@@ -92,7 +92,7 @@ def wallet_with(*slices: Slice) -> Wallet:
         ([free(10, priority=1), paid(10, expires_at=START + DAY)], [5, 10]),
     ],
 )
-def test_the_order_in_which_slices_are_spent(slices: Sequence[Slice], after: list[int]) -> None:
+def test_the_order_in_which_slices_are_spent(slices: Sequence[NewGrant], after: list[int]) -> None:
     with clock.at(START):
         wallet = wallet_with(*slices)
         charge(wallet, 5)
@@ -149,7 +149,7 @@ def test_settling_again_does_nothing() -> None:
 
 
 def test_blocks_make_no_difference() -> None:
-    at_once = settlement.MOST_SLICES * 3 // 4
+    at_once = settlement.MOST_GRANTS * 3 // 4
     wallet = wallet_with(*(free(1) for _ in range(at_once)))
     for _ in range(2):
         charge(wallet, at_once // 2)
@@ -163,16 +163,16 @@ def test_blocks_make_no_difference() -> None:
 def test_many_credits_are_settled_in_blocks_and_shown_at_once() -> None:
     wallet = wallet_with(free(1))
     with transaction(org=wallet.org_id):
-        for _ in range(settlement.MOST_SLICES + 40):
+        for _ in range(settlement.MOST_GRANTS + 40):
             credit(wallet, free(1), paid(1))
-    charge(wallet, settlement.MOST_SLICES + 500)
-    shown = settlement.standing(wallet)
+    charge(wallet, settlement.MOST_GRANTS + 500)
+    shown = settlement.open_grants(wallet)
     with transaction(org=wallet.org_id) as session:
         session.execute(ledger_sql.LOCK, {"org": wallet.org_id, "wallets": [wallet.id], "at": clock.now()})
         assert settlement.settle(wallet.org_id, wallet.id)
-    assert settlement.standing(wallet) == shown
+    assert settlement.open_grants(wallet) == shown
     settle(wallet)
-    assert settlement.standing(wallet) == shown
+    assert settlement.open_grants(wallet) == shown
     assert sum(part.remaining for part in shown) == sum(left(wallet))
     assert_settled(wallet)
     assert verify.broken(wallet.org_id) == []
@@ -199,7 +199,7 @@ def test_thousands_of_rows_are_settled_by_a_few_looks(servers: Servers, how: str
         owner.execute(f"{how} transactions")
     for start in range(0, 3_000, 500):
         with transaction(org=wallet.org_id):
-            entries = [Entry(wallet.id, 1, f"k{start + n}") for n in range(500)]
+            entries = [LedgerEntry(wallet.id, 1, f"k{start + n}") for n in range(500)]
             ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
     with transaction(org=wallet.org_id) as session:
         session.execute(ledger_sql.LOCK, {"org": wallet.org_id, "wallets": [wallet.id], "at": clock.now()})
@@ -207,7 +207,7 @@ def test_thousands_of_rows_are_settled_by_a_few_looks(servers: Servers, how: str
         assert not settlement.settle(wallet.org_id, wallet.id)
         assert session.scalar(READ) - before < 100
     before = db.session.scalar(READ)
-    assert [part.remaining for part in settlement.standing(wallet)] == [997_060]
+    assert [part.remaining for part in settlement.open_grants(wallet)] == [997_060]
     assert db.session.scalar(READ) - before < 10
     assert burns(wallet) == [(2, 61, 60), (62, 3_001, 2_940)]
 
@@ -215,7 +215,7 @@ def test_thousands_of_rows_are_settled_by_a_few_looks(servers: Servers, how: str
 def test_what_stands_is_what_settling_would_leave_and_is_written_nowhere() -> None:
     wallet = wallet_with(free(10), paid(20))
     charge(wallet, 12)
-    assert [(part.kind, part.remaining) for part in settlement.standing(wallet)] == [("paid", 18)]
+    assert [(part.kind, part.remaining) for part in settlement.open_grants(wallet)] == [("paid", 18)]
     assert left(wallet) == [10, 20]
 
 
@@ -242,7 +242,7 @@ STEPS = st.lists(
 def take(wallet: Wallet, step: str, value: object, moment: datetime) -> None:
     if step == "credit":
         slices = [
-            Slice(kind, "test", amount, priority, moment + days * DAY if days else None)
+            NewGrant(kind, "test", amount, priority, moment + days * DAY if days else None)
             for kind, amount, priority, days in value
         ]
         credit(wallet, *slices)
@@ -252,7 +252,7 @@ def take(wallet: Wallet, step: str, value: object, moment: datetime) -> None:
         refund(wallet, value)
     elif step == "batch":
         with transaction(org=wallet.org_id):
-            entries = [Entry(wallet.id, value, f"b{next(_keys)}") for _ in range(3)]
+            entries = [LedgerEntry(wallet.id, value, f"b{next(_keys)}") for _ in range(3)]
             ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
     elif step == "settle":
         settle(wallet)
@@ -274,7 +274,7 @@ def test_whatever_happens_the_books_are_those_of_the_slow_book(app_context: Flas
             take(wallet, step, value, moment)
     with clock.at(moment):
         expiry.drain(wallet.org_id)
-        stands = [(part.id, part.remaining) for part in settlement.standing(wallet)]
+        stands = [(part.id, part.remaining) for part in settlement.open_grants(wallet)]
         settle(wallet)
     assert_settled(wallet)
     kept, _ = naive(wallet, wallet.seq)

@@ -13,7 +13,7 @@ import pytest
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.funds import seals
-from dashboard.domain.funds.seals import encoding, heads
+from dashboard.domain.funds.seals import checkpoints, encoding
 from dashboard.domain.platform import verify
 from dashboard.models import PLATFORM_ORG_ID
 from tests.domain.funds.sealing import post
@@ -144,7 +144,7 @@ def intruder(servers: Servers) -> Iterator[Intruder]:
             seals.seal(wallet.org_id)
         post(wallet, 5)
     with transaction(org=PLATFORM_ORG_ID):
-        heads.record(clock.now() + timedelta(seconds=1))
+        checkpoints.record(clock.now() + timedelta(seconds=1))
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     with psycopg.connect(servers.database_url.replace("+psycopg", ""), autocommit=True) as connection:

@@ -15,14 +15,14 @@ from dashboard.core.lists import Page
 from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger, transactions
-from dashboard.domain.funds.ledger import Entry
-from dashboard.domain.funds.transactions import Filters, explain
+from dashboard.domain.funds.ledger import LedgerEntry
+from dashboard.domain.funds.transactions import TransactionFilters, explain
 from dashboard.models import TRANSACTION_TYPES, Organization, Transaction, Wallet
 from tests.factories import charge, grant, make_org, make_user, wallet_of
 from tests.servers import Servers
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-Fetch = Callable[[Filters, str | None], Page[Transaction]]
+Fetch = Callable[[TransactionFilters, str | None], Page[Transaction]]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def ten_days() -> tuple[UUID, UUID]:
             if day in (0, 7):
                 grant(wallet, 10_000)
             entries = [
-                Entry(wallet.id, 10 + n, f"{day}-{n}", f"call {n} of the bot", "chat" if n % 2 else "", None)
+                LedgerEntry(wallet.id, 10 + n, f"{day}-{n}", f"call {n} of the bot", "chat" if n % 2 else "", None)
                 for n in range(12)
             ]
             with transaction(org=wallet.org_id):
@@ -49,7 +49,7 @@ def ten_days() -> tuple[UUID, UUID]:
     return wallet.org_id, wallet.id
 
 
-def walk(fetch: Fetch, filters: Filters) -> tuple[list[Transaction], int]:
+def walk(fetch: Fetch, filters: TransactionFilters) -> tuple[list[Transaction], int]:
     """All rows by following the cursor, and the number of pages."""
     rows: list[Transaction] = []
     cursor, pages = None, 0
@@ -62,11 +62,11 @@ def walk(fetch: Fetch, filters: Filters) -> tuple[list[Transaction], int]:
         assert pages < 500
 
 
-def parse(**values: str) -> Filters:
-    return Filters.parse({name.rstrip("_"): value for name, value in values.items()})
+def parse(**values: str) -> TransactionFilters:
+    return TransactionFilters.parse({name.rstrip("_"): value for name, value in values.items()})
 
 
-def matches(row: Transaction, filters: Filters) -> bool:
+def matches(row: Transaction, filters: TransactionFilters) -> bool:
     """The filter once more, naively: the oracle."""
     checks = [
         filters.type in (None, row.type),
@@ -107,20 +107,22 @@ FILTERS = [
 @pytest.mark.parametrize("window", [7, 20_000])
 def test_each_matching_row_comes_once_newest_first(wallet: Wallet, given: dict[str, str], window: int) -> None:
     filters = parse(**given)
-    everything, _ = walk(lambda f, c: transactions.page(wallet, f, c, 100), Filters())
+    everything, _ = walk(lambda f, c: transactions.page(wallet, f, c, 100), TransactionFilters())
     wanted = [row.seq for row in everything if matches(row, filters)]
     assert len(everything) == 122
     found, _ = walk(lambda f, c: transactions.page(wallet, f, c, 5, window=window), filters)
     assert [row.seq for row in found] == wanted
-    across, _ = walk(lambda f, c: transactions.across(wallet.org_id, wallet.mode, f, c, 5, window=window), filters)
+    across, _ = walk(
+        lambda f, c: transactions.of_organizations(wallet.org_id, wallet.mode, f, c, 5, window=window), filters
+    )
     assert [row.id for row in across] == sorted((row.id for row in across), reverse=True)
     assert {row.seq for row in across} == set(wanted)
-    everywhere, _ = walk(lambda f, c: transactions.everywhere(wallet.mode, f, c, 5, window=window), filters)
+    everywhere, _ = walk(lambda f, c: transactions.of_all_organizations(wallet.mode, f, c, 5, window=window), filters)
     assert {row.seq for row in everywhere if row.org_id == wallet.org_id} == set(wanted)
 
 
 def test_newer_leads_back_the_same_way(wallet: Wallet) -> None:
-    for filters in (Filters(), parse(app="chat"), parse(q="call 3")):
+    for filters in (TransactionFilters(), parse(app="chat"), parse(q="call 3")):
         pages = [transactions.page(wallet, filters, None, 4)]
         while pages[-1].next_cursor:
             pages.append(transactions.page(wallet, filters, pages[-1].next_cursor, 4))
@@ -159,14 +161,14 @@ def test_rows_that_arrive_between_two_pages_shift_nothing(wallet: Wallet) -> Non
 
 def test_rows_of_one_moment_are_all_reached_in_both_directions_while_others_arrive(app_context: Flask) -> None:
     wallet = wallet_of(make_org(funds=1_000))
-    entries = [Entry(wallet.id, n, f"n{n}", "", "", None) for n in range(1, 26)]
+    entries = [LedgerEntry(wallet.id, n, f"n{n}", "", "", None) for n in range(1, 26)]
     with clock.at(clock.now() + timedelta(minutes=1)), transaction(org=wallet.org_id):
         ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
     only = parse(type="charge")
     readers: list[Callable[[str | None], Page[Transaction]]] = [
         lambda cursor: transactions.page(wallet, only, cursor, 10),
-        lambda cursor: transactions.across(wallet.org_id, wallet.mode, only, cursor, 10),
-        lambda cursor: transactions.everywhere(wallet.mode, only, cursor, 10),
+        lambda cursor: transactions.of_organizations(wallet.org_id, wallet.mode, only, cursor, 10),
+        lambda cursor: transactions.of_all_organizations(wallet.mode, only, cursor, 10),
     ]
     assert len({row.created_at for row in readers[0](None).rows}) == 1
     forward: list[list[Page[Transaction]]] = []
@@ -192,7 +194,7 @@ def test_rows_of_one_moment_are_all_reached_in_both_directions_while_others_arri
 
 def test_a_statement_of_moments_is_that_of_its_rows(wallet: Wallet) -> None:
     """Ranges in another zone begin and end amid UTC days."""
-    every, _ = walk(lambda f, c: transactions.page(wallet, f, c, 100), Filters())
+    every, _ = walk(lambda f, c: transactions.page(wallet, f, c, 100), TransactionFilters())
     hour = timedelta(hours=1)
     ends = [None, NOON - hour, NOON, NOON + timedelta(days=3), NOON + timedelta(days=3) + hour,
             NOON + timedelta(days=7, hours=-1), NOON + timedelta(days=30, minutes=5)]  # fmt: skip
@@ -200,7 +202,7 @@ def test_a_statement_of_moments_is_that_of_its_rows(wallet: Wallet) -> None:
         for until in ends:
             if since and until and since >= until:
                 continue
-            filters = Filters(since=since, until=until)
+            filters = TransactionFilters(since=since, until=until)
             found, inside = transactions.statement(wallet, filters), [row for row in every if matches(row, filters)]
             assert found.rows == len(inside), (since, until)
             assert found.money_in == sum(row.amount for row in inside if row.amount > 0)
@@ -215,7 +217,7 @@ def test_a_cursor_of_other_filters_or_another_wallet_starts_at_the_newest(wallet
     assert transactions.page(wallet, parse(type="charge"), cursor, 10).rows[0].seq == 122
     other = wallet_of(make_org(funds=5))
     assert [row.seq for row in transactions.page(other, None, cursor, 10).rows] == [1]
-    assert transactions.across(wallet.org_id, wallet.mode, None, cursor, 10).rows[0].org_id == wallet.org_id
+    assert transactions.of_organizations(wallet.org_id, wallet.mode, None, cursor, 10).rows[0].org_id == wallet.org_id
 
 
 @pytest.mark.parametrize("cursor", ["x", "%%%", "é", "AAAA", "A" * 500])
@@ -241,7 +243,7 @@ def test_a_page_has_1_to_100_rows(wallet: Wallet, limit: int) -> None:
 )  # fmt: skip
 def test_odd_filters_name_their_field(field: str, value: str) -> None:
     with pytest.raises(Invalid) as refused:
-        Filters.parse({field: value})
+        TransactionFilters.parse({field: value})
     assert refused.value.field == field
 
 
@@ -251,17 +253,17 @@ def test_odd_filters_name_their_field(field: str, value: str) -> None:
 )
 def test_ranges_that_end_before_they_begin_are_refused(values: dict[str, str]) -> None:
     with pytest.raises(Invalid):
-        Filters.parse(values)
+        TransactionFilters.parse(values)
 
 
 def test_empty_fields_filter_nothing() -> None:
-    assert Filters.parse({"type": "", "q": "  ", "from": "", "unknown": "x"}) == Filters()
+    assert TransactionFilters.parse({"type": "", "q": "  ", "from": "", "unknown": "x"}) == TransactionFilters()
 
 
 def test_days_are_told_back_as_typed() -> None:
     found = parse(from_="2026-06-03", to="2026-06-05")
     assert (found.from_day, found.to_day) == (date(2026, 6, 3), date(2026, 6, 5))
-    assert found == Filters.of_days(date(2026, 6, 3), date(2026, 6, 5))
+    assert found == TransactionFilters.of_days(date(2026, 6, 3), date(2026, 6, 5))
 
 
 def test_sizes_are_in_credits_and_without_sign(wallet: Wallet) -> None:
@@ -270,7 +272,7 @@ def test_sizes_are_in_credits_and_without_sign(wallet: Wallet) -> None:
 
 
 def test_an_exact_id_is_found_at_any_depth(wallet: Wallet) -> None:
-    oldest = walk(lambda f, c: transactions.page(wallet, f, c), Filters())[0][-1]
+    oldest = walk(lambda f, c: transactions.page(wallet, f, c), TransactionFilters())[0][-1]
     assert [row.seq for row in transactions.page(wallet, parse(q=str(oldest.id)), window=10).rows] == [1]
     assert transactions.page(wallet, parse(q=str(uuid4()))).rows == []
 
@@ -288,22 +290,22 @@ def test_a_list_shows_one_mode_and_all_wallets_of_it(app_context: Flask) -> None
     org = make_org()
     grant(wallet_of(org, "live"), 5)
     grant(wallet_of(org, "test"), 6)
-    assert [row.amount for row in transactions.across(org.id, "live").rows] == [5]
-    assert [row.amount for row in transactions.everywhere("test", org_id=org.id).rows] == [6]
+    assert [row.amount for row in transactions.of_organizations(org.id, "live").rows] == [5]
+    assert [row.amount for row in transactions.of_all_organizations("test", org_id=org.id).rows] == [6]
 
 
 def test_everywhere_merges_organizations_by_id(app_context: Flask) -> None:
     orgs = [make_org(funds=1_000) for _ in range(4)]
     for number in range(60):
         charge(wallet_of(orgs[number % 4 if number < 20 else 0]), 1)
-    found, _ = walk(lambda f, c: transactions.everywhere("test", f, c, 3, window=10), parse(type="charge"))
+    found, _ = walk(lambda f, c: transactions.of_all_organizations("test", f, c, 3, window=10), parse(type="charge"))
     assert len(found) == 60
     assert [row.id for row in found] == sorted((row.id for row in found), reverse=True)
 
 
 def test_the_statement_adds_up_for_every_range(wallet: Wallet) -> None:
     days = [NOON.date() + timedelta(days=n) for n in range(-1, 12)]
-    rows, _ = walk(lambda f, c: transactions.page(wallet, f, c, 100), Filters())
+    rows, _ = walk(lambda f, c: transactions.page(wallet, f, c, 100), TransactionFilters())
     for first in (None, *days[::3]):
         for last in (None, *days[1::4]):
             if first and last and first > last:
@@ -312,7 +314,7 @@ def test_the_statement_adds_up_for_every_range(wallet: Wallet) -> None:
                 row for row in rows
                 if (not first or row.created_at.date() >= first) and (not last or row.created_at.date() <= last)
             ]  # fmt: skip
-            found = transactions.statement(wallet, Filters.of_days(first, last))
+            found = transactions.statement(wallet, TransactionFilters.of_days(first, last))
             assert found.opening + found.money_in - found.money_out == found.closing
             assert found.money_in == sum(row.amount for row in inside if row.amount > 0)
             assert found.money_out == -sum(row.amount for row in inside if row.amount < 0)
@@ -380,14 +382,14 @@ def test_what_asked_for_a_row_is_told_by_its_type_and_actor(
 ) -> None:
     wallet = wallet_of(make_org(funds=100))
     amount = 5 * TRANSACTION_TYPES[type].sign
-    slices = [ledger.Slice("paid", "deposit", amount)] if amount > 0 else []
+    slices = [ledger.NewGrant("paid", "deposit", amount)] if amount > 0 else []
     ledger.post(wallet, type=type, amount=amount, origin="api", key="k", by=Actor(kind, uuid4()), slices=slices)
     assert explain.explain(transactions.page(wallet).rows[0]).cause[1].text == words
 
 
 def test_a_page_costs_a_fixed_number_of_statements(wallet: Wallet) -> None:
     counts = []
-    for filters in (Filters(), parse(type="charge"), parse(from_="2026-06-02", q="bot")):
+    for filters in (TransactionFilters(), parse(type="charge"), parse(from_="2026-06-02", q="bot")):
         seen: list[str] = []
         listen = lambda *args, seen=seen: seen.append(args[2])  # noqa: E731
         event.listen(db.engine, "before_cursor_execute", listen)

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.domain.funds import transactions
-from dashboard.domain.funds.transactions import Filters
+from dashboard.domain.funds.transactions import TransactionFilters
 from tests.servers import Servers
 
 READ = text("""SELECT pg_stat_get_xact_tuples_returned('transactions'::regclass)
@@ -28,9 +28,9 @@ ROWS = 20
 FEW, MANY = 100, 2_000
 
 
-@pytest.mark.parametrize("filters", [Filters(), Filters(type="refund")], ids=["all", "none"])
+@pytest.mark.parametrize("filters", [TransactionFilters(), TransactionFilters(type="refund")], ids=["all", "none"])
 def test_a_page_reads_at_most_twice_as_much_of_20_times_the_organizations(
-    app_context: Flask, servers: Servers, filters: Filters
+    app_context: Flask, servers: Servers, filters: TransactionFilters
 ) -> None:
     fill(servers, FEW)
     few = rows_read(filters)
@@ -41,19 +41,23 @@ def test_a_page_reads_at_most_twice_as_much_of_20_times_the_organizations(
 def test_pages_go_on_to_the_end_however_uneven_the_organizations_are(app_context: Flask, servers: Servers) -> None:
     """One organization has as many rows as all others; each row comes once, newest first."""
     made = fill(servers, 30) + fill(servers, 1, rows=600)
-    for filters, window in ((Filters(), 20_000), (Filters(), 50), (Filters(type="charge"), 300)):
+    for filters, window in (
+        (TransactionFilters(), 20_000),
+        (TransactionFilters(), 50),
+        (TransactionFilters(type="charge"), 300),
+    ):
         found: list[UUID] = []
-        page = transactions.everywhere("test", filters, None, 10, window=window)
+        page = transactions.of_all_organizations("test", filters, None, 10, window=window)
         found += [row.id for row in page.rows]
         while page.next_cursor:
-            page = transactions.everywhere("test", filters, page.next_cursor, 10, window=window)
+            page = transactions.of_all_organizations("test", filters, page.next_cursor, 10, window=window)
             found += [row.id for row in page.rows]
         assert found == sorted(made, reverse=True)
 
 
-def rows_read(filters: Filters) -> int:
+def rows_read(filters: TransactionFilters) -> int:
     with transaction():
-        transactions.everywhere("test", filters, window=ROWS * FEW)
+        transactions.of_all_organizations("test", filters, window=ROWS * FEW)
         return int(db.session.scalar(READ) or 0)
 
 

@@ -103,12 +103,12 @@ def test_nothing_is_owed_by_what_rolls_back(mailing: Flask, box: Mailbox) -> Non
     with pytest.raises(ZeroDivisionError):
         fail()
     assert outbox.owed(org_id, "k") is None
-    assert not queue.Queue(queue.MAIL, connection=queue.bell().redis, serializer=queue.JSONSerializer).jobs
+    assert not queue.Queue(queue.MAIL, connection=queue.job_queue().redis, serializer=queue.JSONSerializer).jobs
 
 
 def test_the_bell_rings_after_the_commit(mailing: Flask) -> None:
     org_id = owe()
-    jobs = queue.Queue(queue.MAIL, connection=queue.bell().redis, serializer=queue.JSONSerializer).jobs
+    jobs = queue.Queue(queue.MAIL, connection=queue.job_queue().redis, serializer=queue.JSONSerializer).jobs
     assert [(job.func_name, *job.args) for job in jobs] == [(outbox.DRAIN, str(org_id))]
 
 

@@ -19,7 +19,14 @@ from dashboard.domain.organizations import invites, memberships
 from dashboard.domain.organizations.invites import AlreadyInvited, DeadInvite, UnknownInvite, WrongAddress
 from dashboard.domain.organizations.memberships import AlreadyMember, RoleTooHigh
 from dashboard.domain.people import users
-from dashboard.models import AuditEntry, Invite, Membership, Organization, OutboxEmail, User
+from dashboard.models import (
+    AuditEntry,
+    Invite,
+    Membership,
+    Organization,
+    OutboxEmail,
+    User,
+)
 from tests.factories import add_member, make_org, make_user
 from tests.invites import GRACE, IP, accept, actions, decline, refused, resend, revoke, right, send, token_of
 
@@ -60,7 +67,7 @@ def test_an_invite_is_a_mail_with_a_link_and_only_its_digest_is_kept(org: Organi
 
 def test_the_mail_says_who_invites_where_as_what_and_until_when(org: Organization, owner: User) -> None:
     send(org, owner, role="viewer")
-    letter = outbox.letter(db.session.scalars(select(OutboxEmail)).one())
+    letter = outbox.rendered(db.session.scalars(select(OutboxEmail)).one())
     assert letter.subject == "Olga Owner invites you to Acme"
     for said in (letter.text, letter.html):
         for words in ("Olga Owner", "Acme", "Viewer", "spend nothing", "UTC", GRACE, "http://localhost/invite/"):
@@ -99,11 +106,11 @@ def test_without_the_link_a_verified_address_is_needed(org: Organization, owner:
     with transaction():
         grace.email_verified_at = None
     with pytest.raises(Forbidden), transaction(org=org.id):
-        invites.accept(invites.of_person(org.id, row.id, grace), by=grace, proven=False)
+        invites.accept(invites.of_person(org.id, row.id, grace), by=grace, by_link=False)
     with transaction():
         grace.email_verified_at = clock.now()
     with transaction(org=org.id):
-        invites.accept(invites.of_person(org.id, row.id, grace), by=grace, proven=False)
+        invites.accept(invites.of_person(org.id, row.id, grace), by=grace, by_link=False)
     assert memberships.role_of(grace.id, org.id) == "member"
 
 
@@ -199,7 +206,7 @@ def test_a_link_that_is_replaced_while_it_is_used_opens_nothing(org: Organizatio
     db.session.expunge(looked_at)
     resend(invites.with_id(org.id, row.id), owner)
     with pytest.raises(UnknownInvite), transaction(org=org.id):
-        invites.accept(looked_at, by=grace, proven=True)
+        invites.accept(looked_at, by=grace, by_link=True)
 
 
 def test_a_withdrawn_link_is_dead(org: Organization, owner: User) -> None:
@@ -224,7 +231,7 @@ def test_declining_ends_it_and_needs_no_account(org: Organization, owner: User) 
     with clock.at(clock.now() + timedelta(days=20)):
         assert invites.listed(org.id) == []
     with pytest.raises(Forbidden), transaction(org=org.id):
-        invites.decline(send_within(org, owner), by=None, proven=False)
+        invites.decline(send_within(org, owner), by=None, by_link=False)
 
 
 def send_within(org: Organization, by: User) -> Invite:
@@ -344,10 +351,10 @@ def test_a_programs_invite_stands_on_the_right_of_its_maker(org: Organization, o
 
 def test_the_dead_say_who_can_help(org: Organization, owner: User) -> None:
     row = send(org, owner)
-    found = invites.shown(row)
+    found = invites.view(row)
     for state in ("accepted", "declined", "revoked", "expired", "stopped"):
         with pytest.raises(DeadInvite) as dead:
-            invites.require_open(invites.Shown(found.invite, found.org, found.inviter, state))
+            invites.require_open(invites.InviteView(found.invite, found.org, found.inviter, state))
         assert "Acme" in dead.value.detail
 
 

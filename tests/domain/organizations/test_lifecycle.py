@@ -21,7 +21,15 @@ from dashboard.domain.organizations.lifecycle import FundsMoved, NotEmpty
 from dashboard.domain.organizations.organizations import PersonalOrganization
 from dashboard.domain.people import users
 from dashboard.domain.platform import external_keys, grants
-from dashboard.models import ApiKey, AuditEntry, Invite, Organization, Payment, User, Wallet
+from dashboard.models import (
+    ApiKey,
+    AuditEntry,
+    Invite,
+    Organization,
+    Payment,
+    User,
+    Wallet,
+)
 from tests.factories import add_member, charge, grant, make_key, make_org, make_pack, make_user, wallet_of
 from tests.racing import head_on
 

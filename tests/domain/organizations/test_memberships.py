@@ -20,7 +20,16 @@ from dashboard.domain.organizations.memberships import LastOwner, RoleTooHigh
 from dashboard.domain.organizations.organizations import PersonalOrganization
 from dashboard.domain.organizations.ownership import CannotOwn
 from dashboard.domain.people import users
-from dashboard.models import ApiKey, AuditEntry, Invite, Membership, Organization, OutboxEmail, PersonalToken, User
+from dashboard.models import (
+    ApiKey,
+    AuditEntry,
+    Invite,
+    Membership,
+    Organization,
+    OutboxEmail,
+    PersonalToken,
+    User,
+)
 from tests.factories import add_member, make_org, make_token, make_user
 
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -137,7 +146,7 @@ def test_a_removed_member_is_a_stranger_and_their_invite_ends(team: Team) -> Non
             )  # fmt: skip
     team.remove("member", team.actor("admin"))
     assert team.role("member") is None
-    assert memberships.entry_by_slug(team.org.slug, user.id) == memberships.Entry(team.org, None)
+    assert memberships.by_slug(team.org.slug, user.id) == memberships.OrgMembership(team.org, None)
     states = db.session.execute(select(Invite.email, Invite.state)).all()
     assert {tuple(row) for row in states} == {(user.email.upper(), "revoked"), ("someone@example.test", "pending")}
     actions = set(db.session.scalars(select(AuditEntry.action).filter_by(org_id=team.org.id)))
@@ -160,7 +169,7 @@ def test_everyone_may_leave(team: Team) -> None:
         assert team.role(role) is None
 
 
-def standing(key: ApiKey) -> tuple[UUID | None, bool]:
+def holder_and_life(key: ApiKey) -> tuple[UUID | None, bool]:
     """Whose a key is, and whether it works."""
     row = db.session.get_one(ApiKey, (key.org_id, key.id), populate_existing=True)
     return row.created_by, row.revoked_at is None
@@ -176,9 +185,9 @@ def test_production_goes_on_with_keys_of_whoever_removed_their_maker(team: Team)
     assert ([key.id for key in handed.passing], [key.id for key in handed.ending]) == (
         [key.id for key in passing], [key.id for key in ending],
     )  # fmt: skip
-    assert [standing(key) for key in passing] == [(admin, True)] * 3
-    assert [standing(key) for key in ending] == [(member, False)] * 2
-    assert standing(others) == (team.people["viewer"].id, True)
+    assert [holder_and_life(key) for key in passing] == [(admin, True)] * 3
+    assert [holder_and_life(key) for key in ending] == [(member, False)] * 2
+    assert holder_and_life(others) == (team.people["viewer"].id, True)
     found = db.session.scalars(select(AuditEntry).filter_by(org_id=team.org.id, action="key.handed_over")).all()
     assert {(one.object_id, str(one.before), str(one.after)) for one in found} == {
         (str(key.id), str({"holder": str(member)}), str({"holder": str(admin)})) for key in passing
@@ -188,28 +197,28 @@ def test_production_goes_on_with_keys_of_whoever_removed_their_maker(team: Team)
 def test_all_keys_of_a_removed_member_may_end(team: Team) -> None:
     key = team.key("member", "wallet:charge")
     team.remove("member", team.actor("admin"), end_keys=True)
-    assert standing(key) == (team.people["member"].id, False)
+    assert holder_and_life(key) == (team.people["member"].id, False)
 
 
 def test_keys_of_whoever_leaves_pass_to_the_owner_who_is_there_longest(team: Team) -> None:
     key, own = team.key("member", "wallet:charge"), team.key("owner", "wallet:charge")
     team.remove("member", team.actor("member"))
-    assert standing(key) == (team.owner.id, True)
+    assert holder_and_life(key) == (team.owner.id, True)
     with transaction():
         team.owner.disabled_at = clock.now()
     second = add_member(team.org, "owner")
     team.remove("owner", team.actor("owner"))
-    assert standing(own) == (second.id, True)
+    assert holder_and_life(own) == (second.id, True)
 
 
 def test_a_key_that_removes_hands_over_to_its_holder_or_to_an_owner(team: Team) -> None:
     acting, first, second = team.key("admin", "members:write"), team.key("member", "wallet:charge"), None
     team.remove("member", Actor("key", acting.id))
-    assert standing(first) == (team.people["admin"].id, True)
+    assert holder_and_life(first) == (team.people["admin"].id, True)
     second = team.key("viewer", "wallet:read")
     team.change("admin", "member", SYSTEM)
     team.remove("viewer", Actor("key", acting.id))
-    assert standing(second) == (team.owner.id, True)
+    assert holder_and_life(second) == (team.owner.id, True)
 
 
 def test_of_a_lower_role_only_the_keys_beyond_it_change_hands(team: Team) -> None:
@@ -217,11 +226,11 @@ def test_of_a_lower_role_only_the_keys_beyond_it_change_hands(team: Team) -> Non
     charging, reading = team.key("admin", "wallet:charge"), team.key("admin", "wallet:read")
     given, letting_in = team.key("admin", "wallet:deposit"), team.key("admin", "members:write")
     team.change("admin", "member", team.actor("owner"))
-    assert [standing(key) for key in (charging, given, reading, letting_in)] == [
+    assert [holder_and_life(key) for key in (charging, given, reading, letting_in)] == [
         (admin, True), (admin, True), (owner, True), (admin, False),
     ]  # fmt: skip
     team.change("admin", "viewer", team.actor("owner"), end_keys=True)
-    assert [standing(key) for key in (charging, reading)] == [(admin, False), (owner, True)]
+    assert [holder_and_life(key) for key in (charging, reading)] == [(admin, False), (owner, True)]
 
 
 def test_a_personal_token_does_not_come_back_with_its_person(team: Team) -> None:
@@ -233,7 +242,7 @@ def test_a_personal_token_does_not_come_back_with_its_person(team: Team) -> None
     new = keys.authenticate(make_token(user, "wallet:read"))
 
     def role(org: Organization, token: ApiKey | PersonalToken) -> str | None:
-        found = memberships.entry_by_id(org.id, user.id, token_of=token.created_at)
+        found = memberships.by_org_id(org.id, user.id, token_of=token.created_at)
         return found.role if found else None
 
     assert [role(org, token) for org in (team.org, other) for token in (old, new)] == [
@@ -285,7 +294,7 @@ def test_ownership_moves_in_one_step_and_both_are_told(team: Team) -> None:
     assert {mail.to_address: mail.context["yours"] for mail in mails} == {
         team.owner.email: False, team.people["member"].email: True,
     }  # fmt: skip
-    letters = {mail.to_address: outbox.letter(mail) for mail in mails}
+    letters = {mail.to_address: outbox.rendered(mail) for mail in mails}
     assert letters[team.people["member"].email].subject == "You own Acme now"
     assert "you are an admin" in letters[team.owner.email].text
 

@@ -58,12 +58,12 @@ def test_a_chosen_slug_is_unique_and_a_derived_one_makes_room() -> None:
 def test_an_address_leads_to_the_organization_and_the_role_in_it() -> None:
     owner, stranger = person("ada"), person("bob")
     org = team("Demo", owner, "demo")
-    entry = memberships.entry_by_slug("demo", owner.id)
-    assert entry == memberships.Entry(org, "owner")
-    assert memberships.entry_by_slug("demo", stranger.id) == memberships.Entry(org, None)
-    assert memberships.entry_by_id(org.id, owner.id, token_of=clock.now()) == entry
-    assert memberships.entry_by_slug("none", owner.id) is None
-    assert memberships.entry_by_id(ids.new(), owner.id, token_of=clock.now()) is None
+    entry = memberships.by_slug("demo", owner.id)
+    assert entry == memberships.OrgMembership(org, "owner")
+    assert memberships.by_slug("demo", stranger.id) == memberships.OrgMembership(org, None)
+    assert memberships.by_org_id(org.id, owner.id, token_of=clock.now()) == entry
+    assert memberships.by_slug("none", owner.id) is None
+    assert memberships.by_org_id(ids.new(), owner.id, token_of=clock.now()) is None
 
 
 def test_members_are_added_once() -> None:
@@ -78,7 +78,7 @@ def test_members_are_added_once() -> None:
         membership = memberships.add(org, person_outside := owner_of_none(), role="member", by=SYSTEM)
         membership.removed_at = clock.now()
     assert memberships.role_of(person_outside.id, org.id) is None
-    assert memberships.entry_by_slug("demo", person_outside.id) == memberships.Entry(org, None)
+    assert memberships.by_slug("demo", person_outside.id) == memberships.OrgMembership(org, None)
 
 
 def owner_of_none() -> User:

@@ -13,7 +13,14 @@ from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import ledger
 from dashboard.domain.payments.checkout import checkout
 from dashboard.domain.payments.webhooks import inbox
-from dashboard.models import PLATFORM_ORG_ID, InboxEvent, Organization, Payment, User, Wallet
+from dashboard.models import (
+    PLATFORM_ORG_ID,
+    InboxEvent,
+    Organization,
+    Payment,
+    User,
+    Wallet,
+)
 from dashboard.providers.stripe import StripeProvider
 from tests.factories import make_org, make_pack, wallet_of
 from tests.stripe_fake import signing

@@ -11,9 +11,9 @@ from sqlalchemy import text
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger
-from dashboard.domain.funds.ledger import Entry
+from dashboard.domain.funds.ledger import LedgerEntry
 from dashboard.domain.payments import listing
-from dashboard.domain.payments.listing import Filters
+from dashboard.domain.payments.listing import PaymentFilters
 from dashboard.models import Payment
 from tests.factories import grant, make_org, wallet_of
 from tests.servers import Servers
@@ -39,7 +39,7 @@ def one(app_context: Flask, servers: Servers) -> Payment:
     with psycopg.connect(servers.database_url.replace("+psycopg", ""), autocommit=True) as owner:
         for first, last in ((1, 4), (4, MANY)):
             with transaction(org=wallet.org_id):
-                entries = [Entry(wallet.id, 1, f"k{number}") for number in range(first, last)]
+                entries = [LedgerEntry(wallet.id, 1, f"k{number}") for number in range(first, last)]
                 ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="api", by=SYSTEM)
             owner.execute(MADE, [first])
             if first == 1:
@@ -49,7 +49,7 @@ def one(app_context: Flask, servers: Servers) -> Payment:
 
 @pytest.mark.parametrize("scoped", [True, False])
 def test_a_search_by_an_id_reads_only_what_bears_it(one: Payment, scoped: bool) -> None:
-    everywhere = Filters(org_id=one.org_id if scoped else None)
+    everywhere = PaymentFilters(org_id=one.org_id if scoped else None)
     wanted = (one.id, one.transaction_id, one.session_id, one.intent_id, one.invoice_id)
     for q in wanted:
         assert found(everywhere, q, one.mode) == [one.id]
@@ -57,7 +57,7 @@ def test_a_search_by_an_id_reads_only_what_bears_it(one: Payment, scoped: bool) 
         assert found(everywhere, q, one.mode) == []
 
 
-def found(filters: Filters, q: object, mode: str) -> list[UUID]:
+def found(filters: PaymentFilters, q: object, mode: str) -> list[UUID]:
     with transaction():
         before = db.session.scalar(READ)
         rows = listing.page(replace(filters, q=str(q)), mode=mode).rows

@@ -17,14 +17,8 @@ from dashboard.domain.access import keys
 from dashboard.domain.funds import wallets
 from dashboard.domain.messages import outbox
 from dashboard.domain.organizations import registration
-from dashboard.domain.people import (
-    accounts,
-    authentication,
-    email_tokens,
-    sessions,
-    users,
-)
-from dashboard.models import AuditEntry, OutboxEmail, Transaction, User, UserProof
+from dashboard.domain.people import accounts, authentication, email_tokens, sessions, users
+from dashboard.models import AuditEntry, EmailToken, OutboxEmail, Transaction, User
 from tests.factories import PASSWORD, make_token, make_user
 from tests.letters import link_in, mails
 
@@ -67,7 +61,7 @@ def test_the_link_of_the_sign_up_confirms_the_address_once() -> None:
 def test_only_the_digest_of_a_link_is_kept() -> None:
     sign_up()
     given = token("verify")
-    [row] = db.session.scalars(select(UserProof))
+    [row] = db.session.scalars(select(EmailToken))
     assert row.token_hash == crypto.digest(given)
     [mail] = mails("verify")
     assert given not in repr((mail.context, mail.secret, mail.key))
@@ -138,8 +132,8 @@ def test_in_production_a_taken_address_is_told_to_its_owner_alone(make_app: Call
         told = mails()
         assert {(mail.event, mail.to_address) for mail in told} == {("address_taken", owner.email)}
         assert len(told) == rate_limits.LINK_ADDRESS.most
-        assert "nothing was changed" in outbox.letter(told[0]).text
-        assert "Eve" not in outbox.letter(told[0]).text
+        assert "nothing was changed" in outbox.rendered(told[0]).text
+        assert "Eve" not in outbox.rendered(told[0]).text
 
 
 def test_a_reset_ends_tokens_and_changing_the_password_keeps_them() -> None:
@@ -165,7 +159,7 @@ def test_asking_for_a_link_says_the_same_of_everyone(ask: Callable[..., None]) -
     for address in ("nobody@demo.test", "gone@demo.test"):
         ask(address, ip=IP)
     assert mails() == []
-    assert db.session.scalar(select(func.count()).select_from(UserProof)) == 0
+    assert db.session.scalar(select(func.count()).select_from(EmailToken)) == 0
 
 
 def test_links_are_limited_by_place_and_silently_by_address() -> None:
@@ -289,4 +283,4 @@ def test_old_links_are_forgotten() -> None:
     sign_up()
     with clock.at(clock.now() + timedelta(days=34)), transaction():
         email_tokens.purge()
-    assert db.session.scalar(select(func.count()).select_from(UserProof)) == 0
+    assert db.session.scalar(select(func.count()).select_from(EmailToken)) == 0

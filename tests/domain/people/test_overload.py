@@ -9,13 +9,7 @@ from dashboard.core.db import db, lock, transaction
 from dashboard.core.errors import Unavailable
 from dashboard.domain import rate_limits
 from dashboard.domain.organizations import registration
-from dashboard.domain.people import (
-    accounts,
-    authentication,
-    devices,
-    passwords,
-    users,
-)
+from dashboard.domain.people import accounts, authentication, devices, passwords, users
 from dashboard.models import User
 from tests.factories import PASSWORD, make_user
 from tests.letters import link_in

@@ -13,7 +13,7 @@ from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger, wallets
-from dashboard.domain.funds.ledger import Entry, Slice
+from dashboard.domain.funds.ledger import LedgerEntry, NewGrant
 from dashboard.domain.organizations import lifecycle
 from dashboard.domain.platform import verify
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent, Organization, Payment, Wallet
@@ -28,7 +28,7 @@ def wallet(app_context: Flask) -> Wallet:
     wallet = wallet_of(make_org(funds=1_000))
     charge(wallet, 100, app="chat")
     with transaction(org=wallet.org_id):
-        entries = [Entry(wallet.id, 10, f"k{n}") for n in range(5)]
+        entries = [LedgerEntry(wallet.id, 10, f"k{n}") for n in range(5)]
         ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
     grant(wallet, 50)
     return wallet
@@ -77,7 +77,7 @@ def credited(wallet: Wallet) -> Payment:
         session.flush()
         posting = ledger.post(
             wallet, type="purchase", amount=1_000_000, origin="payment", key=str(row.id), by=SYSTEM, payment_id=row.id,
-            slices=[Slice("paid", "purchase", 1_000_000)],
+            slices=[NewGrant("paid", "purchase", 1_000_000)],
         )  # fmt: skip
         row.state, row.transaction_id = "credited", posting.id
     return row
@@ -226,7 +226,7 @@ def test_a_payment_credited_twice_is_found(wallet: Wallet) -> None:
     row = credited(wallet)
     ledger.post(
         wallet, type="purchase", amount=1_000_000, origin="payment", key="again", by=SYSTEM, payment_id=row.id,
-        slices=[Slice("paid", "purchase", 1_000_000)],
+        slices=[NewGrant("paid", "purchase", 1_000_000)],
     )  # fmt: skip
     assert found() == ["credited", "purchases"]
 
@@ -267,7 +267,7 @@ def test_slices_that_do_not_follow_the_rows_are_found(servers: Servers, fault: s
     for key, days in (("a", 1), ("b", 90)):
         ledger.post(
             wallet, type="admin_grant", amount=70, origin="test", key=key, by=SYSTEM,
-            slices=[Slice("promotional", "goodwill", 70, expires_at=now + timedelta(days=days))],
+            slices=[NewGrant("promotional", "goodwill", 70, expires_at=now + timedelta(days=days))],
         )  # fmt: skip
     charge(wallet, 5)
     with clock.at(now + timedelta(days=2)):

@@ -11,9 +11,16 @@ from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger
-from dashboard.domain.funds.ledger import Slice
+from dashboard.domain.funds.ledger import NewGrant
 from dashboard.domain.platform import figures, overview
-from dashboard.models import PLATFORM_ORG_ID, InboxEvent, Lease, Organization, Payment, ProviderPrice
+from dashboard.models import (
+    PLATFORM_ORG_ID,
+    InboxEvent,
+    Lease,
+    Organization,
+    Payment,
+    ProviderPrice,
+)
 from tests.factories import charge, grant, make_org, make_pack, make_user, wallet_of
 
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -117,7 +124,7 @@ def test_money_today_and_liability_count_the_platforms_money_only() -> None:
     charge(wallet, 30)
     ledger.post(wallet, type="admin_removal", amount=-7, origin="t", key="r", by=SYSTEM)
     ledger.post(
-        wallet, type="purchase", amount=400, origin="t", key="p", by=SYSTEM, slices=[Slice("paid", "purchase", 400)]
+        wallet, type="purchase", amount=400, origin="t", key="p", by=SYSTEM, slices=[NewGrant("paid", "purchase", 400)]
     )
     grant(wallet_of(make_org(owner=owner), "live"), 9)
     own = make_org(owner=owner, funds=77)

@@ -135,7 +135,7 @@ def test_what_a_killed_process_did_not_come_to_is_done_once_and_in_order(servers
     assert [told(org) for org in orgs] == [["member.disabled"], [], ["member.disabled"]]
     act(user_administration.enable, ada, boss)
     assert [works(key) for key in letting_in] == [False] * 3
-    asked = [(due, job) for due, job in schedule.DUTIES if job == follow_ups.JOB]
+    asked = [(due, job) for due, job in schedule.SCHEDULE if job == follow_ups.JOB]
     for due, _ in asked:
         assert list(due()) == [str(ada.id)]
         people.follow_up(str(ada.id))

@@ -12,7 +12,15 @@ from dashboard.core import clock, ids, lists
 from dashboard.core.db import db, transaction
 from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM
-from dashboard.models import ApiKey, AuditEntry, Customer, Organization, Payment, Transaction, User
+from dashboard.models import (
+    ApiKey,
+    AuditEntry,
+    Customer,
+    Organization,
+    Payment,
+    Transaction,
+    User,
+)
 from tests.factories import charge, grant, make_key, make_org, make_user, wallet_of
 from tests.servers import Servers
 from tests.web.people import HTMX, Team, ready_team

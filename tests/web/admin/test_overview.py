@@ -11,7 +11,7 @@ from dashboard.core import clock
 from dashboard.core.db import autocommit, db, transaction
 from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds.seals import heads
+from dashboard.domain.funds.seals import checkpoints
 from dashboard.jobs.tick import tick
 from dashboard.models import PLATFORM_ORG_ID, Organization
 from tests.factories import charge, wallet_of
@@ -85,7 +85,7 @@ def test_books_that_do_not_name_the_first_broken_row(app: Flask, team: Team) -> 
 def test_what_is_broken_at_the_platform_leads_to_no_organization(app: Flask, team: Team) -> None:
     with app.app_context(), transaction(org=PLATFORM_ORG_ID):
         head = {"at": clock.now().isoformat(), "wallets": 7, "hash": "0" * 64}
-        audit.record(audit.Ref("ledger", "x"), heads.ACTION, by=SYSTEM, org=PLATFORM_ORG_ID, after=head)
+        audit.record(audit.Ref("ledger", "x"), checkpoints.ACTION, by=SYSTEM, org=PLATFORM_ORG_ID, after=head)
     page = team.manager.post("/admin/verify").text
     assert "was logged as 0000" in page
     assert ">The platform<" in page

@@ -214,11 +214,11 @@ def _rows(wallet: Wallet, first: date, last: date, group: Group) -> list[tuple[d
     """Day, key, cost and number of rows, each day and key once."""
     key: InstrumentedAttribute[str] = WalletDay.app if group == "app" else WalletDay.type
     count = func.sum(case((WalletDay.type == "reversal", 0), else_=WalletDay.count))
-    found = db.session.execute(
+    hits = db.session.execute(
         select(WalletDay.day, key, -func.sum(WalletDay.amount), count)
         .where(WalletDay.org_id == wallet.org_id, WalletDay.wallet_id == wallet.id)
         .where(WalletDay.day.between(first, last), IS_COST)
         .group_by(WalletDay.day, key)
         .order_by(WalletDay.day, key)
     )
-    return [(day, value, int(micros), int(rows)) for day, value, micros, rows in found]
+    return [(day, value, int(micros), int(rows)) for day, value, micros, rows in hits]

@@ -76,8 +76,8 @@ class Forecast:
 
 def of(wallet: Wallet) -> Forecast:
     """The forecast of one wallet as of now."""
-    found = of_many([wallet])[wallet.id]
-    return replace(found, since=_since(wallet)) if found.state == "out_of_credits" else found
+    result = of_many([wallet])[wallet.id]
+    return replace(result, since=_since(wallet)) if result.state == "out_of_credits" else result
 
 
 def of_many(wallets: Sequence[Wallet]) -> dict[UUID, Forecast]:
@@ -166,7 +166,7 @@ def _parts(wallets: Sequence[Wallet]) -> dict[UUID, Parts]:
         wallet_id: tuple(
             (part.remaining, expiry.last_day(part.expires_at) if part.expires_at else None) for part in parts
         )
-        for wallet_id, parts in (settlement.standing_of(dated) if dated else {}).items()
+        for wallet_id, parts in (settlement.open_grants_of(dated) if dated else {}).items()
     }
 
 

@@ -36,6 +36,6 @@ def by_person(wallet: Wallet, *, days: int) -> Spending:
         .where(Transaction.wallet_id == wallet.id, Transaction.type.in_(SPENDING), Transaction.created_at >= since)
         .group_by(person)
     )
-    found = {who: int(micros) for who, micros in db.session.execute(query)}
+    rows = {who: int(micros) for who, micros in db.session.execute(query)}
     beyond = select(Transaction.id).where(of_org, *recent).order_by(Transaction.id.desc()).offset(lists.WINDOW)
-    return Spending(since, found, db.session.scalar(beyond.limit(1)) is None)
+    return Spending(since, rows, db.session.scalar(beyond.limit(1)) is None)

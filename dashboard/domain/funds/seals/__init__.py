@@ -104,9 +104,9 @@ def seal(org_id: UUID, *, seconds: int = 20) -> bool:
     wallet. Opens its own short transactions, which hold the wallets' keys for an insert. Call it outside a transaction.
     """
     end = time.monotonic() + seconds
-    found = autocommit().execute(_OPEN, {"org": org_id}).all()
-    heads = [_Head(row.id, row.sealed, row.hash or GENESIS, row.seq) for row in found]
-    moment = found[0].now if found else None
+    rows = autocommit().execute(_OPEN, {"org": org_id}).all()
+    heads = [_Head(row.id, row.sealed, row.hash or GENESIS, row.seq) for row in rows]
+    moment = rows[0].now if rows else None
     while heads and time.monotonic() < end:
         at_once, heads = heads[:WALLETS_AT_ONCE], heads[WALLETS_AT_ONCE:]
         made = {head.wallet_id: made for head in at_once if (made := _next(org_id, head, moment))}

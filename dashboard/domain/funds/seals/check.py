@@ -93,14 +93,16 @@ def _misplaced(seal: Seal, before: Seal | None) -> Fault | None:
     """What does not match the previous seal of the same wallet."""
     name, first = f"seal {seal.id}", before.seq_to + 1 if before else 1
     if seal.seq_from != first:
-        said = f"of wallet {seal.wallet_id} begins at row {seal.seq_from}, not {first}: one is missing or was changed"
-        return Fault(seal.org_id, name, said)
+        message = (
+            f"of wallet {seal.wallet_id} begins at row {seal.seq_from}, not {first}: one is missing or was changed"
+        )
+        return Fault(seal.org_id, name, message)
     if seal.previous_hash != (before.hash if before else GENESIS):
-        said = f"over row {seal.seq_from} of wallet {seal.wallet_id} does not follow the seal before it"
-        return Fault(seal.org_id, name, said)
+        message = f"over row {seal.seq_from} of wallet {seal.wallet_id} does not follow the seal before it"
+        return Fault(seal.org_id, name, message)
     if not 1 <= seal.count <= MOST_ROWS or len(seal.checksums) != 4 * seal.count:
-        said = f"of wallet {seal.wallet_id} does not go from row {seal.seq_from} to {seal.seq_to}: it was changed"
-        return Fault(seal.org_id, name, said)
+        message = f"of wallet {seal.wallet_id} does not go from row {seal.seq_from} to {seal.seq_to}: it was changed"
+        return Fault(seal.org_id, name, message)
     return None
 
 
@@ -111,15 +113,15 @@ def _changed(seal: Seal, rows: _Rows) -> Fault | None:
     if holds and encoding.checksums(lines) == seal.checksums:
         return None
     rows.put_back([line for line in lines if encoding.place_of(line) > seal.last])
-    found = {encoding.place_of(line): line for line in lines}
+    items = {encoding.place_of(line): line for line in lines}
     for number, (checksum,) in enumerate(struct.iter_unpack(">I", seal.checksums), seal.seq_from):
-        line = found.get((seal.org_id, seal.wallet_id, number))
+        line = items.get((seal.org_id, seal.wallet_id, number))
         if line is None:
             return Fault(
                 seal.org_id, f"wallet {seal.wallet_id} row {number}", f"is missing, and seal {seal.id} is over it"
             )
         if zlib.crc32(line) != checksum and not holds:
-            said = f"row {number} of wallet {seal.wallet_id} is not what seal {seal.id} is over"
-            return Fault(seal.org_id, f"transaction {encoding.id_of(line)}", said)
-    said = f"over rows {seal.seq_from} to {seal.seq_to} of wallet {seal.wallet_id} does not fit them: it was changed"
-    return Fault(seal.org_id, f"seal {seal.id}", said)
+            message = f"row {number} of wallet {seal.wallet_id} is not what seal {seal.id} is over"
+            return Fault(seal.org_id, f"transaction {encoding.id_of(line)}", message)
+    message = f"over rows {seal.seq_from} to {seal.seq_to} of wallet {seal.wallet_id} does not fit them: it was changed"
+    return Fault(seal.org_id, f"seal {seal.id}", message)

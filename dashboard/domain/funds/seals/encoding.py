@@ -123,13 +123,13 @@ def _near(first: Place, last: Place) -> sql.Composable:
     Before PostgreSQL 18, the upper end of a comparison of whole rows does not end the index scan, which then continues
     to the end of the organization.
     """
-    found: list[sql.Composable] = []
+    rows: list[sql.Composable] = []
     for name, low, high in zip(("org_id", "wallet_id", "seq"), first, last, strict=True):
-        found.append(
+        rows.append(
             sql.SQL("{} BETWEEN {} AND {}").format(sql.Identifier(name), sql.Literal(low), sql.Literal(high))
             if low != high
             else sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(low))
         )
         if low != high:
             break
-    return sql.SQL(" AND ").join(found)
+    return sql.SQL(" AND ").join(rows)

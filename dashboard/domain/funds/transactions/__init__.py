@@ -13,15 +13,24 @@ from dashboard.core import ids
 from dashboard.core.db import db
 from dashboard.core.errors import NotFound
 from dashboard.domain.audit.names import names_of
-from dashboard.domain.funds.transactions.filters import Filters
-from dashboard.domain.funds.transactions.narrowing import Choices, choices
+from dashboard.domain.funds.transactions.across_wallets import of_all_organizations, of_organizations
+from dashboard.domain.funds.transactions.filter_choices import Choices, choices
+from dashboard.domain.funds.transactions.filters import TransactionFilters
 from dashboard.domain.funds.transactions.wallet_list import MOST_ROWS, page
-from dashboard.domain.funds.transactions.wide_lists import across, everywhere
 from dashboard.models import Transaction, Wallet, WalletDay
 
 __all__ = [
-    "MOST_ROWS", "Choices", "Filters", "Statement", "across", "choices", "everywhere",
-    "find", "names_of", "page", "statement",
+    "MOST_ROWS",
+    "Choices",
+    "Statement",
+    "TransactionFilters",
+    "choices",
+    "find",
+    "names_of",
+    "of_all_organizations",
+    "of_organizations",
+    "page",
+    "statement",
 ]  # fmt: skip
 
 
@@ -39,24 +48,24 @@ class Statement:
 
 def find(org_id: UUID, transaction_id: UUID | str) -> Transaction:
     """The organization's transaction with that id. Raises NotFound, also for another organization's."""
-    found = ids.parse(transaction_id) if isinstance(transaction_id, str) else transaction_id
-    row = db.session.scalar(select(Transaction).filter_by(org_id=org_id, id=found)) if found else None
+    parsed = ids.parse(transaction_id) if isinstance(transaction_id, str) else transaction_id
+    row = db.session.scalar(select(Transaction).filter_by(org_id=org_id, id=parsed)) if parsed else None
     if row is None:
         raise NotFound("There is no such transaction.")
     return row
 
 
-def statement(wallet: Wallet, filters: Filters | None = None) -> Statement:
+def statement(wallet: Wallet, filters: TransactionFilters | None = None) -> Statement:
     """The statement for the filters' time range, ignoring the other filters; None: since the beginning.
 
     Computed from the balance and the daily totals, in one snapshot, so the cost does not depend on the number of rows.
     Rows are read only for the UTC days that the range cuts, and only those outside it.
     """
-    filters = filters or Filters()
+    filters = filters or TransactionFilters()
     first, last = filters.from_day or date.min, filters.to_day or date.max
     cut = [_left_out(wallet, day, outside).subquery() for day, outside in _cut_days(filters)]
-    found = db.session.execute(_beside(_of_days(wallet, first, last).subquery(), cut)).one()
-    balance, after, money_in, money_out, rows, *left = (int(value) for value in found)
+    items = db.session.execute(_beside(_of_days(wallet, first, last).subquery(), cut)).one()
+    balance, after, money_in, money_out, rows, *left = (int(value) for value in items)
     closing = balance - after
     if filters.until and not _is_day(filters.until):
         closing -= left[-3] - left[-2]  # on the last day, what came after the range
@@ -92,7 +101,7 @@ def _of_days(wallet: Wallet, first: date, last: date) -> Select[Any]:
     )
 
 
-def _cut_days(filters: Filters) -> Iterator[tuple[date, ColumnElement[bool]]]:
+def _cut_days(filters: TransactionFilters) -> Iterator[tuple[date, ColumnElement[bool]]]:
     """The UTC days in whose middle the range begins or ends, each with its part outside the range."""
     if filters.since and not _is_day(filters.since):
         yield filters.since.date(), Transaction.created_at < filters.since

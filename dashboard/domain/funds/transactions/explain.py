@@ -73,8 +73,8 @@ def _origin(row: Transaction) -> Step:
         who = "A platform manager" if row.actor_kind == "manager" else "A program"
         text = f"{who} {TRANSACTION_TYPES[row.type].request}"
     # A manager's key comes from a form or from the platform's own programs, and means nothing to a customer.
-    told = (row.origin in origins.OF_CALLERS or row.origin == "usage") and row.actor_kind != "manager"
-    return Step("origin", f"{text}, with idempotency key {row.key}" if told else text)
+    by_program = (row.origin in origins.OF_CALLERS or row.origin == "usage") and row.actor_kind != "manager"
+    return Step("origin", f"{text}, with idempotency key {row.key}" if by_program else text)
 
 
 def _lapsed(row: Transaction) -> list[Step]:

@@ -21,7 +21,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Filters(lists.Times):
+class TransactionFilters(lists.Times):
     """`min_micros` and `max_micros` bound the signed amount, the sizes the absolute amount. `q`: words in
     the description, or the exact id of a transaction."""
 
@@ -39,17 +39,17 @@ class Filters(lists.Times):
     """Only what this user caused, as actor or as the member it was for."""
 
     @classmethod
-    def of_days(cls, first: date | None, last: date | None, **others: Any) -> "Filters":
+    def of_days(cls, first: date | None, last: date | None, **others: Any) -> "TransactionFilters":
         """The filters for whole UTC days, both inclusive."""
         return cls(since=days.begin(first) if first else None, until=days.after(last) if last else None, **others)
 
     @classmethod
-    def parse(cls, values: Mapping[str, str], *, only_of: UUID | None = None) -> "Filters":
+    def parse(cls, values: Mapping[str, str], *, only_of: UUID | None = None) -> "TransactionFilters":
         """Parse `type from to q app member_id by direction min_micros max_micros` and, in credits, `min max`; `by` is
         the id of a member or a key. Empty values filter nothing. Raises Invalid with the field.
         """
         typed = lists.Typed(values)
-        found = cls(
+        row = cls(
             type=typed.one_of("type", TRANSACTION_TYPES),
             q=typed.text("q"),
             app=typed.text("app"),
@@ -63,9 +63,9 @@ class Filters(lists.Times):
             only_of=only_of,
             **typed.times(),
         )
-        _require_order(found.min_micros, found.max_micros, "max_micros", "The largest amount is below the smallest.")
-        _require_order(found.min_size, found.max_size, "max", "The largest amount is below the smallest.")
-        return found
+        _require_order(row.min_micros, row.max_micros, "max_micros", "The largest amount is below the smallest.")
+        _require_order(row.min_size, row.max_size, "max", "The largest amount is below the smallest.")
+        return row
 
     @property
     def id(self) -> UUID | None:
@@ -85,15 +85,15 @@ class Filters(lists.Times):
             (sized, operator.ge, self.min_size),
             (sized, operator.le, self.max_size),
         ]
-        found = [test(column, value) for column, test, value in tests if value is not None]
+        rows = [test(column, value) for column, test, value in tests if value is not None]
         if self.direction:
-            found.append(row.amount > 0 if self.direction == "in" else row.amount < 0)
+            rows.append(row.amount > 0 if self.direction == "in" else row.amount < 0)
         if self.only_of:
-            found.append(or_(row.actor_id == self.only_of, row.member_id == self.only_of))
+            rows.append(or_(row.actor_id == self.only_of, row.member_id == self.only_of))
         if self.q:
             words = [row.description.icontains(word, autoescape=True) for word in self.q.split()[:MOST_WORDS]]
-            found.append(row.id == self.id if self.id else and_(*words))
-        return found
+            rows.append(row.id == self.id if self.id else and_(*words))
+        return rows
 
     @property
     def whole_days(self) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 from dashboard.core import cursors, lists
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid
-from dashboard.domain.funds.transactions.filters import Filters
+from dashboard.domain.funds.transactions.filters import TransactionFilters
 from dashboard.models import OTHER_APPS, Transaction, Wallet, WalletDay
 
 MOST_ROWS = 100
@@ -38,7 +38,7 @@ class _Look:
 
 def page(
     wallet: Wallet,
-    filters: Filters | None = None,
+    filters: TransactionFilters | None = None,
     cursor: str | None = None,
     limit: int = lists.PAGE_ROWS,
     *,
@@ -50,7 +50,7 @@ def page(
     The cost does not depend on the number of rows: it reads by seq, and at most `window` rows if a filter has no index.
     `limit` 1..100. Raises Invalid for a malformed cursor.
     """
-    filters = filters or Filters()
+    filters = filters or TransactionFilters()
     limit = max(1, min(limit, MOST_ROWS))
     scope = ("wallet", wallet.id, filters)
     direction, seq = _position(cursors.decode(cursor, *scope))
@@ -81,19 +81,19 @@ def page(
     )
 
 
-def _position(found: bytes | None) -> tuple[bytes, int | None]:
-    if found is None:
+def _position(rows: bytes | None) -> tuple[bytes, int | None]:
+    if rows is None:
         return _OLDER, None
-    if len(found) != _POSITION.size or found[:1] not in (_OLDER, _NEWER):
+    if len(rows) != _POSITION.size or rows[:1] not in (_OLDER, _NEWER):
         raise Invalid("This is not a cursor of this list.", field="cursor")
-    direction, seq = _POSITION.unpack(found)
+    direction, seq = _POSITION.unpack(rows)
     return direction, seq
 
 
-def _spans(wallet: Wallet, filters: Filters) -> list[Span]:
+def _spans(wallet: Wallet, filters: TransactionFilters) -> list[Span]:
     """Where matching rows can be, newest first: the days inside the range that can have a row of the wanted type and
     app."""
-    if filters == Filters():
+    if filters == TransactionFilters():
         return [(1, _HIGHEST)]
     top = select(Wallet.seq).filter_by(org_id=wallet.org_id, id=wallet.id).scalar_subquery()
     if not (filters.since or filters.until or filters.type or filters.app is not None):
@@ -114,10 +114,10 @@ def _spans(wallet: Wallet, filters: Filters) -> list[Span]:
     last = filters.to_day or date.max
     spans: list[Span] = []
     above: int | None = None
-    for day, count, found, newest in days:
+    for day, count, result, newest in days:
         high = newest if above is None else above - 1
         above = high - int(count) + 1
-        if day > last or not found:
+        if day > last or not result:
             continue
         if spans and spans[-1][0] == high + 1:
             high = spans.pop()[1]
@@ -154,7 +154,9 @@ def _first(most: int, spans: list[Span], *, newest_first: bool) -> tuple[list[Sp
     return inside, None
 
 
-def _look(wallet: Wallet, filters: Filters, spans: list[Span], limit: int, window: int, *, newest_first: bool) -> _Look:
+def _look(
+    wallet: Wallet, filters: TransactionFilters, spans: list[Span], limit: int, window: int, *, newest_first: bool
+) -> _Look:
     conditions = filters.conditions(Transaction)
     if not filters.whole_days:
         conditions += filters.moments(Transaction)

@@ -4,7 +4,16 @@ A link's token is `<organization>_<secret>`: the organization part finds the ten
 the secret's digest is stored. The organization's row is locked before an invite changes.
 """
 
-from dashboard.domain.organizations.invites.answering import (
+from dashboard.domain.organizations.invites.listing import (
+    LISTED,
+    InviteView,
+    inviter_behind,
+    listed,
+    open_to,
+    page,
+    view,
+)
+from dashboard.domain.organizations.invites.respond import (
     DeadInvite,
     NotInvited,
     UnknownInvite,
@@ -16,16 +25,7 @@ from dashboard.domain.organizations.invites.answering import (
     require_open,
     with_id,
 )
-from dashboard.domain.organizations.invites.listing import (
-    LISTED,
-    Shown,
-    inviter_behind,
-    listed,
-    open_to,
-    page,
-    shown,
-)
-from dashboard.domain.organizations.invites.sending import (
+from dashboard.domain.organizations.invites.send import (
     LIFETIME,
     MOST_AT_ONCE,
     MOST_OPEN,
@@ -45,9 +45,9 @@ __all__ = [
     "MOST_OPEN",
     "AlreadyInvited",
     "DeadInvite",
+    "InviteView",
     "NotInvited",
     "Outcome",
-    "Shown",
     "UnknownInvite",
     "WrongAddress",
     "accept",
@@ -64,6 +64,6 @@ __all__ = [
     "require_open",
     "resend",
     "revoke",
-    "shown",
+    "view",
     "with_id",
 ]

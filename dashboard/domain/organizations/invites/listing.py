@@ -15,7 +15,7 @@ from dashboard.domain.organizations import memberships
 from dashboard.models import ApiKey, Invite, Membership, Organization, User
 
 LISTED = 500
-TOLD = timedelta(days=14)
+LISTED_FOR = timedelta(days=14)
 """How long a declined invite stays in the list of those who sent it."""
 
 EXPIRED = "expired"
@@ -23,7 +23,7 @@ STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class InviteView:
     """An invite and its current state: the row's `state`, or for a pending one `expired` or `stopped`.
 
     `inviter` is None if a program or a command sent it.
@@ -43,29 +43,31 @@ class Shown:
         return self.inviter.name if self.inviter else self.org.name
 
 
-def shown(invite: Invite) -> Shown:
+def view(invite: Invite) -> InviteView:
     """One invite with its current state."""
     query = _rows().where(Invite.org_id == invite.org_id, Invite.id == invite.id)
-    return _shown(db.session.execute(query, execution_options={"populate_existing": True}).one())
+    return _view(db.session.execute(query, execution_options={"populate_existing": True}).one())
 
 
-def listed(org_id: UUID) -> list[Shown]:
+def listed(org_id: UUID) -> list[InviteView]:
     """Invites that wait for an answer, including those that no longer work, and recently declined ones; newest first,
     up to 500."""
-    wanted = or_(Invite.state == "pending", and_(Invite.state == "declined", Invite.ended_at > clock.now() - TOLD))
+    wanted = or_(
+        Invite.state == "pending", and_(Invite.state == "declined", Invite.ended_at > clock.now() - LISTED_FOR)
+    )
     query = _rows().where(Invite.org_id == org_id, wanted).order_by(Invite.sent_at.desc(), Invite.id.desc())
-    return [_shown(row) for row in db.session.execute(query.limit(LISTED))]
+    return [_view(row) for row in db.session.execute(query.limit(LISTED))]
 
 
-def page(org_id: UUID, *, after: UUID | None, limit: int) -> list[Shown]:
+def page(org_id: UUID, *, after: UUID | None, limit: int) -> list[InviteView]:
     """All invites of the organization, in any state, newest first."""
     query = _rows().where(Invite.org_id == org_id).order_by(Invite.id.desc()).limit(limit)
     if after is not None:
         query = query.where(Invite.id < after)
-    return [_shown(row) for row in db.session.execute(query)]
+    return [_view(row) for row in db.session.execute(query)]
 
 
-def open_to(user: User) -> list[Shown]:
+def open_to(user: User) -> list[InviteView]:
     """The invites that a user can accept without the link from the e-mail: their address is verified and the invite
     works."""
     if user.email_verified_at is None:
@@ -73,8 +75,8 @@ def open_to(user: User) -> list[Shown]:
     query = _rows().where(
         Invite.state == "pending", func.lower(Invite.email) == user.email.lower(), Organization.closed_at.is_(None)
     )
-    found = [_shown(row) for row in db.session.execute(query.order_by(Invite.id.desc()).limit(LISTED))]
-    return [one for one in found if one.opens]
+    rows = [_view(row) for row in db.session.execute(query.order_by(Invite.id.desc()).limit(LISTED))]
+    return [one for one in rows if one.opens]
 
 
 def inviter_behind(key: ApiKey) -> UUID | None:
@@ -95,14 +97,14 @@ def _rows() -> Select[Invite, Organization, User, str]:
     )
 
 
-def _shown(row: tuple[Invite, Organization, User | None, str | None]) -> Shown:
+def _view(row: tuple[Invite, Organization, User | None, str | None]) -> InviteView:
     invite, org, inviter, role = row
     state = invite.state
     if state == "pending" and inviter is not None and (not inviter.is_active or invite.role not in _may_give(role)):
         state = STOPPED
     elif state == "pending" and invite.expires_at <= clock.now():
         state = EXPIRED
-    return Shown(invite, org, inviter, state)
+    return InviteView(invite, org, inviter, state)
 
 
 def _may_give(role: str | None) -> tuple[str, ...]:

@@ -138,15 +138,15 @@ def _open(buyer: Buyer, offer: Offer, provider: Provider, payment: Payment) -> P
         _note(org_id, payment.id, "failed", error.detail, code=error.code)
         raise _refusal(error, offer, payment) from None
     with transaction(org=org_id):
-        found = lock(select(Payment).filter_by(org_id=org_id, id=payment.id))
-        if found is None:
+        current = lock(select(Payment).filter_by(org_id=org_id, id=payment.id))
+        if current is None:
             raise RuntimeError("a payment cannot vanish")
-        found.session_id, found.session_url = session.id, session.url
-        found.opened_at = found.opened_at or clock.now()
-        if found.state in states.UNOPENED:
-            states.move(found, "pending", record=False)  # part of creating the payment
-            found.next_check_at, found.checks = clock.now() + FIRST_CHECK, 0
-    return found
+        current.session_id, current.session_url = session.id, session.url
+        current.opened_at = current.opened_at or clock.now()
+        if current.state in states.UNOPENED:
+            states.move(current, "pending", record=False)  # part of creating the payment
+            current.next_check_at, current.checks = clock.now() + FIRST_CHECK, 0
+    return current
 
 
 def _opened(payment: Payment) -> bool:

@@ -40,30 +40,30 @@ ADDRESS_LINES = 6
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 
 
-def draw(said: dict[str, Any], *, fonts: Path = FONTS) -> bytes:
+def draw(receipt: dict[str, Any], *, fonts: Path = FONTS) -> bytes:
     """Draw the page. Any name can be drawn; the directory `fonts` may be missing."""
-    sheet = _Sheet(said["payment_id"], fonts)
-    sheet.head(test=said["test"])
-    sheet.write(said["paid"], LEFT, 46, size=28, style="B")
-    sheet.write(f"Paid on {said['paid_at']}", LEFT, 60, size=10.5, colour=MUTED)
+    sheet = _Sheet(receipt["payment_id"], fonts)
+    sheet.head(test=receipt["test"])
+    sheet.write(receipt["paid"], LEFT, 46, size=28, style="B")
+    sheet.write(f"Paid on {receipt['paid_at']}", LEFT, 60, size=10.5, colour=MUTED)
     below = max(
-        sheet.fact("For", _customer(said), LEFT, 74, 78),
-        sheet.fact("Paid by", [said["payer"], said["payer_email"]], 108, 74, 80) if said["payer"] else 0,
+        sheet.fact("For", _customer(receipt), LEFT, 74, 78),
+        sheet.fact("Paid by", [receipt["payer"], receipt["payer_email"]], 108, 74, 80) if receipt["payer"] else 0,
     )
-    below = sheet.fact("Payment", [said["payment_id"]], LEFT, below + 5, 166)
-    below = sheet.table(said, below + 9)
-    bonus = f", {said['bonus']} of it bonus" if said["bonus"] else ""
-    below = sheet.box(f"{said['credits']} of credits added{bonus}", below + 8)
-    if said.get("note"):
-        sheet.write(said["note"], LEFT, below + 5, size=10.5, colour=MUTED, width=RIGHT - LEFT)
+    below = sheet.fact("Payment", [receipt["payment_id"]], LEFT, below + 5, 166)
+    below = sheet.table(receipt, below + 9)
+    bonus = f", {receipt['bonus']} of it bonus" if receipt["bonus"] else ""
+    below = sheet.box(f"{receipt['credits']} of credits added{bonus}", below + 8)
+    if receipt.get("note"):
+        sheet.write(receipt["note"], LEFT, below + 5, size=10.5, colour=MUTED, width=RIGHT - LEFT)
     sheet.foot("1 credit is 1 US dollar. Name the payment's id when you have a question about it.")
     return bytes(sheet.pdf.output())
 
 
-def _customer(said: dict[str, Any]) -> list[str]:
+def _customer(receipt: dict[str, Any]) -> list[str]:
     """Who bought, with the billing details that owners set. Older receipts have only the name."""
-    tax_id = said.get("tax_id")
-    return [said["org"], *said.get("address", [])[:ADDRESS_LINES], *([f"Tax id {tax_id}"] if tax_id else [])]
+    tax_id = receipt.get("tax_id")
+    return [receipt["org"], *receipt.get("address", [])[:ADDRESS_LINES], *([f"Tax id {tax_id}"] if tax_id else [])]
 
 
 class _Sheet:
@@ -105,29 +105,29 @@ class _Sheet:
             y = self.write(line, x, y, size=10.5, width=width, colour=MUTED if place else TEXT, most=3)
         return y
 
-    def table(self, said: dict[str, Any], y: float) -> float:
+    def table(self, receipt: dict[str, Any], y: float) -> float:
         columns = (("Description", LEFT + 3, 84, "L"), ("Unit price", 108, 24, "R"), ("Quantity", 134, 20, "R"))
         self.pdf.set_fill_color(*SOFT)
         self.pdf.rect(LEFT, y, RIGHT - LEFT, 8, style="F", round_corners=True, corner_radius=1.5)
         for label, x, width, align in (*columns, ("Amount", 156, 29, "R")):
             self.write(label, x, y + 1.9, size=9, colour=MUTED, width=width, align=align)
         y += 11
-        values = (said["pack"], said["unit_price"], str(said["quantity"]), said["price"])
+        values = (receipt["pack"], receipt["unit_price"], str(receipt["quantity"]), receipt["price"])
         places = [(x, width, align) for _, x, width, align in columns] + [(156, 29, "R")]
         ends = [
             self.write(value, x, y, size=10.5, width=width, align=align, most=4)
             for value, (x, width, align) in zip(values, places, strict=True)
         ]
         y = self.rule(max(ends) + 3)
-        code = f" (code {said['promotion_code']})" if said["promotion_code"] else ""
-        sums = [(f"Discount{code}", f"-{said['discount']}")] if said["discount"] else []
-        sums += [("Tax", said["tax"])] if said["tax"] else []
+        code = f" (code {receipt['promotion_code']})" if receipt["promotion_code"] else ""
+        sums = [(f"Discount{code}", f"-{receipt['discount']}")] if receipt["discount"] else []
+        sums += [("Tax", receipt["tax"])] if receipt["tax"] else []
         for label, value in sums:
             y = self.sum(label, value, y + 2.5)
-        y = self.sum("Paid", said["paid"], (self.rule(y + 2.5) if sums else y) + 2.5, style="B")
+        y = self.sum("Paid", receipt["paid"], (self.rule(y + 2.5) if sums else y) + 2.5, style="B")
         for label, name in (("Without tax", "without_tax"), ("Of which tax", "tax_included")):
-            if said.get(name):  # receipts from before these fields existed have neither
-                y = self.sum(label, said[name], y + 2.5)
+            if receipt.get(name):  # receipts from before these fields existed have neither
+                y = self.sum(label, receipt[name], y + 2.5)
         return y
 
     def sum(self, label: str, value: str, y: float, style: str = "") -> float:

@@ -85,17 +85,17 @@ def facts(payment: Payment) -> dict[str, Any]:
     }
 
 
-def pdf(said: dict[str, Any]) -> Attachment:
+def pdf(receipt: dict[str, Any]) -> Attachment:
     """The receipt as a PDF file with the content of `facts`."""
     from dashboard.domain.payments.receipts import (
         receipt_pdf,  # the library is slow to import, and few processes need it
     )
 
-    name = f"receipt-{said['payment_id']}.pdf"
-    return Attachment(name, "application/pdf", receipt_pdf.draw(said))
+    name = f"receipt-{receipt['payment_id']}.pdf"
+    return Attachment(name, "application/pdf", receipt_pdf.draw(receipt))
 
 
-ATTACH: outbox.Attach = {EVENT: lambda said: [pdf(said)]}
+ATTACH: outbox.Attach = {EVENT: lambda receipt: [pdf(receipt)]}
 """The attachments of each e-mail."""
 
 

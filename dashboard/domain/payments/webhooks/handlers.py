@@ -14,7 +14,7 @@ from dashboard.models import InboxEvent
 from dashboard.providers import reading
 from dashboard.providers.base import CheckoutSession, Provider, ProviderRefused, UnreadableAnswer
 
-Told = Mapping[str, Any]
+Payload = Mapping[str, Any]
 Effects = dict[str, Any]
 """The object as the event describes it."""
 
@@ -36,39 +36,39 @@ class UnknownPayment(NotFound):
 
 def handle(event: InboxEvent, provider: Provider) -> Effects:
     """Do what the event requires and return its effects. Raises Ignored, CofferError, ProviderError."""
-    told = reading.event(event.payload)
-    if told.livemode != (event.mode == "live"):
-        raise Ignored(OTHER_MODE.format("live" if told.livemode else "test", event.mode))
+    parsed = reading.event(event.payload)
+    if parsed.livemode != (event.mode == "live"):
+        raise Ignored(OTHER_MODE.format("live" if parsed.livemode else "test", event.mode))
     handler = HANDLERS.get(event.type)
     if handler is None:
         raise Ignored(f"Coffer does nothing on {event.type}.")
     if provider.name != event.provider or provider.mode != event.mode:
         raise ProviderRefused(f"This event is of {event.provider} in mode {event.mode}, which is not configured now.")
-    if provider.api_version and told.api_version != provider.api_version and event.retry_requested_at is None:
+    if provider.api_version and parsed.api_version != provider.api_version and event.retry_requested_at is None:
         raise OtherVersion(
-            f"Sent in API version {told.api_version}; Coffer reads {provider.api_version}. "
+            f"Sent in API version {parsed.api_version}; Coffer reads {provider.api_version}. "
             "Set the endpoint's version. Retry reads the object from the provider instead."
         )
-    return handler(told.object, provider)
+    return handler(parsed.object, provider)
 
 
-def _settle(told: Told, provider: Provider) -> Effects:
+def _settle(payload: Payload, provider: Provider) -> Effects:
     try:
-        session = provider.read_checkout(str(told.get("id", "")))
+        session = provider.read_checkout(str(payload.get("id", "")))
     except UnreadableAnswer:
-        _note_paid(told)
+        _note_paid(payload)
         raise
     return _fulfil(session, declined=False)
 
 
-def _decline(told: Told, provider: Provider) -> Effects:
-    return _fulfil(provider.read_checkout(str(told.get("id", ""))), declined=True)
+def _decline(payload: Payload, provider: Provider) -> Effects:
+    return _fulfil(provider.read_checkout(str(payload.get("id", ""))), declined=True)
 
 
-def _note_paid(told: Told) -> None:
+def _note_paid(payload: Payload) -> None:
     """Show the payment as paid if the event says so. Crediting it waits until the session can be read."""
-    metadata = told.get("metadata")
-    if not isinstance(metadata, dict) or metadata.get("kind") != KIND or told.get("payment_status") not in PAID:
+    metadata = payload.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("kind") != KIND or payload.get("payment_status") not in PAID:
         return
     org_id, payment_id = (ids.parse(str(metadata.get(name))) for name in ("org_id", "order_id"))
     if org_id and payment_id:
@@ -94,7 +94,7 @@ def _fulfil(session: CheckoutSession, *, declined: bool) -> Effects:
     }
 
 
-HANDLERS: dict[str, Callable[[Told, Provider], Effects]] = {
+HANDLERS: dict[str, Callable[[Payload, Provider], Effects]] = {
     "checkout.session.completed": _settle,
     "checkout.session.async_payment_succeeded": _settle,
     "checkout.session.async_payment_failed": _decline,

@@ -105,32 +105,32 @@ def retryable(event: InboxEvent) -> bool:
 
 def retry(event: InboxEvent, *, by: Actor) -> None:
     """Process a `retryable` event again, by reading the object from the provider. Raises Conflict."""
-    found = lock(select(InboxEvent).filter_by(org_id=event.org_id, id=event.id))
-    if found is None:
+    current = lock(select(InboxEvent).filter_by(org_id=event.org_id, id=event.id))
+    if current is None:
         raise NotFound
-    if not retryable(found):
-        raise Conflict(f"The event is {found.state}; there is nothing to retry.", code="not_retryable")
+    if not retryable(current):
+        raise Conflict(f"The event is {current.state}; there is nothing to retry.", code="not_retryable")
     audit.record(
-        found, "inbox_event.retried", by=by, before={"state": found.state, "error": found.error},
+        current, "inbox_event.retried", by=by, before={"state": current.state, "error": current.error},
         after={"state": "received"},
     )  # fmt: skip
-    WORK.repeat(found, state="received", finished_at=None, retry_requested_at=clock.now())
+    WORK.repeat(current, state="received", finished_at=None, retry_requested_at=clock.now())
 
 
 def ignore(event: InboxEvent, *, reason: str, by: Actor) -> None:
     """Give up a parked event, with a reason that is stored with it: nothing is done for it. Raises Invalid,
     Conflict."""
     reason = audit.checked_reason(reason)
-    found = lock(select(InboxEvent).filter_by(org_id=event.org_id, id=event.id))
-    if found is None:
+    current = lock(select(InboxEvent).filter_by(org_id=event.org_id, id=event.id))
+    if current is None:
         raise NotFound
-    if found.state != "parked":
-        raise Conflict(f"The event is {found.state}; only parked events are ignored by hand.", code="not_parked")
+    if current.state != "parked":
+        raise Conflict(f"The event is {current.state}; only parked events are ignored by hand.", code="not_parked")
     audit.record(
-        found, "inbox_event.ignored", by=by, before={"state": found.state, "error": found.error},
+        current, "inbox_event.ignored", by=by, before={"state": current.state, "error": current.error},
         after={"state": "ignored"}, reason=reason,
     )  # fmt: skip
-    found.state, found.error, found.finished_at = "ignored", f"Ignored by hand: {reason}", clock.now()
+    current.state, current.error, current.finished_at = "ignored", f"Ignored by hand: {reason}", clock.now()
 
 
 def _attempt(event: InboxEvent, claim: Claim, *, provider: Provider) -> Outcome:

@@ -11,8 +11,8 @@ from dashboard.domain import rate_limits
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.org_status import OrgSuspended
 from dashboard.domain.organizations import memberships
-from dashboard.domain.organizations.invites.listing import EXPIRED, STOPPED, Shown, shown
-from dashboard.domain.organizations.invites.sending import end
+from dashboard.domain.organizations.invites.listing import EXPIRED, STOPPED, InviteView, view
+from dashboard.domain.organizations.invites.send import end
 from dashboard.domain.organizations.memberships import AlreadyMember
 from dashboard.domain.people import users
 from dashboard.models import Invite, Membership, Organization, User
@@ -79,9 +79,9 @@ def of_person(org_id: UUID, invite_id: UUID, user: User) -> Invite:
     return row
 
 
-def require_open(found: Shown) -> None:
+def require_open(invite_view: InviteView) -> None:
     """Raise DeadInvite for an invite that no longer works, OrgSuspended for one that does not work at the moment."""
-    invite, org = found.invite, found.org
+    invite, org = invite_view.invite, invite_view.org
     leads = f"an owner or admin of {org.name}"
     dead = {
         "accepted": ("invite_used", f"This invite was accepted already. Sign in as {invite.email} to open {org.name}."),
@@ -89,18 +89,18 @@ def require_open(found: Shown) -> None:
         "revoked": ("invite_withdrawn", f"This invite was withdrawn. Ask {leads} if you should still join."),
         EXPIRED: (
             "invite_expired",
-            f"This invite ran out on {clock.in_words(invite.expires_at)}. Ask {found.from_whom} or another "
+            f"This invite ran out on {clock.in_words(invite.expires_at)}. Ask {invite_view.from_whom} or another "
             f"owner or admin of {org.name} to send it again.",
         ),
         STOPPED: (
             "invite_stopped",
-            f"{found.from_whom} may no longer invite people to {org.name}. Ask {leads} for a new invite.",
+            f"{invite_view.from_whom} may no longer invite people to {org.name}. Ask {leads} for a new invite.",
         ),
     }
     if org.closed_at is not None:
         raise DeadInvite(f"{org.name} is closed, and nobody can join it any more.", code="org_closed")
-    if found.state in dead:
-        code, sentence = dead[found.state]
+    if invite_view.state in dead:
+        code, sentence = dead[invite_view.state]
         raise DeadInvite(sentence, code=code)
     if org.suspended_at is not None:
         raise OrgSuspended(
@@ -109,58 +109,64 @@ def require_open(found: Shown) -> None:
         )
 
 
-def accept(row: Invite, *, by: User, proven: bool) -> Membership:
+def accept(row: Invite, *, by: User, by_link: bool) -> Membership:
     """Admit the invited user. Needs the organization's transaction; locks its row, then the invite's.
 
-    `proven`: the user came with the link from the e-mail, and the caller verifies the address with `accounts.prove`.
+    `by_link`: the user came with the link from the e-mail, and the caller verifies the address with `accounts.prove`.
     Raises what `require_open` raises, UnknownInvite if the link was replaced in the meantime, WrongAddress, NotInvited,
     AlreadyMember.
     """
-    found = _answerable(row)
-    _require_theirs(found, by, proven=proven)
-    if memberships.role_of(by.id, found.org.id) is not None:
-        raise AlreadyMember(f"You belong to {found.org.name} already. An owner or admin can change your role.")
-    actor = users.actor_of(by, found.invite.role)
-    membership = memberships.add(found.org, by, role=found.invite.role, by=actor)
-    found.invite.accepted_by = by.id
-    end(found.invite, "accepted", by=actor, action="invite.accepted", after={"membership": str(membership.id)})
+    invite_view = _answerable(row)
+    _require_theirs(invite_view, by, by_link=by_link)
+    if memberships.role_of(by.id, invite_view.org.id) is not None:
+        raise AlreadyMember(f"You belong to {invite_view.org.name} already. An owner or admin can change your role.")
+    actor = users.actor_of(by, invite_view.invite.role)
+    membership = memberships.add(invite_view.org, by, role=invite_view.invite.role, by=actor)
+    invite_view.invite.accepted_by = by.id
+    end(invite_view.invite, "accepted", by=actor, action="invite.accepted", after={"membership": str(membership.id)})
     return membership
 
 
-def decline(row: Invite, *, by: User | None, proven: bool) -> Invite:
+def decline(row: Invite, *, by: User | None, by_link: bool) -> Invite:
     """Decline an invite. Needs the organization's transaction; locks and raises as `accept` does.
 
-    `by` None: nobody is signed in, and only the link from the e-mail proves the address; only with `proven`.
+    `by` None: nobody is signed in, and only the link from the e-mail proves the address; only with `by_link`.
     """
-    found = _answerable(row)
+    invite_view = _answerable(row)
     if by is not None:
-        _require_theirs(found, by, proven=proven)
-    elif not proven:
+        _require_theirs(invite_view, by, by_link=by_link)
+    elif not by_link:
         raise NotInvited("Open the link in the mail to decline this invite.")
-    actor = users.actor_of(by, found.invite.role) if by else SYSTEM
-    end(found.invite, "declined", by=actor, action="invite.declined", reason=None if by else "By the link in the mail")
-    return found.invite
+    actor = users.actor_of(by, invite_view.invite.role) if by else SYSTEM
+    end(
+        invite_view.invite,
+        "declined",
+        by=actor,
+        action="invite.declined",
+        reason=None if by else "By the link in the mail",
+    )
+    return invite_view.invite
 
 
-def _answerable(row: Invite) -> Shown:
+def _answerable(row: Invite) -> InviteView:
     """The current invite, locked, if it still works and is the one that the user viewed."""
     lock(select(Organization).filter_by(id=row.org_id))
     seen = row.token_hash
     current = lock(select(Invite).filter_by(org_id=row.org_id, id=row.id))
     if current is None or current.token_hash != seen:
         raise UnknownInvite
-    found = shown(current)
-    require_open(found)
-    return found
+    result = view(current)
+    require_open(result)
+    return result
 
 
-def _require_theirs(found: Shown, user: User, *, proven: bool) -> None:
-    if not _is_for(found.invite, user):
+def _require_theirs(invite_view: InviteView, user: User, *, by_link: bool) -> None:
+    if not _is_for(invite_view.invite, user):
         raise WrongAddress(
-            f"This invite is for {found.invite.email}, and you are signed in as {user.email}. Switch the account, or "
-            f"ask {found.from_whom} to invite {user.email}."
+            f"This invite is for {invite_view.invite.email}, and you are signed in as {user.email}. Switch the "
+            f"account, or ask {invite_view.from_whom} to invite {user.email}."
         )
-    if not proven and user.email_verified_at is None:
+    if not by_link and user.email_verified_at is None:
         raise NotInvited("Your address is not confirmed yet. Open the link in the mail that invited you.")
 
 

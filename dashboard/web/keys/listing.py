@@ -9,8 +9,8 @@ from dashboard.core.errors import Invalid
 from dashboard.domain.access import key_changes, keys
 from dashboard.domain.access.permissions import Verb
 from dashboard.models import ApiKey
-from dashboard.web import guards, render, unseen
-from dashboard.web.keys import desk
+from dashboard.web import guards, one_time_secret, render
+from dashboard.web.keys import context
 from dashboard.web.keys.blueprint import pages
 from dashboard.web.scopes import SCOPES
 
@@ -18,16 +18,16 @@ from dashboard.web.scopes import SCOPES
 @pages.get("")
 def listing(slug: str) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS)
-    found = keys.of_org(visit.org.id, made_by=desk.own(visit))
-    return render.render("keys/listing.html", visit=visit, rows=desk.rows(visit, found))
+    result = keys.of_org(visit.org.id, made_by=context.own(visit))
+    return render.render("keys/listing.html", visit=visit, rows=context.rows(visit, result))
 
 
 @pages.get("/<uuid:key_id>")
 def show(slug: str, key_id: UUID) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS)
-    key = desk.find(visit, key_id)
-    row = desk.row(visit, key)
-    secret = unseen.take(key.id, org_id=visit.org.id)
+    key = context.find(visit, key_id)
+    row = context.row(visit, key)
+    secret = one_time_secret.take(key.id, org_id=visit.org.id)
     return render.render(
         "keys/show.html",
         visit=visit,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from dashboard.core import cursors, lists
 from dashboard.core.db import db
-from dashboard.domain.funds.transactions.filters import Filters
+from dashboard.domain.funds.transactions.filters import TransactionFilters
 from dashboard.domain.funds.transactions.wallet_list import MOST_ROWS
 from dashboard.models import Transaction, Wallet
 
@@ -22,10 +22,10 @@ _HIGHEST = UUID(int=2**128 - 1)
 _LOWEST = UUID(int=0)
 
 
-def across(
+def of_organizations(
     org_id: UUID,
     mode: str,
-    filters: Filters | None = None,
+    filters: TransactionFilters | None = None,
     cursor: str | None = None,
     limit: int = lists.PAGE_ROWS,
     *,
@@ -33,12 +33,14 @@ def across(
 ) -> lists.Page[Transaction]:
     """One page of an organization's transactions in a mode, newest id first. No `newer_cursor`. Windows as in
     `page`."""
-    return _page([org_id], mode, filters or Filters(), cursor, limit, window, scope=("across", org_id, mode))
+    return _page(
+        [org_id], mode, filters or TransactionFilters(), cursor, limit, window, scope=("of_organizations", org_id, mode)
+    )
 
 
-def everywhere(
+def of_all_organizations(
     mode: str,
-    filters: Filters | None = None,
+    filters: TransactionFilters | None = None,
     cursor: str | None = None,
     limit: int = lists.PAGE_ROWS,
     *,
@@ -51,15 +53,23 @@ def everywhere(
     continues in small steps.
     """
     if org_id is not None:
-        return across(org_id, mode, filters, cursor, limit, window=window)
+        return of_organizations(org_id, mode, filters, cursor, limit, window=window)
     orgs = db.session.scalars(select(Wallet.org_id).where(Wallet.mode == mode, Wallet.seq > 0)).all()
-    return _page(sorted(set(orgs)), mode, filters or Filters(), cursor, limit, window, scope=("everywhere", mode))
+    return _page(
+        sorted(set(orgs)),
+        mode,
+        filters or TransactionFilters(),
+        cursor,
+        limit,
+        window,
+        scope=("of_all_organizations", mode),
+    )
 
 
 def _page(
     orgs: Sequence[UUID],
     mode: str,
-    filters: Filters,
+    filters: TransactionFilters,
     cursor: str | None,
     limit: int,
     window: int,
@@ -81,7 +91,7 @@ def _page(
 
 
 def _merge(
-    orgs: Sequence[UUID], mode: str, filters: Filters, ends: tuple[UUID, UUID], limit: int, window: int
+    orgs: Sequence[UUID], mode: str, filters: TransactionFilters, ends: tuple[UUID, UUID], limit: int, window: int
 ) -> tuple[list[Hit], UUID | None]:
     """The matches needed for a page, newest first, and the horizon: the id down to which they are complete; None at the
     end.
@@ -111,7 +121,9 @@ def _merge(
     return complete, horizon if stopped else None
 
 
-def _look(befores: dict[UUID, UUID], mode: str, filters: Filters, after: UUID, depth: int) -> Sequence[Row[Any]]:
+def _look(
+    befores: dict[UUID, UUID], mode: str, filters: TransactionFilters, after: UUID, depth: int
+) -> Sequence[Row[Any]]:
     """For each organization, its newest `depth` rows below its id in `befores`: how many there are (`read`), the oldest
     id (`last`), and the ids of the matching ones (`hits`, None if there are none)."""
     start = func.unnest(list(befores), list(befores.values())).table_valued("org_id", "before")

@@ -12,7 +12,7 @@ from dashboard.core.errors import Invalid, TooManyRequests
 from dashboard.domain.access.permissions import ROLE_WORDS, Verb, allowed, of_person
 from dashboard.domain.funds import wallets
 from dashboard.domain.organizations import invites, org_settings, user_organizations
-from dashboard.domain.organizations.memberships import Entry
+from dashboard.domain.organizations.memberships import OrgMembership
 from dashboard.domain.organizations.organizations import SlugTaken
 from dashboard.models import Organization, Wallet
 from dashboard.web import guards, navigation, render
@@ -44,9 +44,9 @@ def listing() -> Response:
         after = cursors.decode_id(cursor, *scope)
     except Invalid:
         after = None  # an outdated link starts at the beginning
-    found = user_organizations.listed(current_user.id, q=q, after=after, limit=user_organizations.PAGE + 1)
-    shown = found[: user_organizations.PAGE]
-    more = cursors.encode(shown[-1].org.id.bytes, *scope) if len(found) > len(shown) else ""
+    rows = user_organizations.listed(current_user.id, q=q, after=after, limit=user_organizations.PAGE + 1)
+    shown = rows[: user_organizations.PAGE]
+    more = cursors.encode(shown[-1].org.id.bytes, *scope) if len(rows) > len(shown) else ""
     return render.render(
         "orgs/listing.html", fragment="orgs/_list.html", cards=_cards(shown), q=q, searchable=bool(q or after or more),
         newer=url_for(".listing", q=q or None) if after else "",
@@ -80,10 +80,10 @@ def create() -> Response:
 def _make(values: dict[str, str]) -> Organization:
     org_id, by = ids.new(), of_person(current_user, "owner").actor
     with transaction(org=org_id):
-        return org_settings.found(values, org_id=org_id, owner=current_user, by=by)
+        return org_settings.create_team(values, org_id=org_id, owner=current_user, by=by)
 
 
-def _cards(entries: list[Entry]) -> list[Card]:
+def _cards(entries: list[OrgMembership]) -> list[Card]:
     own = wallets.of_organizations([entry.org.id for entry in entries], guards.platform_mode())
     return [_card(entry.org, entry.role or "", own[entry.org.id]) for entry in entries]
 

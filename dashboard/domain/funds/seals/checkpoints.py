@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _PATIENT = text("SELECT set_config('statement_timeout', :timeout, true)")
 
-_HEADS = sql.SQL("""COPY (
+_NEWEST_SEALS = sql.SQL("""COPY (
 SELECT w.org_id, w.id, s.seq_to, encode(s.hash, 'hex') FROM wallets AS w CROSS JOIN LATERAL (
   SELECT seq_to, hash FROM ledger_seals AS s
   WHERE s.org_id = w.org_id AND s.wallet_id = w.id AND s.created_at <= {at} ORDER BY s.seq_from DESC LIMIT 1
@@ -43,7 +43,7 @@ SELECT w.org_id, w.id, s.seq_to, encode(s.hash, 'hex') FROM wallets AS w CROSS J
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class Checkpoint:
     """One value over the newest seals of `wallets` wallets at a moment."""
 
     at: datetime
@@ -54,17 +54,17 @@ class Head:
         return f"{self.at.isoformat()} {self.wallets} wallets {self.hash}"
 
 
-def head(connection: Connection, at: datetime) -> Head:
+def compute(connection: Connection, at: datetime) -> Checkpoint:
     """The checkpoint as of a moment (timezone-aware). Always the same value once PAUSE has passed."""
     driver = connection.connection.driver_connection
     if not isinstance(driver, Psycopg):
         raise TypeError(f"COPY needs psycopg, not {driver!r}")
     digest, wallets = hashlib.sha256(), 0
-    with driver.cursor() as cursor, cursor.copy(_HEADS.format(at=sql.Literal(at))) as copy:
+    with driver.cursor() as cursor, cursor.copy(_NEWEST_SEALS.format(at=sql.Literal(at))) as copy:
         for line in copy:
             digest.update(line)
             wallets += 1
-    return Head(at, wallets, digest.hexdigest())
+    return Checkpoint(at, wallets, digest.hexdigest())
 
 
 def due() -> datetime | None:
@@ -76,23 +76,23 @@ def due() -> datetime | None:
     return midnight
 
 
-def record(at: datetime) -> Head:
+def record(at: datetime) -> Checkpoint:
     """Log the checkpoint of a moment and store it in the platform's audit log. Needs its open transaction, which may
     last as long as the job."""
     require_org(PLATFORM_ORG_ID)
     db.session.execute(_PATIENT, {"timeout": TIMEOUT})
-    found = head(db.session.connection(), at)
-    after: dict[str, Any] = {"at": at.isoformat(), "wallets": found.wallets, "hash": found.hash}
+    result = compute(db.session.connection(), at)
+    after: dict[str, Any] = {"at": at.isoformat(), "wallets": result.wallets, "hash": result.hash}
     audit.record(audit.Ref("ledger", at.date().isoformat()), ACTION, by=SYSTEM, org=PLATFORM_ORG_ID, after=after)
     log.info("ledger head", extra=after)
-    return found
+    return result
 
 
-def recorded() -> Head | None:
+def recorded() -> Checkpoint | None:
     """The newest recorded checkpoint."""
     entry = db.session.scalars(
         select(AuditEntry).filter_by(org_id=PLATFORM_ORG_ID, action=ACTION).order_by(AuditEntry.id.desc()).limit(1)
     ).first()
     if entry is None or entry.after is None:
         return None
-    return Head(datetime.fromisoformat(entry.after["at"]), entry.after["wallets"], entry.after["hash"])
+    return Checkpoint(datetime.fromisoformat(entry.after["at"]), entry.after["wallets"], entry.after["hash"])

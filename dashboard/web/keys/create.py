@@ -15,10 +15,10 @@ from dashboard.domain.access.keys import ScopeTooWide
 from dashboard.domain.access.permissions import Verb, grantable
 from dashboard.domain.funds import expiry
 from dashboard.domain.funds.spend_limits import Cap
-from dashboard.domain.org_status import Act
-from dashboard.web import guards, render, scopes, unseen
+from dashboard.domain.org_status import OrgAction
+from dashboard.web import guards, one_time_secret, render, scopes
 from dashboard.web.guards import Visit
-from dashboard.web.keys import desk
+from dashboard.web.keys import context
 from dashboard.web.keys.blueprint import pages
 
 TYPED = ("name", "expires_at", "cap", "cap_window", "idempotency_key")
@@ -26,13 +26,13 @@ TYPED = ("name", "expires_at", "cap", "cap_window", "idempotency_key")
 
 @pages.get("/new")
 def new(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=OrgAction.MEMBERS)
     return _form(visit, values={"scopes": [], "idempotency_key": str(ids.new())}, errors={})
 
 
 @pages.post("")
 def create(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=OrgAction.MEMBERS)
     guards.require_recent()
     values: dict[str, Any] = {name: request.form.get(name, "") for name in TYPED}
     values["scopes"] = request.form.getlist("scopes")[: len(scopes.SCOPES)]
@@ -41,9 +41,9 @@ def create(slug: str) -> Response:
         if not keys.find(visit.org.id, key_id):
             _make(visit, key_id, values)
     except (Invalid, ScopeTooWide) as refusal:
-        return _form(visit, values=values, errors=desk.errors(refusal, at="scopes"), status=refusal.status)
+        return _form(visit, values=values, errors=context.errors(refusal, at="scopes"), status=refusal.status)
     except (keys.TooManyKeys, TooManyRequests) as refusal:
-        return _form(visit, values=values, errors=desk.errors(refusal), status=refusal.status)
+        return _form(visit, values=values, errors=context.errors(refusal), status=refusal.status)
     return render.redirect(url_for("keys.show", slug=slug, key_id=key_id))
 
 
@@ -66,13 +66,13 @@ def _make(visit: Visit, key_id: UUID, values: dict[str, Any]) -> None:
             )
     except IntegrityError:  # the same form, sent twice at once: the other request created the key
         return
-    unseen.keep(key_id, made.key, org_id=visit.org.id)
+    one_time_secret.keep(key_id, made.key, org_id=visit.org.id)
 
 
 def _id_of_form(visit: Visit, text: str) -> UUID:
-    chosen = unseen.chosen_id(text)
-    found = keys.find(visit.org.id, chosen)
-    return chosen if found is None or found.created_by == visit.by.id else ids.new()
+    chosen = one_time_secret.chosen_id(text)
+    key = keys.find(visit.org.id, chosen)
+    return chosen if key is None or key.created_by == visit.by.id else ids.new()
 
 
 def _form(visit: Visit, *, values: dict[str, Any], errors: dict[str, str], status: int = 200) -> Response:

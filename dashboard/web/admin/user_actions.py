@@ -18,11 +18,11 @@ from dashboard.domain.platform import erasure, user_administration
 from dashboard.models import PLATFORM_ORG_ID, User
 from dashboard.web import guards, render
 
-pages = Blueprint("acts", __name__)
+pages = Blueprint("user_actions", __name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class UserAction:
     """`says` is what happens; `danger` colours the button; `typed`: the address must be typed as well."""
 
     title: str
@@ -33,40 +33,40 @@ class Act:
 
 
 ACTS = {
-    "sessions": Act(
+    "sessions": UserAction(
         "End sessions",
         "They are signed out everywhere, and may sign in again.",
         "is signed out everywhere",
     ),
-    "factor": Act(
+    "factor": UserAction(
         "Switch second factor off",
         "For users who lost both phone and recovery codes: make sure that it is really them. "
         "They then sign in with only the password, and are notified by e-mail.",
         "has no second factor now",
     ),
-    "disable": Act(
+    "disable": UserAction(
         "Disable account",
         "They are signed out everywhere, and cannot sign in. Their tokens end for good, and so do their API keys with "
         "operator scopes or members:write. Their organizations stay.",
         "is disabled",
     ),
-    "enable": Act(
+    "enable": UserAction(
         "Enable account",
         "They may sign in again. Tokens that ended stay ended.",
         "is enabled",
         danger=False,
     ),
-    "promote": Act(
+    "promote": UserAction(
         "Make platform manager",
         "They see every organization, grant and remove credits, and manage people.",
         "is a platform manager",
     ),
-    "demote": Act(
+    "demote": UserAction(
         "Take platform role",
         "They become a standard user, and must sign in again. API keys that they created as a manager are revoked.",
         "is a standard user",
     ),
-    "erase": Act(
+    "erase": UserAction(
         "Erase person",
         "Name, address, sessions, tokens and memberships go, and their own organization closes with whatever is on its "
         "balance. Ledger and audit log keep an id that leads to nobody. This cannot be undone.",
@@ -98,7 +98,7 @@ def do(user_id: UUID, act: str) -> Response:
     return render.redirect(url_for("admin_users.show", user_id=user_id))
 
 
-def offered(user: User, *, by: UUID) -> list[tuple[str, Act]]:
+def offered(user: User, *, by: UUID) -> list[tuple[str, UserAction]]:
     """The actions that apply to this user now."""
     if user.erased_at is not None:
         return []
@@ -143,7 +143,7 @@ def _judged(verb: Callable[..., None], user: User, reason: str, by: Actor) -> No
         verb(user, reason=reason, by=by)
 
 
-def _require_typed(user: User, act: Act) -> None:
+def _require_typed(user: User, act: UserAction) -> None:
     if act.typed and request.form.get("email", "").strip().lower() != user.email.lower():
         raise Invalid("Type the person's address.", field="email")
 
@@ -151,7 +151,7 @@ def _require_typed(user: User, act: Act) -> None:
 def _form(user: User, act: str, *, errors: dict[str, str], status: int = 200) -> Response:
     values: dict[str, Any] = {name: request.form.get(name, "") for name in ("reason", "email")}
     return render.render(
-        "admin/users/act.html", status=status, user=user, act=act, words=ACTS[act],
+        "admin/users/confirm.html", status=status, user=user, act=act, words=ACTS[act],
         values=values, errors=errors, reason_limit=audit.REASON_LIMIT,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from dashboard.core import clock, crypto, ids
 
 FORM_LIVES = timedelta(days=1)
 A_MOMENT = timedelta(seconds=2)
-UNSEEN = "new_keys"
+KEPT = "new_keys"
 MOST = 5
 
 
@@ -26,17 +26,17 @@ def chosen_id(text: str) -> UUID:
 
 
 def keep(row_id: UUID, key: str, *, org_id: UUID) -> None:
-    waiting = dict(list(session.get(UNSEEN, {}).items())[1 - MOST :])
-    session[UNSEEN] = {**waiting, str(row_id): crypto.encrypt(key, org_id=org_id, purpose=_purpose(row_id))}
+    waiting = dict(list(session.get(KEPT, {}).items())[1 - MOST :])
+    session[KEPT] = {**waiting, str(row_id): crypto.encrypt(key, org_id=org_id, purpose=_purpose(row_id))}
 
 
 def take(row_id: UUID, *, org_id: UUID) -> str:
     """The key's text the first time it is viewed; empty afterwards, and for HEAD requests."""
-    waiting = dict(session.get(UNSEEN, {}))
+    waiting = dict(session.get(KEPT, {}))
     sealed = waiting.pop(str(row_id), None)
     if sealed is None or request.method != "GET":
         return ""
-    session[UNSEEN] = waiting
+    session[KEPT] = waiting
     try:
         return crypto.decrypt(sealed, org_id=org_id, purpose=_purpose(row_id))
     except crypto.CannotDecrypt:  # the encryption keys changed in between

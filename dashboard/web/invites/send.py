@@ -9,9 +9,9 @@ from flask_login import current_user
 from dashboard.core.db import transaction
 from dashboard.core.errors import CofferError, Conflict, Invalid
 from dashboard.domain.access.permissions import ROLE_WORDS, Verb, assignable
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import invites
-from dashboard.domain.organizations.invites import Outcome, Shown
+from dashboard.domain.organizations.invites import InviteView, Outcome
 from dashboard.domain.organizations.memberships import RoleTooHigh
 from dashboard.models import Invite
 from dashboard.web import guards, render
@@ -45,13 +45,13 @@ def listing(slug: str) -> Response:
 
 @pages.get("/new")
 def new(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=OrgAction.MEMBERS)
     return _form(visit, values={"role": USUAL_ROLE}, errors={})
 
 
 @pages.post("")
 def create(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=OrgAction.MEMBERS)
     guards.require_recent()
     values = {name: request.form.get(name, "") for name in ("emails", "role")}
     try:
@@ -68,7 +68,7 @@ def create(slug: str) -> Response:
 
 @pages.post("/<uuid:invite_id>/resend")
 def resend(slug: str, invite_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=OrgAction.MEMBERS)
     row = invites.with_id(visit.org.id, invite_id)
     guards.require_recent()
     with transaction(org=visit.org.id):
@@ -79,7 +79,7 @@ def resend(slug: str, invite_id: UUID) -> Response:
 
 @pages.get("/<uuid:invite_id>/withdraw")
 def ask(slug: str, invite_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=OrgAction.MEMBERS)
     row = invites.with_id(visit.org.id, invite_id)
     return render.render(
         "invites/withdraw.html", fragment="invites/_withdraw.html", visit=visit, row=row, list=_list(slug),
@@ -89,7 +89,7 @@ def ask(slug: str, invite_id: UUID) -> Response:
 
 @pages.post("/<uuid:invite_id>/withdraw")
 def withdraw(slug: str, invite_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=Act.MEMBERS)
+    visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=OrgAction.MEMBERS)
     row = invites.with_id(visit.org.id, invite_id)
     guards.require_recent()
     with transaction(org=visit.org.id):
@@ -115,7 +115,7 @@ def _acts(visit: Visit, row: Invite, changes: bool) -> bool:
     return changes and row.state == "pending" and row.role in assignable(visit.caller)
 
 
-def _from(visit: Visit, one: Shown) -> str:
+def _from(visit: Visit, one: InviteView) -> str:
     if one.inviter is None:
         return "A program"
     return "You" if one.inviter.id == visit.by.id else one.inviter.name

@@ -19,11 +19,11 @@ from dashboard.domain.organizations import lifecycle
 from dashboard.models import Organization
 from dashboard.web import guards, render
 
-pages = Blueprint("standing", __name__)
+pages = Blueprint("org_status", __name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class StatusAction:
     """A confirmation step and what it does. `applies` says whether the organization's status allows it."""
 
     title: str
@@ -35,23 +35,23 @@ class Act:
 
 
 ACTS = {
-    "suspend": Act(
+    "suspend": StatusAction(
         "Suspend organization",
         "Charges, purchases and changes of members, keys and settings are refused at once. Everything can be read, "
         "programs get 403 org_suspended, and a bar on its pages says so.",
         "is suspended.", "danger", lifecycle.suspend, lambda org: not org.suspended_at and not org.closed_at,
     ),
-    "unsuspend": Act(
+    "unsuspend": StatusAction(
         "Lift suspension", "Everything works again from the next request on.", "is active again.", "primary",
         lifecycle.unsuspend, lambda org: bool(org.suspended_at) and not org.closed_at,
     ),
-    "close": Act(
+    "close": StatusAction(
         "Close organization",
         "It is gone for everyone but platform managers. Its API keys end, open invites are withdrawn, its external key "
         "becomes free. A balance stays in the books. Ledger and audit log stay.",
         "is closed.", "danger", lifecycle.close, lambda org: not org.closed_at,
     ),
-    "reopen": Act(
+    "reopen": StatusAction(
         "Reopen organization",
         "Its members can enter it again, at the same address. API keys and invites that ended stay ended; an overdraft "
         "must be set again.",
@@ -112,7 +112,7 @@ def _carry_out(org: Organization, act: str, reason: str, *, by: Actor) -> None:
 
 def _form(org: Organization, name: str, errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
-        "admin/orgs/standing.html", fragment="admin/orgs/_standing.html", status=status, org=org, name=name,
+        "admin/orgs/status.html", fragment="admin/orgs/_status.html", status=status, org=org, name=name,
         act=ACTS[name], errors=errors, reason=request.form.get("reason", ""), reason_limit=audit.REASON_LIMIT,
         balance=wallets.of_organization(org.id, guards.platform_mode(), fresh=True).balance, dialog=render.is_htmx(),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from dashboard.domain.catalog import configured, products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds.ledger import KeyReused, body_hash
 from dashboard.domain.funds.reports import forecast
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.domain.payments.checkout.budgets import TooManyCodes
 from dashboard.domain.payments.checkout.checkout import (
     MAX_QUANTITY,
@@ -93,7 +93,7 @@ def preview(slug: str) -> Response:
 
 @pages.post("/o/<slug>/buy")
 def create(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.BUY, act=Act.BUY)
+    visit = guards.enter(slug, Verb.BUY, act=OrgAction.BUY)
     offers, trouble = _catalog(visit)
     choice = _choice(offers, request.form)
     if "update" in request.form:
@@ -214,8 +214,8 @@ def _pieces(typed: list[str], least: int, most: int) -> int | None:
 
 def _key() -> str:
     """The key with which the form was rendered; empty if it is not one of ours."""
-    found = ids.parse(request.form.get("idempotency_key", ""))
-    return str(found) if found and len(request.form.getlist("idempotency_key")) == 1 else ""
+    parsed = ids.parse(request.form.get("idempotency_key", ""))
+    return str(parsed) if parsed and len(request.form.getlist("idempotency_key")) == 1 else ""
 
 
 def _show(

@@ -10,7 +10,7 @@ from dashboard.core.errors import NotFound
 from dashboard.domain.access import keys
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import spend_limits
-from dashboard.domain.funds.spend_limits import Standing
+from dashboard.domain.funds.spend_limits import LimitUsage
 from dashboard.models import ApiKey, User
 from dashboard.web.guards import Visit
 
@@ -18,7 +18,7 @@ UNUSED = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class KeyView:
     """A key as the pages show it. `replaced_by` is the key that replaced it."""
 
     key: ApiKey
@@ -27,7 +27,7 @@ class Row:
     state: str
     tone: str
     unused: bool
-    cap: Standing | None
+    cap: LimitUsage | None
     replaced_by: UUID | None
 
     @property
@@ -47,24 +47,24 @@ def find(visit: Visit, key_id: UUID) -> ApiKey:
     return key
 
 
-def rows(visit: Visit, found: list[ApiKey]) -> list[Row]:
-    people = keys.makers(found)
-    standings = spend_limits.standings(visit.org.id, [key.limit_id for key in found])
-    successors = keys.successors(visit.org.id, [key.id for key in found])
+def rows(visit: Visit, items: list[ApiKey]) -> list[KeyView]:
+    people = keys.makers(items)
+    usages = spend_limits.usages(visit.org.id, [key.limit_id for key in items])
+    successors = keys.successors(visit.org.id, [key.id for key in items])
     return [
-        Row(
+        KeyView(
             key,
             _name(key.created_by, people, visit) or "A command",
             _name(key.revoked_by, people, visit),
             *_state(key, successors),
-            standings.get(key.limit_id),
+            usages.get(key.limit_id),
             successors.get(key.id),
         )
-        for key in found
+        for key in items
     ]
 
 
-def row(visit: Visit, key: ApiKey) -> Row:
+def row(visit: Visit, key: ApiKey) -> KeyView:
     return rows(visit, [key])[0]
 
 

@@ -14,7 +14,7 @@ from dashboard.core.errors import CofferError, Invalid, TooManyRequests, Unavail
 from dashboard.domain.access.permissions import ROLE_WORDS
 from dashboard.domain.org_status import OrgSuspended
 from dashboard.domain.organizations import invites, memberships, registration
-from dashboard.domain.organizations.invites import DeadInvite, NotInvited, Shown, UnknownInvite, WrongAddress
+from dashboard.domain.organizations.invites import DeadInvite, InviteView, NotInvited, UnknownInvite, WrongAddress
 from dashboard.domain.organizations.memberships import AlreadyMember
 from dashboard.domain.people import accounts, passwords, users
 from dashboard.models import User
@@ -44,34 +44,34 @@ def show(invite: str) -> Response:
 
 @links.post("/accept")
 def accept(invite: str) -> Response:
-    found = _find(invite)
+    view = _find(invite)
     if not current_user.is_authenticated:
         return render.redirect(_login(invite))
-    return _join(found, current_user, proven=True)
+    return _join(view, current_user, by_link=True)
 
 
 @links.post("/decline")
 def decline(invite: str) -> Response:
-    found = _find(invite)
-    _turn_down(found, proven=True)
+    view = _find(invite)
+    _turn_down(view, by_link=True)
     return render.redirect(url_for("invitation.show", invite=invite))
 
 
 @links.post("/signup")
 def signup(invite: str) -> Response:
-    found = _find(invite)
+    view = _find(invite)
     if current_user.is_authenticated:
         return render.redirect(url_for("invitation.show", invite=invite))
     try:
         user = registration.sign_up(
-            name=request.form.get("name", ""), email=found.invite.email, password=request.form.get("password", ""),
+            name=request.form.get("name", ""), email=view.invite.email, password=request.form.get("password", ""),
             timezone=request.form.get("timezone", ""), ip=request.remote_addr or "",
-            mode=guards.platform_mode(), proven=True,
+            mode=guards.platform_mode(), by_link=True,
         )  # fmt: skip
     except (Invalid, TooManyRequests, Unavailable) as refusal:
-        return _again(found, refusal)
+        return _again(view, refusal)
     sign_in(user)
-    return _join(found, user, proven=True)
+    return _join(view, user, by_link=True)
 
 
 @links.post("/switch")
@@ -82,60 +82,64 @@ def switch(invite: str) -> Response:
 
 @mine.post("/accept")
 def accept_mine(org_id: UUID, invite_id: UUID) -> Response:
-    return _join(_find_mine(org_id, invite_id), current_user, proven=False)
+    return _join(_find_mine(org_id, invite_id), current_user, by_link=False)
 
 
 @mine.post("/decline")
 def decline_mine(org_id: UUID, invite_id: UUID) -> Response:
-    _turn_down(_find_mine(org_id, invite_id), proven=False)
+    _turn_down(_find_mine(org_id, invite_id), by_link=False)
     return render.redirect(url_for("auth.start"))
 
 
-def _find(token: str) -> Shown:
+def _find(token: str) -> InviteView:
     """The invite of the URL, if it still works."""
-    found = invites.shown(invites.find(token, ip=request.remote_addr or ""))
-    return _opening(found)
+    result = invites.view(invites.find(token, ip=request.remote_addr or ""))
+    return _opening(result)
 
 
-def _find_mine(org_id: UUID, invite_id: UUID) -> Shown:
-    return _opening(invites.shown(invites.of_person(org_id, invite_id, current_user)))
+def _find_mine(org_id: UUID, invite_id: UUID) -> InviteView:
+    return _opening(invites.view(invites.of_person(org_id, invite_id, current_user)))
 
 
-def _opening(found: Shown) -> Shown:
-    g.invite = found
-    invites.require_open(found)
-    return found
+def _opening(view: InviteView) -> InviteView:
+    g.invite = view
+    invites.require_open(view)
+    return view
 
 
-def _join(found: Shown, user: User, *, proven: bool) -> Response:
-    with transaction(org=found.org.id):
-        invites.accept(found.invite, by=user, proven=proven)
-    if proven:
-        accounts.prove(user, mode=guards.platform_mode())
-    render.toast_next(f"You belong to {found.org.name} now, as {found.invite.role}.")
-    return render.redirect(url_for("costs.show", slug=found.org.slug))
+def _join(view: InviteView, user: User, *, by_link: bool) -> Response:
+    with transaction(org=view.org.id):
+        invites.accept(view.invite, by=user, by_link=by_link)
+    if by_link:
+        accounts.confirm_by_link(user, mode=guards.platform_mode())
+    render.toast_next(f"You belong to {view.org.name} now, as {view.invite.role}.")
+    return render.redirect(url_for("costs.show", slug=view.org.slug))
 
 
-def _turn_down(found: Shown, *, proven: bool) -> None:
+def _turn_down(view: InviteView, *, by_link: bool) -> None:
     person = current_user if current_user.is_authenticated else None
-    with transaction(org=found.org.id):
-        invites.decline(found.invite, by=person, proven=proven)
-    render.toast_next(f"Declined. You do not join {found.org.name}.")
+    with transaction(org=view.org.id):
+        invites.decline(view.invite, by=person, by_link=by_link)
+    render.toast_next(f"Declined. You do not join {view.org.name}.")
 
 
 def _page(
-    found: Shown, *, values: dict[str, str] | None = None, errors: dict[str, str] | None = None, status: int = 200
+    view: InviteView,
+    *,
+    values: dict[str, str] | None = None,
+    errors: dict[str, str] | None = None,
+    status: int = 200,
 ) -> Response:
-    email = found.invite.email
+    email = view.invite.email
     signed_in = current_user.is_authenticated
     theirs = signed_in and current_user.email.lower() == email.lower()
-    if theirs and memberships.role_of(current_user.id, found.org.id) is not None:
-        raise AlreadyMember(f"You belong to {found.org.name} already. An owner or admin can change your role.")
+    if theirs and memberships.role_of(current_user.id, view.org.id) is not None:
+        raise AlreadyMember(f"You belong to {view.org.name} already. An owner or admin can change your role.")
     return render.render(
         "invites/show.html",
         status=status,
-        found=found,
-        may=ROLE_WORDS[found.invite.role],
+        found=view,
+        may=ROLE_WORDS[view.invite.role],
         token=(request.view_args or {})["invite"],
         theirs=theirs,
         has_account=signed_in or users.by_email(email) is not None,
@@ -146,10 +150,10 @@ def _page(
     )
 
 
-def _again(found: Shown, refusal: Invalid | TooManyRequests | Unavailable) -> Response:
+def _again(view: InviteView, refusal: Invalid | TooManyRequests | Unavailable) -> Response:
     """The form again, with everything that was typed except the password."""
     errors = {getattr(refusal, "field", None) or "password": refusal.detail}
-    response = _page(found, values={"name": request.form.get("name", "")}, errors=errors, status=refusal.status)
+    response = _page(view, values={"name": request.form.get("name", "")}, errors=errors, status=refusal.status)
     if not isinstance(refusal, Invalid):
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
@@ -161,18 +165,18 @@ def _login(token: str) -> str:
 
 def _refuse(error: CofferError) -> Response:
     """The page for a problem with an invite says who can help and where to continue."""
-    found: Shown | None = g.get("invite")
+    view: InviteView | None = g.get("invite")
     inside = bool(
-        found and current_user.is_authenticated and memberships.role_of(current_user.id, found.org.id) is not None
+        view and current_user.is_authenticated and memberships.role_of(current_user.id, view.org.id) is not None
     )
     token = (request.view_args or {}).get("invite", "")
-    context: dict[str, Any] = {"home": url_for("costs.show", slug=found.org.slug) if found and inside else ""}
+    context: dict[str, Any] = {"home": url_for("costs.show", slug=view.org.slug) if view and inside else ""}
     return render.render(
         "invites/refused.html",
         status=error.status,
         title=TITLES.get(error.code, "This invite cannot be used"),
         text=error.detail,
-        org=found.org.name if found else "",
+        org=view.org.name if view else "",
         switch=url_for("invitation.switch", invite=token) if error.code == "wrong_address" and token else "",
         **context,
     )

@@ -17,9 +17,9 @@ from dashboard.domain import audit, org_status, rate_limits
 from dashboard.domain.access.permissions import ROLE_WORDS, ROLES
 from dashboard.domain.audit import Actor
 from dashboard.domain.messages import outbox
-from dashboard.domain.org_status import Act, require_state
+from dashboard.domain.org_status import OrgAction, require_state
 from dashboard.domain.organizations import memberships, organizations
-from dashboard.domain.organizations.invites.listing import shown
+from dashboard.domain.organizations.invites.listing import view
 from dashboard.domain.organizations.memberships import AlreadyMember, RoleTooHigh
 from dashboard.domain.people import users
 from dashboard.models import Invite, Organization, Payment
@@ -51,16 +51,16 @@ def addresses_in(text: str) -> list[str]:
 
     For `Ada <ada@example.com>`, the address is used. They are not validated. Raises Invalid for none or more than 100.
     """
-    found: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     for part in re.split(r"[,;\n\r]", text):
         named = re.search(r"<([^<>]*)>", part)
         for word in [named[1].strip()] if named else part.split():
-            found.setdefault(word.lower(), word)
-    if not found:
+            addresses.setdefault(word.lower(), word)
+    if not addresses:
         raise Invalid("Enter at least one e-mail address.", field="emails")
-    if len(found) > MOST_AT_ONCE:
-        raise Invalid(f"Invite up to {MOST_AT_ONCE} addresses at once; these are {len(found)}.", field="emails")
-    return list(found.values())
+    if len(addresses) > MOST_AT_ONCE:
+        raise Invalid(f"Invite up to {MOST_AT_ONCE} addresses at once; these are {len(addresses)}.", field="emails")
+    return list(addresses.values())
 
 
 def invite_each(
@@ -77,7 +77,7 @@ def invite_each(
     Raises RoleTooHigh, Invalid for the role, OrgSuspended, PersonalOrganization, in which case nothing was sent.
     """
     _require_role(role, may_give)
-    require_state(Act.MEMBERS, org)
+    require_state(OrgAction.MEMBERS, org)
     organizations.require_team(org)
     outcomes = []
     for address in addresses:
@@ -109,16 +109,16 @@ def invite(
     if user is not None and memberships.role_of(user.id, org.id) is not None:
         raise AlreadyMember(f"{email} belongs to the organization already.")
     waiting = select(Invite).where(Invite.org_id == org.id, Invite.state == "pending")
-    found = lock(waiting.where(func.lower(Invite.email) == email))
-    if found is not None and shown(found).opens:
+    current = lock(waiting.where(func.lower(Invite.email) == email))
+    if current is not None and view(current).opens:
         raise AlreadyInvited(f"{email} is invited already. Resend that invite to send a new link.")
-    if found is None:
+    if current is None:
         _require_room(org.id)
-        found = Invite(org_id=org.id, id=ids.new(), email=email, role=role)
-    found.role, found.invited_by = role, inviter
-    _send(org, found)
-    audit.record(found, "invite.sent", by=by, after={"role": role})
-    return found
+        current = Invite(org_id=org.id, id=ids.new(), email=email, role=role)
+    current.role, current.invited_by = role, inviter
+    _send(org, current)
+    audit.record(current, "invite.sent", by=by, after={"role": role})
+    return current
 
 
 def resend(row: Invite, *, by: Actor, may_give: Collection[str], inviter: UUID | None) -> Invite:
@@ -129,12 +129,12 @@ def resend(row: Invite, *, by: Actor, may_give: Collection[str], inviter: UUID |
     answered or revoked one, RoleTooHigh, OrgSuspended, TooManyRequests.
     """
     org = org_status.locked(row.org_id)
-    found = _again(row)
-    _require_role(found.role, may_give)
-    found.invited_by = inviter
-    _send(org, found)
-    audit.record(found, "invite.resent", by=by, after={"role": found.role})
-    return found
+    current = _again(row)
+    _require_role(current.role, may_give)
+    current.invited_by = inviter
+    _send(org, current)
+    audit.record(current, "invite.resent", by=by, after={"role": current.role})
+    return current
 
 
 def revoke(row: Invite, *, by: Actor, may_give: Collection[str]) -> Invite:
@@ -145,10 +145,10 @@ def revoke(row: Invite, *, by: Actor, may_give: Collection[str]) -> Invite:
     org_status.locked(row.org_id)
     if row.state == "revoked":
         return row
-    found = _again(row)
-    _require_role(found.role, may_give)
-    end(found, "revoked", by=by, action="invite.revoked")
-    return found
+    current = _again(row)
+    _require_role(current.role, may_give)
+    end(current, "revoked", by=by, action="invite.revoked")
+    return current
 
 
 def end(row: Invite, state: str, *, by: Actor, action: str, **values: Any) -> None:
@@ -187,13 +187,13 @@ def _letter(org: Organization, row: Invite, expires_at: datetime) -> dict[str, A
 
 def _again(row: Invite) -> Invite:
     """The current row, locked, if it still waits for an answer. Needs the organization's lock."""
-    found = lock(select(Invite).filter_by(org_id=row.org_id, id=row.id))
-    if found is None:
+    current = lock(select(Invite).filter_by(org_id=row.org_id, id=row.id))
+    if current is None:
         raise NotFound
-    if found.state != "pending":
-        words = {"accepted": "was accepted", "declined": "was declined", "revoked": "was withdrawn"}[found.state]
+    if current.state != "pending":
+        words = {"accepted": "was accepted", "declined": "was declined", "revoked": "was withdrawn"}[current.state]
         raise Conflict(f"This invite {words} already. Nothing was changed.", code="invite_ended")
-    return found
+    return current
 
 
 def _require_role(role: str, may_give: Collection[str]) -> None:

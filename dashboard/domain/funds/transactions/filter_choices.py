@@ -34,8 +34,8 @@ def choices(wallet: Wallet) -> Choices:
         .order_by(WalletDay.day.desc())
         .limit(MOST_SUMS)
     ).subquery()
-    found = db.session.execute(select(newest.c.type, newest.c.app, func.count()).group_by(newest.c.type, newest.c.app))
-    sums = {(type_, app): int(count) for type_, app, count in found}
+    rows = db.session.execute(select(newest.c.type, newest.c.app, func.count()).group_by(newest.c.type, newest.c.app))
+    sums = {(type_, app): int(count) for type_, app, count in rows}
     complete = sum(sums.values()) < MOST_SUMS
     return Choices(
         types=sorted({type_ for type_, _ in sums} if complete else TRANSACTION_TYPES),

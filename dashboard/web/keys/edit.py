@@ -13,11 +13,11 @@ from dashboard.domain.access.key_changes import KeyEnded, KeyRotated
 from dashboard.domain.access.keys import ScopeTooWide
 from dashboard.domain.access.permissions import OPERATOR_SCOPES, Verb, grantable, require
 from dashboard.domain.funds.spend_limits import Cap
-from dashboard.domain.org_status import Act
+from dashboard.domain.org_status import OrgAction
 from dashboard.models import ApiKey
-from dashboard.web import guards, render, scopes, unseen
+from dashboard.web import guards, one_time_secret, render, scopes
 from dashboard.web.guards import Visit
-from dashboard.web.keys import desk
+from dashboard.web.keys import context
 from dashboard.web.keys.blueprint import pages
 
 GRACES = {  # the names in `key_changes.GRACES`
@@ -46,22 +46,22 @@ def rotate(slug: str, key_id: UUID) -> Response:
                 key, grace=grace, by=visit.by, made_by=_person(visit), grantable=grantable(visit.caller)
             )
     except (Invalid, ScopeTooWide, TooManyRequests, keys.TooManyKeys, KeyEnded, KeyRotated) as refusal:
-        return _rotate_form(visit, key, values={"grace": grace}, errors=desk.errors(refusal), status=refusal.status)
-    unseen.keep(made.row.id, made.key, org_id=visit.org.id)
+        return _rotate_form(visit, key, values={"grace": grace}, errors=context.errors(refusal), status=refusal.status)
+    one_time_secret.keep(made.row.id, made.key, org_id=visit.org.id)
     return render.redirect(url_for("keys.show", slug=slug, key_id=made.row.id))
 
 
 @pages.get("/<uuid:key_id>/cap")
 def ask_cap(slug: str, key_id: UUID) -> Response:
-    visit, key = _enter(slug, key_id, Verb.CAP_KEYS, act=Act.MEMBERS)
-    found = desk.row(visit, key).cap
-    amount = plain_credits(found.amount) if found else ""
-    return _cap_form(visit, key, values={"cap": amount, "cap_window": found.window if found else "month"}, errors={})
+    visit, key = _enter(slug, key_id, Verb.CAP_KEYS, act=OrgAction.MEMBERS)
+    result = context.row(visit, key).cap
+    amount = plain_credits(result.amount) if result else ""
+    return _cap_form(visit, key, values={"cap": amount, "cap_window": result.window if result else "month"}, errors={})
 
 
 @pages.post("/<uuid:key_id>/cap")
 def cap(slug: str, key_id: UUID) -> Response:
-    visit, key = _enter(slug, key_id, Verb.CAP_KEYS, act=Act.MEMBERS)
+    visit, key = _enter(slug, key_id, Verb.CAP_KEYS, act=OrgAction.MEMBERS)
     guards.require_recent()
     values = {name: request.form.get(name, "") for name in ("cap", "cap_window")}
     try:
@@ -69,7 +69,7 @@ def cap(slug: str, key_id: UUID) -> Response:
         with transaction(org=visit.org.id):
             key_changes.set_cap(key, wanted, by=visit.by)
     except (Invalid, KeyEnded) as refusal:
-        return _cap_form(visit, key, values=values, errors=desk.errors(refusal), status=refusal.status)
+        return _cap_form(visit, key, values=values, errors=context.errors(refusal), status=refusal.status)
     render.toast_next(f"{key.name} is capped." if wanted else f"{key.name} has no cap.")
     return render.redirect(url_for("keys.show", slug=slug, key_id=key.id))
 
@@ -90,7 +90,7 @@ def operator_scopes(slug: str, key_id: UUID) -> Response:
             key_changes.give_operator_scopes(key, wanted, reason=reason, by=visit.by)
     except (Invalid, KeyEnded) as refusal:
         values = {"scopes": wanted, "reason": reason}
-        return _operator_form(visit, key, values=values, errors=desk.errors(refusal), status=refusal.status)
+        return _operator_form(visit, key, values=values, errors=context.errors(refusal), status=refusal.status)
     render.toast_next(f"The scopes of {key.name} are changed.")
     return render.redirect(url_for("keys.show", slug=slug, key_id=key.id))
 
@@ -111,16 +111,16 @@ def revoke(slug: str, key_id: UUID) -> Response:
     return render.redirect(url_for("keys.listing", slug=slug))
 
 
-def _enter(slug: str, key_id: UUID, verb: Verb, *, act: Act = Act.READ) -> tuple[Visit, ApiKey]:
+def _enter(slug: str, key_id: UUID, verb: Verb, *, act: OrgAction = OrgAction.READ) -> tuple[Visit, ApiKey]:
     """Find the key first: a missing key is a 404 for everyone."""
     visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=act)
-    key = desk.find(visit, key_id)
+    key = context.find(visit, key_id)
     require(verb, visit.caller)
     return visit, key
 
 
 def _enter_to_rotate(slug: str, key_id: UUID) -> tuple[Visit, ApiKey]:
-    visit, key = _enter(slug, key_id, Verb.MANAGE_OWN_KEYS, act=Act.MEMBERS)
+    visit, key = _enter(slug, key_id, Verb.MANAGE_OWN_KEYS, act=OrgAction.MEMBERS)
     key_changes.require_may_rotate(visit.caller, key)
     return visit, key
 
@@ -151,13 +151,13 @@ def _operator_form(
 def _show(name: str, visit: Visit, key: ApiKey, status: int, **more: Any) -> Response:
     """The form's page, or for HTMX only the form, in the dialog if it was opened there."""
     return render.render(
-        "keys/act.html",
+        "keys/confirm.html",
         fragment=f"keys/_{name}.html",
         status=status,
         name=name,
         title=TITLES[name],
         visit=visit,
-        row=desk.row(visit, key),
+        row=context.row(visit, key),
         dialog=render.is_htmx() if request.method == "GET" else "dialog" in request.form,
         **more,
     )

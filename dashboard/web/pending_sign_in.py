@@ -9,25 +9,25 @@ from dashboard.core import clock, crypto, ids
 from dashboard.domain.people import second_factor, users
 from dashboard.models import User
 
-HALF_WAY = "half_way"
+KEY = "pending_sign_in"
 LASTS = timedelta(minutes=10)
 
 
 def keep(user: User) -> None:
     until = (clock.now() + LASTS).timestamp()
-    session[HALF_WAY] = {"user": str(user.id), "until": until, "password": _mark(user)}
+    session[KEY] = {"user": str(user.id), "until": until, "password": _mark(user)}
 
 
 def user() -> User | None:
     """None if no sign-in is pending, if it was too long ago, or if the password has changed since."""
-    kept = session.get(HALF_WAY)
+    kept = session.get(KEY)
     if not kept or kept["until"] < clock.now().timestamp():
         return None
     parsed = ids.parse(kept["user"])
-    found = users.by_id(parsed) if parsed else None
-    if found is None or not found.is_active or not second_factor.on(found) or kept["password"] != _mark(found):
+    row = users.by_id(parsed) if parsed else None
+    if row is None or not row.is_active or not second_factor.on(row) or kept["password"] != _mark(row):
         return None
-    return found
+    return row
 
 
 def _mark(user: User) -> str:
