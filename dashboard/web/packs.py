@@ -21,11 +21,11 @@ def face(id_: UUID | str, name: str, description: str, terms: Terms) -> Option:
     if terms.grant_micros != price:
         bonus = f"{money(terms.credited_micros)} of credits"
     kind = "promotional credit" if terms.grant_kind == "promotional" else ""
-    details = (bonus, kind, lapses(terms.expires_days), pieces(terms.min_quantity, terms.max_quantity))
+    details = (bonus, kind, expires_after(terms.expires_days), pieces(terms.min_quantity, terms.max_quantity))
     return id_, money(price), name, " · ".join(filter(None, details)), False, description
 
 
-def lapses(days: int) -> str:
+def expires_after(days: int) -> str:
     return f"expires after {days:,} day{'' if days == 1 else 's'}" if days else ""
 
 

@@ -29,7 +29,7 @@ FLOWS = {
     "catalog/provider_accounts.py": {"record_platform"},
     "catalog/sync.py": {"_want"},
     "organizations/invites/respond.py": {"_guessed"},
-    "organizations/invites/send.py": {"invite_each"},
+    "organizations/invites/send.py": {"_in_transaction"},
     "people/accounts.py": {"verify", "confirm_by_link", "reset", "change_password", "_ask"},
     "people/authentication.py": {"sign_in", "second_step", "_note_refusal", "confirm"},
     "organizations/registration.py": {"create_user", "ask_to_join", "_add_standard"},

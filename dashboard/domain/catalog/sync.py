@@ -123,15 +123,15 @@ def suspect(version_id: UUID, *, catalog_id: UUID, mode: str) -> None:
     WORK.wake(catalog_id)
 
 
-def put_right(version: ProductVersion, *, mode: str, anew: bool, by: Actor) -> None:
-    """Check the version's price again now. `anew`: if it differs, replace it with ours.
+def put_right(version: ProductVersion, *, mode: str, replace: bool, by: Actor) -> None:
+    """Check the version's price again now. `replace`: if it differs, replace it with ours.
 
     Needs the catalog's transaction. Raises NotFound if it has no price at the provider.
     """
     row = status_of(version, mode)
     if row is None or row.state == "archived":
         raise NotFound("This version has no price at the provider.")
-    if anew and row.state == "drift":
+    if replace and row.state == "drift":
         row.state = "wanted"
         audit.record(
             audit.Ref("product", version.product_id), "price.replaced", by=by, org=version.org_id,

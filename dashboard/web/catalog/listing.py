@@ -82,14 +82,14 @@ def move(product_id: UUID) -> Response:
 def price(product_id: UUID) -> Response:
     """Have the worker check the provider's price again and, if requested, replace it with ours."""
     catalog = context.load(change=True)
-    anew = request.form.get("anew") == "1"
+    replace = request.form.get("anew") == "1"
     offer = products.find(catalog.catalog_id, product_id, mode=catalog.mode)
     guards.require_recent()
     if not context.synced(catalog):
         raise NotFound
     with transaction(org=catalog.catalog_id):
-        sync.put_right(offer.version, mode=catalog.mode, anew=anew, by=catalog.by)
-    render.toast_next("The worker puts the price right now." if anew else "The worker looks at the price now.")
+        sync.put_right(offer.version, mode=catalog.mode, replace=replace, by=catalog.by)
+    render.toast_next("The worker puts the price right now." if replace else "The worker looks at the price now.")
     return render.redirect(url_for(".show", product_id=product_id))
 
 

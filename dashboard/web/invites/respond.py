@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import Response, g, request, url_for
 from flask_login import current_user
 
-from dashboard.core.db import transaction
+from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import CofferError, Invalid, TooManyRequests, Unavailable
 from dashboard.domain.access.permissions import ROLE_WORDS
 from dashboard.domain.org_status import OrgSuspended
@@ -107,9 +107,14 @@ def _opening(view: InviteView) -> InviteView:
     return view
 
 
-def _join(view: InviteView, user: User, *, by_link: bool) -> Response:
+@retrying
+def _accept(view: InviteView, user: User, *, by_link: bool) -> None:
     with transaction(org=view.org.id):
         invites.accept(view.invite, by=user, by_link=by_link)
+
+
+def _join(view: InviteView, user: User, *, by_link: bool) -> Response:
+    _accept(view, user, by_link=by_link)
     if by_link:
         accounts.confirm_by_link(user, mode=guards.platform_mode())
     render.toast_next(f"You belong to {view.org.name} now, as {view.invite.role}.")

@@ -162,7 +162,7 @@ def test_ours_is_put_in_place_when_a_manager_says_so(shop: Shop, by_hand: dict[s
     an_hour_later()
     run(shop)
     with transaction(org=PLATFORM):
-        sync.put_right(shop.offer.version, mode="test", anew=True, by=SYSTEM)
+        sync.put_right(shop.offer.version, mode="test", replace=True, by=SYSTEM)
     run(shop)
     assert (status(shop).state, at_stripe(shop)["unit_amount"], at_stripe(shop)["active"]) == ("ready", 2_500, True)
     assert (status(shop).price_ref == first) == ("active" in by_hand)
@@ -182,7 +182,7 @@ def test_a_product_archived_at_stripe_is_seen_and_put_in_place(shop: Shop) -> No
     with pytest.raises(NotAvailable):
         shop.buy("while blocked")
     with transaction(org=PLATFORM):
-        sync.put_right(shop.offer.version, mode="test", anew=True, by=SYSTEM)
+        sync.put_right(shop.offer.version, mode="test", replace=True, by=SYSTEM)
     run(shop)
     assert (status(shop).state, status(shop).price_ref) == ("ready", row.price_ref)
     assert shop.buy("after").session_url
@@ -204,7 +204,7 @@ def test_a_price_that_is_gone_is_said_and_made_again(shop: Shop) -> None:
     run(shop)
     assert (status(shop).state, "no longer there" in (status(shop).problem or "")) == ("drift", True)
     with transaction(org=PLATFORM):
-        sync.put_right(shop.offer.version, mode="test", anew=True, by=SYSTEM)
+        sync.put_right(shop.offer.version, mode="test", replace=True, by=SYSTEM)
     run(shop)
     assert status(shop).state == "ready"
     assert shop.buy().session_url
@@ -246,7 +246,7 @@ def test_the_first_account_comes_back_with_its_prices(shop: Shop) -> None:
     assert sync.price_for(shop.offer.version, shop.provider) == first
     assert sync.due(shop.provider) == []
     with transaction(org=PLATFORM):
-        sync.put_right(shop.offer.version, mode="test", anew=False, by=SYSTEM)
+        sync.put_right(shop.offer.version, mode="test", replace=False, by=SYSTEM)
 
 
 def test_a_claim_that_was_rung_over_does_not_win(shop: Shop) -> None:

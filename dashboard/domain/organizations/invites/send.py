@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from dashboard.config.urls import base_url
 from dashboard.core import clock, crypto, ids
-from dashboard.core.db import db, lock, transaction
+from dashboard.core.db import db, lock, retrying, transaction
 from dashboard.core.errors import Conflict, Invalid, NotFound, TooManyRequests
 from dashboard.domain import audit, org_status, rate_limits
 from dashboard.domain.access.permissions import ROLE_WORDS, ROLES
@@ -82,13 +82,18 @@ def invite_each(
     outcomes = []
     for address in addresses:
         try:
-            with transaction(org=org.id):
-                row = invite(org, address, role=role, by=by, may_give=may_give, inviter=inviter)
+            row = _in_transaction(org, address, role=role, by=by, may_give=may_give, inviter=inviter)
             outcomes.append(Outcome(row.email, row))
         except (Invalid, Conflict, TooManyRequests) as refusal:
             shown_address = "".join(c for c in address[:LONGEST_SHOWN] if c.isprintable())
             outcomes.append(Outcome(shown_address, None, refusal.code, refusal.detail))
     return outcomes
+
+
+@retrying
+def _in_transaction(org: Organization, address: str, **wanted: Any) -> Invite:
+    with transaction(org=org.id):
+        return invite(org, address, **wanted)
 
 
 def invite(
