@@ -87,7 +87,11 @@ class World:
         case.headers["Authorization"] = f"Bearer {token}"
 
 
-@pytest.mark.parametrize("requests", [SHORT, pytest.param(LONG, marks=pytest.mark.soak)], ids=["short", "long"])
+@pytest.mark.parametrize(
+    "requests",
+    [pytest.param(SHORT, marks=pytest.mark.slow), pytest.param(LONG, marks=pytest.mark.soak)],
+    ids=["short", "long"],
+)
 def test_every_answer_is_one_that_the_document_holds(program: Program, requests: int) -> None:
     program.app.config["PROPAGATE_EXCEPTIONS"] = False
     world = World(program)

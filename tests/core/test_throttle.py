@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.core import throttle
 from dashboard.core.throttle import Rate, Throttle
 from tests.scenarios.own_servers import Valkey
 from tests.servers import Servers
 
-RATE = Rate(5, 2)
+RATE = Rate(5, 600)
 
 
 @pytest.fixture
@@ -35,29 +34,26 @@ def nowhere() -> Throttle:
 @pytest.mark.parametrize("away", [False, True])
 def test_so_many_in_a_window_and_each_name_for_itself(servers: Servers, away: bool) -> None:
     made = nowhere() if away else Throttle(servers.redis_url)
-    begun = time.monotonic()
     first = made.take("a", RATE)
-    assert (first.allowed, first.remaining, first.reset_seconds) == (True, 4, 2)
+    assert (first.allowed, first.remaining) == (True, 4)
     assert allowed(made, "a", 20) == 4
     refused = made.take("a", RATE)
-    assert (refused.allowed, refused.remaining, refused.reset_seconds) == (False, 0, 2)
+    assert (refused.allowed, refused.remaining) == (False, 0)
+    assert 0 < refused.reset_seconds <= first.reset_seconds == RATE.seconds
     assert allowed(made, "b", 20) == 5
-    assert time.monotonic() - begun < 2, "too slow to tell"
-    time.sleep(max(0, begun + 2.05 - time.monotonic()))
-    assert made.take("a", RATE).allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("away", [False, True])
 def test_the_window_moves(servers: Servers, away: bool) -> None:
     """A fixed window would let twice as many through around its edge."""
     made, rate = nowhere() if away else Throttle(servers.redis_url), Rate(4, 1)
-    spans = []
-    begun = time.monotonic()
-    while (before := time.monotonic()) - begun < 2.5:
+    spans: list[tuple[float, float]] = []
+    while len(spans) < 10:
+        before = time.monotonic()
         if made.take("a", rate).allowed:
             spans.append((before, time.monotonic()))
         time.sleep(0.02)
-    assert 8 <= len(spans) <= 12
     # Counted somewhere between the question and its answer, however long that took.
     assert all(later[1] - early[0] >= 0.99 for early, later in zip(spans, spans[4:], strict=False))
 
@@ -72,32 +68,29 @@ def test_processes_count_together(servers: Servers) -> None:
     assert 0 < servers.redis.pttl(name) <= 60_000
 
 
+@pytest.mark.slow
 def test_killed_or_frozen_it_delays_one_call_and_fails_none(valkey: Valkey) -> None:
     made, rate = Throttle(valkey.url), Rate(1_000, 60)
     assert made.take("a", rate).remaining == 999
     valkey.freeze()
-    for _ in range(2):
-        begun = time.monotonic()
-        assert made.take("a", rate).remaining == 999, "this process begins to count for itself"
-        first = time.monotonic() - begun
-        begun = time.monotonic()
-        assert allowed(made, "a", 500, rate) == 500
-        assert first < 0.3
-        assert time.monotonic() - begun < 0.3, "the breaker holds"
-        made = Throttle(valkey.url)
-        valkey.thaw()
-        valkey.process.kill()
-        valkey.process.wait()
+    assert made.take("a", rate).remaining == 999, "this process begins to count for itself"
+    assert allowed(made, "a", 500, rate) == 500
+    valkey.thaw()
+    assert valkey.client.info("stats")["total_commands_processed"] < 100, "the breaker holds"
+    made = Throttle(valkey.url)
+    valkey.process.kill()
+    valkey.process.wait()
+    assert made.take("a", rate).remaining == 999
+    assert allowed(made, "a", 500, rate) == 500
 
 
+@pytest.mark.slow
 def test_it_is_asked_again_after_a_while(valkey: Valkey, servers: Servers) -> None:
     made, rate = Throttle(valkey.url), Rate(1_000, 60)
     valkey.process.kill()
     valkey.process.wait()
     made.take("a", rate)
     valkey.start()
-    deadline = time.monotonic() + throttle.BREAKER_SECONDS + 5
     while not list(valkey.client.scan_iter("coffer:throttle:*")):
-        assert time.monotonic() < deadline
         made.take("a", rate)
         time.sleep(0.1)

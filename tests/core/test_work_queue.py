@@ -105,6 +105,7 @@ def test_a_claimed_row_is_nobody_elses_until_the_claim_runs_out(org_id: UUID) ->
     assert row_of(org_id).state == "sent"
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_had_claimed_is_taken_over(org_id: UUID, servers: Servers) -> None:
     owe(org_id)
     environ = servers.environ(PYTHONPATH=str(ROOT))

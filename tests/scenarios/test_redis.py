@@ -1,6 +1,5 @@
 """Valkey emptied, killed or frozen: nobody outside notices, and the work catches up."""
 
-import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -60,13 +59,11 @@ def require_service(own: Stack, till: Till, sales: list[Sale], paths: list[str],
     org = till.org("Charged")
     grant(wallet_of(org), 5_000_000)
     program = Program(own.url, org.id, make_key(org, "wallet:charge"))
-    begin = time.monotonic()
     for sale in sales:
         assert own.deliver(sale.events[0]).status_code == 200
     for path in paths:
-        assert http.get(own.url + path, timeout=30).status_code == 200
+        assert http.get(own.url + path, timeout=GENEROUS_SECONDS).status_code == 200
     assert program.charge(1_000_000, "while it is away").status_code == 201
-    assert time.monotonic() - begin < GENEROUS_SECONDS
 
 
 def sign_in(own: Stack) -> requests.Session:

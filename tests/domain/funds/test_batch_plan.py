@@ -19,6 +19,7 @@ READ = text("""SELECT pg_stat_get_xact_tuples_returned('transactions'::regclass)
 """How many rows and index entries of the ledger this transaction has read, by whatever plan."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [0, 3])
 def test_a_batch_reads_no_more_than_its_entries(app_context: Flask, servers: Servers, others: int) -> None:
     """The table was analyzed when it was nearly empty, as it is after the first days; `others` are organizations."""

@@ -148,6 +148,7 @@ def test_settling_again_does_nothing() -> None:
     assert burns(wallet) == before == [(2, 2, 30)]
 
 
+@pytest.mark.slow
 def test_blocks_make_no_difference() -> None:
     at_once = settlement.MOST_GRANTS * 3 // 4
     wallet = wallet_with(*(free(1) for _ in range(at_once)))
@@ -160,6 +161,7 @@ def test_blocks_make_no_difference() -> None:
     assert verify.broken(wallet.org_id) == []
 
 
+@pytest.mark.slow
 def test_many_credits_are_settled_in_blocks_and_shown_at_once() -> None:
     wallet = wallet_with(free(1))
     with transaction(org=wallet.org_id):

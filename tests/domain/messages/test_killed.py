@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+import pytest
 from aiosmtpd.smtp import Envelope
 from flask import Flask
 
@@ -38,6 +39,7 @@ class Killing(Mailbox):
         return answer
 
 
+@pytest.mark.slow
 def test_a_mail_sent_but_not_marked_goes_again_under_the_same_id(app_context: Flask, servers: Servers) -> None:
     org_id = make_org().id
     with transaction(org=org_id):

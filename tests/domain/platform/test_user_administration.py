@@ -120,6 +120,7 @@ def told(org: Organization) -> list[str]:
     return list(db.session.scalars(found.order_by(AuditEntry.id)))
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_did_not_come_to_is_done_once_and_in_order(servers: Servers) -> None:
     boss, ada = make_user(manager=True), make_user()
     orgs = [make_org() for _ in range(3)]

