@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from xdist.scheduler import LoadScopeScheduling
 
 from dashboard import create_app
@@ -93,6 +94,7 @@ def client(app: Flask) -> FlaskClient:
 
 def _made(servers: Servers, changes: dict[str, Any]) -> Iterator[Flask]:
     app = create_app(servers.settings(**changes))
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(plumbing.templates()))
     yield app
     with app.app_context():
         db.db.engine.dispose()

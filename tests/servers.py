@@ -93,6 +93,13 @@ class Servers:
         self.redis.flushdb()
 
 
+def templates() -> Path:
+    """Where templates are kept compiled: each of many applications would compile them again."""
+    place = HOME / "templates"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
 @contextmanager
 def running(worker: str) -> Iterator[Servers]:
     """The servers for one xdist worker ("master" without xdist), until the end of its run."""

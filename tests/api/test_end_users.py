@@ -29,6 +29,7 @@ from dashboard.models import (
     User,
 )
 from tests.api.conftest import Program, problem
+from tests.each import each
 from tests.identity_provider import ISSUER, SECRET, KeyServer, Signer, serving
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA", "HS256")
@@ -115,7 +116,7 @@ CLAIMS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("claims", CLAIMS, ids=lambda claims: json.dumps(claims)[:30])
+@each("claims", CLAIMS)
 def test_odd_claims_are_refused(program: Program, org: Organization, claims: dict[str, Any]) -> None:
     signer = Signer()
     audience = configure(program, org, signer)

@@ -12,6 +12,7 @@ from dashboard.core.db import db
 from dashboard.models import ApiKey, Organization
 from tests import factories
 from tests.api.conftest import Program, problem
+from tests.each import each
 
 SCOPES = ("org:admin", "wallet:read", "wallet:charge", "catalog:read")
 NEW = {"name": "Nightly", "scopes": ["wallet:charge"]}
@@ -121,7 +122,7 @@ def test_keys_make_no_keys_and_strangers_find_none(program: Program, org: Organi
         assert [one.revoked_at for one in db.session.query(ApiKey)] == [None]
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "code"),
     [
         ({"name": ""}, "invalid"), ({"scopes": []}, "invalid"), ({"scopes": ["x"]}, "invalid"),

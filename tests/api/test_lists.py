@@ -6,6 +6,7 @@ import pytest
 
 from tests import factories
 from tests.api.conftest import Program, problem
+from tests.each import each
 
 
 def everything(program: Program, path: str, key: str, **query: Any) -> list[dict[str, Any]]:
@@ -39,7 +40,7 @@ def test_pages_neither_skip_nor_repeat(program: Program, busy: Any) -> None:
     assert everything(program, path, key, limit=5, wallet_id=whole[0]["wallet_id"]) == whole
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "many"),
     [
         ({"type": "charge"}, 12), ({"type": "admin_grant"}, 1), ({"app": "reports"}, 6), ({"min_micros": "1"}, 1),
@@ -52,7 +53,7 @@ def test_filters(program: Program, busy: Any, query: dict[str, str], many: int) 
     assert len(everything(program, f"/api/v1/orgs/{busy.id}/transactions", key, limit=5, **query)) == many
 
 
-@pytest.mark.parametrize(
+@each(
     "query",
     [
         {"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"limit": "\u0665"}, {"limit": ""}, {"cursor": "x"},

@@ -14,6 +14,7 @@ from dashboard.core.db import transaction
 from dashboard.domain.funds import expiry
 from dashboard.jobs.tick import tick
 from tests.domain.funds.test_expiry import END, START, dated
+from tests.each import each
 from tests.factories import charge, grant, make_org, wallet_of
 
 TOKEN = "a-token-for-the-monitor"
@@ -38,7 +39,7 @@ def test_without_a_token_there_is_nothing(app: Flask) -> None:
     assert app.test_client().get("/metrics", headers=HEADERS).status_code == 404
 
 
-@pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer ü"])
+@each("given", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer ü"])
 def test_a_wrong_token_is_401(counted: Flask, given: str) -> None:
     answer = counted.test_client().get("/metrics", headers={"Authorization": given})
     assert answer.status_code == 401

@@ -8,6 +8,7 @@ from dashboard.core.db import db
 from dashboard.models import Payment
 from tests import factories
 from tests.api.conftest import Program, problem
+from tests.each import each
 
 PATH = "/admin/api/v1/products"
 OLD = {"name": "Old", "price_cents": 1_000, "currency": "usd", "amount_micros": 10_000_000, "active": True}
@@ -40,7 +41,7 @@ def test_each_term_can_be_changed_alone(program: Program, change: dict[str, Any]
     assert (made | change | {"version": 1 if "description" in change else 2}) == shown
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "field"),
     [
         ({"bonus_micros": -1}, "bonus_micros"), ({"bonus_micros": 1.5}, "bonus_micros"),
@@ -48,7 +49,6 @@ def test_each_term_can_be_changed_alone(program: Program, change: dict[str, Any]
         ({"max_quantity": 101}, "max_quantity"), ({"min_quantity": 6, "max_quantity": 5}, "max_quantity"),
         ({"description": "a\nb"}, "description"), ({"max_quantity": True}, "max_quantity"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_terms_that_cannot_be_sold_are_refused(program: Program, change: dict[str, Any], field: str) -> None:
     token = program.manager_token()

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -12,6 +11,7 @@ from dashboard.domain.organizations import organizations
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, Payment, UserSession
 from tests import factories
 from tests.api.conftest import Program, problem
+from tests.each import each
 
 NOWHERE = "01890000-0000-7000-8000-000000000000"
 EVERY_SCOPE = ("wallet:read", "wallet:charge", "wallet:deposit", "checkout:create", "catalog:read", "catalog:write")
@@ -44,24 +44,7 @@ PLATFORM_ROUTES: list[tuple[str, str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "body", "scope"), ORG_ROUTES)
-def test_foreign_and_absent_organizations_answer_alike(
-    program: Program, method: str, path: str, body: Any, scope: str
-) -> None:
-    mine, theirs = program.org("Mine", funds=100), program.org("Theirs", funds=100)
-    user = program.make(factories.make_user)
-    for key in (program.key(mine, *EVERY_SCOPE), program.token(user, *EVERY_SCOPE)):
-        found = []
-        for org_id in (theirs.id, uuid4(), "00000000-0000-7000-8000-000000000001"):
-            response = program.call(method, f"/api/v1/orgs/{org_id}{path}", key, json=body)
-            answer = problem(response, 404, "not_found")
-            answer.pop("request_id")
-            found.append(answer)
-        assert found[0] == found[1] == found[2]
-    assert program.balance(theirs) == 100
-
-
-@pytest.mark.parametrize(("method", "path", "body", "scope"), ORG_ROUTES)
+@each(("method", "path", "body", "scope"), ORG_ROUTES)
 def test_a_key_without_the_scope_is_told_so(program: Program, method: str, path: str, body: Any, scope: str) -> None:
     org = program.org(funds=100)
     key = program.key(org, *(one for one in EVERY_SCOPE if one != scope))
@@ -70,7 +53,7 @@ def test_a_key_without_the_scope_is_told_so(program: Program, method: str, path:
     assert program.balance(org) == 100
 
 
-@pytest.mark.parametrize(("method", "path", "body", "scope"), PLATFORM_ROUTES)
+@each(("method", "path", "body", "scope"), PLATFORM_ROUTES)
 def test_the_platforms_paths_need_a_manager_and_the_scope(
     program: Program, method: str, path: str, body: Any, scope: str
 ) -> None:
@@ -164,7 +147,7 @@ def test_a_manager_looks_in_from_outside_and_leaves_a_trace(program: Program) ->
         assert [entry.action for entry in found] == ["organization.visited", "credits.deposited"]
 
 
-@pytest.mark.parametrize(("method", "path", "body", "scope"), ORG_ROUTES)
+@each(("method", "path", "body", "scope"), ORG_ROUTES)
 def test_what_a_suspension_and_a_closing_stop(program: Program, method: str, path: str, body: Any, scope: str) -> None:
     org = program.org(funds=100)
     key = program.key(org, *EVERY_SCOPE)

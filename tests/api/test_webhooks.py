@@ -1,6 +1,7 @@
 """Webhooks: signed, fresh, of our mode and stored once before 200; everything else the same plain refusal."""
 
 import secrets
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +18,7 @@ from dashboard.domain.payments.webhooks import rejected
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent
 from dashboard.providers.stripe import StripeProvider
 from tests.api.conftest import Program, problem
+from tests.each import each
 from tests.stripe_fake import signing
 
 SECRET, PREVIOUS = "whsec_current", "whsec_previous"
@@ -101,7 +103,7 @@ def test_too_old_and_from_the_future(program: Program, age: int) -> None:
     assert (stored(program), refused(program)) == ([], {"signature_time": 1})
 
 
-@pytest.mark.parametrize(
+@each(
     "header",
     [
         "", "garbage", "t=1", "v1=abc", "t=,v1=", "t=abc,v1=abc", "t=99999999999999999999,v1=00", "t=-1,v1=0", ",,,",
@@ -131,7 +133,7 @@ def test_only_the_old_scheme_another_secret_another_body_no_header(program: Prog
     assert refused(program) == {"bad_signature": len(bad) - 1, "no_signature": 1}
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     [
         "/api/v1/payments/stripe/webhooks/01890000-0000-7000-8000-000000000000/test",
@@ -155,7 +157,7 @@ def test_another_organizations_id_answers_like_a_bad_signature(program: Program)
     problem(send(program, *signed(event()), path), 400, "bad_signature")
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "code"),
     [
         ({"account": "acct_123"}, "foreign_account"),
@@ -170,8 +172,9 @@ def test_another_organizations_id_answers_like_a_bad_signature(program: Program)
     ],
 )
 def test_signed_but_not_for_us(program: Program, change: dict[str, Any], code: str) -> None:
+    before = Counter(refused(program))
     problem(send(program, *signed(event(**change))), 400, code)
-    assert (stored(program), refused(program)) == ([], {code: 1})
+    assert (stored(program), Counter(refused(program)) - before) == ([], {code: 1})
 
 
 @pytest.mark.parametrize(("key", "livemode"), [("sk_test_x", True), ("sk_live_x", False)])
@@ -182,7 +185,7 @@ def test_an_event_of_the_other_mode_is_acknowledged_and_kept(program: Program, k
     assert refused(program) == {"wrong_mode": 1}
 
 
-@pytest.mark.parametrize(
+@each(
     "raw", [b"", b"{", b"[]", b"5", b"null", b'"x"', b"{}", b"\xff\xfe", b"[" * 10_000, b"[" * 10_000 + b"]" * 10_000,
             b'{"id":"a","id":"b"}', b"\x1f\x8b" + b"0" * 100, b'{"id":NaN}']
 )  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 
 from dashboard import with_servers
 from dashboard.config import ConfigError, Settings, load
+from tests.each import each
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
@@ -190,7 +191,7 @@ def test_host_url_and_base_url_are_one_setting() -> None:
     assert "https://b.example" in line
 
 
-@pytest.mark.parametrize("amount", ["0", "-1", "1e3", "NaN", "1_000", "1,5", "0.0000001", ""])
+@each("amount", ["0", "-1", "1e3", "NaN", "1_000", "1,5", "0.0000001", ""])
 def test_the_amount_of_the_dummy_pack_is_strict(tmp_path: Path, amount: str) -> None:
     environ = file(tmp_path, f"payment: {{dummy: {{amount: '{amount}'}}}}\n")
     assert "payment.dummy.amount" in refused(environ)[0]
@@ -201,7 +202,7 @@ def test_zero_switches_the_initial_credits_off_but_is_no_pack() -> None:
     assert "payment.dummy.amount" in refused({"COFFER_PAYMENT__DUMMY__AMOUNT": "0"})[0]
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value"),
     [
         ("COFFER_BASE_URL", "billing.example.com"),
@@ -240,7 +241,7 @@ def test_production_starts_with_its_own_values() -> None:
     assert load(PRODUCTION | {"COFFER_PAYMENT__STRIPE__API_KEY": "sk_test_1"}).mode == "test"
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value"),
     [
         ("COFFER_DEBUG", "true"),

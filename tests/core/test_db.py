@@ -26,6 +26,7 @@ from dashboard.core.db import (
 )
 from dashboard.core.errors import Unavailable
 from dashboard.models import RateBucket, UserSession
+from tests.each import each
 from tests.servers import Servers
 
 
@@ -277,8 +278,8 @@ def test_a_connection_with_a_mere_notice_stays(app_context: Flask) -> None:
         again.execute(text("UNLISTEN *"))
 
 
-@pytest.mark.parametrize("odd", ["a\x00b", "a\ud800b", "\ud800"])
-@pytest.mark.parametrize("surface", ["/t/text", "/t/json", "/api/v1/t/text", "/api/v1/t/json"])
+@each("odd", ["a\x00b", "a\ud800b", "\ud800"])
+@each("surface", ["/t/text", "/t/json", "/api/v1/t/text", "/api/v1/t/json"])
 def test_text_that_cannot_be_stored_is_refused_wherever_it_gets_through(
     make_app: Callable[..., Flask], odd: str, surface: str
 ) -> None:

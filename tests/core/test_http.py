@@ -12,6 +12,7 @@ import pytest
 from dashboard.core import http
 from dashboard.core.errors import Invalid
 from dashboard.core.http import FetchFailed, NoRoom, Policy
+from tests.each import each
 from tests.identity_provider import KeyServer, serving
 
 PUBLIC = Policy()
@@ -41,7 +42,7 @@ LED_INSIDE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("url", NOT_TO_BE_ASKED)
+@each("url", NOT_TO_BE_ASKED)
 def test_odd_and_private_addresses_are_refused_before_anything_is_asked(url: str) -> None:
     with pytest.raises(Invalid):
         http.checked_url(url, PUBLIC)
@@ -49,13 +50,13 @@ def test_odd_and_private_addresses_are_refused_before_anything_is_asked(url: str
         http.get(url, PUBLIC)
 
 
-@pytest.mark.parametrize("url", LED_INSIDE)
+@each("url", LED_INSIDE)
 def test_a_name_that_leads_inside_is_refused_when_it_is_asked(url: str) -> None:
     with pytest.raises(FetchFailed, match="does not lead to a public address"):
         http.get(url, PUBLIC)
 
 
-@pytest.mark.parametrize("url", ["https://example.com/", "https://example.com:443/a?b=c", "https://8.8.8.8/keys"])
+@each("url", ["https://example.com/", "https://example.com:443/a?b=c", "https://8.8.8.8/keys"])
 def test_public_addresses_may_be_asked(url: str) -> None:
     assert http.checked_url(f" {url} ", PUBLIC) == url
 

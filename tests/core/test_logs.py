@@ -10,6 +10,7 @@ import structlog
 from flask import Flask
 
 from dashboard.core import logs
+from tests.each import each
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> "Lines":
     return Lines(capsys)
 
 
-@pytest.mark.parametrize(
+@each(
     ("ip", "network"),
     [
         ("192.0.2.1", "192.0.2.1"),
@@ -74,7 +75,7 @@ SECRETS = [
 ]
 
 
-@pytest.mark.parametrize("secret", SECRETS)
+@each("secret", SECRETS)
 def test_a_secret_is_hidden_wherever_it_stands(lines: Lines, secret: str) -> None:
     log = structlog.get_logger("t")
     log.info(f"one {secret} two", field=f"({secret})", deep={"list": [secret, {"x": (secret,)}]})

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from dashboard.core import mail
 from dashboard.core.mail import Attachment, MailError, Rendered
+from tests.each import each
 from tests.mailbox import Mailbox, mailbox
 
 LETTER = Rendered("Hello", "Text", "<p>Text</p>")
@@ -129,7 +130,7 @@ def test_what_was_taken_is_taken_however_the_server_says_goodbye(goodbye: str) -
     assert len(box.letters) == 1
 
 
-@pytest.mark.parametrize("said", [b"", b"hello\r\n", b"220 ok\r\n", b"554 no service\r\n", b"\xff" * 5000, b"421\r\n"])
+@each("said", [b"", b"hello\r\n", b"220 ok\r\n", b"554 no service\r\n", b"\xff" * 5000, b"421\r\n"])
 def test_a_server_that_speaks_no_smtp_is_away(said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -172,9 +173,7 @@ def test_a_sender_is_one_mailbox(text: str, name: str, spec: str) -> None:
     assert (found.display_name, found.addr_spec) == (name, spec)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "Acme", "Acme <a@b.test", "a@b.test, c@d.test", "A\nB <a@b.test>", "<>", "A <a b@c>"]
-)
+@each("text", ["", "Acme", "Acme <a@b.test", "a@b.test, c@d.test", "A\nB <a@b.test>", "<>", "A <a b@c>"])
 def test_anything_else_is_no_sender(text: str) -> None:
     with pytest.raises(ValueError, match="address"):
         mail.mailbox(text)
@@ -185,7 +184,7 @@ def test_the_text_is_one_line() -> None:
     assert mail.one_line("Zoë 🚀 חברה") == "Zoë 🚀 חברה"
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "kept"),
     [
         ("$26.00 at 12:00, Dr. No, Inc.", True), ("ada.l@example.test", False), ("192.0.2.1", True),

@@ -18,11 +18,12 @@ from dashboard.core.money import (
     signed,
 )
 from tests.amounts import BAD_AMOUNTS
+from tests.each import each
 
 amounts = st.integers(-(2**63), 2**63 - 1)
 
 
-@pytest.mark.parametrize(
+@each(
     ("minor", "currency", "shown", "plain"),
     [
         (2_000, "usd", "$20.00", "20.00"), (2_005, "eur", "20.05 EUR", "20.05"), (2_000, "jpy", "2000 JPY", "2000"),
@@ -40,7 +41,7 @@ def micros_in(shown: str) -> int:
     return sign * (int(whole) * 1_000_000 + int(part.ljust(6, "0")))
 
 
-@pytest.mark.parametrize(
+@each(
     ("micros", "shown"),
     [
         (0, "$0.00"),
@@ -66,7 +67,7 @@ def test_money_floors_to_cents_and_keeps_what_is_below_one(micros: int, shown: s
     assert money(micros) == shown
 
 
-@pytest.mark.parametrize(
+@each(
     ("micros", "shown"),
     [
         (0, "$0.00"),
@@ -85,7 +86,7 @@ def test_signed_always_says_which_way(micros: int, shown: str) -> None:
     assert signed(micros) == shown
 
 
-@pytest.mark.parametrize(
+@each(
     ("micros", "shown"),
     [(0, "$0.000000"), (41_827_346, "$41.827346"), (-1, "−$0.000001"), (10**12, "$1,000,000.000000")],
 )
@@ -118,7 +119,7 @@ def test_the_sign_is_the_typographic_minus_and_plus_only_in_signed(micros: int) 
     assert signed(micros).startswith("+") == (micros > 0)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "micros"),
     [
         ("25", 25_000_000),
@@ -133,7 +134,7 @@ def test_plain_decimals_are_read(text: str, micros: int) -> None:
     assert parse_credits(text) == micros <= LARGEST
 
 
-@pytest.mark.parametrize("text", BAD_AMOUNTS)
+@each("text", BAD_AMOUNTS)
 def test_what_is_not_a_plain_amount_above_zero_is_refused(text: str) -> None:
     with pytest.raises(InvalidAmount) as refused:
         parse_credits(text, field="amount")
@@ -154,7 +155,7 @@ def test_what_exact_shows_can_be_typed_in_again(micros: int) -> None:
     assert parse_credits(exact(micros).removeprefix("$").replace(",", "")) == micros
 
 
-@pytest.mark.parametrize(
+@each(
     ("micros", "shown"),
     [(0, "0"), (25_000_000, "25"), (10_500_000, "10.5"), (1, "0.000001"), (-100_000, "-0.1"), (10**18, f"{10**12}")],
 )

@@ -8,9 +8,10 @@ from dashboard.core import logs
 from dashboard.domain.platform import webhooks
 from dashboard.providers import reading
 from dashboard.web import csv_lines
+from tests.each import each
 from tests.regex_steps import TooManySteps, steps
 
-SIZE = 4 * 1024
+SIZE = 2 * 1024
 LOOKED_AT = 80
 """How often each character may be looked at, however long the text: nine alternatives, and the bounded parts of each.
 Beginning again at each of the beginnings below costs hundreds at this size, and sixteen times as many at 64 KB."""
@@ -28,7 +29,7 @@ BEGINNINGS = {
 CASES = [(expression, beginning) for expression, beginnings in BEGINNINGS.items() for beginning in beginnings]
 
 
-@pytest.mark.parametrize(("expression", "beginning"), CASES)
+@each(("expression", "beginning"), CASES)
 def test_a_search_looks_at_each_character_a_bounded_number_of_times(
     expression: re.Pattern[str], beginning: str
 ) -> None:

@@ -14,6 +14,7 @@ from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM, Actor, Ref, trail, words
 from dashboard.domain.audit.trail import AuditFilters
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization, User
+from tests.each import each
 from tests.factories import add_member, make_org, make_user
 
 THING = Ref("ledger", "1")
@@ -93,7 +94,7 @@ def test_a_search_ends_at_its_window_and_goes_on(org: Organization) -> None:
     assert trail.page(filters).searched_all
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value"),
     [("actor", "x"), ("org", "1"), ("group", "none"), ("object", "x" * 201), ("object", "\x00"), ("from", "yesterday")],
 )

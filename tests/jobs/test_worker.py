@@ -18,6 +18,7 @@ import worker
 from dashboard.config import settings
 from dashboard.core import clock, metrics, queue
 from dashboard.jobs import JOBS
+from tests.each import each
 
 OURS = "dashboard.jobs.purge.purge"
 
@@ -87,10 +88,11 @@ FORMS: dict[str, Callable[[Foreign], Job]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
+@each("form", FORMS.values())
 def test_what_is_not_as_we_write_it_is_refused(
     foreign: Foreign, app_context: Flask, caplog: pytest.LogCaptureFixture, form: Callable[[Foreign], Job]
 ) -> None:
+    caplog.clear()
     job = form(foreign)
     work(app_context)
     assert refusals(caplog) == 1

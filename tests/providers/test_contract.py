@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from dashboard.providers.stripe import StripeProvider
+from tests.each import each
 from tests.providers.test_stripe import order
 from tests.stripe_fake import contract
 from tests.stripe_fake.delivery import PLAIN, Plan
@@ -30,12 +31,12 @@ def ask(fake: Fake, method: str, path: str, text: str = "", key: str | None = No
     return answer.status, json.loads(answer.body)
 
 
-@pytest.mark.parametrize("path", list(contract.event_files()), ids=lambda path: path.stem)
+@each("path", list(contract.event_files()))
 def test_event_files_conform(path):
     assert contract.check_event(json.loads(path.read_text())) == []
 
 
-@pytest.mark.parametrize(
+@each(
     "damage",
     [
         {"api_version": "2020-08-27"},
@@ -45,13 +46,12 @@ def test_event_files_conform(path):
         {"created": "now"},
         {"data": {"object": {}}},
     ],
-    ids=str,
 )
 def test_damaged_events_do_not_conform(damage: dict):
     assert contract.check_event({**event("charge.succeeded"), **damage}) != []
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         f"{OPEN}&payment_method_types[0]=card",
@@ -74,7 +74,7 @@ def test_other_api_versions_are_noted():
     assert fake.complaints
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "param"),
     [
         (FREE.replace("mode=payment", "mode=setup"), "mode"),

@@ -19,6 +19,7 @@ from dashboard.providers.base import (
     ProviderUnavailable,
 )
 from dashboard.providers.stripe import StripeProvider, _shared_http_client
+from tests.each import each
 from tests.stripe_fake.client import FakeClient
 from tests.stripe_fake.state import Fake
 
@@ -276,7 +277,7 @@ class _Says(stripe.HTTPClient):
         return 0.0
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "body"),
     [
         (200, b""),

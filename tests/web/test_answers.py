@@ -12,6 +12,7 @@ from flask_wtf import CSRFProtect
 from dashboard.config import Settings
 from dashboard.core.errors import CofferError, Conflict, Forbidden, NotFound, TooManyRequests, Unavailable
 from dashboard.web import errors, headers, render, styleguide
+from tests.each import each
 
 ROOT = Path(__file__).resolve().parents[2]
 HTMX = {"HX-Request": "true"}
@@ -67,7 +68,7 @@ def client() -> FlaskClient:
     return made().test_client()
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "status", "words"),
     [
         ("/nothing", 404, "There is nothing at this address"),
@@ -123,7 +124,7 @@ def test_the_form_given_back_can_be_sent(client: FlaskClient) -> None:
     assert client.post("/grant", data={**LONG_AGO, "csrf_token": token}).text == "granted"
 
 
-@pytest.mark.parametrize(
+@each(
     "sent_from",
     [
         {"Sec-Fetch-Site": "cross-site"},
@@ -145,7 +146,7 @@ def test_a_redirect_reaches_another_origin_either_way(client: FlaskClient) -> No
     assert client.get("/leave", headers=HTMX).headers["HX-Redirect"] == "https://checkout.stripe.com/c/pay"
 
 
-@pytest.mark.parametrize("host", ["localhost", "evil.test", "evil.test:1", "[", "a b"])
+@each("host", ["localhost", "evil.test", "evil.test:1", "[", "a b"])
 def test_a_missing_slash_is_added_on_the_host_at_hand(client: FlaskClient, host: str) -> None:
     answer = client.get("/folder?x=1", headers={"Host": host})
     assert (answer.status_code, answer.headers["Location"]) == (308, "/folder/?x=1")

@@ -27,6 +27,7 @@ from dashboard.providers.base import (
     ProviderUnavailable,
 )
 from dashboard.providers.dummy import DummyProvider
+from tests.each import each
 from tests.factories import charge, grant, make_pack, wallet_of
 from tests.servers import Servers
 from tests.web.people import Team, hidden, make_team, ready_team, unseen
@@ -195,7 +196,7 @@ def test_a_spent_form_with_another_choice_is_asked_again(app: Flask, team: Team,
     assert rows(app, Payment) == 1
 
 
-@pytest.mark.parametrize("quantity", BAD_QUANTITIES, ids=lambda value: ascii(value)[:20])
+@each("quantity", BAD_QUANTITIES)
 def test_an_odd_quantity_is_refused_in_place(app: Flask, team: Team, pack: str, quantity: str) -> None:
     fields = order(team, pack, quantity=quantity)
     answer = team.owner.post(f"/o/{team.slug}/buy", fields)

@@ -14,6 +14,7 @@ from dashboard.core.db import db
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger
 from dashboard.models import AuditEntry, Membership, Organization
+from tests.each import each
 from tests.factories import charge, grant, wallet_of
 from tests.servers import Servers
 from tests.web.people import Team, ready_team
@@ -117,7 +118,7 @@ def test_a_member_sees_the_balance_and_own_rows_alone(app: Flask, team: Team) ->
     assert page.count("<tr>") == 2
 
 
-@pytest.mark.parametrize(
+@each(
     ("chosen", "words"),
     [
         ("7", "Spent in 7 days"),

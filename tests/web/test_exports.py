@@ -10,6 +10,7 @@ from flask import Flask
 from dashboard.core.db import db
 from dashboard.models import AuditEntry
 from dashboard.web import csv_lines, exports
+from tests.each import each
 from tests.servers import Servers
 from tests.web.people import Team, ready_team
 
@@ -56,7 +57,7 @@ def test_whatever_ends_without_a_file_keeps_no_place(team: Team) -> None:
     assert len(exports._open) == 0
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "written"),
     [
         ("=1+1", "'=1+1"), ("\t=1", "\t'=1"), ("a\r\n+1", "a\r\n'+1"), ("a\t\t-1", "a\t\t'-1"), (" \t @x", " \t '@x"),

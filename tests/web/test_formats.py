@@ -10,6 +10,7 @@ from flask import Flask, g
 from dashboard.core import clock
 from dashboard.web import formats
 from dashboard.web.viewer import Viewer, zone_named
+from tests.each import each
 
 NOW = datetime(2026, 11, 20, 8, 42, 5, tzinfo=UTC)
 
@@ -26,7 +27,7 @@ def seen_from(zone: str) -> None:
 
 
 @pytest.mark.usefixtures("_request")
-@pytest.mark.parametrize(
+@each(
     ("zone", "moment", "text", "title"),
     [
         ("UTC", NOW, "20 Nov, 08:42", "2026-11-20 08:42:05 +00:00 (08:42:05 UTC)"),
@@ -89,7 +90,7 @@ def test_counts(number: int, text: str) -> None:
     assert f"{number:,}" in shown
 
 
-@pytest.mark.parametrize(
+@each(
     ("part", "whole", "text"),
     [(0, 10, "0 %"), (1, 10_000, "under 0.1 %"), (5, 100, "5.0 %"), (99, 1000, "9.9 %"), (1, 3, "33 %"), (1, 0, "–")],
 )

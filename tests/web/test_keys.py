@@ -16,6 +16,7 @@ from dashboard.domain.access import keys
 from dashboard.domain.access.permissions import TABLE, Verb
 from dashboard.models import ApiKey, AuditEntry, Organization, UserSession
 from dashboard.web.scopes import SCOPES
+from tests.each import each
 from tests.servers import ROOT, Servers
 from tests.web.people import HTMX, Person, Team, make_team, ready_team
 
@@ -162,7 +163,7 @@ def test_a_key_never_has_more_than_its_maker(app: Flask, team: Team, role: str, 
     assert not all_keys(app)
 
 
-@pytest.mark.parametrize(
+@each(
     ("field", "value", "words"),
     [
         ("name", "", "Enter a name"), ("name", "   ", "Enter a name"), ("name", "x" * 101, "Enter a name"),

@@ -9,6 +9,7 @@ from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.organizations import organizations
 from dashboard.models import Organization
+from tests.each import each
 from tests.factories import charge, grant, make_org, wallet_of
 from tests.servers import Servers
 from tests.web.people import Person, Team, ready_team
@@ -121,7 +122,7 @@ def test_odd_settings_keep_what_was_typed(app: Flask, team: Team) -> None:
     assert org_of(app, team).name == "Acme"
 
 
-@pytest.mark.parametrize(("name", "status"), [("admin", 403), ("member", 403), ("viewer", 403), ("manager", 403),
+@each(("name", "status"), [("admin", 403), ("member", 403), ("viewer", 403), ("manager", 403),
                                               ("stranger", 404)])  # fmt: skip
 def test_owners_alone_set_and_delete(app: Flask, team: Team, name: str, status: int) -> None:
     person = getattr(team, name)

@@ -14,6 +14,7 @@ from dashboard.domain.payments import fulfil, timeline
 from dashboard.jobs import payments, platform_provider
 from dashboard.models import AuditEntry, Payment, Transaction
 from dashboard.providers.dummy import DummyProvider
+from tests.each import each
 from tests.factories import make_pack, make_user
 from tests.servers import Servers
 from tests.web.people import Person, Team, make_team, ready_team, unseen
@@ -220,7 +221,7 @@ def test_a_page_that_could_not_be_opened_says_nothing_of_the_account(app: Flask,
     assert "sk_test_secret" not in page
 
 
-@pytest.mark.parametrize(
+@each(
     "query",
     ["", "?session={CHECKOUT_SESSION_ID}", "?payment=%7Bpayment_id%7D&session=%7BCHECKOUT_SESSION_ID%7D",
      "?payment=x%00y", "?payment=&cancelled=1", "?since=%F0%9F%98%80", "?payment=' OR 1=1 --"],

@@ -18,6 +18,7 @@ from dashboard.domain.organizations import registration
 from dashboard.domain.people import sessions, users
 from dashboard.models import User, UserSession
 from dashboard.web.sessions import current_row, poll, safe_next, sign_in, sign_out
+from tests.each import each
 from tests.servers import Servers
 
 PASSWORD = "coffer-demo"
@@ -335,7 +336,7 @@ def test_all_sessions_of_a_person_can_be_ended_but_one(site: Flask, client: Flas
     assert other.get("/t/who").text == "nobody"
 
 
-@pytest.mark.parametrize("value", ["", "x", "x" * 4000, "é", "../../etc", '"; drop'])
+@each("value", ["", "x", "x" * 4000, "é", "../../etc", '"; drop'])
 def test_an_odd_cookie_is_nobody(client: FlaskClient, value: str) -> None:
     client.set_cookie("coffer", value)
     assert client.get("/t/who").text == "nobody"
@@ -354,7 +355,7 @@ ELSEWHERE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("target", ELSEWHERE)
+@each("target", ELSEWHERE)
 def test_next_never_leads_away(target: str) -> None:
     assert safe_next(target) is None
 

@@ -12,6 +12,7 @@ from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.domain.people import sessions
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, PersonalToken, User
+from tests.each import each
 from tests.factories import make_token
 from tests.servers import Servers
 from tests.web.people import Person, Team, hidden, ready_team
@@ -122,7 +123,7 @@ def test_a_disabled_persons_tokens_are_worthless(app: Flask, team: Team) -> None
     assert call(app, team, token) == 401
 
 
-@pytest.mark.parametrize(
+@each(
     ("field", "value", "words"),
     [
         ("name", " ", "Enter a name"), ("scopes", [], "Choose at least one scope"),

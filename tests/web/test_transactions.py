@@ -16,6 +16,7 @@ from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger
 from dashboard.domain.funds.ledger import LedgerEntry
 from dashboard.models import AuditEntry, Membership, Organization, Transaction, User
+from tests.each import each
 from tests.factories import charge, grant, make_org, make_user, wallet_of
 from tests.servers import Servers
 from tests.web.people import Team, ready_team
@@ -92,7 +93,12 @@ def test_changed_filters_change_statement_and_export_too(app: Flask, team: Team)
     assert f"transactions.csv?from={day_before(12)}" in answer
 
 
-@pytest.mark.parametrize(
+@pytest.fixture
+def history(app: Flask, team: Team) -> None:
+    make_history(app, team)
+
+
+@each(
     ("query", "rows"),
     [
         ("", 11),
@@ -107,8 +113,7 @@ def test_changed_filters_change_statement_and_export_too(app: Flask, team: Team)
         ("type=&q=&from=&to=&app=&by=&min=&max=", 11),
     ],
 )
-def test_each_filter_narrows(app: Flask, team: Team, query: str, rows: int) -> None:
-    make_history(app, team)
+def test_each_filter_narrows(history: None, team: Team, query: str, rows: int) -> None:
     assert rows_in(team.viewer.get(f"/o/{team.slug}/transactions?{query}").text) == rows
 
 
@@ -123,7 +128,7 @@ def test_the_list_narrows_to_a_person_a_word_and_an_id(app: Flask, team: Team) -
     assert f'<option value="{admin}" selected>' in team.owner.get(f"/o/{team.slug}/transactions?by={admin}").text
 
 
-@pytest.mark.parametrize(
+@each(
     "query",
     ["by=nobody", "from=2026-13-01", "type=gift", "min=0", "min=-1", "max=1e3", "min=5&max=1", "cursor=%00", "q=%00"],
 )

@@ -23,6 +23,7 @@ from dashboard.domain.access.permissions import (
 from dashboard.domain.audit import Actor
 from dashboard.domain.org_status import OrgAction
 from dashboard.models import ApiKey, Organization, PersonalToken, User
+from tests.each import each
 
 ACTOR = Actor("user", uuid4())
 PEOPLE: dict[Verb, str] = {
@@ -56,14 +57,14 @@ PEOPLE: dict[Verb, str] = {
 }
 
 
-@pytest.mark.parametrize("verb", Verb)
+@each("verb", Verb)
 def test_people_at_a_page(verb: Verb) -> None:
     callers = {role: Caller(ACTOR, role) for role in ROLES} | {"operator": Caller(ACTOR, operator=True)}
     assert {name for name, caller in callers.items() if allowed(verb, caller)} == set(PEOPLE[verb].split())
     assert not allowed(verb, Caller(ACTOR))
 
 
-@pytest.mark.parametrize("verb", Verb)
+@each("verb", Verb)
 def test_a_key_has_its_scopes_and_nothing_else(verb: Verb) -> None:
     scope = TABLE[verb].scope
     fitting = Caller(ACTOR, scopes=frozenset({scope or "none"}), key=True)
@@ -72,7 +73,7 @@ def test_a_key_has_its_scopes_and_nothing_else(verb: Verb) -> None:
     assert not allowed(verb, others)
 
 
-@pytest.mark.parametrize("verb", Verb)
+@each("verb", Verb)
 def test_a_personal_token_never_has_more_than_its_user(verb: Verb) -> None:
     for role in (*ROLES, None):
         for operator in (False, True):

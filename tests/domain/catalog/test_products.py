@@ -16,6 +16,7 @@ from dashboard.domain.catalog.sales import RecentSales
 from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR, Terms
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization, Product, ProductVersion
 from tests.domain.payments.shop import Shop
+from tests.each import each
 from tests.factories import make_org, make_pack
 from tests.racing import somebody_waits
 from tests.scenarios.processes import wait_until
@@ -71,7 +72,7 @@ def test_who_edits_an_old_state_is_refused(app_context: Flask) -> None:
     assert products.find(PLATFORM, pack.product.id, mode="test").version.price_minor == 2_600
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "field"),
     [
         ({"price_minor": 0}, "price_cents"), ({"price_minor": 100_000_000}, "price_cents"),
@@ -81,7 +82,6 @@ def test_who_edits_an_old_state_is_refused(app_context: Flask) -> None:
         ({"min_quantity": 5, "max_quantity": 4}, "max_quantity"), ({"grant_kind": "gift"}, "grant_kind"),
         ({"name": " "}, "name"), ({"name": "x" * 101}, "name"), ({"description": "a\nb"}, "description"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_terms_that_cannot_be_sold_are_refused(app_context: Flask, changes: dict[str, Any], field: str) -> None:
     pack = make_pack()

@@ -10,6 +10,7 @@ from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger
 from dashboard.domain.funds.reports import costs
 from dashboard.models import Wallet
+from tests.each import each
 from tests.factories import charge, grant, make_org, wallet_of
 
 TODAY = date(2026, 11, 20)
@@ -27,7 +28,7 @@ def spend(wallet: Wallet, days_ago: int, micros: int, app: str = "", hour: int =
         charge(wallet, micros, app=app)
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "first", "last", "before_first", "before_last"),
     [
         ("7", "2026-11-14", "2026-11-20", "2026-11-07", "2026-11-13"),

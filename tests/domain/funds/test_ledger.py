@@ -24,6 +24,7 @@ from dashboard.domain.funds.ledger import (
 )
 from dashboard.domain.platform import verify
 from dashboard.models import TRANSACTION_TYPES, CreditGrant, Transaction, Wallet, WalletDay
+from tests.each import each
 from tests.factories import charge, grant, make_org, wallet_of
 
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -90,7 +91,7 @@ def test_debits_only_take(type_: str) -> None:
         ledger.post(wallet, type=type_, amount=5, origin="test", key="k", by=SYSTEM, slices=[NewGrant("paid", "x", 5)])
 
 
-@pytest.mark.parametrize("amount", [0, LARGEST + 1, -LARGEST - 1, 2**63, -(2**63)])
+@each("amount", [0, LARGEST + 1, -LARGEST - 1, 2**63, -(2**63)])
 def test_amounts_out_of_range_are_refused(amount: int) -> None:
     with pytest.raises(Invalid):
         ledger.post(funded(), type="charge", amount=amount, origin="test", key="k", by=SYSTEM)

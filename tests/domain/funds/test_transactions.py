@@ -18,6 +18,7 @@ from dashboard.domain.funds import ledger, transactions
 from dashboard.domain.funds.ledger import LedgerEntry
 from dashboard.domain.funds.transactions import TransactionFilters, explain
 from dashboard.models import TRANSACTION_TYPES, Organization, Transaction, Wallet
+from tests.each import each
 from tests.factories import charge, grant, make_org, make_user, wallet_of
 from tests.servers import Servers
 
@@ -49,17 +50,21 @@ def ten_days() -> tuple[UUID, UUID]:
     return wallet.org_id, wallet.id
 
 
-def walk(fetch: Fetch, filters: TransactionFilters) -> tuple[list[Transaction], int]:
-    """All rows by following the cursor, and the number of pages."""
-    rows: list[Transaction] = []
-    cursor, pages = None, 0
-    while True:
-        page = fetch(filters, cursor)
+@pytest.fixture
+def everything(wallet: Wallet) -> list[Transaction]:
+    rows = walk(lambda filters, cursor: transactions.page(wallet, filters, cursor, 100), TransactionFilters())
+    assert len(rows) == 122
+    return rows
+
+
+def walk(fetch: Fetch, filters: TransactionFilters) -> list[Transaction]:
+    """All rows by following the cursor."""
+    page = fetch(filters, None)
+    rows = list(page.rows)
+    while page.next_cursor:
+        page = fetch(filters, page.next_cursor)
         rows += page.rows
-        cursor, pages = page.next_cursor, pages + 1
-        if cursor is None:
-            return rows, pages
-        assert pages < 500
+    return rows
 
 
 def parse(**values: str) -> TransactionFilters:
@@ -68,7 +73,7 @@ def parse(**values: str) -> TransactionFilters:
 
 def matches(row: Transaction, filters: TransactionFilters) -> bool:
     """The filter once more, naively: the oracle."""
-    checks = [
+    return all([
         filters.type in (None, row.type),
         filters.app in (None, row.app),
         filters.since is None or row.created_at >= filters.since,
@@ -77,8 +82,7 @@ def matches(row: Transaction, filters: TransactionFilters) -> bool:
         filters.max_micros is None or row.amount <= filters.max_micros,
         filters.direction is None or (row.amount > 0) == (filters.direction == "in"),
         not filters.q or all(word.lower() in row.description.lower() for word in filters.q.split()),
-    ]
-    return all(checks)
+    ])  # fmt: skip
 
 
 FILTERS = [
@@ -103,22 +107,21 @@ FILTERS = [
 ]
 
 
-@pytest.mark.parametrize("given", FILTERS, ids=str)
-@pytest.mark.parametrize("window", [7, 20_000])
-def test_each_matching_row_comes_once_newest_first(wallet: Wallet, given: dict[str, str], window: int) -> None:
+@each("window, limit", [(17, 10), (20_000, 50)])
+@each("given", FILTERS)
+def test_each_matching_row_comes_once_newest_first(
+    wallet: Wallet, everything: list[Transaction], given: dict[str, str], window: int, limit: int
+) -> None:
     filters = parse(**given)
-    everything, _ = walk(lambda f, c: transactions.page(wallet, f, c, 100), TransactionFilters())
     wanted = [row.seq for row in everything if matches(row, filters)]
-    assert len(everything) == 122
-    found, _ = walk(lambda f, c: transactions.page(wallet, f, c, 5, window=window), filters)
+    found = walk(lambda f, c: transactions.page(wallet, f, c, limit, window=window), filters)
     assert [row.seq for row in found] == wanted
-    across, _ = walk(
-        lambda f, c: transactions.of_organizations(wallet.org_id, wallet.mode, f, c, 5, window=window), filters
-    )
+    where = (wallet.org_id, wallet.mode)
+    across = walk(lambda f, c: transactions.of_organizations(*where, f, c, limit, window=window), filters)
     assert [row.id for row in across] == sorted((row.id for row in across), reverse=True)
-    assert {row.seq for row in across} == set(wanted)
-    everywhere, _ = walk(lambda f, c: transactions.of_all_organizations(wallet.mode, f, c, 5, window=window), filters)
-    assert {row.seq for row in everywhere if row.org_id == wallet.org_id} == set(wanted)
+    assert sorted(row.seq for row in across) == sorted(wanted)
+    everywhere = walk(lambda f, c: transactions.of_all_organizations(wallet.mode, f, c, limit, window=window), filters)
+    assert sorted(row.seq for row in everywhere if row.org_id == wallet.org_id) == sorted(wanted)
 
 
 def test_newer_leads_back_the_same_way(wallet: Wallet) -> None:
@@ -192,22 +195,21 @@ def test_rows_of_one_moment_are_all_reached_in_both_directions_while_others_arri
     assert [row.seq for row in seen] == [row.seq for page in forward[0] for row in page.rows]
 
 
-def test_a_statement_of_moments_is_that_of_its_rows(wallet: Wallet) -> None:
+def test_a_statement_of_moments_is_that_of_its_rows(wallet: Wallet, everything: list[Transaction]) -> None:
     """Ranges in another zone begin and end amid UTC days."""
-    every, _ = walk(lambda f, c: transactions.page(wallet, f, c, 100), TransactionFilters())
-    hour = timedelta(hours=1)
-    ends = [None, NOON - hour, NOON, NOON + timedelta(days=3), NOON + timedelta(days=3) + hour,
+    ends = [None, NOON - timedelta(hours=1), NOON, NOON + timedelta(days=3), NOON + timedelta(days=3, hours=1),
             NOON + timedelta(days=7, hours=-1), NOON + timedelta(days=30, minutes=5)]  # fmt: skip
     for since in ends:
         for until in ends:
             if since and until and since >= until:
                 continue
             filters = TransactionFilters(since=since, until=until)
-            found, inside = transactions.statement(wallet, filters), [row for row in every if matches(row, filters)]
+            found = transactions.statement(wallet, filters)
+            inside = [row for row in everything if matches(row, filters)]
             assert found.rows == len(inside), (since, until)
             assert found.money_in == sum(row.amount for row in inside if row.amount > 0)
             assert found.money_out == -sum(row.amount for row in inside if row.amount < 0)
-            earlier = [row.amount for row in every if since is not None and row.created_at < since]
+            earlier = [row.amount for row in everything if since is not None and row.created_at < since]
             assert found.opening == sum(earlier)
             assert found.closing == found.opening + found.money_in - found.money_out
 
@@ -220,19 +222,19 @@ def test_a_cursor_of_other_filters_or_another_wallet_starts_at_the_newest(wallet
     assert transactions.of_organizations(wallet.org_id, wallet.mode, None, cursor, 10).rows[0].org_id == wallet.org_id
 
 
-@pytest.mark.parametrize("cursor", ["x", "%%%", "é", "AAAA", "A" * 500])
+@each("cursor", ["x", "%%%", "é", "AAAA", "A" * 500])
 def test_what_was_never_a_cursor_is_refused(wallet: Wallet, cursor: str) -> None:
     with pytest.raises(Invalid) as refused:
         transactions.page(wallet, None, cursor, 10)
     assert refused.value.field == "cursor"
 
 
-@pytest.mark.parametrize("limit", [-5, 0, 1, 100, 10_000])
+@each("limit", [-5, 0, 1, 100, 10_000])
 def test_a_page_has_1_to_100_rows(wallet: Wallet, limit: int) -> None:
     assert len(transactions.page(wallet, None, None, limit).rows) == max(1, min(limit, 100))
 
 
-@pytest.mark.parametrize(
+@each(
     ("field", "value"),
     [
         ("type", "theft"), ("direction", "up"), ("from", "yesterday"), ("from", "2026-02-30"), ("to", "2026-13-01"),
@@ -247,13 +249,11 @@ def test_odd_filters_name_their_field(field: str, value: str) -> None:
     assert refused.value.field == field
 
 
-@pytest.mark.parametrize(
-    "values",
-    [{"from": "2026-06-02", "to": "2026-06-01"}, {"min_micros": "2", "max_micros": "1"}, {"min": "2", "max": "1"}],
-)
-def test_ranges_that_end_before_they_begin_are_refused(values: dict[str, str]) -> None:
+@each("start, end", [("from", "to"), ("min", "max"), ("min_micros", "max_micros")])
+def test_ranges_that_end_before_they_begin_are_refused(start: str, end: str) -> None:
+    low, high = ("2026-06-01", "2026-06-02") if start == "from" else ("1", "2")
     with pytest.raises(Invalid):
-        TransactionFilters.parse(values)
+        TransactionFilters.parse({start: high, end: low})
 
 
 def test_empty_fields_filter_nothing() -> None:
@@ -267,12 +267,12 @@ def test_days_are_told_back_as_typed() -> None:
 
 
 def test_sizes_are_in_credits_and_without_sign(wallet: Wallet) -> None:
-    found, _ = walk(lambda f, c: transactions.page(wallet, f, c), parse(min="0.00002", max="0.01"))
+    found = walk(lambda f, c: transactions.page(wallet, f, c), parse(min="0.00002", max="0.01"))
     assert {abs(row.amount) for row in found} == {20, 21, 10_000}
 
 
 def test_an_exact_id_is_found_at_any_depth(wallet: Wallet) -> None:
-    oldest = walk(lambda f, c: transactions.page(wallet, f, c), TransactionFilters())[0][-1]
+    oldest = walk(lambda f, c: transactions.page(wallet, f, c), TransactionFilters())[-1]
     assert [row.seq for row in transactions.page(wallet, parse(q=str(oldest.id)), window=10).rows] == [1]
     assert transactions.page(wallet, parse(q=str(uuid4()))).rows == []
 
@@ -298,20 +298,19 @@ def test_everywhere_merges_organizations_by_id(app_context: Flask) -> None:
     orgs = [make_org(funds=1_000) for _ in range(4)]
     for number in range(60):
         charge(wallet_of(orgs[number % 4 if number < 20 else 0]), 1)
-    found, _ = walk(lambda f, c: transactions.of_all_organizations("test", f, c, 3, window=10), parse(type="charge"))
+    found = walk(lambda f, c: transactions.of_all_organizations("test", f, c, 3, window=10), parse(type="charge"))
     assert len(found) == 60
     assert [row.id for row in found] == sorted((row.id for row in found), reverse=True)
 
 
-def test_the_statement_adds_up_for_every_range(wallet: Wallet) -> None:
+def test_the_statement_adds_up_for_every_range(wallet: Wallet, everything: list[Transaction]) -> None:
     days = [NOON.date() + timedelta(days=n) for n in range(-1, 12)]
-    rows, _ = walk(lambda f, c: transactions.page(wallet, f, c, 100), TransactionFilters())
     for first in (None, *days[::3]):
         for last in (None, *days[1::4]):
             if first and last and first > last:
                 continue
             inside = [
-                row for row in rows
+                row for row in everything
                 if (not first or row.created_at.date() >= first) and (not last or row.created_at.date() <= last)
             ]  # fmt: skip
             found = transactions.statement(wallet, TransactionFilters.of_days(first, last))

@@ -15,6 +15,7 @@ from dashboard.domain.audit import SYSTEM
 from dashboard.domain.messages import outbox
 from dashboard.domain.payments.receipts import receipts
 from dashboard.models import AuditEntry, OutboxEmail
+from tests.each import each
 from tests.factories import make_org
 from tests.mailbox import Mailbox, mailbox
 
@@ -223,7 +224,7 @@ def test_a_worker_that_dies_before_sending_leaves_the_mail_to_the_next(mailing: 
     assert len(box.letters) == 1
 
 
-@pytest.mark.parametrize(
+@each(
     "address",
     [
         "ada@example.test\nBcc: all@example.test", "ada@example.test\r\nBcc: x@y.test", "ada@example.test\r",
@@ -244,7 +245,7 @@ def test_what_is_not_one_address_is_refused_when_it_is_written(app_context: Flas
     assert outbox.owed(org_id, "k") is None
 
 
-@pytest.mark.parametrize("event", ["../secrets", "receipt/../x", "", "Receipt.txt", "a\nb"])
+@each("event", ["../secrets", "receipt/../x", "", "Receipt.txt", "a\nb"])
 def test_an_event_is_a_word(app_context: Flask, event: str) -> None:
     org_id = make_org().id
     with pytest.raises(Invalid), transaction(org=org_id):

@@ -30,6 +30,7 @@ from dashboard.models import (
     User,
     Wallet,
 )
+from tests.each import each
 from tests.factories import add_member, charge, grant, make_key, make_org, make_pack, make_user, wallet_of
 from tests.racing import head_on
 
@@ -259,7 +260,7 @@ ODD = {
 
 
 @pytest.mark.usefixtures("app_context")
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ODD.items() for value in values])
+@each(("name", "value"), [(name, value) for name, values in ODD.items() for value in values])
 def test_odd_settings_are_refused_at_their_field(name: str, value: str) -> None:
     org = make_org()
     with pytest.raises(Invalid) as refusal, transaction(org=org.id):

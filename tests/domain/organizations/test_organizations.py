@@ -9,6 +9,7 @@ from dashboard.domain.funds import wallets
 from dashboard.domain.organizations import memberships, organizations, registration, user_organizations
 from dashboard.domain.people import users
 from dashboard.models import Organization, User
+from tests.each import each
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -23,7 +24,7 @@ def team(name: str, owner: User, slug: str | None = None) -> Organization:
         return organizations.make_team(name, org_id=org_id, owner=owner, by=SYSTEM, slug=slug)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "slug"),
     [
         ("Ada Lovelace", "ada-lovelace"),

@@ -20,6 +20,7 @@ from dashboard.domain.payments.receipts import receipt_pdf, receipts
 from dashboard.models import OutboxEmail, Payment, User
 from tests.domain.messages.test_outbox import FACTS
 from tests.domain.payments.shop import Shop
+from tests.each import each
 from tests.factories import make_pack, make_user
 
 ODD_NAMES = [
@@ -241,8 +242,8 @@ def test_what_a_review_accepted_says_what_was_paid_in_its_currency(shop: Shop, a
         assert "41.50 EUR" in told
 
 
-@pytest.mark.parametrize("name", ODD_NAMES)
-@pytest.mark.parametrize("wide", [True, False], ids=["with-fonts", "without"])
+@each("name", ODD_NAMES)
+@each("wide", [True, False])
 def test_no_name_breaks_a_receipt(app_context: Flask, tmp_path: Any, name: str, wide: bool) -> None:
     said = FACTS | {"org": name, "payer": name or "x", "payer_email": name, "pack": name, "promotion_code": name}
     said |= {"discount": "$1.00", "tax": "$1.00"}

@@ -34,6 +34,7 @@ from dashboard.models import (
     User,
     Wallet,
 )
+from tests.each import each
 from tests.factories import charge
 
 PASSWORD = "coffer-demo"
@@ -136,7 +137,7 @@ def test_of_many_sign_ups_at_once_with_one_address_one_succeeds(app: Flask) -> N
     assert db.session.scalar(select(func.count()).select_from(OrgDirectory)) == 2  # the platform's and theirs
 
 
-@pytest.mark.parametrize(
+@each(
     ("field", "value"),
     [
         ("email", "ada"),

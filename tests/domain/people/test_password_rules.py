@@ -4,6 +4,7 @@ import pytest
 from flask import Flask
 
 from dashboard.domain.people import passwords
+from tests.each import each
 
 
 @pytest.mark.parametrize("length", [64, 128, 200])
@@ -16,7 +17,7 @@ def test_a_password_counts_whole_and_exactly(app_context: Flask, length: int) ->
         assert not passwords.matches(stored, other)
 
 
-@pytest.mark.parametrize(
+@each(
     "password", ["correct horse battery", "только кириллица", "        spaced out", "1357924680135", "!!??--__((wow))"]
 )
 def test_any_characters_make_a_password(app_context: Flask, password: str) -> None:

@@ -8,6 +8,7 @@ from flask import Flask
 from dashboard.core import breached_passwords
 from dashboard.core.errors import Unavailable
 from dashboard.domain.people import passwords
+from tests.each import each
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -22,7 +23,7 @@ def test_a_password_matches_its_own_hash_alone() -> None:
     assert not passwords.matches(one, "x" * 1_000_000)
 
 
-@pytest.mark.parametrize("odd", [None, "", "x", "$argon2id$v=19$m=8,t=1,p=1$x"])
+@each("odd", [None, "", "x", "$argon2id$v=19$m=8,t=1,p=1$x"])
 def test_no_hash_and_an_odd_hash_match_nothing(odd: str | None) -> None:
     assert not passwords.matches(odd, "coffer-demo")
     assert not passwords.matches(odd, "nobody's password")
@@ -54,7 +55,7 @@ def test_a_flood_leaves_threads_for_pages() -> None:
     assert most < 8
 
 
-@pytest.mark.parametrize("leaked", ["password1", "PASSWORD1", " iloveyou ", "1q2w3e4r5t", "trustno1"])
+@each("leaked", ["password1", "PASSWORD1", " iloveyou ", "1q2w3e4r5t", "trustno1"])
 def test_leaked_passwords_are_refused_with_a_reason(leaked: str) -> None:
     with pytest.raises(passwords.WeakPassword) as refusal:
         passwords.check(leaked, email="ada@demo.test", field="new_password")

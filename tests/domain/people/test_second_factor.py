@@ -139,10 +139,10 @@ def test_a_code_counts_one_step_either_way_and_once() -> None:
     assert refused(user, code_of(user)), "steps only grow"
 
 
-@pytest.mark.parametrize("odd", ["", "12345", "1234567", "١٢٣٤٥٦", "-", "x" * 100_000, "\x00"])
-def test_odd_codes_are_wrong_codes(odd: str) -> None:
+def test_odd_codes_are_wrong_codes() -> None:
     user, _ = enrolled()
-    assert refused(user, odd)
+    for odd in ("", "12345", "1234567", "١٢٣٤٥٦", "-", "x" * 100_000, "\x00"):
+        assert refused(user, odd), odd[:9]
 
 
 def test_of_two_at_once_with_one_code_one_gets_in(app: Flask) -> None:

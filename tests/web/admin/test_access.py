@@ -8,6 +8,7 @@ from dashboard.core import ids
 from dashboard.core.db import db
 from dashboard.domain.funds import wallets
 from dashboard.models import PLATFORM_ORG_ID, User
+from tests.each import each
 from tests.servers import Servers
 from tests.web.people import Person, Team, ready_team
 
@@ -34,13 +35,13 @@ def places(app: Flask, team: Team) -> dict[str, str]:
         return {"org": str(team.org_id), "user": str(user.id), "event": str(ids.new())}
 
 
-@pytest.mark.parametrize("role", ["owner", "admin", "member", "viewer", "stranger"])
+@each("role", ["owner", "admin", "member", "viewer", "stranger"])
 def test_pages_are_for_platform_managers_alone(team: Team, places: dict[str, str], role: str) -> None:
     person: Person = getattr(team, role)
     assert [person.get(path.format(**places)).status_code for path in READS] == [403] * len(READS)
 
 
-@pytest.mark.parametrize("role", ["owner", "admin", "member", "viewer", "stranger"])
+@each("role", ["owner", "admin", "member", "viewer", "stranger"])
 def test_acts_are_for_platform_managers_alone(team: Team, places: dict[str, str], role: str) -> None:
     person: Person = getattr(team, role)
     form = {"amount": "5", "category": "goodwill", "reason": "mine", "confirm": "1"}

@@ -18,6 +18,7 @@ from dashboard.domain.catalog.products import Offer
 from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, Organization, Product
 from dashboard.providers.stripe import StripeProvider
+from tests.each import each
 from tests.factories import make_pack
 from tests.servers import Servers
 from tests.stripe_fake.client import FakeClient
@@ -137,7 +138,7 @@ def test_a_form_that_made_another_pack_says_so_and_makes_this_one_when_sent_agai
     assert order(app) == ["Starter", "Large"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("field", "typed"),
     [
         *(("price", text) for text in ("", "0", "-1", "1e2", "24.999", "1,000", "NaN", "1000000", "１０", "25 USD")),
@@ -247,7 +248,7 @@ def test_a_pack_of_the_settings_is_not_changed_here(app: Flask, team: Team) -> N
     assert team.manager.post(f"{LIST}/{found}/archive").status_code == 403
 
 
-@pytest.mark.parametrize("path", WRITES)
+@each("path", WRITES)
 def test_only_platform_managers_write_here(team: Team, pack: UUID, app: Flask, path: str) -> None:
     for person in (team.owner, team.admin, team.member, team.viewer, team.stranger):
         assert person.post(LIST + path.format(id=pack), form()).status_code == 403
@@ -313,7 +314,7 @@ def test_a_self_funded_organization_has_the_same_pages(app: Flask, team: Team) -
         assert products.on_sale(PLATFORM_ORG_ID, mode="test") == []
 
 
-@pytest.mark.parametrize("path", WRITES)
+@each("path", WRITES)
 def test_who_may_not_manage_the_own_catalog_is_refused(app: Flask, team: Team, path: str) -> None:
     here = make_own(app, team)
     with app.app_context(), transaction(org=team.org_id):

@@ -15,6 +15,7 @@ from dashboard.core.db import db, transaction
 from dashboard.domain.funds import wallets
 from dashboard.domain.people import users
 from dashboard.models import AuditEntry, CreditGrant, Organization, Transaction, User
+from tests.each import each
 from tests.factories import charge, wallet_of
 from tests.servers import Servers
 from tests.web.people import Team, hidden, ready_team, token_in
@@ -146,7 +147,7 @@ def test_odd_amounts_are_refused_and_move_nothing(team: Team, balance: Callable[
     assert balance() == FUNDS
 
 
-@pytest.mark.parametrize("name", ["amount", "category", "reason", "idempotency_key", "expires_at"])
+@each("name", ["amount", "category", "reason", "idempotency_key", "expires_at"])
 def test_two_fields_of_one_name_are_refused(team: Team, balance: Callable[[], int], name: str) -> None:
     fields = MultiDict({**form(), "confirm": "1", "csrf_token": token_in(team.manager.get("/no-organization").text)})
     fields.setlist(name, ["1", "2"])
@@ -154,7 +155,7 @@ def test_two_fields_of_one_name_are_refused(team: Team, balance: Callable[[], in
     assert balance() == FUNDS
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         {"category": ""}, {"category": "gift"}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501},

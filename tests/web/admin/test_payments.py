@@ -8,6 +8,7 @@ from flask import Flask
 from dashboard.core.db import db
 from dashboard.domain.funds import wallets
 from dashboard.models import AuditEntry, Payment, Transaction
+from tests.each import each
 from tests.factories import make_org
 from tests.servers import Servers
 from tests.web.people import Team, ready_team
@@ -104,8 +105,8 @@ def test_rejecting_credits_nothing_and_tells_the_organization(app: Flask, team: 
     assert "Buy again" not in page
 
 
-@pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("reason", ["", "   ", "x" * 501])
+@each("act", ACTS)
+@each("reason", ["", "   ", "x" * 501])
 def test_without_a_good_reason_the_form_comes_back(
     app: Flask, team: Team, payment_id: UUID, act: str, reason: str
 ) -> None:

@@ -12,6 +12,7 @@ from dashboard.core.db import db
 from dashboard.domain.people import sessions
 from dashboard.models import AuditEntry, Organization
 from tests import factories
+from tests.each import each
 from tests.servers import Servers
 from tests.web.people import Team, ready_team
 
@@ -59,8 +60,8 @@ def test_closing_hides_it_and_reopening_brings_it_back(app: Flask, team: Team) -
     assert team.owner.get(f"/o/{team.slug}/").status_code == 200
 
 
-@pytest.mark.parametrize("name", ["suspend", "close"])
-@pytest.mark.parametrize("reason", ["", " ", "x" * 501])
+@each("name", ["suspend", "close"])
+@each("reason", ["", " ", "x" * 501])
 def test_each_takes_a_reason(app: Flask, team: Team, name: str, reason: str) -> None:
     answer = act(team, name, reason)
     assert answer.status_code == 422

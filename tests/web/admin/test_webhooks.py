@@ -21,6 +21,7 @@ from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, InboxEvent, RateBucket
 from dashboard.providers import reading
 from tests.domain.payments.shop import Shop
+from tests.each import each
 from tests.servers import Servers
 from tests.web.people import Team, ready_team
 
@@ -216,7 +217,7 @@ def test_a_payload_is_text_without_secrets_and_card_data(app: Flask, team: Team)
         assert word in page, word
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "kept"),
     [
         ({"amount": 4242424242424242}, True), ({"id": "evt_1", "n": None, "flag": True}, True),
