@@ -100,9 +100,11 @@ def test_the_api_lists_all_wallets_and_rows_with_their_unit(program: Program, ap
     ]
     rows = program.get(f"/api/v1/orgs/{org_id}/transactions", key).json["data"]
     assert len(rows) == 6
-    assert {(row["unit"], "amount_usd" in row) for row in rows} == {("usd", True), ("hours", False)}
+    in_dollars, in_units = {"amount_micros", "amount_usd"}, {"units"}
+    names = [(row["unit"], row.keys() & {"amount", *in_dollars, *in_units}) for row in rows]
+    assert all(found == (in_dollars if unit == "usd" else in_units) for unit, found in names)
     of_hours = program.get(f"/api/v1/orgs/{org_id}/transactions?wallet_id={hours.id}", key).json["data"]
-    assert [row["amount"] for row in of_hours] == [-5, 300]
+    assert [row["units"] for row in of_hours] == [-5, 300]
     charged = program.post(
         f"/api/v1/orgs/{org_id}/wallet", key, json={"operation": "charge", "amount_micros": 1, "description": "x"}
     )

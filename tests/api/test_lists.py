@@ -83,7 +83,7 @@ def test_one_row_is_explained(program: Program, busy: Any) -> None:
     found = program.get(f"{path}/{rows[-1]['id']}", key).get_json()
     assert {name: value for name, value in found.items() if name != "explanation"} == rows[-1]
     assert found["explanation"].keys() == {"cause", "grants", "followed"}
-    assert sum(part["amount_micros"] for part in found["explanation"]["grants"]) == found["amount"]
+    assert sum(part["amount_micros"] for part in found["explanation"]["grants"]) == found["amount_micros"]
 
 
 def test_the_platform_lists_every_organization_person_and_row(program: Program, busy: Any) -> None:
@@ -92,7 +92,7 @@ def test_the_platform_lists_every_organization_person_and_row(program: Program, 
     assert {row["org_id"] for row in rows} >= {str(busy.id), str(other.id)}
     assert len({row["id"] for row in rows}) == len(rows)
     one = everything(program, "/admin/api/v1/transactions", token, org_id=str(other.id))
-    assert [row["amount"] for row in one] == [5]
+    assert [row["amount_micros"] for row in one] == [5]
     names = [org["name"] for org in everything(program, "/admin/api/v1/orgs", token, limit=2)]
     assert {"Other", "Acme"} <= set(names)
     assert len(names) == len(everything(program, "/admin/api/v1/orgs", token))

@@ -24,7 +24,7 @@ WALLET = {
     "available_micros", "blocked",
 }  # fmt: skip
 ROW = {
-    "id", "wallet_id", "mode", "unit", "seq", "type", "amount", "amount_micros", "amount_usd", "balance_before",
+    "id", "wallet_id", "mode", "unit", "seq", "type", "amount_micros", "amount_usd", "balance_before",
     "balance_after", "description", "idempotency_key", "actor", "app", "created_at",
 }  # fmt: skip
 
@@ -41,7 +41,7 @@ def test_a_manual_deposit(program: Program) -> None:
     assert (found["mode"], found["unit"], found["blocked"]) == ("test", "usd", False)
     row = found["transaction"]
     assert row.keys() == ROW
-    assert (row["type"], row["amount"], row["amount_usd"], row["seq"]) == ("deposit", 5_000_000, "$5.00", 1)
+    assert (row["type"], row["amount_micros"], row["amount_usd"], row["seq"]) == ("deposit", 5_000_000, "$5.00", 1)
     assert row["description"] == "Manual deposit"
     assert row["actor"]["kind"] == "key"
     assert row["idempotency_key"] == response.headers["Idempotency-Key"]
@@ -63,7 +63,7 @@ def test_a_charge_takes_from_the_balance_and_names_its_app(program: Program) -> 
     assert found["wallet_balance"] == found["available_micros"] == 8_765_433
     assert found["wallet_balance_usd"] == "$8.765433"
     row = found["transaction"]
-    assert (row["type"], row["amount"], row["amount_usd"], row["app"]) == (
+    assert (row["type"], row["amount_micros"], row["amount_usd"], row["app"]) == (
         "charge",
         -1_234_567,
         "-$1.234567",
@@ -147,7 +147,9 @@ def test_a_welcome_bonus_reaches_the_persons_own_organization(program: Program) 
     response = program.post("/admin/api/v1/transactions", program.manager_token(), json=body)
     assert response.status_code == 201, response.get_data(as_text=True)
     row = response.get_json()
-    assert (row["type"], row["amount"], row["amount_usd"]) == ("admin_grant", 100_000_000, "$100.00")
+    assert (row["type"], row["amount_micros"], row["amount_usd"]) == ("admin_grant", 100_000_000, "$100.00")
+    assert row["amount_credits"] == "100"
+    assert "amount" not in row
     assert (row["description"], row["org_id"], row["actor"]["kind"]) == ("Welcome bonus", str(org.id), "manager")
     assert program.balance(org) == before + 100_000_000
     with program.app.app_context():
@@ -165,6 +167,19 @@ def test_a_removal_stops_at_the_balance_unless_it_may_pass(program: Program) -> 
     assert response.status_code == 201
     assert response.get_json()["amount_usd"] == "-$1.000001"
     assert program.balance(org) == -1
+
+
+def test_a_managers_amount_is_in_credits_or_in_micros_but_not_both(program: Program) -> None:
+    org, token = program.org(), program.manager_token()
+    body = {"org_id": str(org.id), "transaction_type": "admin_grant", "description": "x"}
+    for amounts in ({}, {"amount": 1, "amount_micros": 1_000_000}):
+        refused = program.post("/admin/api/v1/transactions", token, json=body | amounts)
+        assert problem(refused, 422, "invalid")["errors"][0]["field"] == "amount"
+    assert program.rows(org.id) == 0
+    row = program.post("/admin/api/v1/transactions", token, json=body | {"amount_micros": 1_500_001}).get_json()
+    assert (row["amount_micros"], row["amount_credits"], row["amount_usd"]) == (1_500_001, "1.500001", "$1.500001")
+    listed = program.get("/admin/api/v1/transactions", token, query_string={"org_id": str(org.id)}).get_json()
+    assert listed["data"] == [row]
 
 
 def test_what_comes_later_is_refused_by_name(program: Program) -> None:

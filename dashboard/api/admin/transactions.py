@@ -24,14 +24,15 @@ api = blueprint("platform transactions", prefix=PLATFORM)
 
 
 class Adjustment(inputs.Body):
-    """`amount` is in credits. The receiver is an organization, or a user's personal one. `description` is also the
-    reason.
+    """The amount is either `amount`, in credits, or `amount_micros`. The receiver is an organization, or a user's
+    personal one. `description` is also the reason.
 
     `expires_at` is the last UTC day on which the remainder of a grant can be spent, such as 2027-03-31.
     """
 
     transaction_type: Literal["admin_grant", "admin_removal"]
-    amount: inputs.Credits
+    amount: inputs.Credits | None = None
+    amount_micros: inputs.AmountMicros | None = None
     description: inputs.Reason
     user_id: inputs.Id | None = None
     org_id: inputs.Id | None = None
@@ -49,7 +50,7 @@ class EveryQuery(FilterQuery):
 
 @api.post(
     "/transactions",
-    responses={201: shapes.LedgerRow, 409: refusal("The removal is above the balance.")},
+    responses={201: shapes.PlatformRow, 409: refusal("The removal is above the balance.")},
     openapi_extensions={"x-idempotent": True},
 )
 def create(body: Adjustment) -> Response:
@@ -60,12 +61,10 @@ def create(body: Adjustment) -> Response:
     org = _receiver(body.user_id, body.org_id)
     posting = _post(org, body, by=caller.actor, key=key)
     row = transactions.find(org.id, posting.id)
-    return idempotency.answered(
-        answer(shapes.transactions([row], platform=True)[0], 201), key, replayed=posting.replayed
-    )
+    return idempotency.answered(answer(shapes.platform_transactions([row])[0], 201), key, replayed=posting.replayed)
 
 
-@api.get("/transactions", responses={200: shapes.RowList})
+@api.get("/transactions", responses={200: shapes.PlatformRowList})
 def listing(query: EveryQuery) -> Response:
     """Transactions of all organizations, newest first"""
     auth.platform(Verb.PLATFORM_READ)
@@ -75,26 +74,34 @@ def listing(query: EveryQuery) -> Response:
     page = transactions.of_all_organizations(
         auth.platform_mode(), query.filters(), query.cursor, query.size, org_id=org_id
     )
-    rows = shapes.transactions(page.rows, platform=True)
-    return answer(shapes.RowList(data=rows, next_cursor=page.next_cursor))
+    rows = shapes.platform_transactions(page.rows)
+    return answer(shapes.PlatformRowList(data=rows, next_cursor=page.next_cursor))
 
 
 def _post(org: Organization, body: Adjustment, *, by: Actor, key: str) -> Posting:
     fields = body.model_dump(mode="json", exclude={"idempotency_key"}, exclude_none=True)
     body_hash = ledger.body_hash("/admin/api/v1/transactions", fields)
     expires_at = expiry.end_of(body.expires_at) if body.expires_at is not None else None
-    mode = auth.platform_mode()
+    mode, amount = auth.platform_mode(), _amount(body)
     with transaction(org=org.id):
         if body.transaction_type == "admin_grant":
             return grants.grant(
-                org, mode=mode, amount_micros=body.amount, category=body.category or "goodwill",
+                org, mode=mode, amount_micros=amount, category=body.category or "goodwill",
                 reason=body.description, by=by, key=key, description=body.description, source=body.source_id,
                 body_hash=body_hash, expires_at=expires_at,
             )  # fmt: skip
         return grants.remove(
-            org, mode=mode, amount_micros=body.amount, category=body.category or "correction", reason=body.description,
+            org, mode=mode, amount_micros=amount, category=body.category or "correction", reason=body.description,
             by=by, key=key, description=body.description, allow_negative=body.allow_negative, body_hash=body_hash,
         )  # fmt: skip
+
+
+def _amount(body: Adjustment) -> int:
+    """The amount in micros. Raises Invalid."""
+    given = [amount for amount in (body.amount, body.amount_micros) if amount is not None]
+    if len(given) != 1:
+        raise Invalid("Send either amount (credits) or amount_micros.", field="amount")
+    return given[0]
 
 
 def _refuse_later_fields(body: Adjustment) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from dashboard.api.shapes.money import Mode, usd
 from dashboard.api.shapes.wallets import Wallet
+from dashboard.core.money import plain_credits
 from dashboard.domain.funds import origins, wallets
 from dashboard.domain.funds.transactions.explain import Explanation, Step
 from dashboard.models import Transaction
@@ -23,7 +24,7 @@ class Actor(BaseModel):
 
 
 class LedgerRow(BaseModel):
-    """A transaction. `amount` is signed, in the wallet's smallest unit."""
+    """A transaction of a dollar wallet has `amount_micros` and `amount_usd`, of any other wallet `units`; signed."""
 
     id: UUID
     wallet_id: UUID
@@ -31,9 +32,9 @@ class LedgerRow(BaseModel):
     unit: str
     seq: int
     type: str
-    amount: int
     amount_micros: int | None = None
     amount_usd: str | None = None
+    units: int | None = None
     balance_before: int
     balance_after: int
     description: str
@@ -42,8 +43,19 @@ class LedgerRow(BaseModel):
     app: str | None
     created_at: datetime
     payment_id: UUID | None = None
-    org_id: UUID | None = None
-    reason: str | None = None
+
+
+class PlatformRow(LedgerRow):
+    """As platform managers see it. `amount_credits` is the amount in credits, such as `-1.5`: 1 credit = 1 USD."""
+
+    org_id: UUID
+    reason: str | None
+    amount_credits: str | None = None
+
+
+class PlatformRowList(BaseModel):
+    data: list[PlatformRow]
+    next_cursor: str | None
 
 
 class RowList(BaseModel):
@@ -84,11 +96,9 @@ class ExplainedRow(LedgerRow):
 
 
 def transaction_values(row: Transaction, unit: str, *, platform: bool = False) -> dict[str, Any]:
-    """`unit` is the unit of its wallet. `platform`: include the organization and the reason, for the platform's own
-    lists."""
+    """`unit` is the unit of its wallet. `platform`: name the platform manager who acted."""
     values: dict[str, Any] = {
         "id": row.id, "wallet_id": row.wallet_id, "mode": row.mode, "unit": unit, "seq": row.seq, "type": row.type,
-        "amount": row.amount,
         "balance_before": row.balance_before, "balance_after": row.balance_after, "description": row.description,
         "idempotency_key": row.key if row.origin in SENT else None, "app": row.app or None,
         # Customers see that the platform acted, but not which of its managers.
@@ -97,20 +107,29 @@ def transaction_values(row: Transaction, unit: str, *, platform: bool = False) -
     }  # fmt: skip
     if unit == wallets.USD:
         values |= {"amount_micros": row.amount, "amount_usd": usd(row.amount)}
-    if row.payment_id:
-        values["payment_id"] = row.payment_id
-    if platform:
-        values |= {"org_id": row.org_id, "reason": row.reason}
-    return values
+    else:
+        values["units"] = row.amount
+    return values | ({"payment_id": row.payment_id} if row.payment_id else {})
 
 
-def transaction(row: Transaction, unit: str, *, platform: bool = False) -> LedgerRow:
-    return LedgerRow(**transaction_values(row, unit, platform=platform))
+def transaction(row: Transaction, unit: str) -> LedgerRow:
+    return LedgerRow(**transaction_values(row, unit))
 
 
-def transactions(rows: Sequence[Transaction], *, platform: bool = False) -> list[LedgerRow]:
+def transactions(rows: Sequence[Transaction]) -> list[LedgerRow]:
     units = wallets.units_of(rows)
-    return [transaction(row, units[row.wallet_id], platform=platform) for row in rows]
+    return [transaction(row, units[row.wallet_id]) for row in rows]
+
+
+def platform_transactions(rows: Sequence[Transaction]) -> list[PlatformRow]:
+    units = wallets.units_of(rows)
+    return [_platform(row, units[row.wallet_id]) for row in rows]
+
+
+def _platform(row: Transaction, unit: str) -> PlatformRow:
+    credits_ = {"amount_credits": plain_credits(row.amount)} if unit == wallets.USD else {}
+    values = transaction_values(row, unit, platform=True)
+    return PlatformRow(**values, org_id=row.org_id, reason=row.reason, **credits_)
 
 
 def explained(row: Transaction, unit: str, result: Explanation) -> ExplainedRow:
