@@ -5,12 +5,13 @@ from itertools import count
 from dashboard.config import settings
 from dashboard.core import ids
 from dashboard.core.db import transaction
-from dashboard.domain.access import keys
+from dashboard.domain.access import keys, service_keys
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.funds.ledger import NewGrant, Posting
+from dashboard.domain.funds.spend_limits import Cap
 from dashboard.domain.organizations import memberships, organizations, registration
 from dashboard.models import PLATFORM_ORG_ID, Organization, User, Wallet
 
@@ -64,6 +65,13 @@ def make_key(org: Organization, *scopes: str, mode: str | None = None, by: Actor
     with transaction(org=org.id):
         made = keys.make(org, name="Test", scopes=scopes, mode=mode or settings().mode, by=by, made_by=by.id)
     return made.key
+
+
+def make_service_key(*scopes: str, mode: str | None = None, name: str = "Backend", cap: Cap | None = None) -> str:
+    with transaction(org=PLATFORM_ORG_ID):
+        return service_keys.make(
+            name=name, scopes=scopes, mode=mode or settings().mode, reason="Test", by=SYSTEM, cap=cap
+        ).key
 
 
 def make_token(user: User, *scopes: str) -> str:

@@ -17,8 +17,9 @@ from dashboard.domain.access import end_users, keys, permissions
 from dashboard.domain.access.end_users import SignedIn
 from dashboard.domain.access.permissions import Caller, Verb
 from dashboard.domain.audit import Actor
+from dashboard.domain.funds.spend_limits import LimitId
 from dashboard.domain.org_status import OrgAction
-from dashboard.domain.organizations import memberships
+from dashboard.domain.organizations import memberships, organizations
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken
 from dashboard.providers import client, platform_account
 from dashboard.providers.base import Provider
@@ -36,7 +37,7 @@ class Access:
     caller: Caller
     mode: str
     person: PersonalToken | None
-    limit_id: UUID | None = None
+    limit: LimitId | None = None
     """The cap that the caller's charges count towards."""
 
     @property
@@ -163,15 +164,29 @@ def find(org_id: UUID) -> Access:
     row = bearer()
     if org_id == PLATFORM_ORG_ID:  # it has no wallet and no members, and its catalog has its own paths
         raise NotFound
+    if isinstance(row, ApiKey) and row.service:
+        return Access(_served(org_id), permissions.of_key(row), row.mode, None, _limit_of(row))
     if isinstance(row, ApiKey):
         if row.org_id != org_id:
             raise NotFound
-        return Access(row.organization, permissions.of_key(row), row.mode, None, row.limit_id)
+        return Access(row.organization, permissions.of_key(row), row.mode, None, _limit_of(row))
     entry = memberships.by_org_id(org_id, row.user_id, token_of=row.created_at)
     caller = permissions.of_token(row, row.user, entry.role if entry else None)
     if entry is None or caller.stranger:
         raise NotFound
     return Access(entry.org, caller, platform_mode(), row)
+
+
+def _served(org_id: UUID) -> Organization:
+    """An organization in which service keys act. Raises NotFound for one that takes its customers' money itself."""
+    org = organizations.by_id(org_id)
+    if org is None or org.funding != "platform":
+        raise NotFound
+    return org
+
+
+def _limit_of(row: ApiKey) -> LimitId | None:
+    return LimitId(row.org_id, row.limit_id) if row.limit_id else None
 
 
 def record_visit(org: Organization, *, by: Actor) -> None:

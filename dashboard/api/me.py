@@ -23,6 +23,13 @@ def show() -> Response:
                 subject=row.row.subject, expires_at=row.expires_at,
             )
         )  # fmt: skip
+    if isinstance(row, ApiKey) and row.service:
+        return answer(
+            shapes.Me(
+                kind="service_key", id=row.id, mode=shapes.mode(row.mode), scopes=row.scopes, name=row.name,
+                expires_at=row.expires_at,
+            )
+        )  # fmt: skip
     if isinstance(row, ApiKey):
         org_status.require_state(OrgAction.READ, row.organization)
         return answer(

@@ -1,7 +1,6 @@
 """Wallets: their balances, and the two ways in which a program moves money: deposit and charge."""
 
 from typing import Literal
-from uuid import UUID
 
 from flask import Response
 
@@ -13,6 +12,7 @@ from dashboard.domain.access import key_rights
 from dashboard.domain.access.permissions import LEADS, Verb, origin_of
 from dashboard.domain.funds import charging, ledger, transactions, wallets
 from dashboard.domain.funds.ledger import Posting
+from dashboard.domain.funds.spend_limits import LimitId
 from dashboard.domain.org_status import OrgAction
 from dashboard.models import Transaction, Wallet
 
@@ -72,16 +72,16 @@ def move(path: inputs.OrgPath, body: Movement) -> Response:
 def _charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
     return charging.charge(
         wallet, org=access.org, amount=body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
-        limit_id=_limit(access), description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
+        limit=_limit(access), description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
     )  # fmt: skip
 
 
-def _limit(access: auth.Access) -> UUID | None:
+def _limit(access: auth.Access) -> LimitId | None:
     """The cap that the charge counts towards: the key's, or the one that binds the user of a personal token."""
     if access.person is None or access.caller.role in LEADS:
-        return access.limit_id
+        return access.limit
     bound = key_rights.bound_by(access.org.id, access.person.user_id)
-    return bound.id if bound else None
+    return LimitId(access.org.id, bound.id) if bound else None
 
 
 def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:

@@ -14,7 +14,7 @@ from dashboard.core import clock
 from dashboard.core.db import AWAY, autocommit, transaction
 from dashboard.core.errors import CofferError
 from dashboard.domain import audit
-from dashboard.domain.access import keys
+from dashboard.domain.access import keys, service_keys
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.organizations import follow_ups, organizations, registration
@@ -84,18 +84,22 @@ def disable_user(email: str, reason: str) -> None:
 @key_commands.command("create")
 @click.option("--org", "slug", help="Slug of the organization the key belongs to.")
 @click.option("--user", "email", help="E-mail of the person, for a personal token.")
+@click.option("--service", is_flag=True, help="A key of the platform, for all platform-funded organizations.")
 @click.option("--scopes", required=True, help="Comma-separated; may hold operator scopes.")
 @click.option("--name", required=True)
 @click.option("--mode", type=click.Choice(["test", "live"]), help="The platform's mode where not given.")
-def create_key(slug: str | None, email: str | None, scopes: str, name: str, mode: str | None) -> None:
+def create_key(slug: str | None, email: str | None, service: bool, scopes: str, name: str, mode: str | None) -> None:
     """Create an API key and print it. It is shown only once."""
-    if (slug is None) == (email is None):
-        raise click.UsageError("Give either --org or --user.")
+    if [slug is not None, email is not None, service].count(True) != 1:
+        raise click.UsageError("Give one of --org, --user and --service.")
     if email and mode:
         raise click.UsageError("A personal token has no mode: it works in the platform's.")
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
     with _refusals():
-        key = _org_key(slug, wanted, name, mode) if slug else _personal_key(str(email), wanted, name)
+        if service:
+            key = _service_key(wanted, name, mode)
+        else:
+            key = _org_key(slug, wanted, name, mode) if slug else _personal_key(str(email), wanted, name)
     click.echo(key)
 
 
@@ -134,6 +138,13 @@ def _org_key(slug: str, scopes: list[str], name: str, mode: str | None) -> str:
         raise click.ClickException(f"There is no organization with the slug {slug}.")
     with transaction(org=org.id):
         return keys.make(org, name=name, scopes=scopes, mode=mode or platform_account().mode, by=SYSTEM).key
+
+
+def _service_key(scopes: list[str], name: str, mode: str | None) -> str:
+    with transaction(org=PLATFORM_ORG_ID):
+        return service_keys.make(
+            name=name, scopes=scopes, mode=mode or platform_account().mode, reason="Made by a command", by=SYSTEM
+        ).key
 
 
 def _personal_key(email: str, scopes: list[str], name: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, ForeignKey, I
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from dashboard.core import clock, ids
-from dashboard.models.base import Base, OrgOwned, org_key, org_root
+from dashboard.models.base import PLATFORM_ORG_ID, Base, OrgOwned, org_key, org_root
 
 
 class User(UserMixin, Base):
@@ -214,7 +214,10 @@ class Membership(OrgOwned, Base):
 
 
 class ApiKey(OrgOwned, Base):
-    """`issued_by` never changes: `platform` for keys that a command or a manager created, even if passed on."""
+    """`issued_by` never changes: `platform` for keys that a command or a manager created, even if passed on.
+
+    `service`: a key of the platform that acts in every platform-funded organization of its mode.
+    """
 
     __tablename__ = "api_keys"
 
@@ -232,6 +235,7 @@ class ApiKey(OrgOwned, Base):
     revoked_by: Mapped[UUID | None]
     limit_id: Mapped[UUID | None]
     issued_by: Mapped[str] = mapped_column(default="org", server_default="org")
+    service: Mapped[bool] = mapped_column(default=False, server_default="false")
 
     organization: Mapped[Organization] = relationship(viewonly=True)
     holder: Mapped[User | None] = relationship(viewonly=True)
@@ -243,6 +247,9 @@ class ApiKey(OrgOwned, Base):
         Index("uq_api_keys_org_id_secret_hash", "org_id", "secret_hash", unique=True),
         CheckConstraint("mode IN ('test', 'live')", name="mode"),
         CheckConstraint("issued_by IN ('org', 'platform')", name="issued_by"),
+        CheckConstraint(
+            f"NOT service OR (issued_by = 'platform' AND org_id = '{PLATFORM_ORG_ID}'::uuid)", name="service"
+        ),
     )
 
     @property

@@ -45,6 +45,9 @@ class Program:
     def key(self, org: Organization, *scopes: str, **named: Any) -> str:
         return self.make(factories.make_key, org, *scopes, **named)
 
+    def service_key(self, *scopes: str, **named: Any) -> str:
+        return self.make(factories.make_service_key, *scopes, **named)
+
     def token(self, user: Any, *scopes: str) -> str:
         return self.make(factories.make_token, user, *scopes)
 

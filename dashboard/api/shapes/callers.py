@@ -12,12 +12,12 @@ from dashboard.models import IdentityProvider
 
 
 class Me(BaseModel):
-    """A user by their token, an organization's key, or an end user of an organization.
+    """A user by their token, an organization's key, a service key of the platform, or an end user of an organization.
 
     `subject` is the end user's id at the organization's identity provider; `org_id` is present for keys and end users.
     """
 
-    kind: Literal["user", "key", "end_user"]
+    kind: Literal["user", "key", "service_key", "end_user"]
     id: UUID
     mode: Mode
     scopes: list[str]

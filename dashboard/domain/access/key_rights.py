@@ -56,6 +56,8 @@ def bound_by(org_id: UUID, user_id: UUID) -> SpendLimit | None:
 def lost(key: ApiKey) -> bool:
     """Whether the key ends because its holder lost a right. It is revoked shortly afterwards (`follow_ups`), and must
     not work until then."""
+    if key.service:  # it is the platform's, and outlives its maker
+        return False
     holder = key.holder
     if holder is None:
         return False

@@ -1,7 +1,5 @@
-"""API keys: those of an organization (`cof_<mode>_<organization>_<secret>`) and personal tokens (`cofp_<secret>`).
-
-The organization part finds the tenant without a global lookup. Only the secret's digest is stored.
-"""
+"""API keys: those of an organization (`cof_<mode>_<organization>_<secret>`), service keys of the platform
+(`cofs_<mode>_<secret>`) and personal tokens (`cofp_<secret>`). Only the secret's digest is stored."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -10,14 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
-from sqlalchemy.orm import joinedload
 
 from dashboard.core import clock, crypto, ids
 from dashboard.core.db import db
 from dashboard.core.errors import Conflict, Forbidden, Invalid, TooManyRequests, Unauthenticated
 from dashboard.domain import audit, rate_limits
-from dashboard.domain.access import key_rights
-from dashboard.domain.access.permissions import PERSONAL_SCOPES, SCOPES
+from dashboard.domain.access import key_lookup, key_rights
+from dashboard.domain.access.key_lookup import ORG_PREFIX, PERSONAL_PREFIX, SERVICE_PREFIX
+from dashboard.domain.access.permissions import PERSONAL_SCOPES, SCOPES, SERVICE_SCOPES
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import spend_limits
 from dashboard.domain.funds.spend_limits import Cap
@@ -30,11 +28,8 @@ from dashboard.models import (
     User,
 )
 
-ORG_PREFIX = "cof_"
-PERSONAL_PREFIX = "cofp_"
 USED_EVERY = timedelta(minutes=1)
 LONGEST_NAME = 100
-LONGEST_TOKEN = 200
 SHOWN = 4
 LISTED = 500
 MOST_LIVING = 200
@@ -81,8 +76,11 @@ def make(
     expires_at: datetime | None = None,
     cap: Cap | None = None,
     key_id: UUID | None = None,
+    service: bool = False,
+    reason: str | None = None,
 ) -> MadeKey:
-    """Create a key of the organization. Needs its transaction. `made_by` is the user behind it, None for a command.
+    """Create a key of the organization, or a service key of the platform's. Needs its transaction. `made_by` is the
+    user behind it, None for a command.
 
     `grantable` holds the scopes that its creator may give (`permissions.grantable`); a command may give all. `key_id`
     is for a form that may be sent twice. For users, it locks the organization. Raises Invalid, ScopeTooWide for scopes
@@ -94,6 +92,7 @@ def make(
         org_id=org.id,
         name=_name(name),
         scopes=_scopes(scopes, grantable - PERSONAL_SCOPES),
+        service=service,
         mode=mode,
         created_by=made_by,
         expires_at=_future(expires_at),
@@ -103,7 +102,7 @@ def make(
     if limit := _limit(org.id, made.row, cap):
         made.row.limit_id = limit.id
         after |= {"cap_micros": limit.amount, "window": limit.window}
-    audit.record(made.row, "key.made", by=by, after=after)
+    audit.record(made.row, "key.made", by=by, after=after, reason=reason)
     return made
 
 
@@ -112,6 +111,7 @@ def put_in_place_of(old: ApiKey, *, created_by: UUID) -> MadeKey:
     return _put(
         org_id=old.org_id, name=old.name, scopes=list(old.scopes), mode=old.mode, created_by=created_by,
         expires_at=old.expires_at, limit_id=old.limit_id, replaces_id=old.id, issued_by=old.issued_by,
+        service=old.service,
     )  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def make_personal(
 def authenticate(key: str) -> ApiKey | PersonalToken:
     """The row of an active key, with its `organization` or `user`. Raises InvalidKey, with the same text for every
     reason."""
-    row = _find(key) if len(key) <= LONGEST_TOKEN and key.isascii() else None
+    row = key_lookup.find(key)
     if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= clock.now()):
         raise InvalidKey("This key is not valid. It may have been revoked or have expired.")
     if key_rights.lost(row) if isinstance(row, ApiKey) else not row.user.is_active:
@@ -219,11 +219,12 @@ def revoke(row: ApiKey, *, by: Actor) -> ApiKey:
 def _put(**values: Any) -> MadeKey:
     if values["created_by"]:
         _require_room(values["org_id"], values["created_by"])
-    secret, start = crypto.token(), f"{ORG_PREFIX}{values['mode']}_"
+    secret, service = crypto.token(), values["service"]
+    start = f"{SERVICE_PREFIX if service else ORG_PREFIX}{values['mode']}_"
     row = ApiKey(prefix=f"{start}…{secret[-SHOWN:]}", secret_hash=crypto.digest(secret), **values)
     db.session.add(row)
     db.session.flush()
-    return MadeKey(row, f"{start}{row.org_id.hex}_{secret}")
+    return MadeKey(row, f"{start}{secret}" if service else f"{start}{row.org_id.hex}_{secret}")
 
 
 def _limit(org_id: UUID, row: ApiKey, cap: Cap | None) -> SpendLimit | None:
@@ -252,25 +253,6 @@ def _require_room(org_id: UUID, person_id: UUID) -> None:
         raise TooManyRequests("You made many keys today. Try again later.", retry_after=wait)
 
 
-def _find(key: str) -> ApiKey | PersonalToken | None:
-    fresh = {"populate_existing": True}
-    if key.startswith(PERSONAL_PREFIX):
-        secret = crypto.digest(key.removeprefix(PERSONAL_PREFIX))
-        tokens = (
-            select(PersonalToken).where(PersonalToken.secret_hash == secret).options(joinedload(PersonalToken.user))
-        )
-        return db.session.scalar(tokens, execution_options=fresh)
-    prefix, mode, org, secret_text = [*key.split("_", 3), "", "", ""][:4]
-    if f"{prefix}_" != ORG_PREFIX or len(org) != 32 or (org_id := ids.parse(org)) is None:
-        return None
-    return db.session.scalar(
-        select(ApiKey)
-        .where(ApiKey.org_id == org_id, ApiKey.secret_hash == crypto.digest(secret_text), ApiKey.mode == mode)
-        .options(joinedload(ApiKey.organization), joinedload(ApiKey.holder)),
-        execution_options=fresh,
-    )
-
-
 def _name(name: str) -> str:
     name = " ".join(name[: LONGEST_NAME + 1].split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
@@ -282,7 +264,7 @@ def _scopes(scopes: Iterable[str], grantable: frozenset[str]) -> list[str]:
     wanted = sorted(set(scopes))
     if not wanted:
         raise Invalid("Choose at least one scope.", field="scopes")
-    if unknown := [scope for scope in wanted if scope not in SCOPES]:
+    if unknown := [scope for scope in wanted if scope not in SCOPES | SERVICE_SCOPES]:
         raise Invalid(f"There is no scope {unknown[0][:40]}.", field="scopes")
     if wider := [scope for scope in wanted if scope not in grantable]:
         raise ScopeTooWide(f"You may not give the scope {wider[0]}: a key never has more than its maker.")

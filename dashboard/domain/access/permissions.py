@@ -124,7 +124,10 @@ ENDING_SCOPES = OPERATOR_SCOPES | RIGHTS_SCOPES | PERSONAL_SCOPES
 depend on them."""
 
 SCOPES = _READING | _SPENDING | _LEADING | OPERATOR_SCOPES | PERSONAL_SCOPES
-"""All scopes."""
+"""All scopes of organizations' keys and personal tokens."""
+
+SERVICE_SCOPES = _READING | _SPENDING | {"checkout:create", "wallet:deposit", "usage:void", "orgs:write"}
+"""The scopes of service keys. `orgs:write` is only for them: it creates organizations and sets external keys."""
 
 _GIVEN_BY_ROLE: dict[str, frozenset[str]] = {
     "owner": _READING | _SPENDING | _LEADING,
@@ -140,8 +143,8 @@ class Caller:
     """Who makes the request, with which rights in the current organization.
 
     `role` is None for strangers, keys and operators; `scopes` is None for a user on a page; `operator` is a platform
-    manager; `key` is a key of the organization, of which only the scopes count; `service` is a key that the platform
-    created.
+    manager; `key` is a key of the organization or a service key, of which only the scopes count; `service` is a key
+    that the platform created.
     """
 
     actor: Actor
@@ -168,8 +171,9 @@ def of_token(token: PersonalToken, user: User, role: str | None) -> Caller:
 
 
 def of_key(key: ApiKey) -> Caller:
-    """An organization's key in its own organization."""
-    return Caller(Actor("key", key.id), scopes=frozenset(key.scopes), key=True, service=key.platforms)
+    """An organization's key in its own organization, or a service key in a platform-funded one."""
+    scopes = frozenset(key.scopes) & (SERVICE_SCOPES if key.service else SCOPES)
+    return Caller(Actor("key", key.id), scopes=scopes, key=True, service=key.platforms)
 
 
 def origin_of(verb: Verb, caller: Caller) -> str:
@@ -236,5 +240,7 @@ def _refusal(verb: Verb, caller: Caller) -> str:
     rule = TABLE[verb]
     if caller.scopes is not None and rule.scope and rule.scope not in caller.scopes:
         return f"This key lacks the scope {rule.scope}."
+    if verb is Verb.CHARGE:
+        return "Charging takes a key of the organization, a service key, or a token of its owner, admin or member."
     may = [role for role in ROLES if role in rule.roles]
     return f"This needs the role {' or '.join(may)}." if may else "Only platform managers and keys can do this."

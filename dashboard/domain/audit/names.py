@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, and_, or_, select, tuple_
 
 from dashboard.core import ids
 from dashboard.core.db import db
 from dashboard.domain.audit.kinds import KINDS, Kind
-from dashboard.models import ApiKey, AuditEntry, Membership, Organization, User
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, Membership, Organization, User
 from dashboard.models.base import OrgOwned
 
 PLATFORM = "Platform manager"
@@ -134,11 +134,16 @@ def _people(user_ids: set[UUID]) -> dict[UUID, str]:
 
 
 def _keys(pairs: set[tuple[UUID, UUID]]) -> dict[UUID, str]:
+    """Names of organizations' keys, and of service keys, which act in organizations that are not theirs."""
     if not pairs:
         return {}
-    wanted = tuple_(ApiKey.org_id, ApiKey.id).in_(pairs)
-    rows = db.session.execute(select(ApiKey.id, ApiKey.name, ApiKey.prefix).where(wanted))
-    return {key_id: f"{name} ({prefix})" for key_id, name, prefix in rows}
+    services = {(PLATFORM_ORG_ID, key_id) for _, key_id in pairs}
+    wanted = tuple_(ApiKey.org_id, ApiKey.id)
+    own = or_(wanted.in_(pairs), and_(ApiKey.service, wanted.in_(services)))
+    rows = db.session.execute(select(ApiKey.id, ApiKey.name, ApiKey.prefix, ApiKey.service).where(own))
+    return {
+        key_id: f"{name} (service key)" if service else f"{name} ({prefix})" for key_id, name, prefix, service in rows
+    }
 
 
 def _read(kind: Kind, pairs: set[tuple[UUID, UUID]]) -> Select[UUID, Any]:

@@ -7,6 +7,7 @@ from dashboard.core.db import in_transaction, retrying, transaction
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger, spend_limits
 from dashboard.domain.funds.ledger import Posting
+from dashboard.domain.funds.spend_limits import LimitId
 from dashboard.domain.org_status import OrgAction, require_state
 from dashboard.models import Organization, Wallet
 
@@ -19,7 +20,7 @@ def charge(
     origin: str,
     key: str,
     by: Actor,
-    limit_id: UUID | None = None,
+    limit: LimitId | None = None,
     description: str = "",
     app: str = "",
     body_hash: bytes | None = None,
@@ -36,21 +37,21 @@ def charge(
         ledger.post, wallet, type="charge", amount=-amount, origin=origin, key=key, by=by, description=description,
         app=app, body_hash=body_hash,
     )  # fmt: skip
-    if limit_id is None:
+    if limit is None:
         return post()
     if in_transaction():
-        return _counted(org.id, post(), limit_id)
-    return _alone(org.id, post, limit_id)
+        return _counted(post(), limit)
+    return _alone(org.id, post, limit)
 
 
 @retrying
-def _alone(org_id: UUID, post: "partial[Posting]", limit_id: UUID) -> Posting:
+def _alone(org_id: UUID, post: "partial[Posting]", limit: LimitId) -> Posting:
     with transaction(org=org_id):
-        return _counted(org_id, post(), limit_id)
+        return _counted(post(), limit)
 
 
-def _counted(org_id: UUID, posting: Posting, limit_id: UUID) -> Posting:
+def _counted(posting: Posting, limit: LimitId) -> Posting:
     """Post the charge and count it towards the limit. A replay was counted when it was posted."""
     if not posting.replayed:
-        spend_limits.take(org_id, limit_id, amount=-posting.amount, at=posting.created_at)
+        spend_limits.take(limit, amount=-posting.amount, at=posting.created_at)
     return posting

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text, tuple_
@@ -40,6 +41,13 @@ class Cap:
             return cls(parse_credits(amount.strip()), window)
         except Invalid as error:
             raise Invalid(error.detail, field="cap") from None
+
+
+class LimitId(NamedTuple):
+    """A limit of an organization; of the platform's, for service keys."""
+
+    org_id: UUID
+    id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ def find(org_id: UUID, limit_id: UUID | None) -> SpendLimit | None:
     return db.session.get(SpendLimit, (org_id, limit_id)) if limit_id else None
 
 
-def take(org_id: UUID, limit_id: UUID, *, amount: int, at: datetime) -> None:
+def take(limit: LimitId, *, amount: int, at: datetime) -> None:
     """Count a charge of `amount` posted at `at`. Raises KeyCapExceeded if it exceeds the cap.
 
     Needs the charge's transaction, so that an error rolls the charge back, and must follow the charge: wallets are
@@ -90,6 +98,7 @@ def take(org_id: UUID, limit_id: UUID, *, amount: int, at: datetime) -> None:
     """
     if not in_transaction():
         raise RuntimeError("a capped charge needs a transaction")
+    org_id, limit_id = limit
     window = db.session.scalar(select(SpendLimit.window).filter_by(org_id=org_id, id=limit_id))
     if window is None:
         raise RuntimeError(f"no such limit: {limit_id}")

@@ -39,7 +39,7 @@ def begin(user_id: UUID, act: str, *, by: Actor) -> None:
         .join(Organization, Organization.id == Membership.org_id)
         .where(Membership.user_id == user_id, Membership.removed_at.is_(None), Organization.closed_at.is_(None))
     )
-    holds = select(ApiKey.org_id).where(ApiKey.created_by == user_id, keys.living())
+    holds = select(ApiKey.org_id).where(ApiKey.created_by == user_id, ~ApiKey.service, keys.living())
     wanted = union(belongs, holds).subquery()
     db.session.add_all(
         UserFollowUp(user_id=user_id, org_id=org_id, act=act, actor_kind=by.kind, actor_id=by.id)
@@ -71,7 +71,8 @@ def _follow(row_id: UUID, org_id: UUID) -> None:
             return
         by, member = Actor(row.actor_kind, row.actor_id), memberships.of_person(org_id, row.user_id)
         if row.act in ENDED_SCOPES:
-            theirs = select(ApiKey).filter_by(org_id=org_id, created_by=row.user_id).where(keys.living())
+            theirs = select(ApiKey).filter_by(org_id=org_id, created_by=row.user_id, service=False)
+            theirs = theirs.where(keys.living())
             for key in db.session.scalars(theirs.order_by(ApiKey.id)).all():
                 if member is None or ENDED_SCOPES[row.act].intersection(key.scopes):
                     keys.revoke(key, by=by)

@@ -19,7 +19,7 @@ from dashboard.domain.access.keys import MadeKey, ScopeTooWide
 from dashboard.domain.access.permissions import OPERATOR_SCOPES, SCOPES
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import spend_limits
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits import Cap, LimitId
 from dashboard.models import ApiKey, AuditEntry, Organization, SpendLimit, User
 from tests.factories import make_org, make_user
 
@@ -144,7 +144,7 @@ def limit_of(key: ApiKey) -> tuple[int, str] | None:
 def spend(org: Organization, limit_id: UUID | None, amount: int) -> None:
     assert limit_id
     with transaction(org.id):
-        spend_limits.take(org.id, limit_id, amount=amount, at=clock.now())
+        spend_limits.take(LimitId(org.id, limit_id), amount=amount, at=clock.now())
 
 
 def test_a_cap_is_changed_and_goes_on_counting_in_the_same_window(org: Organization) -> None:

@@ -9,7 +9,7 @@ from dashboard.core.db import db, transaction
 from dashboard.core.errors import NotFound
 from dashboard.domain.funds import charging, spend_limits, wallets
 from dashboard.domain.funds.ledger import KeyReused, Posting
-from dashboard.domain.funds.spend_limits import Cap, KeyCapExceeded
+from dashboard.domain.funds.spend_limits import Cap, KeyCapExceeded, LimitId
 from dashboard.domain.org_status import OrgSuspended
 from dashboard.models import Organization, SpendLimit
 from tests.factories import SYSTEM, make_org, wallet_of
@@ -22,7 +22,13 @@ def org(app_context: Flask) -> Organization:
 
 def charge(org: Organization, amount: int, key: str, limit: SpendLimit | None = None) -> Posting:
     return charging.charge(
-        wallet_of(org), org=org, amount=amount, origin="api", key=key, by=SYSTEM, limit_id=limit.id if limit else None
+        wallet_of(org),
+        org=org,
+        amount=amount,
+        origin="api",
+        key=key,
+        by=SYSTEM,
+        limit=LimitId(org.id, limit.id) if limit else None,
     )
 
 

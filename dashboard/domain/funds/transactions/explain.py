@@ -63,7 +63,7 @@ def _payment(row: Transaction) -> Payment | None:
 def _actor(row: Transaction, for_manager: bool) -> Step:
     name = names_of([row], for_manager=for_manager)[row.id]
     verb = {"key": "used the API key", "system": "acted by itself"}.get(row.actor_kind, "acted")
-    text = f"API key {name} was used" if row.actor_kind == "key" else f"{name} {verb}"
+    text = f"The key {name} was used" if row.actor_kind == "key" else f"{name} {verb}"
     return Step("actor", text, ref=row.actor_id if row.actor_kind != "manager" or for_manager else None)
 
 
