@@ -155,12 +155,18 @@ def _described(values: Mapping[str, Any]) -> list[str]:
 
 class InitialCredits(Section):
     initial_credits_for_standard_users: Annotated[str, BeforeValidator(_credits_or_zero)] = "10"
+    retyped_above: Credits = "100"
+    """A platform manager who grants or removes more than this types the amount again."""
 
     @property
     def initial_micros(self) -> Micros:
         """0 disables sign-up credits."""
         text = self.initial_credits_for_standard_users
         return Micros(0) if text == "0" else parse_credits(text)
+
+    @property
+    def retyped_above_micros(self) -> Micros:
+        return parse_credits(self.retyped_above)
 
 
 class Smtp(Section):

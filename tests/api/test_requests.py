@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -180,6 +181,23 @@ def test_a_managers_amount_is_in_credits_or_in_micros_but_not_both(program: Prog
     assert (row["amount_micros"], row["amount_credits"], row["amount_usd"]) == (1_500_001, "1.500001", "$1.500001")
     listed = program.get("/admin/api/v1/transactions", token, query_string={"org_id": str(org.id)}).get_json()
     assert listed["data"] == [row]
+
+
+def test_a_removal_spares_paid_credit_when_told_to(program: Program) -> None:
+    org, token = program.org(funds=1_000_000), program.manager_token()
+    body: dict[str, Any] = {"org_id": str(org.id), "amount": 2, "description": "Contract 7"}
+    paid = body | {"transaction_type": "admin_grant", "category": "contract"}
+    assert program.post("/admin/api/v1/transactions", token, json=paid).status_code == 201
+    removal = body | {"transaction_type": "admin_removal", "category": "mistaken_grant"}
+    spare = program.post("/admin/api/v1/transactions", token, json=removal | {"allow_paid": False})
+    assert problem(spare, 409, "takes_paid_credit")["paid_micros"] == 1_000_000
+    assert program.balance(org) == 3_000_000
+    taken = program.post("/admin/api/v1/transactions", token, json=removal | {"paid_reason": "Charged back"})
+    assert taken.status_code == 201
+    with program.app.app_context():
+        entry = db.session.query(AuditEntry).filter_by(org_id=org.id, action="credits.removed").one()
+        assert entry.after["paid_micros"] == 1_000_000
+        assert entry.after["paid_reason"] == "Charged back"
 
 
 def test_what_comes_later_is_refused_by_name(program: Program) -> None:

@@ -51,7 +51,7 @@ ASKING: dict[str, dict[str, str]] = {
     "/admin/mail/<uuid:org_id>/<uuid:mail_id>/retry": {},
     "/admin/mail/<uuid:org_id>/<uuid:mail_id>/dismiss": {},
     "/admin/orgs/<uuid:org_id>/grant": CREDIT,
-    "/admin/orgs/<uuid:org_id>/remove": CREDIT,
+    "/admin/orgs/<uuid:org_id>/remove": CREDIT | {"category": "correction"},
     "/admin/orgs/<uuid:org_id>/<any(suspend, unsuspend, close, reopen):act>": REASON,
     "/admin/orgs/<uuid:org_id>/overdraft": {"amount": "5", **REASON},
     "/admin/orgs/<uuid:org_id>/external-key": {"external_key": "crm:1", **REASON},

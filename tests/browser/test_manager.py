@@ -53,7 +53,7 @@ def test_a_removal_cannot_take_more_than_there_is_by_accident(dummy_site: Site, 
     fill(page, "100000", "Correction", "Granted by mistake")
     page.get_by_role("button", name="Review removal").click()
     expect(page.get_by_label("Amount in credits")).to_have_attribute("aria-invalid", "true")
-    expect(page.locator("main")).to_contain_text("This is more than")
+    expect(page.locator("main")).to_contain_text("more than the balance")
     page.get_by_label("Amount in credits").fill("2.5")
     page.get_by_role("button", name="Review removal").click()
     page.get_by_role("button", name="Remove $2.50").click()

@@ -27,7 +27,9 @@ class Adjustment(inputs.Body):
     """The amount is either `amount`, in credits, or `amount_micros`. The receiver is an organization, or a user's
     personal one. `description` is also the reason.
 
-    `expires_at` is the last UTC day on which the remainder of a grant can be spent, such as 2027-03-31.
+    A removal takes promotional credit first; with `allow_paid` false it is refused if it would take credit that was
+    paid for, and `paid_reason` says why it does. `expires_at` is the last UTC day on which the remainder of a grant can
+    be spent, such as 2027-03-31.
     """
 
     transaction_type: Literal["admin_grant", "admin_removal"]
@@ -36,8 +38,13 @@ class Adjustment(inputs.Body):
     description: inputs.Reason
     user_id: inputs.Id | None = None
     org_id: inputs.Id | None = None
-    category: Literal["goodwill", "promotion", "correction", "contract"] | None = None
+    category: (
+        Literal["goodwill", "promotion", "correction", "contract", "mistaken_grant", "expired_offer", "fraud", "agreed"]
+        | None
+    ) = None
     allow_negative: bool = False
+    allow_paid: bool = True
+    paid_reason: inputs.Reason | None = None
     source_id: inputs.Text | None = None
     expires_at: inputs.Text | None = None
     idempotency_key: inputs.Key | None = None
@@ -50,7 +57,7 @@ class EveryQuery(FilterQuery):
 
 @api.post(
     "/transactions",
-    responses={201: shapes.PlatformRow, 409: refusal("The removal is above the balance.")},
+    responses={201: shapes.PlatformRow, 409: refusal("The removal is above the balance, or would take paid credit.")},
     openapi_extensions={"x-idempotent": True},
 )
 def create(body: Adjustment) -> Response:
@@ -79,7 +86,8 @@ def listing(query: EveryQuery) -> Response:
 
 
 def _post(org: Organization, body: Adjustment, *, by: Actor, key: str) -> Posting:
-    fields = body.model_dump(mode="json", exclude={"idempotency_key"}, exclude_none=True)
+    unasked = {"idempotency_key"} | ({"allow_paid"} if body.allow_paid else set())
+    fields = body.model_dump(mode="json", exclude=unasked, exclude_none=True)
     body_hash = ledger.body_hash("/admin/api/v1/transactions", fields)
     expires_at = expiry.end_of(body.expires_at) if body.expires_at is not None else None
     mode, amount = auth.platform_mode(), _amount(body)
@@ -93,6 +101,7 @@ def _post(org: Organization, body: Adjustment, *, by: Actor, key: str) -> Postin
         return grants.remove(
             org, mode=mode, amount_micros=amount, category=body.category or "correction", reason=body.description,
             by=by, key=key, description=body.description, allow_negative=body.allow_negative, body_hash=body_hash,
+            allow_paid=body.allow_paid, paid_reason=body.paid_reason,
         )  # fmt: skip
 
 
@@ -111,6 +120,9 @@ def _refuse_later_fields(body: Adjustment) -> None:
         raise Invalid("Removing from a named grant is not supported yet.", field="source_id", code="not_supported")
     if body.allow_negative and body.transaction_type == "admin_grant":
         raise Invalid("Only a removal can go below zero.", field="allow_negative")
+    for field in ("allow_paid", "paid_reason"):
+        if field in body.model_fields_set and body.transaction_type == "admin_grant":
+            raise Invalid("Only a removal can take paid credit.", field=field)
 
 
 def _receiver(user_id: UUID | None, org_id: UUID | None, *, reading: bool = False) -> Organization:

@@ -8,6 +8,7 @@ search finds the row at which a grant ends: the cost depends on the number of cr
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -57,6 +58,15 @@ class Allocation:
     seq_from: int
     seq_to: int
     amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a debit takes: micros of promotional and of paid credit, and the debt beyond all credit."""
+
+    promotional: int
+    paid: int
+    debt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,19 @@ def keep(
     connection.execute(ledger_sql.SETTLED, names | {"settled": seq})
 
 
+def sources(wallet: Wallet, amount: int) -> Sources:
+    """What a debit of `amount` would take now; expired credit leaves first. Only reads; exact while the wallet is
+    locked."""
+    now = clock.now()
+    grants = [grant for grant in open_grants(wallet) if grant.expires_at is None or grant.expires_at > now]
+    settlement = Settlement(0, amount, grants)
+    settlement.spend(1, 0)
+    taken = {"promotional": 0, "paid": 0}
+    for part in settlement.allocations:
+        taken[part.grant.kind] += part.amount
+    return Sources(**taken, debt=amount - sum(taken.values()))
+
+
 def open_grants(wallet: Wallet) -> list[OpenGrant]:
     """What is left of the wallet's credit grants now, in the order in which they are spent. Only reads."""
     return open_grants_of([wallet])[wallet.id]
@@ -172,10 +195,11 @@ def open_grants_of(wallets: Sequence[Wallet]) -> dict[UUID, list[OpenGrant]]:
     """The same for many wallets by wallet id, in one query. For wallets with an expiry date.
 
     The cost depends on the number of open grants; those not settled yet are at most those of `expiry.BACKLOG_ROWS`, or
-    of one more tick. Opens its own transaction, without which the settings for the plan would end before the query.
+    of one more tick. Runs in the open transaction or in its own, without which the settings for the plan would end
+    before the query.
     """
     keys = {"orgs": [wallet.org_id for wallet in wallets], "wallets": [wallet.id for wallet in wallets]}
-    with transaction() as session:
+    with nullcontext(db.session()) if in_transaction() else transaction() as session:
         session.execute(ledger_sql.PLAN)
         grants = session.execute(ledger_sql.STANDING, keys).all()
     grants_of: dict[UUID, list[OpenGrant]] = {wallet.id: [] for wallet in wallets}

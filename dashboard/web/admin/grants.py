@@ -9,26 +9,33 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 
+from dashboard.config import settings
 from dashboard.core import clock, ids
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import CofferError, Invalid, NotFound
-from dashboard.core.money import money, parse_credits
+from dashboard.core.money import money, parse_credits, plain_credits
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import expiry, ledger, wallets
+from dashboard.domain.funds import expiry, ledger, origins, settlement, wallets
 from dashboard.domain.funds.ledger import Posting, RemovalTooLarge
 from dashboard.domain.funds.reports import forecast
 from dashboard.domain.platform import grants, organizations
+from dashboard.domain.platform.grants import TakesPaidCredit
 from dashboard.models import Organization, Wallet
 from dashboard.web import guards, render, transaction_list
 from dashboard.web.admin import words
 
 pages = Blueprint("grants", __name__)
 
-FIELDS = ("amount", "category", "reason", "allow_negative", "expires_at", "idempotency_key", "confirm")
+FIELDS = (
+    "amount", "category", "reason", "allow_negative", "expires_at", "idempotency_key", "confirm", "paid_reason",
+    "amount_again",
+)  # fmt: skip
+UNASKED = ("key", "paid_reason")
 SHOWN = ("amount", "category", "reason", "allow_negative", "expires_at")
 LONGEST_KEY = 255
+PAID_REASON = "Give the reason for taking credit that was paid for."
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 
@@ -49,10 +56,11 @@ class GrantAction:
     verb: str
     review: str
     done: str
+    categories: tuple[tuple[str, str], ...]
 
 
-GRANT = GrantAction(False, "Grant credits", "Grant", "Review grant", "Granted")
-REMOVE = GrantAction(True, "Remove credits", "Remove", "Review removal", "Removed")
+GRANT = GrantAction(False, "Grant credits", "Grant", "Review grant", "Granted", words.CATEGORIES)
+REMOVE = GrantAction(True, "Remove credits", "Remove", "Review removal", "Removed", words.REMOVALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class Order:
     allow_negative: bool
     key: str
     expires_on: str = ""
+    paid_reason: str = ""
 
 
 @pages.route("/<uuid:org_id>/grant", methods=["GET", "POST"])
@@ -88,7 +97,9 @@ def _answer(org_id: UUID, act: GrantAction) -> Response:
         if not request.form.get("confirm"):
             return render.render("admin/grants/review.html", **_review(org, act, order))
         guards.require_recent()
-        posting = _carry_out(org, act, order, caller.actor)
+        posting, missing = _confirmed(org, act, order, caller.actor)
+        if posting is None:
+            return render.invalid("admin/grants/review.html", **_review(org, act, order, missing))
     except FormErrors as refused:
         errors = {field: text for one in refused.refusals for field, text in _errors(one).items()}
         return render.invalid("admin/grants/form.html", **_form(org, act, request.form, errors))
@@ -104,7 +115,7 @@ def _order(act: GrantAction) -> Order:
     category, key = form["category"].strip(), form["idempotency_key"] or str(ids.new())
     checks: tuple[Callable[[], object], ...] = (
         lambda: parse_credits(form["amount"], field="amount"),
-        lambda: grants.check_category(category),
+        lambda: grants.check_category(category, removing=act.removing),
         lambda: audit.checked_reason(form["reason"]),
         lambda: _check_date(act, form["expires_at"].strip()),
         lambda: _check_key(key),
@@ -114,7 +125,35 @@ def _order(act: GrantAction) -> Order:
         raise FormErrors(errors)
     allow = act.removing and form["allow_negative"] not in ("", "0", "false")
     reason, last_day = audit.checked_reason(form["reason"]), form["expires_at"].strip()
-    return Order(parse_credits(form["amount"]), category, reason, allow, key, last_day)
+    return Order(parse_credits(form["amount"]), category, reason, allow, key, last_day, form["paid_reason"].strip())
+
+
+def _confirmed(org: Organization, act: GrantAction, order: Order, by: Actor) -> tuple[Posting | None, dict[str, str]]:
+    """The posting; or what the review still asks for, by field."""
+    wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
+    errors = {}
+    if order.paid_reason and (refusal := _refusal_of(lambda: audit.checked_reason(order.paid_reason))):
+        errors["paid_reason"] = refusal.detail
+    done = origins.booked(org.id, wallet.mode, origins.OPERATOR, {order.key})
+    if not done and _asks_again(act, wallet, order):
+        try:
+            again = parse_credits(_one("amount_again"))
+        except Invalid:
+            again = None
+        if again != order.amount_micros:
+            errors["amount_again"] = f"Enter {plain_credits(order.amount_micros)} again to confirm."
+    if errors:
+        return None, errors
+    try:
+        return _carry_out(org, act, order, by), {}
+    except TakesPaidCredit:
+        return None, {"paid_reason": PAID_REASON}
+
+
+def _asks_again(act: GrantAction, wallet: Wallet, order: Order) -> bool:
+    """Whether the amount is typed again: above the configured sum, and to remove more than half of the balance."""
+    half = act.removing and order.amount_micros * 2 > wallet.balance
+    return half or order.amount_micros > settings().credits.retyped_above_micros
 
 
 def _check_date(act: GrantAction, last_day: str) -> None:
@@ -147,19 +186,22 @@ def _one(name: str) -> str:
 
 @retrying
 def _carry_out(org: Organization, act: GrantAction, order: Order, by: Actor) -> Posting:
-    asked = {name: value for name, value in asdict(order).items() if name != "key" and value != ""}
+    asked = {name: value for name, value in asdict(order).items() if name not in UNASKED and value != ""}
     common: dict[str, Any] = {
         "amount_micros": order.amount_micros, "category": order.category, "reason": order.reason, "by": by,
         "key": order.key, "mode": guards.platform_mode(), "body_hash": ledger.body_hash(request.path, asked),
     }  # fmt: skip
     with transaction(org=org.id):
         if act.removing:
-            return grants.remove(org, **common, allow_negative=order.allow_negative)
+            return grants.remove(
+                org, **common, allow_negative=order.allow_negative, allow_paid=bool(order.paid_reason),
+                paid_reason=order.paid_reason or None,
+            )  # fmt: skip
         until = expiry.end_of(order.expires_on) if order.expires_on else None
         return grants.grant(org, **common, expires_at=until)
 
 
-def _review(org: Organization, act: GrantAction, order: Order) -> dict[str, Any]:
+def _review(org: Organization, act: GrantAction, order: Order, errors: dict[str, str] | None = None) -> dict[str, Any]:
     """Before, change and after, as of now. Raises RemovalTooLarge if the confirmation would be rejected."""
     wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
     change = -order.amount_micros if act.removing else order.amount_micros
@@ -169,10 +211,12 @@ def _review(org: Organization, act: GrantAction, order: Order) -> dict[str, Any]
     last_day = date.fromisoformat(order.expires_on) if order.expires_on else None
     return _common(org, act, wallet) | {
         "order": order, "last_day": last_day, "amount_text": _one("amount").strip(),
-        "category": dict(words.CATEGORIES)[order.category],
+        "category": dict(act.categories)[order.category], "errors": errors or {},
+        "taken": settlement.sources(wallet, order.amount_micros) if act.removing else None,
+        "asks_again": _asks_again(act, wallet, order), "amount_again": _one("amount_again")[:24],
         "change": change, "after": wallet.balance + change, "runs_out_now": words.runs_out(ahead),
         "runs_out_after": words.runs_out(ahead.after(change, last_day)),
-        "paid": grants.CATEGORIES[order.category] == "paid",
+        "paid": grants.CATEGORIES.get(order.category) == "paid", "reason_limit": audit.REASON_LIMIT,
         "stops": wallet.available + change <= -wallet.overdraft_limit < wallet.available,
     }  # fmt: skip
 
@@ -184,7 +228,7 @@ def _form(org: Organization, act: GrantAction, values: Any, errors: dict[str, st
     key = "" if "" in errors else values.get("idempotency_key", "")
     return _common(org, act, wallet) | {
         "values": typed, "errors": errors, "key": key if _KEY.fullmatch(key) else str(ids.new()),
-        "categories": words.CATEGORIES, "reason_limit": audit.REASON_LIMIT,
+        "categories": act.categories, "reason_limit": audit.REASON_LIMIT,
         "runs_out_now": words.runs_out(forecast.of(wallet)),
     }  # fmt: skip
 
@@ -202,7 +246,7 @@ def _errors(refusal: CofferError) -> dict[str, str]:
     """Each message at its field; messages for fields that are not on this page are shown above the form."""
     if isinstance(refusal, RemovalTooLarge):
         left = money(refusal.extra["available_micros"])
-        return {"amount": f"This is more than the {left} that are there. Nothing was changed."}
+        return {"amount": f"That's more than the balance of {left}. Nothing was changed."}
     field = getattr(refusal, "field", None) or ""
     return {field if field in SHOWN else "": refusal.detail}
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from dashboard.core.money import money, signed
+from dashboard.core.money import money
 from dashboard.domain.funds.reports.forecast import Forecast
+from dashboard.domain.platform import grants
 from dashboard.models import LOW_MICROS, AuditEntry, Organization, Wallet
 from dashboard.web.formats import day
 
@@ -17,6 +18,7 @@ CATEGORIES = (
     ("correction", "Correction"),
     ("contract", "Contract (paid credit)"),
 )
+REMOVALS = tuple(grants.REMOVALS.items())
 VISIT = "organization.visited"
 MOST_ACTS = 20
 
@@ -86,7 +88,8 @@ def _act(entry: AuditEntry) -> str:
     after = entry.after or {}
     if entry.action in ("credits.granted", "credits.removed") and isinstance(after.get("amount"), int):
         verb = "Granted" if entry.action == "credits.granted" else "Removed"
-        return f"{verb} {signed(after['amount'])} ({after.get('category', 'no category')})"
+        category = str(after.get("category") or "no category")
+        return f"{verb} {money(abs(after['amount']))} · {grants.REMOVALS.get(category, category.capitalize())}"
     if entry.action == VISIT:
         return "Looked at the organization"
     return entry.action.replace("_", " ").replace(".", " ").capitalize()

@@ -1,5 +1,6 @@
 """Granting and removing credits: nothing moves before the review is confirmed, and then once."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -52,10 +53,15 @@ def form(**changes: Any) -> dict[str, Any]:
     return {"amount": "5", "category": "goodwill", "reason": "Outage on 17 Nov"} | changes
 
 
+def removal(**changes: Any) -> dict[str, Any]:
+    return form(category="correction") | changes
+
+
 def confirmed(page: str, **changes: Any) -> dict[str, Any]:
-    """The fields of the review's own form."""
+    """The fields of the review's own form, with the amount typed again where it is asked for."""
     names = ("amount", "category", "reason", "idempotency_key", "confirm")
-    return {name: hidden(page, name) for name in names} | changes
+    fields = {name: hidden(page, name) for name in names}
+    return fields | ({"amount_again": fields["amount"]} if "amount_again" in page else {}) | changes
 
 
 def rows(app: Flask, team: Team, type: str) -> list[Transaction]:
@@ -178,11 +184,11 @@ def test_everything_odd_is_said_at_once(team: Team) -> None:
 
 
 def test_a_removal_is_bounded_by_the_balance(app: Flask, team: Team, balance: Callable[[], int]) -> None:
-    for fields in (form(amount="10.000001"), form(amount="10.000001", confirm="1")):
+    for fields in (removal(amount="10.000001"), removal(amount="10.000001", confirm="1")):
         answer = team.manager.post(path(team, "remove"), fields)
-        assert (answer.status_code, "This is more than the $10.00" in answer.text) == (422, True)
+        assert (answer.status_code, "more than the balance of $10.00" in answer.text) == (422, True)
     assert balance() == FUNDS
-    review = team.manager.post(path(team, "remove"), form(amount="10")).text
+    review = team.manager.post(path(team, "remove"), removal(amount="10")).text
     assert "This stops the service" in review
     assert team.manager.post(path(team, "remove"), confirmed(review)).status_code == 303
     assert balance() == 0
@@ -191,7 +197,7 @@ def test_a_removal_is_bounded_by_the_balance(app: Flask, team: Team, balance: Ca
 
 
 def test_a_removal_may_go_below_zero_where_that_is_said(team: Team, balance: Callable[[], int]) -> None:
-    review = team.manager.post(path(team, "remove"), form(amount="12", allow_negative="1")).text
+    review = team.manager.post(path(team, "remove"), removal(amount="12", allow_negative="1")).text
     assert "The balance goes below zero" in review
     fields = confirmed(review, allow_negative=hidden(review, "allow_negative"))
     assert team.manager.post(path(team, "remove"), fields).status_code == 303
@@ -199,14 +205,71 @@ def test_a_removal_may_go_below_zero_where_that_is_said(team: Team, balance: Cal
 
 
 def test_a_balance_spent_meanwhile_is_not_overdrawn(app: Flask, team: Team, balance: Callable[[], int]) -> None:
-    review = team.manager.post(path(team, "remove"), form(amount="8")).text
+    review = team.manager.post(path(team, "remove"), removal(amount="8")).text
     with app.app_context():
         org = db.session.get(Organization, team.org_id)
         assert org
         charge(wallet_of(org), 5_000_000)
     answer = team.manager.post(path(team, "remove"), confirmed(review))
-    assert (answer.status_code, "more than the $5.00" in answer.text) == (422, True)
+    assert (answer.status_code, "more than the balance of $5.00" in answer.text) == (422, True)
     assert balance() == 5_000_000
+
+
+def test_a_removal_says_what_it_takes_and_asks_why_paid_credit(
+    app: Flask, team: Team, balance: Callable[[], int]
+) -> None:
+    review = team.manager.post(path(team), form(amount="90", category="contract")).text
+    team.manager.post(path(team), confirmed(review))
+    review = team.manager.post(path(team, "remove"), removal(amount="10")).text
+    assert "paid_reason" not in review
+    review = team.manager.post(path(team, "remove"), removal(amount="30")).text
+    assert re.search(r">\$10\.00</span> promotional, <[^>]+>\$20\.00</span> paid", review)
+    assert "This takes $20.00 that was paid for" in review
+    for reason in ("", "  ", "a\x00b"):
+        answer = team.manager.post(path(team, "remove"), confirmed(review, paid_reason=reason))
+        assert (answer.status_code, 'id="f-paid_reason-error"' in answer.text) == (422, True)
+    assert balance() == FUNDS + 90_000_000
+    fields = confirmed(review, paid_reason="Charged back")
+    assert [team.manager.post(path(team, "remove"), fields).status_code for _ in range(2)] == [303] * 2
+    assert balance() == FUNDS + 60_000_000
+    with app.app_context():
+        entry = db.session.scalars(select(AuditEntry).filter_by(org_id=team.org_id, action="credits.removed")).one()
+    assert entry.after
+    assert (entry.after["paid_micros"], entry.after["paid_reason"]) == (20_000_000, "Charged back")
+    [row] = rows(app, team, "admin_removal")
+    assert row.description == "Removal: correction"
+
+
+def test_promotional_credit_spent_meanwhile_does_not_make_it_paid(
+    app: Flask, team: Team, balance: Callable[[], int]
+) -> None:
+    review = team.manager.post(path(team), form(amount="90", category="contract")).text
+    team.manager.post(path(team), confirmed(review))
+    fields = confirmed(team.manager.post(path(team, "remove"), removal(amount="10")).text)
+    with app.app_context():
+        org = db.session.get(Organization, team.org_id)
+        assert org
+        charge(wallet_of(org), 4_000_000)
+    answer = team.manager.post(path(team, "remove"), fields)
+    assert (answer.status_code, "This takes $4.00 that was paid for" in answer.text) == (422, True)
+    assert balance() == FUNDS + 86_000_000
+
+
+@pytest.mark.parametrize(("act", "amount"), [("grant", "100.01"), ("remove", "5.000001")])
+def test_a_large_amount_is_typed_again(team: Team, balance: Callable[[], int], act: str, amount: str) -> None:
+    review = team.manager.post(path(team, act), removal(amount=amount)).text
+    for again in ("", "5", "x", amount + "1"):
+        answer = team.manager.post(path(team, act), confirmed(review, amount_again=again))
+        assert (answer.status_code, 'id="f-amount_again-error"' in answer.text) == (422, True)
+    assert balance() == FUNDS
+    assert team.manager.post(path(team, act), confirmed(review, amount_again=f"{amount} ")).status_code == 303
+
+
+@pytest.mark.parametrize(("act", "category"), [("grant", "fraud"), ("remove", "goodwill"), ("remove", "contract")])
+def test_grants_and_removals_have_categories_of_their_own(team: Team, act: str, category: str) -> None:
+    answer = team.manager.post(path(team, act), form(category=category))
+    assert (answer.status_code, 'id="f-category-error"' in answer.text) == (422, True)
+    assert f'value="{category}"' not in answer.text
 
 
 def test_the_largest_amount_is_refused_where_the_balance_cannot_hold_it(app: Flask, team: Team) -> None:
