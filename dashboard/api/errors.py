@@ -2,30 +2,44 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from flask import Response, g
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import ErrorType
 from werkzeug.exceptions import HTTPException
 
+from dashboard.api import error_codes
+from dashboard.api.error_codes import ErrorCode
+from dashboard.config.urls import base_url
 from dashboard.core import logs
 from dashboard.core.errors import CofferError, Invalid, NotFound, TooLarge
 
 CONTENT_TYPE = "application/problem+json"
 LONGEST_NAME = 200
-_CODES = {
-    "missing": "required",
-    "extra_forbidden": "unknown_field",
-    "int_type": "not_an_integer",
-    "string_type": "not_a_string",
-    "bool_type": "not_a_boolean",
-    "literal_error": "not_a_choice",
-    "greater_than_equal": "out_of_range",
-    "less_than_equal": "out_of_range",
-    "string_too_long": "wrong_length",
-    "string_too_short": "wrong_length",
+_FIELD_ERRORS = {
+    "missing": ("required", "This is required."),
+    "extra_forbidden": ("unknown_field", "There is no field of this name."),
+    "int_type": ("not_an_integer", "This is not an integer."),
+    "string_type": ("not_a_string", "This is not a string."),
+    "bool_type": ("not_a_boolean", "This is not true or false."),
+    "list_type": ("not_a_list", "This is not a list."),
+    "dict_type": ("not_an_object", "This is not a JSON object."),
+    "model_type": ("not_an_object", "This is not a JSON object."),
+    "literal_error": ("not_a_choice", "Choose one of: {expected}."),
+    "greater_than_equal": ("out_of_range", "Enter {ge} or more."),
+    "less_than_equal": ("out_of_range", "Enter {le} or less."),
+    "string_too_long": ("wrong_length", "Enter at most {max_length} characters."),
+    "string_too_short": ("wrong_length", "Enter at least {min_length} characters."),
+    "too_long": ("wrong_length", "Send at most {max_length} entries."),
+    "too_short": ("wrong_length", "Send at least {min_length} entries."),
 }
+"""Pydantic's kinds of errors: our code for each, and the sentence with its context."""
+
+_UNKNOWN_KIND = ("invalid", "This cannot be used.")
+_KINDS = frozenset(get_args(ErrorType))
 
 
 class FieldError(BaseModel):
@@ -45,6 +59,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     code: str
+    retryable: bool
     request_id: str
     errors: list[FieldError] | None = None
     available_micros: int | None = None
@@ -62,17 +77,19 @@ class InvalidFields(Invalid):
 
 def refuse_fields(error: ValidationError) -> Any:
     """For flask-openapi: converts pydantic's errors to ours. Always raises InvalidFields."""
-    rows = error.errors(include_url=False, include_context=False, include_input=False)
-    raise InvalidFields(
-        [
-            {
-                "field": _name(one["loc"]),
-                "code": _CODES.get(one["type"], one["type"]),
-                "detail": one["msg"],
-            }
-            for one in rows[:20]
-        ]
-    ) from None
+    rows = error.errors(include_url=False, include_input=False)
+    raise InvalidFields([field_error(one) for one in rows[:20]]) from None
+
+
+def field_error(error: ErrorDetails) -> dict[str, str]:
+    """One of pydantic's errors in our own words. Our own validators' errors have them already."""
+    code, sentence = error["type"], error["msg"]
+    if code in _KINDS:
+        code, words = _FIELD_ERRORS.get(code, _UNKNOWN_KIND)
+        context = error.get("ctx", {})
+        choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
+        sentence = words.format_map({**context, "expected": choices})
+    return {"field": _name(error["loc"]), "code": code, "detail": sentence}
 
 
 def _name(path: Sequence[int | str]) -> str:
@@ -104,22 +121,37 @@ def _http(error: HTTPException) -> Response:
 
 def _problem(error: CofferError, *, status: int | None = None, code: str | None = None) -> Response:
     status, code = status or error.status, code or error.code
+    is_field = isinstance(error, Invalid) and code in error_codes.FIELD_CODES
     body: dict[str, Any] = {
-        "type": f"/api/v1/docs#{code}",
+        "type": _link("invalid" if is_field else code),
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": error.detail,
-        "code": code,
+        "code": "invalid" if is_field else code,
+        "retryable": error_codes.is_retryable(status, code),
         "request_id": g.get("request_id", ""),
         **error.extra,
     }
     if isinstance(error, InvalidFields):
         body["errors"] = error.errors
     elif isinstance(error, Invalid):
-        body["errors"] = [{"field": error.field, "code": code, "detail": error.detail}] if error.field else []
+        body["errors"] = [{"field": error.field or "body", "code": code, "detail": error.detail}]
     response = Response(orjson.dumps(body), status, content_type=CONTENT_TYPE)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if retry_after := getattr(error, "retry_after", None):
         response.headers["Retry-After"] = str(retry_after)
     return response
+
+
+def _link(code: str) -> str:
+    """The code's section of the docs page; a path only in development without a base URL."""
+    try:
+        return f"{base_url()}/api/v1/docs#{code}"
+    except Invalid:
+        return f"/api/v1/docs#{code}"
+
+
+def reference() -> list[ErrorCode]:
+    """Every code that an error of the API can have, by status."""
+    return error_codes.errors()

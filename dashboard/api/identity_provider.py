@@ -73,7 +73,7 @@ def remove(path: inputs.OrgPath, query: ModeQuery) -> Response:
 def _find(access: Access, query: ModeQuery) -> IdentityProvider:
     mode = query.mode or access.mode
     if mode not in identity_providers.MODES:
-        raise Invalid("A mode is test or live.", field="mode")
+        raise Invalid("Choose one of: test, live.", field="mode", code="not_a_choice")
     row = identity_providers.find(access.org.id, mode)
     if row is None:
         raise NotFound("No identity provider is set for this mode.")

@@ -68,7 +68,8 @@ def parse(raw: bytes) -> dict[str, Any]:
 def require_key(text: str) -> str:
     """Return `text` if it is a valid idempotency key. Raises Invalid."""
     if len(text) > LONGEST_KEY or not _VISIBLE.fullmatch(text):
-        raise Invalid("An idempotency key has 1 to 255 visible ASCII characters.", field="idempotency_key")
+        sentence = "An idempotency key has 1 to 255 visible ASCII characters."
+        raise Invalid(sentence, field="idempotency_key", code="not_a_key")
     return text
 
 
@@ -142,7 +143,7 @@ def _key(value: str) -> str:
     try:
         return require_key(value)
     except Invalid as error:
-        raise PydanticCustomError("invalid_key", "{sentence}", {"sentence": error.detail}) from None
+        raise PydanticCustomError("not_a_key", "{sentence}", {"sentence": error.detail}) from None
 
 
 Id = Annotated[UUID, BeforeValidator(_id), WithJsonSchema({"type": "string", "format": "uuid"})]

@@ -40,7 +40,7 @@ class PageQuery(Query):
         if not (self.limit.isascii() and self.limit.isdecimal() and len(self.limit) <= 3) or not (
             1 <= int(self.limit) <= MOST
         ):
-            raise Invalid(f"limit must lie between 1 and {MOST}.", field="limit")
+            raise Invalid(f"Enter 1 to {MOST}.", field="limit", code="out_of_range")
         return int(self.limit)
 
     def page(self, query: Select[T], by: InstrumentedAttribute[UUID], *scope: Any) -> lists.Page[T]:

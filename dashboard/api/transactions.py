@@ -85,5 +85,5 @@ def _wallet(access: Access, text: str) -> Wallet:
     wallet_id = ids.parse(text)
     wallet = wallets.find(access.org.id, wallet_id) if wallet_id else None
     if wallet is None or wallet.mode != access.mode:
-        raise Invalid("There is no such wallet.", field="wallet_id")
+        raise Invalid("There is no such wallet.", field="wallet_id", code="no_such_wallet")
     return wallet

@@ -45,7 +45,7 @@ def decode_id(cursor: str | None, *scope: Any) -> UUID | None:
 
 
 def _foreign() -> Invalid:
-    return Invalid("This is not a cursor of this list.", field="cursor")
+    return Invalid("This is not a cursor of this list.", field="cursor", code="not_a_cursor")
 
 
 def _digest(scope: tuple[Any, ...]) -> bytes:

@@ -24,7 +24,7 @@ def ends(values: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
     Raises Invalid with the field."""
     since, until = _moment(values, "from"), _moment(values, "to")
     if since and until and since >= until:
-        raise Invalid("The range ends before it begins.", field="to")
+        raise Invalid("The range ends before it begins.", field="to", code="out_of_range")
     return since, until
 
 
@@ -44,4 +44,5 @@ def _moment(values: Mapping[str, str], field: str) -> datetime | None:
         moment = moment.astimezone(UTC)
         return moment + timedelta(microseconds=1) if field == "to" else moment
     except (ValueError, OverflowError):
-        raise Invalid("Enter a day such as 2026-11-20, or a moment with its offset.", field=field) from None
+        sentence = "Enter a day such as 2026-11-20, or a moment with its offset."
+        raise Invalid(sentence, field=field, code="not_a_time") from None

@@ -47,20 +47,20 @@ class Typed(dict[str, str]):
     def one_of(self, field: str, allowed: Collection[str]) -> str | None:
         value = self.get(field)
         if value is not None and value not in allowed:
-            raise Invalid(f"Choose one of: {', '.join(allowed)}.", field=field)
+            raise Invalid(f"Choose one of: {', '.join(allowed)}.", field=field, code="not_a_choice")
         return value
 
     def text(self, field: str, *, verb: str = "Enter") -> str | None:
         value = self.get(field)
         if value is not None and (len(value) > LONGEST or "\x00" in value):
-            raise Invalid(f"{verb} at most {LONGEST} characters.", field=field)
+            raise Invalid(f"{verb} at most {LONGEST} characters.", field=field, code="wrong_length")
         return value
 
     def id(self, field: str, what: str = "an id") -> UUID | None:
         value = self.get(field)
         parsed = ids.parse(value) if value else None
         if value and parsed is None:
-            raise Invalid(f"This is not {what}.", field=field)
+            raise Invalid(f"This is not {what}.", field=field, code="not_an_id")
         return parsed
 
     def times(self) -> dict[str, datetime | None]:

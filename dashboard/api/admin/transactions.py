@@ -139,5 +139,5 @@ def _receiver(user_id: UUID | None, org_id: UUID | None, *, reading: bool = Fals
 def _id(text: str | None, field: str) -> UUID | None:
     parsed = ids.parse(text) if text else None
     if text is not None and parsed is None:
-        raise Invalid("This is not an id.", field=field)
+        raise Invalid("This is not an id.", field=field, code="not_an_id")
     return parsed

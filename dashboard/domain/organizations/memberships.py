@@ -144,7 +144,7 @@ def change_role(member: Membership, *, role: str, by: Actor, end_keys: bool = Fa
     Returns what happened to them. Only owners give and take the owner role. Raises RoleTooHigh, LastOwner, Invalid.
     """
     if role not in ROLES:
-        raise Invalid(f"Choose one of: {', '.join(ROLES)}.", field="role")
+        raise Invalid(f"Choose one of: {', '.join(ROLES)}.", field="role", code="not_a_choice")
     row = locked(member)
     _require_reach(row, role, by=by)
     if role == row.role:

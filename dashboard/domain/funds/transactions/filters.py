@@ -106,10 +106,10 @@ def _integer(typed: lists.Typed, field: str) -> int | None:
     if value is None:
         return None
     if not _INTEGER.fullmatch(value):
-        raise Invalid("Enter a whole number of micros.", field=field)
+        raise Invalid("Enter a whole number of micros.", field=field, code="not_an_integer")
     return int(value)
 
 
 def _require_order(low: int | None, high: int | None, field: str, sentence: str) -> None:
     if low is not None and high is not None and low > high:
-        raise Invalid(sentence, field=field)
+        raise Invalid(sentence, field=field, code="out_of_range")
