@@ -14,6 +14,7 @@ from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.access.permissions import Verb, allowed
 from dashboard.domain.funds import transactions, wallets
 from dashboard.domain.funds.transactions import TransactionFilters, explain
+from dashboard.domain.organizations import memberships
 from dashboard.models import Wallet
 
 api = blueprint("transactions")
@@ -27,7 +28,7 @@ class FilterQuery(paging.PageQuery):
     to: str | None = None
     q: str | None = Field(default=None, description="Words of the description, or an exact id.")
     app: str | None = None
-    member_id: str | None = None
+    member_id: str | None = Field(default=None, description="The `id` or the `user_id` of a member.")
     min_micros: str | None = None
     max_micros: str | None = None
 
@@ -52,6 +53,8 @@ def listing(path: inputs.OrgPath, query: RowQuery) -> Response:
     """
     access = auth.enter(path.org_id, Verb.READ_OWN_ROWS)
     filters = replace(query.filters(), only_of=_only_of(access))
+    if filters.member_id:
+        filters = replace(filters, member_id=memberships.user_id_of(access.org.id, filters.member_id))
     wallet = (
         wallets.only_one(access.org.id, access.mode) if query.wallet_id is None else _wallet(access, query.wallet_id)
     )

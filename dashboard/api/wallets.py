@@ -128,5 +128,6 @@ def _row(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement, 
         org_id=wallet.org_id, id=posting.id, wallet_id=wallet.id, mode=wallet.mode, seq=posting.seq, type=posting.type,
         amount=posting.amount, balance_before=posting.balance_before, balance_after=posting.balance_after,
         origin=_origin(access, body), key=key, description=body.description, actor_kind=access.actor.kind,
-        actor_id=access.actor.id, app=body.app or "", created_at=posting.created_at,
+        actor_id=access.actor.id, app=body.app or "",
+        member_id=access.actor.user_id, created_at=posting.created_at,
     )  # fmt: skip

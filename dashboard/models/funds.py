@@ -85,7 +85,8 @@ class Wallet(OrgOwned, Base):
 
 class Transaction(OrgOwned, Base):
     """One immutable ledger row. `key` is unique per (organization, mode, origin) and names the business fact that it
-    posts."""
+    posts. `member_id` is the user to whom it counts: who acted, or whose key did at that moment. A key that passes on
+    takes no earlier row along."""
 
     __tablename__ = "transactions"
 
@@ -111,6 +112,14 @@ class Transaction(OrgOwned, Base):
         org_key("wallet_id", "wallets"),
         Index("uq_transactions_org_id_wallet_id_seq", "org_id", "wallet_id", "seq", unique=True),
         Index("uq_transactions_org_id_mode_origin_key", "org_id", "mode", "origin", "key", unique=True),
+        Index(
+            "ix_transactions_member",
+            "org_id",
+            "member_id",
+            "wallet_id",
+            "seq",
+            postgresql_where=text("member_id IS NOT NULL"),
+        ),
         # The few actions of managers among any number of charges, which this index does not slow down.
         Index(
             "ix_transactions_adjustments",

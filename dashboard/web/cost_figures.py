@@ -9,7 +9,7 @@ from dashboard.core.money import money
 from dashboard.domain.access import keys
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds.reports import costs
-from dashboard.domain.funds.reports.costs import Group, Range
+from dashboard.domain.funds.reports.costs import Group, Range, Source
 from dashboard.domain.funds.reports.forecast import Forecast
 from dashboard.models import LOW_MICROS, TRANSACTION_TYPES
 from dashboard.web import charts
@@ -89,9 +89,9 @@ def table_or_chart(slug: str, range: Range, group: Group) -> dict[str, Any]:
     return {"as_table": as_table, "table_switch": url_for("costs.show", slug=slug, **query, _anchor="daily-cost")}
 
 
-def chart(visit: Visit, range: Range, group: Group) -> charts.Chart:
+def chart(visit: Visit, source: Source, range: Range, group: Group) -> charts.Chart:
     """The daily bars; each day links to its transactions."""
-    rows = costs.daily(visit.wallet, range.first, range.last, group)
+    rows = costs.daily(source, range.first, range.last, group)
     series = [charts.Series(label(one.key, group), f"s{one.colour}") for one in rows.series]
     days = [
         charts.Day(
@@ -105,9 +105,9 @@ def chart(visit: Visit, range: Range, group: Group) -> charts.Chart:
     return charts.stacked(days, series or [charts.Series("No cost", "s5")])
 
 
-def shares(visit: Visit, range: Range, group: Group) -> list[Share]:
+def shares(visit: Visit, source: Source, range: Range, group: Group) -> list[Share]:
     items = []
-    for one in costs.by_group(visit.wallet, range, group):
+    for one in costs.by_group(source, range, group):
         change = compared(one.micros, one.before_micros, "")
         right = percent(one.micros, one.of_micros) + (f" · {change.mark}" if change.mark else "")
         rows = f"{one.count:,} transaction{'' if one.count == 1 else 's'}"
@@ -163,10 +163,10 @@ def notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
 def steps(visit: Visit) -> list[Step]:
     """The steps of a new organization to its first charge, for users who may take them."""
     slug = visit.org.slug
-    has_key = any(key.revoked_at is None for key in keys.of_org(visit.org.id))
+    has_key = any(key.revoked_at is None for key in keys.of_org(visit.org.id, made_by=visit.only_of))
     funded = visit.wallet.balance > 0
     buy = url_for("buy.form", slug=slug) if visit.may(Verb.BUY) else ""
-    make = url_for("keys.listing", slug=slug) if visit.may(Verb.MANAGE_KEYS) else ""
+    make = url_for("keys.listing", slug=slug) if visit.may(Verb.MANAGE_OWN_KEYS) else ""
     return [
         Step(
             "Credits on the balance" if funded else "Buy credits",

@@ -8,6 +8,7 @@ from dashboard.core.money import money
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import credits
 from dashboard.domain.funds.reports import costs, forecast
+from dashboard.domain.funds.reports.costs import OwnCosts, Range
 from dashboard.models import SPENDING
 from dashboard.web import cost_figures, guards, render, transaction_list
 from dashboard.web.guards import Visit
@@ -61,14 +62,13 @@ def _frame(visit: Visit) -> dict[str, Any]:
 
 
 def _figures(visit: Visit) -> dict[str, Any]:
-    """Figures over the whole ledger: cards, chart, shares. Empty for users who may see only their own rows."""
-    if visit.only_of:
-        return {"notice": cost_figures.notice(visit, None), "forecast": None}
+    """Cards, chart and shares: over the whole ledger, or over the visitor's own rows if they may see only these."""
     range, group = costs.preset(request.args.get("range")), cost_figures.chosen_group()
-    spent, chart = costs.spent(visit.wallet, range), cost_figures.chart(visit, range, group)
-    ever = {key for key, _ in transaction_list.offers(visit.wallet)["types"]}
+    own = costs.of_user(visit.wallet, visit.only_of) if visit.only_of else None
+    source = own or visit.wallet
+    spent, chart = costs.spent(source, range), cost_figures.chart(visit, source, range, group)
     return {
-        **_ahead(visit),
+        **(_of_everybody(visit, range) if own is None else _of_one(visit, own)),
         **cost_figures.switches(visit.org.slug, range, group),
         "group": group,
         **cost_figures.table_or_chart(visit.org.slug, range, group),
@@ -77,11 +77,29 @@ def _figures(visit: Visit) -> dict[str, Any]:
         "spent": spent,
         "before": cost_figures.before_words(range),
         "change": cost_figures.compared(spent.micros, spent.before_micros, cost_figures.before_words(range)),
+        "chart": chart,
+        "shares": cost_figures.shares(visit, source, range, group),
+    }
+
+
+def _of_everybody(visit: Visit, range: Range) -> dict[str, Any]:
+    ever = {key for key, _ in transaction_list.offers(visit.wallet)["types"]}
+    return {
+        **_ahead(visit),
         "added": credits.added(visit.wallet, range),
         "last_purchase": credits.last_purchase(visit.wallet),
-        "chart": chart,
-        "shares": cost_figures.shares(visit, range, group),
         "steps": [] if ever & SPENDING else cost_figures.steps(visit),
+        "left_out": None,
+    }
+
+
+def _of_one(visit: Visit, own: OwnCosts) -> dict[str, Any]:
+    """`left_out`: the day before which the user's rows were not read."""
+    return {
+        "notice": cost_figures.notice(visit, None),
+        "forecast": None,
+        "steps": [] if own.rows else cost_figures.steps(visit),
+        "left_out": None if own.complete else own.since,
     }
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from dashboard.domain.audit import Actor
+from dashboard.domain.organizations import memberships
 from tests import factories
 from tests.api.conftest import Program, problem
 from tests.each import each
@@ -113,3 +115,27 @@ def test_a_key_lists_its_organization_and_a_person_all_of_theirs(program: Progra
     token = program.token(user, "wallet:read")
     listed = everything(program, "/api/v1/orgs", token, limit=1)
     assert sorted((one["kind"], one["role"]) for one in listed) == [("personal", "owner"), ("team", "viewer")]
+
+
+def test_a_member_reads_what_their_keys_and_tokens_charged(program: Program, busy: Any) -> None:
+    ines, tom = (program.make(factories.add_member, busy, "member") for _ in range(2))
+    path = f"/api/v1/orgs/{busy.id}"
+    for number, user in enumerate((ines, ines, tom)):
+        by = Actor("user", user.id)
+        key = program.key(busy, "wallet:charge", by=by)
+        body = {"operation": "charge", "amount_micros": 5, "idempotency_key": f"k{number}"}
+        row = program.post(f"{path}/wallet", key, json=body).get_json()["transaction"]
+        assert row["user_id"] == str(user.id)
+    token = program.token(ines, "wallet:read")
+    own = everything(program, f"{path}/transactions", token)
+    assert [row["idempotency_key"] for row in own] == ["k1", "k0"]
+    assert program.get(f"{path}/transactions/{own[0]['id']}", token).status_code == 200
+    reader = program.key(busy, "wallet:read")
+    foreign = everything(program, f"{path}/transactions", reader, member_id=str(tom.id))
+    assert [row["idempotency_key"] for row in foreign] == ["k2"]
+    problem(program.get(f"{path}/transactions/{foreign[0]['id']}", token), 404, "not_found")
+    with program.app.app_context():
+        membership = memberships.of_person(busy.id, tom.id)
+    assert membership
+    assert everything(program, f"{path}/transactions", reader, member_id=str(membership.id)) == foreign
+    assert everything(program, f"{path}/transactions", token, member_id=str(tom.id)) == []

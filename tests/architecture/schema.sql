@@ -1424,6 +1424,13 @@ CREATE INDEX ix_transactions_adjustments ON public.transactions USING btree (org
 
 
 --
+-- Name: ix_transactions_member; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_transactions_member ON public.transactions USING btree (org_id, member_id, wallet_id, seq) WHERE (member_id IS NOT NULL);
+
+
+--
 -- Name: ix_user_follow_ups_user_id; Type: INDEX; Schema: public; Owner: -
 --
 

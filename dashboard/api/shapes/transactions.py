@@ -24,7 +24,9 @@ class Actor(BaseModel):
 
 
 class LedgerRow(BaseModel):
-    """A transaction of a dollar wallet has `amount_micros` and `amount_usd`, of any other wallet `units`; signed."""
+    """A transaction of a dollar wallet has `amount_micros` and `amount_usd`, of any other wallet `units`; signed.
+    `user_id` is the user to whom it counts: who acted, or whose key did at that moment; null for managers, the system
+    and keys of the platform."""
 
     id: UUID
     wallet_id: UUID
@@ -40,6 +42,7 @@ class LedgerRow(BaseModel):
     description: str
     idempotency_key: str | None
     actor: Actor
+    user_id: UUID | None
     app: str | None
     created_at: datetime
     payment_id: UUID | None = None
@@ -103,7 +106,7 @@ def transaction_values(row: Transaction, unit: str, *, platform: bool = False) -
         "idempotency_key": row.key if row.origin in SENT else None, "app": row.app or None,
         # Customers see that the platform acted, but not which of its managers.
         "actor": Actor(kind=row.actor_kind, id=row.actor_id if platform or row.actor_kind != "manager" else None),
-        "created_at": row.created_at,
+        "user_id": row.member_id, "created_at": row.created_at,
     }  # fmt: skip
     if unit == wallets.USD:
         values |= {"amount_micros": row.amount, "amount_usd": usd(row.amount)}

@@ -171,9 +171,11 @@ def of_token(token: PersonalToken, user: User, role: str | None) -> Caller:
 
 
 def of_key(key: ApiKey) -> Caller:
-    """An organization's key in its own organization, or a service key in a platform-funded one."""
+    """An organization's key in its own organization, or a service key in a platform-funded one. Keys of the platform
+    belong to no user there."""
     scopes = frozenset(key.scopes) & (SERVICE_SCOPES if key.service else SCOPES)
-    return Caller(Actor("key", key.id), scopes=scopes, key=True, service=key.platforms)
+    actor = Actor("key", key.id, None if key.platforms else key.created_by)
+    return Caller(actor, scopes=scopes, key=True, service=key.platforms)
 
 
 def origin_of(verb: Verb, caller: Caller) -> str:

@@ -19,10 +19,17 @@ _UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u206
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: `user`, `key`, `manager` or `system`. Only the id is stored; names are looked up when shown."""
+    """Who acts: `user`, `key`, `manager` or `system`. Only ids are stored; names are looked up when shown. `holder` is
+    the user whose key it is now."""
 
     kind: str
     id: UUID | None = None
+    holder: UUID | None = None
+
+    @property
+    def user_id(self) -> UUID | None:
+        """The user to whom the action counts: who acts, or whose key does. None for managers and the system."""
+        return self.id if self.kind == "user" else self.holder
 
 
 SYSTEM = Actor("system")

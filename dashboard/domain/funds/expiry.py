@@ -128,5 +128,5 @@ def _row(grant_id: UUID, category: str, amount: int, at: datetime) -> dict[str, 
     return {
         "id": ids.new(), "at": at, "type": TYPE, "amount": -amount, "origin": ORIGIN, "key": str(grant_id),
         "body_hash": None, "description": f"Credit lapsed ({category})", "reason": None, "actor_kind": SYSTEM.kind,
-        "actor_id": SYSTEM.id, "app": "", "payment_id": None,
+        "actor_id": SYSTEM.id, "app": "", "member_id": None, "payment_id": None,
     }  # fmt: skip

@@ -125,7 +125,7 @@ def post(
     values = {
         "org": wallet.org_id, "wallet": wallet.id, "id": ids.new(), "at": now, "type": type, "amount": amount,
         "origin": origin, "key": key, "body_hash": body_hash, "description": description, "reason": reason,
-        "actor_kind": by.kind, "actor_id": by.id, "app": app, "payment_id": payment_id,
+        "actor_kind": by.kind, "actor_id": by.id, "app": app, "member_id": by.user_id, "payment_id": payment_id,
     }  # fmt: skip
     if amount > 0:
         late = any(part.expires_at and part.expires_at <= now for part in slices)
@@ -156,7 +156,8 @@ def post_batch(
     row_ids, now = [ids.new() for _ in entries], clock.now()
     values = {
         "org": org_id, "mode": mode, "origin": origin, "type": type, "at": now,
-        "actor_kind": by.kind, "actor_id": by.id, "ids": row_ids, "wallets": [e.wallet_id for e in entries],
+        "actor_kind": by.kind, "actor_id": by.id, "member_id": by.user_id,
+        "ids": row_ids, "wallets": [e.wallet_id for e in entries],
         "amounts": [-e.amount for e in entries], "keys": [e.key for e in entries], "apps": [e.app for e in entries],
         "descriptions": [e.description for e in entries], "hashes": [e.body_hash for e in entries],
     }  # fmt: skip

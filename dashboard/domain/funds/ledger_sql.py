@@ -20,11 +20,11 @@ _APP = f"""coalesce((
 
 _NEW = f"""row AS (
   INSERT INTO transactions (org_id, id, created_at, wallet_id, mode, seq, type, amount, balance_before, balance_after,
-    origin, key, body_hash, description, reason, actor_kind, actor_id, app, payment_id)
+    origin, key, body_hash, description, reason, actor_kind, actor_id, app, member_id, payment_id)
   SELECT org_id, CAST(:id AS uuid), at, id, mode, seq + 1, CAST(:type AS text), CAST(:amount AS bigint), balance,
     balance + CAST(:amount AS bigint), CAST(:origin AS text), CAST(:key AS text), CAST(:body_hash AS bytea),
     CAST(:description AS text), CAST(:reason AS text), CAST(:actor_kind AS text), CAST(:actor_id AS uuid),
-    CAST(:app AS text), CAST(:payment_id AS uuid)
+    CAST(:app AS text), CAST(:member_id AS uuid), CAST(:payment_id AS uuid)
   FROM wallet
   ON CONFLICT (org_id, mode, origin, key) DO NOTHING
   RETURNING org_id, id, wallet_id, seq, type, app, amount, balance_before, balance_after, created_at
@@ -141,10 +141,10 @@ BATCH = text(f"""WITH given AS MATERIALIZED (
   WINDOW per_wallet AS (PARTITION BY f.wallet_id ORDER BY f.n)
 ), row AS (
   INSERT INTO transactions (org_id, id, created_at, wallet_id, mode, seq, type, amount, balance_before, balance_after,
-    origin, key, body_hash, description, actor_kind, actor_id, app)
+    origin, key, body_hash, description, actor_kind, actor_id, app, member_id)
   SELECT CAST(:org AS uuid), id, at, wallet_id, CAST(:mode AS text), seq, CAST(:type AS text), amount,
     CAST(after - amount AS bigint), CAST(after AS bigint), CAST(:origin AS text), key, body_hash, description,
-    CAST(:actor_kind AS text), CAST(:actor_id AS uuid), app
+    CAST(:actor_kind AS text), CAST(:actor_id AS uuid), app, CAST(:member_id AS uuid)
   FROM running WHERE after - held >= -overdraft_limit
   RETURNING org_id, id, wallet_id, seq, type, app, amount, balance_before, balance_after, created_at
 ), summed AS (

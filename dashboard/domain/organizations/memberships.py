@@ -108,6 +108,11 @@ def of_person(org_id: UUID, user_id: UUID) -> Membership | None:
     return db.session.scalar(select(Membership).filter_by(org_id=org_id, user_id=user_id, removed_at=None))
 
 
+def user_id_of(org_id: UUID, either: UUID) -> UUID:
+    """The user of a current or former membership; an id that is none is returned as it is."""
+    return db.session.scalar(select(Membership.user_id).filter_by(org_id=org_id, id=either)) or either
+
+
 def seen(org_id: UUID, user_id: UUID) -> None:
     """Record that the user is in the organization. Needs its transaction; once a minute is enough."""
     now = clock.now()

@@ -1,6 +1,8 @@
-"""What a wallet was spent on. Reads only `wallet_days`, so the cost does not depend on the number of transactions.
+"""What a wallet was spent on, by everybody or by one user.
 
-A cost is a charge or a consumption, less what was reversed. Days are UTC.
+The whole wallet is read from `wallet_days` only, so the cost does not depend on the number of transactions. One user's
+part is read once, from their newest transactions, which have an index. A cost is a charge or a consumption, less what
+was reversed. Days are UTC.
 """
 
 import calendar
@@ -9,13 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
+from uuid import UUID
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import Date, and_, case, cast, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from dashboard.core import clock
+from dashboard.core import clock, lists
 from dashboard.core.db import db
-from dashboard.models import OTHER_APPS, SPENDING, Wallet, WalletDay
+from dashboard.models import OTHER_APPS, SPENDING, Transaction, Wallet, WalletDay
 
 Group = Literal["type", "app"]
 
@@ -102,6 +105,46 @@ class Share:
     before_micros: int
 
 
+@dataclass(frozen=True, slots=True)
+class OwnCosts:
+    """What one user spent: day, type, app, cost in micros and number of rows. If not `complete`, their rows before
+    `since` were left out."""
+
+    rows: tuple[tuple[date, str, str, int, int], ...]
+    complete: bool
+
+    @property
+    def since(self) -> date | None:
+        return min((row[0] for row in self.rows), default=None)
+
+
+Source = Wallet | OwnCosts
+"""Whose costs: everybody's or one user's."""
+
+
+def of_user(wallet: Wallet, user_id: UUID) -> OwnCosts:
+    """The costs that count to a user, over the longest preset and the period before it, from their newest 20,000
+    rows."""
+    first = clock.today() - timedelta(days=2 * COLOUR_DAYS)
+    own = (WalletDay.org_id == wallet.org_id, WalletDay.wallet_id == wallet.id)
+    recent = select(func.coalesce(func.sum(WalletDay.count), 0)).where(*own, WalletDay.day >= first).scalar_subquery()
+    top = select(Wallet.seq).filter_by(org_id=wallet.org_id, id=wallet.id).scalar_subquery()
+    newest = (
+        select(Transaction.created_at, Transaction.type, Transaction.app, Transaction.amount)
+        .filter_by(org_id=wallet.org_id, wallet_id=wallet.id, member_id=user_id)
+        .where(Transaction.seq > top - recent)
+        .order_by(Transaction.seq.desc())
+        .limit(lists.WINDOW)
+    ).subquery()
+    day = cast(func.timezone("UTC", newest.c.created_at), Date)
+    sums = select(day, newest.c.type, newest.c.app, -func.sum(newest.c.amount), func.count()).group_by(
+        day, newest.c.type, newest.c.app
+    )
+    rows = [(day, type_, app, int(micros), int(count)) for day, type_, app, micros, count in db.session.execute(sums)]
+    spent = tuple(sorted(row for row in rows if row[1] in SPENDING or (row[1] == "reversal" and row[3] < 0)))
+    return OwnCosts(spent, complete=sum(row[4] for row in rows) < lists.WINDOW)
+
+
 def preset(key: str | None, today: date | None = None) -> Range:
     """The range `7`, `30`, `90` (days up to today), `month` (this one) or `last-month`; any other text is `30`."""
     today = today or clock.today()
@@ -125,22 +168,22 @@ def before(range: Range) -> Range:
     return Range("", range.first - timedelta(days=range.days), range.first - timedelta(days=1))
 
 
-def spent(wallet: Wallet, range: Range) -> Spent:
+def spent(source: Source, range: Range) -> Spent:
     """The cost of the range and of the period before it."""
     earlier = before(range)
-    return Spent(_total(wallet, range), _total(wallet, earlier), range, earlier)
+    return Spent(_total(source, range), _total(source, earlier), range, earlier)
 
 
-def daily(wallet: Wallet, from_day: date, to_day: date, group: Group = "type") -> Daily:
+def daily(source: Source, from_day: date, to_day: date, group: Group = "type") -> Daily:
     """Cost per day and series: at most four keys by name (the largest) and the rest. At most 400 days (the newest)."""
     from_day = max(from_day, to_day - timedelta(days=LONGEST_RANGE - 1))
     sums: dict[tuple[date, str], int] = {}
     totals: dict[str, int] = defaultdict(int)
-    for day, key, micros, _ in _rows(wallet, from_day, to_day, group):
+    for day, key, micros, _ in _rows(source, from_day, to_day, group):
         sums[day, key] = micros
         totals[key] += micros
     named = _named(totals)
-    colours = _colours(wallet, named, group)
+    colours = _colours(source, named, group)
     series = [Series(key, colours[key], totals[key]) for key in named]
     rest = [key for key in totals if key not in named]
     if rest:
@@ -155,12 +198,12 @@ def daily(wallet: Wallet, from_day: date, to_day: date, group: Group = "type") -
     return Daily(tuple(series), tuple(days))
 
 
-def by_group(wallet: Wallet, range: Range, group: Group = "type") -> list[Share]:
+def by_group(source: Source, range: Range, group: Group = "type") -> list[Share]:
     """What each type or app cost, largest first, as in `daily`: four by name and the rest."""
-    now, counts = _totals(wallet, range, group)
-    then, _ = _totals(wallet, before(range), group)
+    now, counts = _totals(source, range, group)
+    then, _ = _totals(source, before(range), group)
     named = _named(now)
-    colours = _colours(wallet, named, group)
+    colours = _colours(source, named, group)
     whole = sum(now.values())
     shares = [Share(key, colours[key], now[key], whole, counts[key], then.get(key, 0)) for key in named]
     rest = [key for key in now if key not in named]
@@ -184,11 +227,11 @@ def _named(totals: dict[str, int]) -> list[str]:
     ]
 
 
-def _colours(wallet: Wallet, named: list[str], group: Group) -> dict[str, int]:
+def _colours(source: Source, named: list[str], group: Group) -> dict[str, int]:
     """Colours by rank over the last 90 days, so that a different range does not change colours. Keys that rank lower
     there get the remaining ones."""
     today = clock.today()
-    longer, _ = _totals(wallet, Range("", today - timedelta(days=COLOUR_DAYS - 1), today), group)
+    longer, _ = _totals(source, Range("", today - timedelta(days=COLOUR_DAYS - 1), today), group)
     colours = {key: rank for rank, key in enumerate(_named(longer), start=1) if key in named}
     free = [colour for colour in range(1, NAMED_SERIES + 1) if colour not in colours.values()]
     for key in named:
@@ -197,28 +240,40 @@ def _colours(wallet: Wallet, named: list[str], group: Group) -> dict[str, int]:
     return colours
 
 
-def _total(wallet: Wallet, period: Range) -> int:
-    return sum(micros for _, _, micros, _ in _rows(wallet, period.first, period.last, "type"))
+def _total(source: Source, period: Range) -> int:
+    return sum(micros for _, _, micros, _ in _rows(source, period.first, period.last, "type"))
 
 
-def _totals(wallet: Wallet, period: Range, group: Group) -> tuple[dict[str, int], dict[str, int]]:
+def _totals(source: Source, period: Range, group: Group) -> tuple[dict[str, int], dict[str, int]]:
     totals: dict[str, int] = defaultdict(int)
     counts: dict[str, int] = defaultdict(int)
-    for _, key, micros, count in _rows(wallet, period.first, period.last, group):
+    for _, key, micros, count in _rows(source, period.first, period.last, group):
         totals[key] += micros
         counts[key] += count
     return totals, counts
 
 
-def _rows(wallet: Wallet, first: date, last: date, group: Group) -> list[tuple[date, str, int, int]]:
+def _rows(source: Source, first: date, last: date, group: Group) -> list[tuple[date, str, int, int]]:
     """Day, key, cost and number of rows, each day and key once."""
+    if isinstance(source, OwnCosts):
+        return _own_rows(source, first, last, group)
     key: InstrumentedAttribute[str] = WalletDay.app if group == "app" else WalletDay.type
     count = func.sum(case((WalletDay.type == "reversal", 0), else_=WalletDay.count))
     hits = db.session.execute(
         select(WalletDay.day, key, -func.sum(WalletDay.amount), count)
-        .where(WalletDay.org_id == wallet.org_id, WalletDay.wallet_id == wallet.id)
+        .where(WalletDay.org_id == source.org_id, WalletDay.wallet_id == source.id)
         .where(WalletDay.day.between(first, last), IS_COST)
         .group_by(WalletDay.day, key)
         .order_by(WalletDay.day, key)
     )
     return [(day, value, int(micros), int(rows)) for day, value, micros, rows in hits]
+
+
+def _own_rows(own: OwnCosts, first: date, last: date, group: Group) -> list[tuple[date, str, int, int]]:
+    sums: dict[tuple[date, str], tuple[int, int]] = {}
+    for day, type_, app, micros, count in own.rows:
+        if first <= day <= last:
+            key = (day, app if group == "app" else type_)
+            spent, rows = sums.get(key, (0, 0))
+            sums[key] = (spent + micros, rows + (0 if type_ == "reversal" else count))
+    return [(day, value, micros, count) for (day, value), (micros, count) in sorted(sums.items())]

@@ -1,11 +1,10 @@
-"""Spend by member: charges by the user behind each, from the newest rows only, because rows have no index on the
-actor."""
+"""Spend by member: charges by the user to whom each counts, from the newest rows of the organization only."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, select
 
 from dashboard.core import clock, lists
 from dashboard.core.db import db
@@ -26,7 +25,9 @@ def by_person(wallet: Wallet, *, days: int) -> Spending:
     since = clock.now() - timedelta(days=days)
     of_org = Transaction.org_id == wallet.org_id
     recent = lists.made_between(Transaction.id, since, None)
-    person = case((Transaction.actor_kind == "key", ApiKey.created_by), else_=Transaction.actor_id)
+    # Rows from before `member_id` was written count to whoever has the key now.
+    earlier = case((Transaction.actor_kind == "key", ApiKey.created_by), else_=Transaction.actor_id)
+    person: ColumnElement[UUID | None] = func.coalesce(Transaction.member_id, earlier)
     key = and_(ApiKey.org_id == Transaction.org_id, ApiKey.id == Transaction.actor_id)
     query = (
         select(person, -func.sum(Transaction.amount))

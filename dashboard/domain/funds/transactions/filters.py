@@ -3,16 +3,16 @@
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import ColumnElement, and_, func
 
 from dashboard.core import days, ids, lists, money
 from dashboard.core.errors import Invalid
-from dashboard.models import TRANSACTION_TYPES
+from dashboard.models import TRANSACTION_TYPES, Transaction
 
 MOST_WORDS = 10
 DIRECTIONS = ("in", "out")
@@ -36,7 +36,7 @@ class TransactionFilters(lists.Times):
     direction: str | None = None
     actor_id: UUID | None = None
     only_of: UUID | None = None
-    """Only what this user caused, as actor or as the member it was for."""
+    """Only what counts to this user, whatever `member_id` asks for."""
 
     @classmethod
     def of_days(cls, first: date | None, last: date | None, **others: Any) -> "TransactionFilters":
@@ -73,12 +73,13 @@ class TransactionFilters(lists.Times):
         return ids.parse(self.q) if self.q and len(self.q) in (32, 36) else None
 
     def conditions(self, row: Any) -> list[ColumnElement[bool]]:
-        """The filters other than days, as conditions on the entity `row`. None of them has an index."""
+        """The filters other than days, as conditions on the entity `row`. Only those on the user have an index."""
         sized = func.abs(row.amount)
         tests: list[tuple[Any, Callable[[Any, Any], ColumnElement[bool]], Any]] = [
             (row.type, operator.eq, self.type),
             (row.app, operator.eq, self.app),
             (row.member_id, operator.eq, self.member_id),
+            (row.member_id, operator.eq, self.only_of),
             (row.actor_id, operator.eq, self.actor_id),
             (row.amount, operator.ge, self.min_micros),
             (row.amount, operator.le, self.max_micros),
@@ -88,12 +89,21 @@ class TransactionFilters(lists.Times):
         rows = [test(column, value) for column, test, value in tests if value is not None]
         if self.direction:
             rows.append(row.amount > 0 if self.direction == "in" else row.amount < 0)
-        if self.only_of:
-            rows.append(or_(row.actor_id == self.only_of, row.member_id == self.only_of))
         if self.q:
             words = [row.description.icontains(word, autoescape=True) for word in self.q.split()[:MOST_WORDS]]
             rows.append(row.id == self.id if self.id else and_(*words))
         return rows
+
+    @property
+    def user_id(self) -> UUID | None:
+        """The user whose rows are wanted; these have an index."""
+        return self.only_of or self.member_id
+
+    @property
+    def only_by_user(self) -> bool:
+        """Whether the user is the only filter besides whole days."""
+        rest = replace(self, only_of=None, member_id=None)
+        return self.whole_days and not rest.conditions(Transaction)
 
     @property
     def whole_days(self) -> bool:

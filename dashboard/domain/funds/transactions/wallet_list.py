@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, asc, cast, desc, func, select, true
 from sqlalchemy.orm import aliased
@@ -154,17 +155,41 @@ def _first(most: int, spans: list[Span], *, newest_first: bool) -> tuple[list[Sp
     return inside, None
 
 
+def _first_of_user(
+    wallet: Wallet, user_id: UUID, most: int, spans: list[Span], *, newest_first: bool
+) -> tuple[list[Span], int | None]:
+    """As `_first`, counting only the user's rows, which have an index."""
+    low, high = min(low for low, _ in spans), max(high for _, high in spans)
+    beyond = db.session.scalar(
+        select(Transaction.seq)
+        .filter_by(org_id=wallet.org_id, wallet_id=wallet.id, member_id=user_id)
+        .where(Transaction.seq.between(low, high))
+        .order_by(desc(Transaction.seq) if newest_first else asc(Transaction.seq))
+        .offset(most)
+        .limit(1)
+    )
+    if beyond is None:
+        return spans, None
+    if newest_first:
+        return [(max(low, beyond + 1), high) for low, high in spans if high > beyond], beyond + 1
+    return [(low, min(high, beyond - 1)) for low, high in spans if low < beyond], beyond - 1
+
+
 def _look(
     wallet: Wallet, filters: TransactionFilters, spans: list[Span], limit: int, window: int, *, newest_first: bool
 ) -> _Look:
+    if not spans:
+        return _Look([], None)
     conditions = filters.conditions(Transaction)
     if not filters.whole_days:
         conditions += filters.moments(Transaction)
     stopped_at = None
-    if conditions and not filters.id:
+    if filters.user_id and not filters.only_by_user:
+        spans, stopped_at = _first_of_user(wallet, filters.user_id, window, spans, newest_first=newest_first)
+    elif conditions and not filters.user_id and not filters.id:
         spans, stopped_at = _first(window, spans, newest_first=newest_first)
     if not spans:
-        return _Look([], None)
+        return _Look([], stopped_at)
     order = desc if newest_first else asc
     lows, highs = zip(*spans, strict=True)
     span = func.unnest(_bigints(lows), _bigints(highs)).table_valued("low", "high").render_derived(name="span")
