@@ -4,11 +4,19 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Response, current_app, render_template
+from flask_login import current_user
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.openapi import OpenAPI
+from markupsafe import Markup, escape
 
-from dashboard.api import errors, idempotency
+from dashboard.api import errors, idempotency, reference
+from dashboard.api.auth import platform_mode
+from dashboard.api.reference import Group
 from dashboard.api.routes import refusal
+from dashboard.config import settings
+from dashboard.config.urls import base_url
+from dashboard.core.errors import NotFound
+from dashboard.domain.access.scopes import SCOPES
 
 VERSION = "1"
 EXTENSION = "openapi_document"
@@ -38,9 +46,53 @@ def document() -> Response:
     return Response(orjson.dumps(current_app.extensions[EXTENSION]), content_type="application/json")
 
 
+GUIDE = (
+    ("start", "Getting started"), ("auth", "Authentication and scopes"), ("modes", "Test and live"),
+    ("idempotency", "Idempotency"), ("pagination", "Lists"), ("limits", "Limits"), ("versions", "Versions"),
+    ("errors", "Errors"),
+)  # fmt: skip
+
+
 @api.get("/docs")
 def page() -> str:
-    return render_template("api/docs.html", document=current_app.extensions[EXTENSION], rows=_rows())
+    limits = settings().api
+    return _page(
+        "guide", base_url=base_url(), mode=platform_mode(), scopes=SCOPES.items(),
+        errors=errors.reference(),
+        limit_calls=limits.throttle_requests, limit_seconds=limits.throttle_seconds,
+        own_org_id=current_user.last_org_id if current_user.is_authenticated else None,
+    )  # fmt: skip
+
+
+@api.get("/docs/<group>")
+def calls(group: str) -> str:
+    """The calls of one group. Raises NotFound."""
+    chosen = next((one for one in _groups() if one.slug == group), None)
+    if chosen is None:
+        raise NotFound
+    return _page("group", group=chosen, slug=group)
+
+
+def _page(name: str, *, slug: str = "", **values: Any) -> str:
+    return render_template(f"api/docs/{name}.html", guide=GUIDE, groups=_groups(), slug=slug, **values)
+
+
+def _groups() -> tuple[Group, ...]:
+    """Read from the document once per process."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    if "api_reference" not in app.extensions:
+        app.extensions["api_reference"] = reference.groups(app.extensions[EXTENSION])
+    result: tuple[Group, ...] = app.extensions["api_reference"]
+    return result
+
+
+@api.app_template_filter("code_spans")
+def code_spans(text: str) -> Markup:
+    """Escaped text in which what stands between backticks is code."""
+    parts = str(text).replace("<br/>", " ").split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
 
 
 def describe(blueprints: list[APIBlueprint]) -> dict[str, Any]:
@@ -83,36 +135,3 @@ def _lift(document: dict[str, Any]) -> None:
     """Schemas repeat definitions that are already in the components; once is enough."""
     for schema in document["components"]["schemas"].values():
         schema.pop("$defs", None)
-
-
-def _rows() -> list[dict[str, Any]]:
-    """The document as the page shows it: one row per call."""
-    items = current_app.extensions[EXTENSION]
-    rows = []
-    for path, operations in items["paths"].items():
-        for method, operation in operations.items():
-            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-            schema = items["components"]["schemas"].get(str(body.get("$ref", "")).rpartition("/")[2], {})
-            needed = schema.get("required", [])
-            fields = [(name, _type(one), name in needed) for name, one in schema.get("properties", {}).items()]
-            rows.append(
-                {
-                    "path": path,
-                    "method": method.upper(),
-                    "summary": operation["summary"],
-                    "description": operation.get("description", "").replace("<br/>", " ").strip(),
-                    "parameters": operation.get("parameters", []),
-                    "fields": fields,
-                    "answers": sorted(operation["responses"]),
-                }
-            )
-    return rows
-
-
-def _type(schema: dict[str, Any]) -> str:
-    if choices := schema.get("enum"):
-        return " or ".join(map(str, choices))
-    parts = [_type(one) for one in schema.get("anyOf", schema.get("oneOf", [])) if one.get("type") != "null"]
-    if parts:
-        return " or ".join(parts)
-    return "id" if schema.get("format") == "uuid" else str(schema.get("type", "value"))

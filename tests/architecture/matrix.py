@@ -263,6 +263,7 @@ CALLS: dict[str, tuple[int, ...]] = {
     "POST /api/v1/orgs/<uuid:org_id>/ownership-transfer":       (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
     # For everyone: documents, and webhooks, which are told apart by their signature alone.
     "GET /api/v1/docs":                                         (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
+    "GET /api/v1/docs/<group>":                                 (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /api/v1/openapi.json":                                 (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     "POST /admin/api/v1/webhooks/payments":                     (400, 400, 400, 400, 400, 400, 400, 400, 400, 400),
     "POST /api/v1/payments/stripe/webhooks/<project_id>/<mode>":(400, 400, 400, 400, 400, 400, 400, 400, 400, 400),

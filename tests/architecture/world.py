@@ -190,7 +190,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<uuid:mail_id>": things["mail_id"], "<int:number>": 0,
         "<uuid:entry_id>": things["entry_id"],
         "<uuid:invite_id>": things["invite_id"], "<invite>": things["invite"],
-        "<uuid:member_id>": things["member_id"],
+        "<uuid:member_id>": things["member_id"], "<group>": "me",
     }  # fmt: skip
     for name, value in values.items():
         rule = rule.replace(name, str(value))

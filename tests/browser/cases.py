@@ -271,6 +271,7 @@ OUTSIDE = (
     Case("hosted-paid", "", _hosted("paid")),
     Case("hosted-declined", "", _hosted("declined")),
     Case("api-docs", "", "/api/v1/docs"),
+    Case("api-calls", "", "/api/v1/docs/transactions"),
     Case("mails", "", "/dev/mail"),
     Case("mail-sent", "", _mail("sent")),
     Case("mail-parked", "", _mail("parked")),

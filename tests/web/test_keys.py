@@ -14,8 +14,8 @@ from dashboard.core.db import db, transaction
 from dashboard.domain import rate_limits
 from dashboard.domain.access import keys
 from dashboard.domain.access.permissions import TABLE, Verb
+from dashboard.domain.access.scopes import SCOPES
 from dashboard.models import ApiKey, AuditEntry, Organization, UserSession
-from dashboard.web.scopes import SCOPES
 from tests.each import each
 from tests.servers import ROOT, Servers
 from tests.web.people import HTMX, Person, Team, make_team, ready_team

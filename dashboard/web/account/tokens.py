@@ -10,14 +10,14 @@ from sqlalchemy.exc import IntegrityError
 from dashboard.core import clock, ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
-from dashboard.domain.access import keys
+from dashboard.domain.access import keys, scopes
 from dashboard.domain.access.keys import ScopeTooWide, TooManyKeys
 from dashboard.domain.access.permissions import personal_scopes
 from dashboard.domain.funds import expiry
 from dashboard.domain.people import personal_tokens
 from dashboard.domain.people.users import actor_of
 from dashboard.models import PLATFORM_ORG_ID, PersonalToken
-from dashboard.web import guards, one_time_secret, render, scopes
+from dashboard.web import guards, one_time_secret, render
 from dashboard.web.account.blueprints import token_pages as pages
 
 TYPED = ("name", "expires_at", "idempotency_key")

@@ -10,13 +10,13 @@ from sqlalchemy.exc import IntegrityError
 from dashboard.core import ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, TooManyRequests
-from dashboard.domain.access import key_rights, keys
+from dashboard.domain.access import key_rights, keys, scopes
 from dashboard.domain.access.keys import ScopeTooWide
 from dashboard.domain.access.permissions import Verb, grantable
 from dashboard.domain.funds import expiry
 from dashboard.domain.funds.spend_limits import Cap
 from dashboard.domain.org_status import OrgAction
-from dashboard.web import guards, one_time_secret, render, scopes
+from dashboard.web import guards, one_time_secret, render
 from dashboard.web.guards import Visit
 from dashboard.web.keys import context
 from dashboard.web.keys.blueprint import pages

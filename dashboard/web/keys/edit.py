@@ -8,14 +8,14 @@ from flask import Response, request, url_for
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, TooManyRequests
 from dashboard.core.money import plain_credits
-from dashboard.domain.access import key_changes, keys
+from dashboard.domain.access import key_changes, keys, scopes
 from dashboard.domain.access.key_changes import KeyEnded, KeyRotated
 from dashboard.domain.access.keys import ScopeTooWide
 from dashboard.domain.access.permissions import OPERATOR_SCOPES, Verb, grantable, require
 from dashboard.domain.funds.spend_limits import Cap
 from dashboard.domain.org_status import OrgAction
 from dashboard.models import ApiKey
-from dashboard.web import guards, one_time_secret, render, scopes
+from dashboard.web import guards, one_time_secret, render
 from dashboard.web.guards import Visit
 from dashboard.web.keys import context
 from dashboard.web.keys.blueprint import pages

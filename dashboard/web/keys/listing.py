@@ -8,11 +8,11 @@ from dashboard.config.urls import base_url
 from dashboard.core.errors import Invalid
 from dashboard.domain.access import key_changes, keys
 from dashboard.domain.access.permissions import Verb
+from dashboard.domain.access.scopes import SCOPES
 from dashboard.models import ApiKey
 from dashboard.web import guards, one_time_secret, render
 from dashboard.web.keys import context
 from dashboard.web.keys.blueprint import pages
-from dashboard.web.scopes import SCOPES
 
 
 @pages.get("")
