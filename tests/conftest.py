@@ -129,6 +129,7 @@ def pytest_configure() -> None:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+    gc.set_threshold(100_000)  # of what a request makes, nearly all goes without it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

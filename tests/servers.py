@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +34,6 @@ FRESH_SECONDS = 600  # a sign-in counts as recent for half an hour
 ROOMY = {"throttle_requests": 100_000, "throttle_failures": 100_000}
 """A test calls quicker than a program should. What throttles sets its own."""
 
-Rows = dict[str, bytes]
 T = TypeVar("T")
 
 
@@ -49,7 +49,7 @@ class Servers:
     """PostgreSQL's programs; None with a given server."""
     cleaner: "Cleaner"
     redis: Redis = field(repr=False)
-    _made: dict[str, tuple[Any, "Rows", float]] = field(default_factory=dict, repr=False)
+    _made: dict[str, tuple[Any, str, float]] = field(default_factory=dict, repr=False)
 
     def settings(self, **changes: Any) -> Settings:
         chosen: dict[str, Any] = {
@@ -77,14 +77,14 @@ class Servers:
 
     def once(self, name: str, make: Callable[[], T]) -> T:
         """What `make` returns, with the rows it writes: made the first time, then copied wherever tables are clean."""
-        if not self.cleaner.superuser or self.cleaner.rows():
+        if not self.cleaner.superuser or self.cleaner.touched():
             return make()
-        result, rows, at = self._made.get(name, (None, {}, 0.0))
-        if rows and time.monotonic() - at < FRESH_SECONDS:
-            self.cleaner.fill(rows)
+        result, copied, at = self._made.get(name, (None, "", 0.0))
+        if copied and time.monotonic() - at < FRESH_SECONDS:
+            self.cleaner.run(copied)
             return result  # type: ignore[no-any-return]
         result = make()
-        self._made[name] = result, self.cleaner.rows(), time.monotonic()
+        self._made[name] = result, self.cleaner.kept(), time.monotonic()
         return result
 
     def clean(self) -> None:
@@ -162,27 +162,38 @@ class Cleaner:
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' ORDER BY 1"
         )
         self._tables = [name for (name,) in found]
-        self._reference = {name: self._read(name) for name in self._filled(self._tables)}
+        rows = {name: self._read(name) for name in self._tables}
+        self._reference = {name: lines for name, lines in rows.items() if lines}
+        self._touched = " UNION ALL ".join(self._look(name) for name in self._tables)
+        self._copies = count()
 
     def clean(self) -> None:
         """A worker process that lives on may be amid a job: who loses the deadlock tries again."""
         for _ in range(TRIES):
-            with suppress(psycopg.errors.DeadlockDetected), self._connection.transaction():
-                self._empty([name for name in self._filled(self._tables) if not self._untouched(name)])
+            with suppress(psycopg.errors.DeadlockDetected):
+                if touched := self.touched():
+                    with self._connection.transaction():
+                        self._empty(touched)
                 return
         raise RuntimeError("somebody keeps writing while the tables are emptied")
 
-    def rows(self) -> "Rows":
-        """What was written since the last cleaning, by table."""
-        return {name: self._read(name) for name in self._filled(self._tables) if not self._untouched(name)}
+    def touched(self) -> list[str]:
+        """The tables that do not hold what the migrations leave."""
+        return [name for (name,) in self._connection.execute(self._touched, prepare=True)]  # type: ignore[arg-type]
 
-    def fill(self, rows: "Rows") -> None:
-        """Write such rows into clean tables. Needs a superuser, whom no trigger and no foreign key stops."""
-        with self._connection.transaction():
-            for name, lines in rows.items():
-                if name in self._reference:
-                    self._run("DELETE FROM {}", name)
-                self._write(name, lines)
+    def kept(self) -> str:
+        """Statements that write into clean tables what was written since the last cleaning, from a copy of it.
+
+        They need a superuser, whom no trigger and no foreign key stops."""
+        statements = []
+        for name in self.touched():
+            copy, columns = f"pg_temp.copy_{next(self._copies)}", ", ".join(self._columns(name))
+            self.run(f'CREATE TABLE {copy} AS SELECT {columns} FROM "{name}"')
+            statements.append(f'DELETE FROM "{name}"; INSERT INTO "{name}" ({columns}) SELECT * FROM {copy}')
+        return ";".join(statements)
+
+    def run(self, statements: str) -> None:
+        self._connection.execute(statements)  # type: ignore[arg-type]
 
     def close(self) -> None:
         self._connection.close()
@@ -195,8 +206,8 @@ class Cleaner:
                 self._run("ALTER TABLE {} DISABLE TRIGGER USER", name)
             names = sql.SQL(", ").join(map(sql.Identifier, tables))
             self._connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(names))
-        for name in tables if self.superuser else ():
-            self._run("DELETE FROM {}", name)
+        else:
+            self.run(";".join(f'DELETE FROM "{name}"' for name in tables))
         self._restore([name for name in tables if name in self._reference])
         if not self.superuser:
             for name in tables:
@@ -214,15 +225,19 @@ class Cleaner:
                     waiting.append(name)
             tables = waiting
 
-    def _untouched(self, name: str) -> bool:
-        return name in self._reference and self._read(name) == self._reference[name]
+    def _look(self, name: str) -> str:
+        """Its name, if the table is not as it is now."""
+        if name not in self._reference:
+            return f"SELECT '{name}' WHERE EXISTS (SELECT FROM \"{name}\")"
+        rows = f'SELECT md5(string_agg(one::text, chr(10) ORDER BY one::text)) FROM "{name}" AS one'
+        ((now,),) = self._connection.execute(rows)  # type: ignore[arg-type]
+        return f"SELECT '{name}' WHERE ({rows}) IS DISTINCT FROM '{now}'"
 
-    def _filled(self, tables: list[str]) -> list[str]:
-        each = [
-            sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(sql.Literal(name), sql.Identifier(name))
-            for name in tables
-        ]
-        return [name for (name,) in self._connection.execute(sql.SQL(" UNION ALL ").join(each))] if each else []
+    def _columns(self, name: str) -> list[str]:
+        """Without those that PostgreSQL computes."""
+        query = """SELECT quote_ident(attname) FROM pg_attribute
+            WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"""
+        return [column for (column,) in self._connection.execute(query, [f'"{name}"'])]
 
     def _read(self, name: str) -> bytes:
         with self._connection.cursor().copy(sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(name))) as source:
