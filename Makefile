@@ -17,8 +17,8 @@ run: .venv/.run ## Run Coffer with demo data on http://127.0.0.1:8000/ (PORT=800
 	@$(BIN)/python -m dashboard.dev
 
 quick: .venv/.dev ## Run the tests that need neither a browser nor separate processes
-	@$(BIN)/python -m pytest -n 3 -p no:playwright -p no:schemathesis -m 'not soak and not slow' --ignore=tests/style --ignore=tests/browser \
-		--ignore=tests/scenarios $(ARGS)
+	@$(BIN)/python -m pytest -n 3 -m 'not soak and not slow' -p no:playwright -p no:schemathesis \
+		--ignore=tests/style --ignore=tests/browser --ignore=tests/scenarios $(ARGS)
 
 # Three workers on two cores, because many tests wait for processes and clocks.
 test: .venv/.dev ## Run all tests except the long ones

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,17 @@ from dashboard.core import clock
 
 ISSUER = "https://login.example.test/"
 SECRET = "a shared secret of more than 32 characters"
+_numbers = count()
+
+
+@cache
+def _rsa_key(_: int) -> RSAKey:
+    """One of a few: each takes as long as several tests."""
+    return RSAKey.generate_key(2048)
+
+
 MAKERS: dict[str, Callable[[], Any]] = {
-    "RS256": lambda: RSAKey.generate_key(2048),
+    "RS256": lambda: _rsa_key(next(_numbers) % 4),
     "ES256": lambda: ECKey.generate_key("P-256"),
     "EdDSA": lambda: OKPKey.generate_key("Ed25519"),
     "HS256": lambda: OctKey.import_key(SECRET),

@@ -1,6 +1,7 @@
 """A program in front of the API: organizations, their keys, and one call per line."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from werkzeug.test import TestResponse
 from dashboard.core.db import db, transaction
 from dashboard.models import Organization, Transaction, Wallet
 from tests import factories
+from tests.servers import Servers
 
 T = TypeVar("T")
 
@@ -19,8 +21,9 @@ T = TypeVar("T")
 class Program:
     """Calls with a key; `make` runs the factories, each in a context of its own."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, servers: Servers | None = None) -> None:
         self.app = app
+        self._servers = servers
         self.client: FlaskClient = app.test_client()
 
     def make(self, factory: Callable[..., T], *args: Any, **named: Any) -> T:
@@ -39,8 +42,11 @@ class Program:
     def post(self, path: str, key: str | None = None, **named: Any) -> TestResponse:
         return self.call("POST", path, key, **named)
 
-    def org(self, name: str = "Acme", **named: Any) -> Organization:
-        return self.make(factories.make_org, name, **named)
+    def org(self, name: str = "Acme", *, funds: int = 0, **named: Any) -> Organization:
+        if self._servers and not named:  # a copy of the first, where tables are clean
+            make = partial(self.make, factories.make_org, name, funds=funds)
+            return self._servers.once(f"{name} with {funds}", make)
+        return self.make(factories.make_org, name, funds=funds, **named)
 
     def key(self, org: Organization, *scopes: str, **named: Any) -> str:
         return self.make(factories.make_key, org, *scopes, **named)
@@ -80,8 +86,8 @@ MANAGING = ("platform:read", "platform:grant")
 
 
 @pytest.fixture
-def program(app: Flask) -> Program:
-    return Program(app)
+def program(app: Flask, servers: Servers) -> Program:
+    return Program(app, servers)
 
 
 def problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import stripe
 from flask import Flask
 
@@ -32,6 +33,7 @@ def signed_in(app: Flask, name: str) -> Any:
     return client
 
 
+@pytest.mark.slow
 def test_the_demo_starts_with_stripe_and_says_where_nothing_can_be_bought(make_app: Callable[..., Flask]) -> None:
     app = make_app(payment={"stripe": {"api_key": KEY, "webhook_secret": "whsec_x"}})
 

@@ -31,6 +31,7 @@ from dashboard.models import (
     User,
 )
 from tests.factories import add_member, make_org, make_token, make_user
+from tests.servers import Servers
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -38,10 +39,9 @@ pytestmark = pytest.mark.usefixtures("app_context")
 class Team:
     """An organization with a second owner and one of each other role."""
 
-    def __init__(self) -> None:
-        self.owner = make_user(name="Olga Owner")
-        self.org = make_org(owner=self.owner)
-        self.people = {role: add_member(self.org, role) for role in ROLES}
+    def __init__(self, org_id: UUID, owner_id: UUID, people: dict[str, UUID]) -> None:
+        self.org, self.owner = db.session.get_one(Organization, org_id), db.session.get_one(User, owner_id)
+        self.people = {role: db.session.get_one(User, user_id) for role, user_id in people.items()}
 
     def member(self, who: User | str) -> Membership:
         user = self.people[who] if isinstance(who, str) else who
@@ -73,8 +73,14 @@ class Team:
 
 
 @pytest.fixture
-def team() -> Team:
-    return Team()
+def team(servers: Servers) -> Team:
+    return Team(*servers.once("an organization with everyone", everyone))
+
+
+def everyone() -> tuple[UUID, UUID, dict[str, UUID]]:
+    owner = make_user(name="Olga Owner")
+    org = make_org(owner=owner)
+    return org.id, owner.id, {role: add_member(org, role).id for role in ROLES}
 
 
 def entry(org_id: UUID) -> AuditEntry:
