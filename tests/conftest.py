@@ -59,6 +59,19 @@ def app(_app: Flask, servers: Servers) -> Flask:
 
 
 @pytest.fixture
+def configured(app: Flask, servers: Servers) -> Iterator[Callable[..., Flask]]:
+    """The application with other settings of those that it reads when it needs them: smtp, outgoing, api, credits."""
+    usual = app.config["COFFER"]
+
+    def change(**changes: Any) -> Flask:
+        app.config["COFFER"] = servers.settings(**changes)
+        return app
+
+    yield change
+    app.config["COFFER"] = usual
+
+
+@pytest.fixture
 def make_app(servers: Servers) -> Iterator[Callable[..., Flask]]:
     """Makes applications with other settings: `make_app(credits={...})`."""
     made: list[Iterator[Flask]] = []

@@ -244,10 +244,10 @@ class Fetched:
 
 
 @pytest.fixture
-def fetched(make_app: Callable[..., Flask], tmp_path: Path) -> Iterator[Fetched]:
+def fetched(configured: Callable[..., Flask], tmp_path: Path) -> Iterator[Fetched]:
     signer = Signer()
     with serving(tmp_path, signer) as server:
-        yield Fetched(Program(make_app(outgoing=server.settings)), server, signer)
+        yield Fetched(Program(configured(outgoing=server.settings)), server, signer)
 
 
 def test_keys_are_fetched_once_and_kept(fetched: Fetched) -> None:

@@ -72,10 +72,10 @@ def test_a_shared_secret_is_kept_encrypted_and_told_to_nobody(program: Program, 
     assert "short secret" not in refused.text
 
 
-def test_keys_are_fetched_from_their_address_at_once(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+def test_keys_are_fetched_from_their_address_at_once(configured: Callable[..., Flask], tmp_path: Path) -> None:
     signer = Signer("ES256")
     with serving(tmp_path, signer) as server:
-        program = Program(make_app(outgoing=server.settings))
+        program = Program(configured(outgoing=server.settings))
         org = program.org()
         token = token_of(program, org)
         values = {"issuer": ISSUER, "algorithm": "ES256", "jwks_url": server.url}

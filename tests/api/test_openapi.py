@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import jsonschema
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -109,6 +110,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_body_and_no_query_brings_it_down(program: Program) -> None:
     found = document(program)
     org, token = program.org(funds=1_000_000), program.manager_token()

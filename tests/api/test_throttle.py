@@ -14,9 +14,9 @@ from tests.identity_provider import Signer
 
 
 @pytest.fixture
-def tight(make_app: Callable[..., Flask]) -> Program:
+def tight(configured: Callable[..., Flask]) -> Program:
     """Five calls in any half hour, three without a valid key in a minute."""
-    return Program(make_app(api={"throttle_requests": 5, "throttle_seconds": 1800, "throttle_failures": 3}))
+    return Program(configured(api={"throttle_requests": 5, "throttle_seconds": 1800, "throttle_failures": 3}))
 
 
 def test_a_key_may_call_so_often_and_another_is_not_held_up(tight: Program) -> None:

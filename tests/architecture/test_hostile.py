@@ -5,6 +5,7 @@ from itertools import cycle
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+import pytest
 from flask import Flask
 
 from dashboard.core.db import db
@@ -15,6 +16,7 @@ from tests.architecture.world import World, call, path_of
 from tests.factories import PASSWORD
 from tests.web.people import HTMX, make_team, token_in
 
+pytestmark = pytest.mark.slow
 FORMS = [line for line in PAGES if line.startswith("POST ")]
 
 

@@ -29,6 +29,7 @@ BEGINNINGS = {
 CASES = [(expression, beginning) for expression, beginnings in BEGINNINGS.items() for beginning in beginnings]
 
 
+@pytest.mark.slow
 @each(("expression", "beginning"), CASES)
 def test_a_search_looks_at_each_character_a_bounded_number_of_times(
     expression: re.Pattern[str], beginning: str

@@ -18,6 +18,7 @@ from tests.web.people import Person, token_in
 
 HTTPS = "https://localhost"
 MOST_GAP_MS = 5
+pytestmark = pytest.mark.slow
 FULL = pytest.mark.soak
 
 

@@ -90,10 +90,10 @@ def test_odd_entries_are_refused_at_their_field_and_kept_but_for_private_keys(ap
     assert found(app, team) is None
 
 
-def test_what_came_of_fetching_is_shown(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+def test_what_came_of_fetching_is_shown(configured: Callable[..., Flask], tmp_path: Path) -> None:
     signer = Signer("ES256")
     with serving(tmp_path, signer) as server:
-        app = make_app(outgoing=server.settings)
+        app = configured(outgoing=server.settings)
         team = make_team(app)
         server.status = 503
         fields = form(signer, jwks="", jwks_url=server.url)

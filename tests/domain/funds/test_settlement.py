@@ -193,6 +193,7 @@ def test_what_waits_to_be_settled_fits_one_block() -> None:
     assert expiry.due() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["VACUUM (FULL, ANALYZE)", "VACUUM (ANALYZE)", "ANALYZE"])
 def test_thousands_of_rows_are_settled_by_a_few_looks(servers: Servers, how: str) -> None:
     """The table was analyzed when it was nearly empty, as it is after the first days."""
@@ -262,6 +263,7 @@ def take(wallet: Wallet, step: str, value: object, moment: datetime) -> None:
         assert not expiry.drain(wallet.org_id)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_whatever_happens_the_books_are_those_of_the_slow_book(app_context: Flask, steps: list) -> None:

@@ -28,6 +28,7 @@ ROWS = 10
 FEW, MANY = 50, 1_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filters", [TransactionFilters(), TransactionFilters(type="refund")], ids=["all", "none"])
 def test_a_page_reads_at_most_twice_as_much_of_20_times_the_organizations(
     app_context: Flask, servers: Servers, filters: TransactionFilters
@@ -38,6 +39,7 @@ def test_a_page_reads_at_most_twice_as_much_of_20_times_the_organizations(
     assert rows_read(filters) <= 2 * (few + MANY)
 
 
+@pytest.mark.slow
 def test_pages_go_on_to_the_end_however_uneven_the_organizations_are(app_context: Flask, servers: Servers) -> None:
     """One organization has as many rows as all others; each row comes once, newest first."""
     made = fill(servers, 20) + fill(servers, 1, rows=200)

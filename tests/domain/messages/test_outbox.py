@@ -35,9 +35,9 @@ def box() -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def mailing(box: Mailbox, make_app: Any) -> Iterator[Flask]:
+def mailing(box: Mailbox, configured: Any) -> Iterator[Flask]:
     """The application with that server in its settings."""
-    made = make_app(smtp={"url": box.url, "from": SENDER})
+    made = configured(smtp={"url": box.url, "from": SENDER})
     with made.app_context():
         yield made
 
@@ -284,8 +284,8 @@ def test_a_template_that_breaks_parks_in_the_end_and_stops_nobody(mailing: Flask
     assert row_of(org_id, "whole").state == "sent"
 
 
-def test_addresses_beyond_ascii_reach_a_server_that_takes_them(make_app: Any) -> None:
-    with mailbox(enable_SMTPUTF8=True) as box, make_app(smtp={"url": box.url, "from": SENDER}).app_context():
+def test_addresses_beyond_ascii_reach_a_server_that_takes_them(configured: Any) -> None:
+    with mailbox(enable_SMTPUTF8=True) as box, configured(smtp={"url": box.url, "from": SENDER}).app_context():
         org_id = owe("a", to="ada@müller.test")
         owe("b", to="грета@example.test", org_id=org_id)
         drain(org_id)
