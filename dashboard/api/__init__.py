@@ -29,6 +29,7 @@ def register(app: Flask) -> None:
         me,
         members,
         metrics,
+        org_paths,
         orgs,
         products,
         transactions,
@@ -44,6 +45,7 @@ def register(app: Flask) -> None:
     customers = (*identity, wallets, transactions, checkout, products)
     nouns = [*(each.api for each in (*customers, adjustments, catalog, people, admin_orgs)), invites.public]
     app.request_class = inputs.StrictRequest
+    org_paths.init_app(app)
     # Attributes that flask-openapi's routes expect on the application; its own application class would add its own
     # pages.
     vars(app).update(validation_error_callback=errors.refuse_fields, validate_response=False)

@@ -22,7 +22,7 @@ class EntryQuery(paging.PageQuery):
     to: str | None = None
 
 
-@api.get("/orgs/<uuid:org_id>/audit", responses={200: shapes.AuditList})
+@api.get("/orgs/<org:org_id>/audit", responses={200: shapes.AuditList})
 def listing(path: inputs.OrgPath, query: EntryQuery) -> Response:
     """Who did what, newest first
 

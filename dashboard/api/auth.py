@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import g, request
 
 from dashboard.api import throttle
+from dashboard.api.org_paths import SELF
 from dashboard.core import logs
 from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
@@ -19,7 +20,7 @@ from dashboard.domain.access.permissions import Caller, Verb
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds.spend_limits import LimitId
 from dashboard.domain.org_status import OrgAction
-from dashboard.domain.organizations import memberships, organizations
+from dashboard.domain.organizations import memberships, org_refs
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken
 from dashboard.providers import client, platform_account
 from dashboard.providers.base import Provider
@@ -90,7 +91,7 @@ def _row() -> ApiKey | PersonalToken | SignedIn:
 def _require_open_to_end_users(row: SignedIn) -> None:
     """Raise NotFound for what belongs to another organization, and Forbidden for what only its own users may see."""
     if request.endpoint not in FOR_END_USERS:
-        if (request.view_args or {}).get("org_id", row.org.id) != row.org.id:
+        if not _own((request.view_args or {}).get("org_id", SELF), row.org.id):
             raise NotFound
         raise Forbidden("This is for the organization's people and programs, not for its end users.")
 
@@ -120,19 +121,19 @@ def platform_provider() -> Provider:
     return client(platform_account())
 
 
-def enter(org_id: UUID, verb: Verb, act: OrgAction = OrgAction.READ) -> Access:
+def enter(org: str, verb: Verb, act: OrgAction = OrgAction.READ) -> Access:
     """The organization, if the caller may do `verb` in it now.
 
     Raises NotFound for strangers, Forbidden for a missing role or scope, OrgSuspended.
     """
-    access = find(org_id)
+    access = find(org)
     permissions.require(verb, access.caller)
     return _admit(access, act)
 
 
-def look(org_id: UUID) -> Access:
+def look(org: str) -> Access:
     """The organization, for any caller who may know about it, with any key. Raises NotFound for strangers."""
-    return _admit(find(org_id), OrgAction.READ)
+    return _admit(find(org), OrgAction.READ)
 
 
 def require_admin_scope(access: Access) -> None:
@@ -159,30 +160,34 @@ def _admit(access: Access, act: OrgAction) -> Access:
     return access
 
 
-def find(org_id: UUID) -> Access:
-    """The organization with the caller's rights in it. Raises NotFound for strangers."""
+def find(org: str) -> Access:
+    """The organization that `org` names (`org_paths`), with the caller's rights in it. Raises NotFound for strangers
+    and for the platform's own, which has no wallet and no members, and whose catalog has its own paths."""
     row = bearer()
-    if org_id == PLATFORM_ORG_ID:  # it has no wallet and no members, and its catalog has its own paths
-        raise NotFound
     if isinstance(row, ApiKey) and row.service:
-        return Access(_served(org_id), permissions.of_key(row), row.mode, None, _limit_of(row))
+        return Access(_served(org), permissions.of_key(row), row.mode, None, _limit_of(row))
     if isinstance(row, ApiKey):
-        if row.org_id != org_id:
+        if row.org_id == PLATFORM_ORG_ID or not _own(org, row.org_id):
             raise NotFound
         return Access(row.organization, permissions.of_key(row), row.mode, None, _limit_of(row))
-    entry = memberships.by_org_id(org_id, row.user_id, token_of=row.created_at)
+    entry = memberships.named(org, row.user_id, token_of=row.created_at)
     caller = permissions.of_token(row, row.user, entry.role if entry else None)
     if entry is None or caller.stranger:
         raise NotFound
     return Access(entry.org, caller, platform_mode(), row)
 
 
-def _served(org_id: UUID) -> Organization:
+def _own(org: str, org_id: UUID) -> bool:
+    """Whether `org` names the one organization of the caller."""
+    return org == SELF or org_refs.names(org, org_id)
+
+
+def _served(org: str) -> Organization:
     """An organization in which service keys act. Raises NotFound for one that takes its customers' money itself."""
-    org = organizations.by_id(org_id)
-    if org is None or org.funding != "platform":
+    row = org_refs.find(org)
+    if row is None or row.funding != "platform":
         raise NotFound
-    return org
+    return row
 
 
 def _limit_of(row: ApiKey) -> LimitId | None:

@@ -37,7 +37,7 @@ class ModeNotConfigured(Conflict):
 
 
 @api.post(
-    "/orgs/<uuid:org_id>/checkout",
+    "/orgs/<org:org_id>/checkout",
     responses={201: shapes.Checkout, 409: refusal("The provider refused, or the key's mode has no provider.")},
     openapi_extensions={"x-idempotent": True},
 )

@@ -9,7 +9,7 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.openapi import OpenAPI
 from markupsafe import Markup, escape
 
-from dashboard.api import errors, idempotency, reference
+from dashboard.api import errors, idempotency, org_paths, reference
 from dashboard.api.auth import platform_mode
 from dashboard.api.reference import Group
 from dashboard.api.routes import refusal
@@ -101,6 +101,7 @@ def describe(blueprints: list[APIBlueprint]) -> dict[str, Any]:
     book = OpenAPI(
         __name__, info=info, security_schemes={"bearer": _BEARER}, doc_ui=False, validation_error_model=errors.Problem
     )
+    org_paths.init_app(book)
     for one in blueprints:
         book.register_api(one)
     document: dict[str, Any] = book.api_doc

@@ -38,14 +38,14 @@ class ProviderBody(inputs.Body):
     secret: inputs.Text | None = None
 
 
-@api.get("/orgs/<uuid:org_id>/identity-provider", responses={200: shapes.IdentityProviderShape})
+@api.get("/orgs/<org:org_id>/identity-provider", responses={200: shapes.IdentityProviderShape})
 def show(path: inputs.OrgPath, query: ModeQuery) -> Response:
     """The identity provider of one mode"""
     access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER)
     return answer(shapes.identity_provider(_find(access, query)))
 
 
-@api.put("/orgs/<uuid:org_id>/identity-provider", responses={200: shapes.IdentityProviderShape})
+@api.put("/orgs/<org:org_id>/identity-provider", responses={200: shapes.IdentityProviderShape})
 def put(path: inputs.OrgPath, body: ProviderBody) -> Response:
     """Set the identity provider of one mode
 
@@ -60,7 +60,7 @@ def put(path: inputs.OrgPath, body: ProviderBody) -> Response:
     return answer(shapes.identity_provider(row))
 
 
-@api.delete("/orgs/<uuid:org_id>/identity-provider", responses={204: None})
+@api.delete("/orgs/<org:org_id>/identity-provider", responses={204: None})
 def remove(path: inputs.OrgPath, query: ModeQuery) -> Response:
     """Reject end users' tokens of one mode from now on"""
     access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER, OrgAction.MEMBERS)

@@ -13,6 +13,7 @@ from flask import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from dashboard.api.org_paths import OrgPath as OrgPath
 from dashboard.core import strict_json
 from dashboard.core.errors import CofferError, Invalid
 from dashboard.core.money import LARGEST, Micros, parse_credits
@@ -77,10 +78,6 @@ class Body(BaseModel):
     """A request body: exact types, no unknown names."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
-
-
-class OrgPath(BaseModel):
-    org_id: UUID
 
 
 class ItemPath(BaseModel):

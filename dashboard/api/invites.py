@@ -58,7 +58,7 @@ class PeekQuery(paging.Query):
     token: str | None = Field(default=None, description="The part of the mailed link after `/invite/`.")
 
 
-@api.get("/orgs/<uuid:org_id>/invites", responses={200: shapes.InviteList})
+@api.get("/orgs/<org:org_id>/invites", responses={200: shapes.InviteList})
 def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """The organization's invites in any state, newest first"""
     access = auth.enter(path.org_id, Verb.READ_INVITES)
@@ -69,7 +69,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 
 
 @api.post(
-    "/orgs/<uuid:org_id>/invites",
+    "/orgs/<org:org_id>/invites",
     responses={201: shapes.Invite, 207: shapes.InviteResults, 409: TAKEN},
 )
 def create(path: inputs.OrgPath, body: NewInvites) -> Response:
@@ -90,7 +90,7 @@ def create(path: inputs.OrgPath, body: NewInvites) -> Response:
     return answer(shapes.InviteResults(data=[shapes.invite_result(one) for one in outcomes]), 207)
 
 
-@api.post("/orgs/<uuid:org_id>/invites/<uuid:id>/resend", responses={200: shapes.Invite, 409: ENDED})
+@api.post("/orgs/<org:org_id>/invites/<uuid:id>/resend", responses={200: shapes.Invite, 409: ENDED})
 def resend(path: inputs.OrgItemPath) -> Response:
     """Send a new link by e-mail, valid for 7 days; the old one stops working"""
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
@@ -100,7 +100,7 @@ def resend(path: inputs.OrgItemPath) -> Response:
     return answer(shapes.invite(invites.view(row)))
 
 
-@api.delete("/orgs/<uuid:org_id>/invites/<uuid:id>", responses={204: None, 409: ENDED})
+@api.delete("/orgs/<org:org_id>/invites/<uuid:id>", responses={204: None, 409: ENDED})
 def withdraw(path: inputs.OrgItemPath) -> Response:
     """Revoke an invite: its link stops working at once"""
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)

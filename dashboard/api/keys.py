@@ -5,7 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from flask import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from dashboard.api import auth, inputs, paging, shapes
 from dashboard.api.auth import Access
@@ -58,12 +58,11 @@ class KeyChange(inputs.Body):
     cap: CapBody | None
 
 
-class KeyPath(BaseModel):
-    org_id: UUID
+class KeyPath(inputs.OrgPath):
     key_id: UUID
 
 
-@api.get("/orgs/<uuid:org_id>/api-keys", responses={200: shapes.KeyList})
+@api.get("/orgs/<org:org_id>/api-keys", responses={200: shapes.KeyList})
 def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """The organization's keys, including revoked ones; members and viewers get their own"""
     access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS)
@@ -75,7 +74,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     return answer(shapes.KeyList(data=data, next_cursor=cursor))
 
 
-@api.post("/orgs/<uuid:org_id>/api-keys", responses={201: shapes.NewKey})
+@api.post("/orgs/<org:org_id>/api-keys", responses={201: shapes.NewKey})
 def create(path: inputs.OrgPath, body: NewKeyBody) -> Response:
     """Create a key; only this response contains its text"""
     access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS, OrgAction.MEMBERS)
@@ -88,7 +87,7 @@ def create(path: inputs.OrgPath, body: NewKeyBody) -> Response:
     return _made(access, made)
 
 
-@api.post("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>/rotate", responses={201: shapes.NewKey, 409: ENDED})
+@api.post("/orgs/<org:org_id>/api-keys/<uuid:key_id>/rotate", responses={201: shapes.NewKey, 409: ENDED})
 def rotate(path: KeyPath, body: Rotation) -> Response:
     """Replace this key by a new one; only this response contains its text"""
     access, key = _enter(path, OrgAction.MEMBERS)
@@ -101,7 +100,7 @@ def rotate(path: KeyPath, body: Rotation) -> Response:
     return _made(access, made)
 
 
-@api.patch("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>", responses={200: shapes.Key, 409: ENDED})
+@api.patch("/orgs/<org:org_id>/api-keys/<uuid:key_id>", responses={200: shapes.Key, 409: ENDED})
 def change(path: KeyPath, body: KeyChange) -> Response:
     """Set, change or remove the cap of a key"""
     access, key = _enter(path, OrgAction.MEMBERS)
@@ -111,7 +110,7 @@ def change(path: KeyPath, body: KeyChange) -> Response:
     return answer(shapes.key(key, spend_limits.usages(access.org.id, [key.limit_id]).get(key.limit_id)))
 
 
-@api.delete("/orgs/<uuid:org_id>/api-keys/<uuid:key_id>", responses={204: None})
+@api.delete("/orgs/<org:org_id>/api-keys/<uuid:key_id>", responses={204: None})
 def revoke(path: KeyPath) -> Response:
     """Revoke a key at once"""
     access, key = _enter(path, OrgAction.READ)

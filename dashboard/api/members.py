@@ -43,7 +43,7 @@ class Transfer(inputs.Body):
     member_id: inputs.Id
 
 
-@api.get("/orgs/<uuid:org_id>/members", responses={200: shapes.MemberList})
+@api.get("/orgs/<org:org_id>/members", responses={200: shapes.MemberList})
 def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """The members, newest first"""
     access = auth.enter(path.org_id, Verb.READ_MEMBERS)
@@ -54,14 +54,14 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     return answer(shapes.MemberList(data=[shapes.member(row, managing=managing) for row in rows], next_cursor=cursor))
 
 
-@api.post("/orgs/<uuid:org_id>/members", responses={201: shapes.Invite, 409: invites.TAKEN})
+@api.post("/orgs/<org:org_id>/members", responses={201: shapes.Invite, 409: invites.TAKEN})
 def add(path: inputs.OrgPath, body: invites.NewMember) -> Response:
     """Invite a user, who becomes a member by accepting"""
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     return invites.send(access, body.email, body.role)
 
 
-@api.patch("/orgs/<uuid:org_id>/members/<uuid:id>", responses={200: shapes.ChangedMember, 409: LAST_OWNER})
+@api.patch("/orgs/<org:org_id>/members/<uuid:id>", responses={200: shapes.ChangedMember, 409: LAST_OWNER})
 def change_role(path: inputs.OrgItemPath, body: RoleChange) -> Response:
     """Change a member's role
 
@@ -78,7 +78,7 @@ def change_role(path: inputs.OrgItemPath, body: RoleChange) -> Response:
     return answer(shapes.changed_member(_find(access, path.id), handed))
 
 
-@api.delete("/orgs/<uuid:org_id>/members/<uuid:id>", responses={200: shapes.RemovedMember, 409: LAST_OWNER})
+@api.delete("/orgs/<org:org_id>/members/<uuid:id>", responses={200: shapes.RemovedMember, 409: LAST_OWNER})
 def remove(path: inputs.OrgItemPath, query: Removal) -> Response:
     """Remove a member, or leave
 
@@ -87,8 +87,8 @@ def remove(path: inputs.OrgItemPath, query: Removal) -> Response:
     owner); keys that can admit others or have an operator scope are revoked. The member's personal tokens stop working
     here permanently.
     """
-    person = auth.find(path.org_id).person
-    membership = memberships.find(path.org_id, path.id)
+    found = auth.find(path.org_id)
+    person, membership = found.person, memberships.find(found.org.id, path.id)
     own = membership is not None and person is not None and membership.user_id == person.user_id
     access = auth.enter(path.org_id, Verb.LEAVE if own else Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     member = _find(access, path.id)
@@ -100,7 +100,7 @@ def remove(path: inputs.OrgItemPath, query: Removal) -> Response:
 
 
 @api.post(
-    "/orgs/<uuid:org_id>/ownership-transfer",
+    "/orgs/<org:org_id>/ownership-transfer",
     responses={200: shapes.Member, 409: refusal("The member cannot own it, or it is personal.")},
 )
 def transfer(path: inputs.OrgPath, body: Transfer) -> Response:

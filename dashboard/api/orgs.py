@@ -96,7 +96,7 @@ def create(body: NewOrg) -> Response:
     return _details(org, caller, status=201)
 
 
-@api.get("/orgs/<uuid:org_id>", responses={200: shapes.OrgDetails})
+@api.get("/orgs/<org:org_id>", responses={200: shapes.OrgDetails})
 def show(path: inputs.OrgPath) -> Response:
     """One organization
 
@@ -123,15 +123,15 @@ def by_external_key(path: ExternalKeyPath) -> Response:
     row = external_keys.holder(path.key)
     if row is None:
         raise NotFound
-    result = auth.find(row.org_id).caller
+    result = auth.find(str(row.org_id)).caller
     if row.external_key_confirmed_at is None and permissions.allowed(Verb.PLATFORM_READ, result):
         raise ExternalKeyUnconfirmed("An owner set this external key. A platform manager must confirm or clear it.")
     if row.external_key_confirmed_at is None or not permissions.sees_external_key(result):
         raise NotFound
-    return _details(auth.look(row.org_id).org, result)
+    return _details(auth.look(str(row.org_id)).org, result)
 
 
-@api.patch("/orgs/<uuid:org_id>", responses={200: shapes.OrgDetails, 409: refusal("The slug is taken.")})
+@api.patch("/orgs/<org:org_id>", responses={200: shapes.OrgDetails, 409: refusal("The slug is taken.")})
 def change(path: inputs.OrgPath, body: OrgChange) -> Response:
     """Change an organization's settings
 
@@ -145,7 +145,7 @@ def change(path: inputs.OrgPath, body: OrgChange) -> Response:
     return _details(org, access.caller)
 
 
-@api.delete("/orgs/<uuid:org_id>", responses={204: None, 409: refusal("There is money in it or on its way.")})
+@api.delete("/orgs/<org:org_id>", responses={204: None, 409: refusal("There is money in it or on its way.")})
 def delete(path: inputs.OrgPath) -> Response:
     """Delete an organization
 

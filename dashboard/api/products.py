@@ -68,7 +68,7 @@ class ProductChange(inputs.Body):
     confirm_unusual_rate: bool = False
 
 
-@api.get("/orgs/<uuid:org_id>/products", responses={200: shapes.ProductList})
+@api.get("/orgs/<org:org_id>/products", responses={200: shapes.ProductList})
 def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """What the organization can buy; for a self-funded one, its whole catalog"""
     access = auth.enter(path.org_id, Verb.READ_CATALOG)
@@ -82,21 +82,21 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     return answer(shapes.ProductList(data=[shapes.product(row) for row in rows], next_cursor=cursor))
 
 
-@api.post("/orgs/<uuid:org_id>/products", responses={201: shapes.ProductShape})
+@api.post("/orgs/<org:org_id>/products", responses={201: shapes.ProductShape})
 def create(path: inputs.OrgPath, body: NewProduct) -> Response:
     """Add to a self-funded organization's catalog"""
     access = _own_catalog(path.org_id)
     return answer(shapes.product(make(access.org.id, body, by=access.actor)), 201)
 
 
-@api.patch("/orgs/<uuid:org_id>/products/<uuid:id>", responses={200: shapes.ProductShape})
+@api.patch("/orgs/<org:org_id>/products/<uuid:id>", responses={200: shapes.ProductShape})
 def change(path: inputs.OrgItemPath, body: ProductChange) -> Response:
     """Change a product of a self-funded organization"""
     access = _own_catalog(path.org_id)
     return answer(shapes.product(alter(access.org.id, path.id, body, by=access.actor)))
 
 
-@api.delete("/orgs/<uuid:org_id>/products/<uuid:id>", responses={204: None})
+@api.delete("/orgs/<org:org_id>/products/<uuid:id>", responses={204: None})
 def archive(path: inputs.OrgItemPath) -> Response:
     """Take a product of a self-funded organization off sale"""
     access = _own_catalog(path.org_id)
@@ -132,7 +132,7 @@ def alter(catalog_id: UUID, product_id: UUID, body: ProductChange, *, by: Actor)
         )  # fmt: skip
 
 
-def _own_catalog(org_id: UUID) -> Access:
+def _own_catalog(org_id: str) -> Access:
     """The organization, if the caller may change its own catalog. A platform-funded organization has none."""
     access = auth.find(org_id)
     auth.require_open(access)

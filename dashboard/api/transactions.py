@@ -45,7 +45,7 @@ class RowQuery(FilterQuery):
 _FILTERS = ("type", "from", "to", "q", "app", "member_id", "min_micros", "max_micros")
 
 
-@api.get("/orgs/<uuid:org_id>/transactions", responses={200: shapes.RowList})
+@api.get("/orgs/<org:org_id>/transactions", responses={200: shapes.RowList})
 def listing(path: inputs.OrgPath, query: RowQuery) -> Response:
     """Transactions, newest first; a member's token sees only its own
 
@@ -66,7 +66,7 @@ def listing(path: inputs.OrgPath, query: RowQuery) -> Response:
     return answer(shapes.RowList(data=rows, next_cursor=page.next_cursor))
 
 
-@api.get("/orgs/<uuid:org_id>/transactions/<uuid:id>", responses={200: shapes.ExplainedRow})
+@api.get("/orgs/<org:org_id>/transactions/<uuid:id>", responses={200: shapes.ExplainedRow})
 def show(path: inputs.OrgItemPath) -> Response:
     """One transaction and what caused it"""
     access = auth.enter(path.org_id, Verb.READ_OWN_ROWS)

@@ -36,14 +36,14 @@ class Movement(inputs.Body):
     idempotency_key: inputs.Key | None = None
 
 
-@api.get("/orgs/<uuid:org_id>/wallet", responses={200: shapes.Wallet})
+@api.get("/orgs/<org:org_id>/wallet", responses={200: shapes.Wallet})
 def show(path: inputs.OrgPath) -> Response:
     """The organization's dollar wallet"""
     access = auth.enter(path.org_id, Verb.READ_BALANCE)
     return answer(shapes.wallet(wallets.of_organization(access.org.id, access.mode), access.org))
 
 
-@api.get("/orgs/<uuid:org_id>/wallets", responses={200: shapes.WalletList})
+@api.get("/orgs/<org:org_id>/wallets", responses={200: shapes.WalletList})
 def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """All wallets in the caller's mode"""
     access = auth.enter(path.org_id, Verb.READ_BALANCE)
@@ -54,7 +54,7 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 
 
 @api.post(
-    "/orgs/<uuid:org_id>/wallet",
+    "/orgs/<org:org_id>/wallet",
     responses={201: shapes.WalletWithRow, 402: refusal(SHORT)},
     openapi_extensions={"x-idempotent": True},
 )

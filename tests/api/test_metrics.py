@@ -57,7 +57,7 @@ def test_requests_are_counted_by_method_route_and_status(counted: Flask) -> None
     client.open("/healthz", method="BREW")
     after = scraped(counted)
     moved = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
-    wallet = 'method="GET",route="/api/v1/orgs/<uuid:org_id>/wallet"'
+    wallet = 'method="GET",route="/api/v1/orgs/<org:org_id>/wallet"'
     assert moved[f'coffer_requests_total{{{wallet},status="401"}}'] == 2
     assert moved['coffer_requests_total{method="GET",route="none",status="404"}'] == 1
     assert moved['coffer_requests_total{method="other",route="none",status="405"}'] == 1

@@ -212,39 +212,39 @@ CALLS: dict[str, tuple[int, ...]] = {
     # route and method                                            none forn narr full ownr admn memb view strg mngr
     "GET /api/v1/orgs":                                         (401, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     "POST /api/v1/orgs":                                        (401, 403, 403, 403, 201, 201, 201, 201, 201, 201),
-    "GET /api/v1/orgs/<uuid:org_id>":                           (401, 404, 200, 200, 200, 200, 200, 200, 404, 200),
+    "GET /api/v1/orgs/<org:org_id>":                           (401, 404, 200, 200, 200, 200, 200, 200, 404, 200),
     "GET /api/v1/orgs/by-external-key/<key>":                   (401, 403, 403, 403, 200, 200, 404, 200, 404, 200),
-    "PATCH /api/v1/orgs/<uuid:org_id>":                         (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
-    "DELETE /api/v1/orgs/<uuid:org_id>":                        (401, 404, 403, 403, 409, 403, 403, 403, 404, 403),
-    "GET /api/v1/orgs/<uuid:org_id>/members":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
-    "PATCH /api/v1/orgs/<uuid:org_id>/members/<uuid:id>":       (401, 404, 403, 200, 200, 200, 403, 403, 404, 403),
-    "DELETE /api/v1/orgs/<uuid:org_id>/members/<uuid:id>":      (401, 404, 403, 200, 200, 200, 403, 403, 404, 403),
-    "GET /api/v1/orgs/<uuid:org_id>/wallet":                    (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
-    "POST /api/v1/orgs/<uuid:org_id>/wallet":                   (401, 404, 403, 201, 403, 403, 403, 403, 404, 201),
-    "GET /api/v1/orgs/<uuid:org_id>/wallets":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
-    "GET /api/v1/orgs/<uuid:org_id>/transactions":              (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
-    "GET /api/v1/orgs/<uuid:org_id>/transactions/<uuid:id>":    (401, 404, 403, 200, 200, 200, 404, 200, 404, 200),
-    "GET /api/v1/orgs/<uuid:org_id>/audit":                     (401, 404, 403, 200, 200, 200, 403, 200, 404, 200),
-    "POST /api/v1/orgs/<uuid:org_id>/checkout":                 (401, 404, 403, 201, 201, 201, 403, 403, 404, 403),
-    "GET /api/v1/orgs/<uuid:org_id>/products":                  (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
-    "POST /api/v1/orgs/<uuid:org_id>/products":                 (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
-    "PATCH /api/v1/orgs/<uuid:org_id>/products/<uuid:id>":      (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
-    "DELETE /api/v1/orgs/<uuid:org_id>/products/<uuid:id>":     (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
+    "PATCH /api/v1/orgs/<org:org_id>":                         (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<org:org_id>":                        (401, 404, 403, 403, 409, 403, 403, 403, 404, 403),
+    "GET /api/v1/orgs/<org:org_id>/members":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
+    "PATCH /api/v1/orgs/<org:org_id>/members/<uuid:id>":       (401, 404, 403, 200, 200, 200, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<org:org_id>/members/<uuid:id>":      (401, 404, 403, 200, 200, 200, 403, 403, 404, 403),
+    "GET /api/v1/orgs/<org:org_id>/wallet":                    (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
+    "POST /api/v1/orgs/<org:org_id>/wallet":                   (401, 404, 403, 201, 403, 403, 403, 403, 404, 201),
+    "GET /api/v1/orgs/<org:org_id>/wallets":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
+    "GET /api/v1/orgs/<org:org_id>/transactions":              (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
+    "GET /api/v1/orgs/<org:org_id>/transactions/<uuid:id>":    (401, 404, 403, 200, 200, 200, 404, 200, 404, 200),
+    "GET /api/v1/orgs/<org:org_id>/audit":                     (401, 404, 403, 200, 200, 200, 403, 200, 404, 200),
+    "POST /api/v1/orgs/<org:org_id>/checkout":                 (401, 404, 403, 201, 201, 201, 403, 403, 404, 403),
+    "GET /api/v1/orgs/<org:org_id>/products":                  (401, 404, 403, 200, 200, 200, 200, 200, 404, 200),
+    "POST /api/v1/orgs/<org:org_id>/products":                 (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
+    "PATCH /api/v1/orgs/<org:org_id>/products/<uuid:id>":      (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<org:org_id>/products/<uuid:id>":     (401, 404, 403, 403, 403, 403, 403, 403, 404, 403),
     "GET /api/v1/me":                                           (401, 200, 200, 200, 200, 200, 200, 200, 200, 200),
-    "PUT /api/v1/orgs/<uuid:org_id>/identity-provider":         (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
-    "GET /api/v1/orgs/<uuid:org_id>/identity-provider":         (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
-    "DELETE /api/v1/orgs/<uuid:org_id>/identity-provider":      (401, 404, 403, 403, 204, 403, 403, 403, 404, 403),
-    "GET /api/v1/orgs/<uuid:org_id>/api-keys":                  (401, 404, 403, 403, 200, 200, 200, 200, 404, 200),
-    "POST /api/v1/orgs/<uuid:org_id>/api-keys":                 (401, 404, 403, 403, 201, 201, 201, 201, 404, 201),
-    "PATCH /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>":  (401, 404, 403, 403, 200, 200, 404, 404, 404, 403),
+    "PUT /api/v1/orgs/<org:org_id>/identity-provider":         (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
+    "GET /api/v1/orgs/<org:org_id>/identity-provider":         (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<org:org_id>/identity-provider":      (401, 404, 403, 403, 204, 403, 403, 403, 404, 403),
+    "GET /api/v1/orgs/<org:org_id>/api-keys":                  (401, 404, 403, 403, 200, 200, 200, 200, 404, 200),
+    "POST /api/v1/orgs/<org:org_id>/api-keys":                 (401, 404, 403, 403, 201, 201, 201, 201, 404, 201),
+    "PATCH /api/v1/orgs/<org:org_id>/api-keys/<uuid:key_id>":  (401, 404, 403, 403, 200, 200, 404, 404, 404, 403),
     # The first one rotates it, the second finds it rotated.
-    "POST /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>/rotate": (401, 404, 403, 403, 201, 409, 404, 404, 404, 403),
-    "DELETE /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>": (401, 404, 403, 403, 204, 204, 404, 404, 404, 204),
-    "GET /api/v1/orgs/<uuid:org_id>/invites":                  (401, 404, 403, 200, 200, 200, 403, 200, 404, 200),
-    "POST /api/v1/orgs/<uuid:org_id>/invites":                 (401, 404, 403, 201, 201, 201, 403, 403, 404, 403),
-    "POST /api/v1/orgs/<uuid:org_id>/members":                 (401, 404, 403, 201, 201, 201, 403, 403, 404, 403),
-    "POST /api/v1/orgs/<uuid:org_id>/invites/<uuid:id>/resend": (401, 404, 403, 200, 200, 200, 403, 403, 404, 403),
-    "DELETE /api/v1/orgs/<uuid:org_id>/invites/<uuid:id>":     (401, 404, 403, 204, 204, 204, 403, 403, 404, 403),
+    "POST /api/v1/orgs/<org:org_id>/api-keys/<uuid:key_id>/rotate": (401, 404, 403, 403, 201, 409, 404, 404, 404, 403),
+    "DELETE /api/v1/orgs/<org:org_id>/api-keys/<uuid:key_id>": (401, 404, 403, 403, 204, 204, 404, 404, 404, 204),
+    "GET /api/v1/orgs/<org:org_id>/invites":                  (401, 404, 403, 200, 200, 200, 403, 200, 404, 200),
+    "POST /api/v1/orgs/<org:org_id>/invites":                 (401, 404, 403, 201, 201, 201, 403, 403, 404, 403),
+    "POST /api/v1/orgs/<org:org_id>/members":                 (401, 404, 403, 201, 201, 201, 403, 403, 404, 403),
+    "POST /api/v1/orgs/<org:org_id>/invites/<uuid:id>/resend": (401, 404, 403, 200, 200, 200, 403, 403, 404, 403),
+    "DELETE /api/v1/orgs/<org:org_id>/invites/<uuid:id>":     (401, 404, 403, 204, 204, 204, 403, 403, 404, 403),
     # Whose address it is decides, once the token leads somewhere.
     "GET /api/v1/invites/peek":                                (404, 404, 404, 404, 404, 404, 404, 404, 404, 404),
     "POST /api/v1/invites/accept":                             (401, 403, 403, 403, 404, 404, 404, 404, 404, 404),
@@ -256,11 +256,11 @@ CALLS: dict[str, tuple[int, ...]] = {
     "PATCH /admin/api/v1/products/<uuid:id>":                   (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
     "DELETE /admin/api/v1/products/<uuid:id>":                  (401, 403, 403, 403, 403, 403, 403, 403, 403, 204),
     "GET /admin/api/v1/orgs":                                   (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
-    "GET /admin/api/v1/orgs/<uuid:id>":                        (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
-    "PATCH /admin/api/v1/orgs/<uuid:id>":                       (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
+    "GET /admin/api/v1/orgs/<org:id>":                        (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
+    "PATCH /admin/api/v1/orgs/<org:id>":                       (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
     "GET /admin/api/v1/users":                                  (401, 403, 403, 403, 403, 403, 403, 403, 403, 200),
     # After this the owner is an admin: nothing that needs one may follow.
-    "POST /api/v1/orgs/<uuid:org_id>/ownership-transfer":       (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
+    "POST /api/v1/orgs/<org:org_id>/ownership-transfer":       (401, 404, 403, 403, 200, 403, 403, 403, 404, 403),
     # For everyone: documents, and webhooks, which are told apart by their signature alone.
     "GET /api/v1/docs":                                         (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /api/v1/docs/<group>":                                 (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
@@ -280,7 +280,7 @@ def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dic
         return {"operation": "deposit", "amount_micros": 1_000_000, "description": "Matrix"}
     if line == "POST /api/v1/orgs":
         return {"name": "Matrix"}
-    if rule.endswith(("/orgs/<uuid:org_id>/invites", "/orgs/<uuid:org_id>/members")):
+    if rule.endswith(("/orgs/<org:org_id>/invites", "/orgs/<org:org_id>/members")):
         return {"email": f"{secrets.token_hex(4)}@example.test", "role": "member"}
     if rule.endswith(("/invites/accept", "/invites/decline")):
         return {"token": "never was"}
@@ -303,6 +303,6 @@ def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dic
         return {"cap": None}
     if rule.endswith("/products") and method == "POST":
         return PACK
-    if line == "PATCH /admin/api/v1/orgs/<uuid:id>":
+    if line == "PATCH /admin/api/v1/orgs/<org:id>":
         return {"reason": "Matrix"}
     return {}

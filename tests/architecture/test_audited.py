@@ -67,29 +67,29 @@ FORMS: dict[str, tuple[str, dict[str, str], str]] = {
 PROGRAMS: dict[str, tuple[dict[str, Any] | None, str]] = {
     # route and method: what is sent instead of the matrix's body, and the entry that it leaves
     "POST /api/v1/orgs": (None, "organization.made"),
-    "PATCH /api/v1/orgs/<uuid:org_id>": ({"name": "Renamed again"}, "organization.changed"),
-    "PATCH /api/v1/orgs/<uuid:org_id>/members/<uuid:id>": ({"role": "member"}, "member.role_changed"),
-    "DELETE /api/v1/orgs/<uuid:org_id>/members/<uuid:id>": (None, "member.removed"),
-    "POST /api/v1/orgs/<uuid:org_id>/members": (None, "invite.sent"),
-    "POST /api/v1/orgs/<uuid:org_id>/invites": (None, "invite.sent"),
-    "POST /api/v1/orgs/<uuid:org_id>/invites/<uuid:id>/resend": (None, "invite.resent"),
-    "DELETE /api/v1/orgs/<uuid:org_id>/invites/<uuid:id>": (None, "invite.revoked"),
-    "POST /api/v1/orgs/<uuid:org_id>/checkout": (None, "payment.created"),
-    "POST /api/v1/orgs/<uuid:org_id>/api-keys": (None, "key.made"),
-    "PATCH /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>": (
+    "PATCH /api/v1/orgs/<org:org_id>": ({"name": "Renamed again"}, "organization.changed"),
+    "PATCH /api/v1/orgs/<org:org_id>/members/<uuid:id>": ({"role": "member"}, "member.role_changed"),
+    "DELETE /api/v1/orgs/<org:org_id>/members/<uuid:id>": (None, "member.removed"),
+    "POST /api/v1/orgs/<org:org_id>/members": (None, "invite.sent"),
+    "POST /api/v1/orgs/<org:org_id>/invites": (None, "invite.sent"),
+    "POST /api/v1/orgs/<org:org_id>/invites/<uuid:id>/resend": (None, "invite.resent"),
+    "DELETE /api/v1/orgs/<org:org_id>/invites/<uuid:id>": (None, "invite.revoked"),
+    "POST /api/v1/orgs/<org:org_id>/checkout": (None, "payment.created"),
+    "POST /api/v1/orgs/<org:org_id>/api-keys": (None, "key.made"),
+    "PATCH /api/v1/orgs/<org:org_id>/api-keys/<uuid:key_id>": (
         {"cap": {"amount_micros": 5_000_000, "window": "day"}}, "key.cap_changed",
     ),
-    "POST /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>/rotate": (None, "key.rotated"),
-    "DELETE /api/v1/orgs/<uuid:org_id>/api-keys/<uuid:key_id>": (None, "key.revoked"),
-    "PUT /api/v1/orgs/<uuid:org_id>/identity-provider": (None, "identity_provider.set"),
-    "DELETE /api/v1/orgs/<uuid:org_id>/identity-provider": (None, "identity_provider.removed"),
+    "POST /api/v1/orgs/<org:org_id>/api-keys/<uuid:key_id>/rotate": (None, "key.rotated"),
+    "DELETE /api/v1/orgs/<org:org_id>/api-keys/<uuid:key_id>": (None, "key.revoked"),
+    "PUT /api/v1/orgs/<org:org_id>/identity-provider": (None, "identity_provider.set"),
+    "DELETE /api/v1/orgs/<org:org_id>/identity-provider": (None, "identity_provider.removed"),
     "POST /admin/api/v1/transactions": (None, "credits.granted"),
-    "POST /api/v1/orgs/<uuid:org_id>/wallet": (None, "credits.deposited"),
-    "PATCH /admin/api/v1/orgs/<uuid:id>": ({"overdraft_limit_micros": 5, "reason": "Because"}, "overdraft.changed"),
+    "POST /api/v1/orgs/<org:org_id>/wallet": (None, "credits.deposited"),
+    "PATCH /admin/api/v1/orgs/<org:id>": ({"overdraft_limit_micros": 5, "reason": "Because"}, "overdraft.changed"),
     "POST /admin/api/v1/products": (None, "product.created"),
     "PATCH /admin/api/v1/products/<uuid:id>": ({"name": "Renamed"}, "product.changed"),
     "DELETE /admin/api/v1/products/<uuid:id>": (None, "product.changed"),
-    "POST /api/v1/orgs/<uuid:org_id>/ownership-transfer": (None, "ownership.transferred"),
+    "POST /api/v1/orgs/<org:org_id>/ownership-transfer": (None, "ownership.transferred"),
 }  # fmt: skip
 
 ELSEWHERE = {
@@ -115,7 +115,7 @@ ELSEWHERE = {
     "POST /admin/payments/<uuid:payment_id>/accept": "payment.accepted",
     "POST /admin/payments/<uuid:payment_id>/reject": "payment.rejected",
     "POST /admin/catalog/packs/<uuid:product_id>/price": "price.replaced",
-    "DELETE /api/v1/orgs/<uuid:org_id>": "organization.closed",
+    "DELETE /api/v1/orgs/<org:org_id>": "organization.closed",
     "POST /admin/external-keys/<uuid:org_id>/<any(confirm, clear):act>": "external_key.confirmed",
     **{
         line: line_of
@@ -126,9 +126,9 @@ ELSEWHERE = {
         for line in PAGES
         if line.startswith("POST /o/<slug>/catalog/packs") and line.endswith(end)
     },
-    "POST /api/v1/orgs/<uuid:org_id>/products": "product.created",
-    "PATCH /api/v1/orgs/<uuid:org_id>/products/<uuid:id>": "product.changed",
-    "DELETE /api/v1/orgs/<uuid:org_id>/products/<uuid:id>": "product.changed",
+    "POST /api/v1/orgs/<org:org_id>/products": "product.created",
+    "PATCH /api/v1/orgs/<org:org_id>/products/<uuid:id>": "product.changed",
+    "DELETE /api/v1/orgs/<org:org_id>/products/<uuid:id>": "product.changed",
 }  # fmt: skip
 
 NONE = {

@@ -183,7 +183,7 @@ def test_next_leads_to_our_own_pages_alone(app: Flask) -> None:
 
 
 def test_a_payer_is_sent_back_to_listed_hosts_alone(world: World) -> None:
-    line = "POST /api/v1/orgs/<uuid:org_id>/checkout"
+    line = "POST /api/v1/orgs/<org:org_id>/checkout"
     good = body_of(line, str(world.own["org_id"]), str(world.own["id"]))
     for target in ELSEWHERE:
         for name in ("success_url", "cancel_url"):

@@ -84,15 +84,38 @@ def test_calls_answer_each_program_as_the_matrix_says(world: World) -> None:
 
 def test_foreign_and_absent_are_the_same_to_programs(world: World) -> None:
     for line in CALLS:
-        if "/orgs/<uuid:org_id>" in line:
+        if "/orgs/<org:org_id>" in line:
             for caller in ("full", "owner"):
                 foreign, absent = (call(world, line, things, caller) for things in (world.foreign, world.absent))
                 assert foreign[0] == absent[0] == 404, line
                 assert foreign[1] == absent[1], line
     charge = {"operation": "charge", "amount_micros": 1}
-    path, bearer = path_of("POST /api/v1/orgs/<uuid:org_id>/wallet", world.foreign), world.tokens["full"]
+    path, bearer = path_of("POST /api/v1/orgs/<org:org_id>/wallet", world.foreign), world.tokens["full"]
     headers = {"Authorization": f"Bearer {bearer}"}
     assert world.app.test_client().post(path, json=charge, headers=headers).status_code == 404
+
+
+def test_every_call_takes_an_organization_by_its_id_by_self_and_by_its_external_key(world: World) -> None:
+    assert not [line for line in CALLS if "<uuid:org_id>" in line]
+    by_key = {"org_id": f"ext:{world.own['external_key']}"}
+    for line in CALLS:
+        if line.startswith("GET") and "<org:" in line:
+            for caller in PROGRAMS:
+                by_id = call(world, line, world.own, caller)[0]
+                assert call(world, line, world.own | by_key, caller)[0] == by_id, f"{line} as {caller}"
+            if "/admin/" not in line:
+                own, by_id = (call(world, line, world.own | names, "full")[0] for names in ({"org_id": "self"}, {}))
+                assert own == by_id, line
+
+
+def test_foreign_and_absent_external_keys_are_the_same_to_programs(world: World) -> None:
+    for line in CALLS:
+        if "/orgs/<org:org_id>" in line:
+            for caller in ("full", "stranger"):
+                foreign = call(world, line, world.foreign | {"org_id": f"ext:{world.foreign['external_key']}"}, caller)
+                absent = call(world, line, world.absent | {"org_id": "ext:nobody"}, caller)
+                assert foreign[0] == absent[0] == 404, f"{line} as {caller}"
+                assert foreign[1] == absent[1], line
 
 
 def test_the_api_takes_no_cookie(world: World) -> None:

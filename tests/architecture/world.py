@@ -175,7 +175,8 @@ def _member(org: Any) -> UUID:
 def path_of(line: str, things: dict[str, Any]) -> str:
     rule = line.partition(" ")[2]
     values = {
-        "<slug>": things["slug"], "<uuid:org_id>": things["org_id"], "<uuid:user_id>": things["user_id"],
+        "<uuid:org_id>": things["org_id"], "<org:org_id>": things["org_id"],
+        "<org:id>": things["org_id"], "<uuid:user_id>": things["user_id"], "<slug>": things["slug"],
         "<uuid:transaction_id>": things["transaction_id"], "<uuid:key_id>": things["key_id"],
         "<uuid:token_id>": things["token_id"],
         "<uuid:event_id>": things["event_id"], "<session_id>": things["session_id"],

@@ -17,7 +17,7 @@ from tests.scenarios.till import Till
 from tests.servers import Servers
 
 TOKEN = ids.new().hex
-CHARGES = 'coffer_requests_total{method="POST",route="/api/v1/orgs/<uuid:org_id>/wallet",status="201"}'
+CHARGES = 'coffer_requests_total{method="POST",route="/api/v1/orgs/<org:org_id>/wallet",status="201"}'
 POSTED = 'coffer_ledger_rows_total{type="charge"}'
 
 

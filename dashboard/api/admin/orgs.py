@@ -3,9 +3,10 @@
 from typing import Annotated, Literal
 
 from flask import Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from dashboard.api import auth, inputs, shapes
+from dashboard.api.org_paths import OrgName
 from dashboard.api.routes import PLATFORM, answer, blueprint, refusal
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
@@ -14,7 +15,7 @@ from dashboard.domain import org_status
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
-from dashboard.domain.organizations import lifecycle, organizations
+from dashboard.domain.organizations import lifecycle, org_refs
 from dashboard.domain.platform import external_keys
 from dashboard.models import Organization
 
@@ -32,8 +33,12 @@ class TermsChange(inputs.Body):
     reason: inputs.Reason
 
 
-@api.get("/orgs/<uuid:id>", responses={200: shapes.OrgTerms})
-def show(path: inputs.ItemPath) -> Response:
+class CustomerPath(BaseModel):
+    id: OrgName
+
+
+@api.get("/orgs/<org:id>", responses={200: shapes.OrgTerms})
+def show(path: CustomerPath) -> Response:
     """One organization, including closed ones"""
     caller = auth.platform(Verb.PLATFORM_READ)
     org = _find(path)
@@ -42,13 +47,13 @@ def show(path: inputs.ItemPath) -> Response:
 
 
 @api.patch(
-    "/orgs/<uuid:id>",
+    "/orgs/<org:id>",
     responses={
         200: shapes.OrgTerms,
         409: refusal("Money has moved: its funding stays as it is. Or another organization has the external key."),
     },
 )
-def change(path: inputs.ItemPath, body: TermsChange) -> Response:
+def change(path: CustomerPath, body: TermsChange) -> Response:
     """Set an organization's funding, suspension, overdraft or external key
 
     `funding` can change only before any money was moved. Setting the current external key again confirms it.
@@ -76,9 +81,9 @@ def _change(org: Organization, body: TermsChange, *, by: Actor) -> None:
         wallets.set_overdraft(wallet, limit_micros=body.overdraft_limit_micros, reason=body.reason, by=by)
 
 
-def _find(path: inputs.ItemPath) -> Organization:
-    org = organizations.by_id(path.id)
-    if org is None or org.kind == "platform":
+def _find(path: CustomerPath) -> Organization:
+    org = org_refs.find(path.id)
+    if org is None:
         raise NotFound
     return org
 

@@ -14,7 +14,7 @@ from dashboard.domain import audit, org_status
 from dashboard.domain.access.permissions import LEADS, ROLES
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.org_status import OrgAction
-from dashboard.domain.organizations import key_handover, organizations
+from dashboard.domain.organizations import key_handover, org_refs, organizations
 from dashboard.domain.organizations.key_handover import Handover
 from dashboard.models import Invite, Membership, Organization, OrgDirectory, User
 
@@ -53,11 +53,11 @@ def by_slug(slug: str, user_id: UUID) -> OrgMembership | None:
     return _org_membership(db.session.execute(query.where(OrgDirectory.slug == slug)).first())
 
 
-def by_org_id(org_id: UUID, user_id: UUID, *, token_of: datetime) -> OrgMembership | None:
-    """The same by id, for a personal token created at `token_of`. A token stops working here permanently when its
-    user's membership ends: joining again does not restore it."""
+def named(org: str, user_id: UUID, *, token_of: datetime) -> OrgMembership | None:
+    """The same for what a program calls it (`org_refs`), with a personal token created at `token_of`. A token stops
+    working here permanently when its user's membership ends: joining again does not restore it."""
     query = _with_role(user_id, token_of=token_of)
-    return _org_membership(db.session.execute(query.where(Organization.id == org_id)).first())
+    return _org_membership(db.session.execute(query.where(org_refs.is_named(org))).first())
 
 
 def role_of(user_id: UUID, org_id: UUID) -> str | None:

@@ -248,7 +248,7 @@ def test_a_personal_token_does_not_come_back_with_its_person(team: Team) -> None
     new = keys.authenticate(make_token(user, "wallet:read"))
 
     def role(org: Organization, token: ApiKey | PersonalToken) -> str | None:
-        found = memberships.by_org_id(org.id, user.id, token_of=token.created_at)
+        found = memberships.named(str(org.id), user.id, token_of=token.created_at)
         return found.role if found else None
 
     assert [role(org, token) for org in (team.org, other) for token in (old, new)] == [

@@ -62,9 +62,9 @@ def test_an_address_leads_to_the_organization_and_the_role_in_it() -> None:
     entry = memberships.by_slug("demo", owner.id)
     assert entry == memberships.OrgMembership(org, "owner")
     assert memberships.by_slug("demo", stranger.id) == memberships.OrgMembership(org, None)
-    assert memberships.by_org_id(org.id, owner.id, token_of=clock.now()) == entry
+    assert memberships.named(str(org.id), owner.id, token_of=clock.now()) == entry
     assert memberships.by_slug("none", owner.id) is None
-    assert memberships.by_org_id(ids.new(), owner.id, token_of=clock.now()) is None
+    assert memberships.named(str(ids.new()), owner.id, token_of=clock.now()) is None
 
 
 def test_members_are_added_once() -> None:
