@@ -217,7 +217,7 @@ def test_a_live_key_works_in_the_live_wallet_only(program: Program) -> None:
     row = program.get(f"{path}/transactions", test).get_json()["data"][0]
     problem(program.get(f"{path}/transactions/{row['id']}", live), 404, "not_found")
     query = {"wallet_id": row["wallet_id"]}
-    problem(program.get(f"{path}/transactions", live, query_string=query), 422, "invalid")
+    problem(program.get(f"{path}/transactions", live, query_string=query), 422, "no_such_wallet")
 
 
 def test_no_route_touches_a_session(program: Program) -> None:
