@@ -26,7 +26,10 @@ class FilterQuery(paging.PageQuery):
     type: str | None = None
     from_: str | None = Field(default=None, alias="from")
     to: str | None = None
-    q: str | None = Field(default=None, description="Words of the description, or an exact id.")
+    q: str | None = Field(
+        default=None,
+        description="Words of description or app, an amount, an idempotency key, a key's name, the start of an id.",
+    )
     app: str | None = None
     member_id: str | None = Field(default=None, description="The `id` or the `user_id` of a member.")
     min_micros: str | None = None

@@ -14,9 +14,6 @@ from dashboard.domain.funds import origins, wallets
 from dashboard.domain.funds.transactions.explain import Explanation, Step
 from dashboard.models import Transaction
 
-SENT = origins.OF_CALLERS | {"usage"}
-"""Origins whose idempotency keys were sent by callers."""
-
 
 class Actor(BaseModel):
     kind: Literal["user", "key", "manager", "system"]
@@ -103,7 +100,7 @@ def transaction_values(row: Transaction, unit: str, *, platform: bool = False) -
     values: dict[str, Any] = {
         "id": row.id, "wallet_id": row.wallet_id, "mode": row.mode, "unit": unit, "seq": row.seq, "type": row.type,
         "balance_before": row.balance_before, "balance_after": row.balance_after, "description": row.description,
-        "idempotency_key": row.key if row.origin in SENT else None, "app": row.app or None,
+        "idempotency_key": row.key if row.origin in origins.SENT else None, "app": row.app or None,
         # Customers see that the platform acted, but not which of its managers.
         "actor": Actor(kind=row.actor_kind, id=row.actor_id if platform or row.actor_kind != "manager" else None),
         "user_id": row.member_id, "created_at": row.created_at,

@@ -16,6 +16,8 @@ from dashboard.models import Transaction
 
 API, SERVICE, OPERATOR = "api", "service", "operator"
 OF_CALLERS = frozenset({API, SERVICE, OPERATOR})
+SENT = OF_CALLERS | {"usage"}
+"""Origins whose idempotency keys were sent by callers."""
 
 
 def booked(org_id: UUID, mode: str, origin: str, keys: Collection[str]) -> dict[str, Transaction]:

@@ -1,14 +1,12 @@
 """Charges count to the user whose key made them, and are found among any number of others' rows."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from uuid import UUID
 
-import psycopg
 import pytest
 from flask import Flask
 
-from dashboard.core import clock, ids
+from dashboard.core import ids
 from dashboard.core.db import db, transaction
 from dashboard.domain.access import keys
 from dashboard.domain.access.permissions import of_key
@@ -17,13 +15,10 @@ from dashboard.domain.funds import ledger, transactions
 from dashboard.domain.funds.reports import costs
 from dashboard.domain.funds.transactions import TransactionFilters
 from dashboard.domain.organizations import memberships
-from dashboard.models import ApiKey, Organization, Transaction, User, Wallet
-from tests.domain.funds.test_wide_lists import READ, TRANSACTION, WALLET
+from dashboard.models import ApiKey, Organization, Transaction, User
+from tests.domain.funds.crowd import OWN_EVERY, ROWS, Crowd, make_crowd, rows_read
 from tests.factories import add_member, grant, make_org, make_user, wallet_of
 from tests.servers import Servers
-
-ROWS, OWN_EVERY = 60_000, 600
-"""Rows of the wallet, of which every 600th counts to one user."""
 
 
 @pytest.fixture
@@ -88,34 +83,11 @@ def test_the_parts_of_all_users_add_up_to_the_whole(org: Organization) -> None:
 
 
 @pytest.fixture
-def crowd(org: Organization, servers: Servers) -> tuple[Wallet, UUID]:
-    """A wallet with many rows of others, and a user with a few among them."""
-    wallet_id, user_id, now = ids.new(), ids.new(), clock.now()
-    columns = f"{TRANSACTION}, member_id"
-    with psycopg.connect(servers.database_url.replace("+psycopg", "")) as owner, owner.cursor() as cursor:
-        owner.execute("SET session_replication_role = replica")
-        with cursor.copy(f"COPY wallets ({WALLET}) FROM STDIN") as copy:
-            copy.write_row((org.id, wallet_id, now, "test", "tokens", 0, 0, ROWS, 0, 0))
-        with cursor.copy(f"COPY transactions ({columns}) FROM STDIN") as copy:
-            for seq in range(1, ROWS + 1):
-                user = user_id if seq % OWN_EVERY == 0 else None
-                charge = ("test", seq, "charge", -1, 1 - seq, -seq, "api", f"c{seq}", "call", "key", "a", user)
-                copy.write_row((org.id, ids.new(), now, wallet_id, *charge))
-        cursor.execute(
-            "INSERT INTO wallet_days (org_id, wallet_id, day, type, app, amount, count)"
-            " VALUES (%s, %s, %s, 'charge', 'a', %s, %s)", (org.id, wallet_id, now.date(), -ROWS, ROWS),
-        )  # fmt: skip
-        owner.execute("ANALYZE wallets, transactions")
-    return db.session.get_one(Wallet, (org.id, wallet_id)), user_id
+def crowd(org: Organization, servers: Servers) -> Crowd:
+    return make_crowd(org, servers)
 
 
-def rows_read(look: Callable[[], object]) -> int:
-    with transaction():
-        look()
-        return int(db.session.scalar(READ) or 0)
-
-
-def test_own_rows_cost_what_they_are_and_not_what_the_wallet_holds(crowd: tuple[Wallet, UUID]) -> None:
+def test_own_rows_cost_what_they_are_and_not_what_the_wallet_holds(crowd: Crowd) -> None:
     wallet, user_id = crowd
     own = ROWS // OWN_EVERY
     only, searched = TransactionFilters(only_of=user_id), TransactionFilters(only_of=user_id, q="no such words")
@@ -126,7 +98,7 @@ def test_own_rows_cost_what_they_are_and_not_what_the_wallet_holds(crowd: tuple[
     assert costs.spent(found, costs.preset("7")).micros == own
 
 
-def test_the_pages_of_own_rows_hold_each_once_in_both_directions(crowd: tuple[Wallet, UUID]) -> None:
+def test_the_pages_of_own_rows_hold_each_once_in_both_directions(crowd: Crowd) -> None:
     wallet, user_id = crowd
     for filters in (TransactionFilters(only_of=user_id), TransactionFilters(member_id=user_id, type="charge")):
         page = transactions.page(wallet, filters, limit=9, window=30)

@@ -396,4 +396,4 @@ def test_a_page_costs_a_fixed_number_of_statements(wallet: Wallet) -> None:
         transactions.names_of(rows)
         event.remove(db.engine, "before_cursor_execute", listen)
         counts.append(len(seen))
-    assert counts == [1, 2, 2]
+    assert counts == [1, 2, 4]

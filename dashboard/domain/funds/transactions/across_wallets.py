@@ -78,6 +78,7 @@ def _page(
 ) -> lists.Page[Transaction]:
     limit = max(1, min(limit, MOST_ROWS))
     scope = (*scope, filters)
+    filters = filters.with_keys(orgs[0]) if len(orgs) == 1 else filters
     after, newest = lists.id_ends(filters.since, filters.until)
     before = cursors.decode_id(cursor, *scope) or newest or _HIGHEST
     hits, horizon = _merge(orgs, mode, filters, (before, after or _LOWEST), limit, window)

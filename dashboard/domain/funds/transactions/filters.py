@@ -8,13 +8,13 @@ from datetime import date, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import ColumnElement, func, or_
 
-from dashboard.core import days, ids, lists, money
+from dashboard.core import days, lists, money
 from dashboard.core.errors import Invalid
+from dashboard.domain.funds.transactions import search
 from dashboard.models import TRANSACTION_TYPES, Transaction
 
-MOST_WORDS = 10
 DIRECTIONS = ("in", "out")
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -22,8 +22,8 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class TransactionFilters(lists.Times):
-    """`min_micros` and `max_micros` bound the signed amount, the sizes the absolute amount. `q`: words in
-    the description, or the exact id of a transaction."""
+    """`min_micros` and `max_micros` bound the signed amount, the sizes the absolute amount. `q` is
+    what `search` understands, `key_ids` the keys that it names."""
 
     type: str | None = None
     q: str | None = None
@@ -35,6 +35,7 @@ class TransactionFilters(lists.Times):
     max_size: int | None = None
     direction: str | None = None
     actor_id: UUID | None = None
+    key_ids: tuple[UUID, ...] | None = None
     only_of: UUID | None = None
     """Only what counts to this user, whatever `member_id` asks for."""
 
@@ -60,6 +61,7 @@ class TransactionFilters(lists.Times):
             max_size=money.parse_credits(typed["max"], field="max") if "max" in typed else None,
             direction=typed.one_of("direction", DIRECTIONS),
             actor_id=typed.id("by"),
+            key_ids=None,
             only_of=only_of,
             **typed.times(),
         )
@@ -67,10 +69,9 @@ class TransactionFilters(lists.Times):
         _require_order(row.min_size, row.max_size, "max", "The largest amount is below the smallest.")
         return row
 
-    @property
-    def id(self) -> UUID | None:
-        """The transaction whose exact id is in `q`."""
-        return ids.parse(self.q) if self.q and len(self.q) in (32, 36) else None
+    def with_keys(self, org_id: UUID) -> "TransactionFilters":
+        """The same filters, which now also find what the organization's keys with a name like `q` did."""
+        return replace(self, key_ids=search.keys_named(org_id, self.q)) if self.q else self
 
     def conditions(self, row: Any) -> list[ColumnElement[bool]]:
         """The filters other than days, as conditions on the entity `row`. Only those on the user have an index."""
@@ -80,18 +81,18 @@ class TransactionFilters(lists.Times):
             (row.app, operator.eq, self.app),
             (row.member_id, operator.eq, self.member_id),
             (row.member_id, operator.eq, self.only_of),
-            (row.actor_id, operator.eq, self.actor_id),
             (row.amount, operator.ge, self.min_micros),
             (row.amount, operator.le, self.max_micros),
             (sized, operator.ge, self.min_size),
             (sized, operator.le, self.max_size),
         ]
         rows = [test(column, value) for column, test, value in tests if value is not None]
+        if self.actor_id:  # a user's rows are also those of their keys
+            rows.append(or_(row.actor_id == self.actor_id, row.member_id == self.actor_id))
         if self.direction:
             rows.append(row.amount > 0 if self.direction == "in" else row.amount < 0)
         if self.q:
-            words = [row.description.icontains(word, autoescape=True) for word in self.q.split()[:MOST_WORDS]]
-            rows.append(row.id == self.id if self.id else and_(*words))
+            rows.append(search.conditions(self.q, row, key_ids=self.key_ids or ()))
         return rows
 
     @property

@@ -6,7 +6,7 @@ become ranges of seq without an index on time, and days without a row of the wan
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from sqlalchemy.orm import aliased
 from dashboard.core import cursors, lists
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid
+from dashboard.domain.funds.transactions import search
 from dashboard.domain.funds.transactions.filters import TransactionFilters
 from dashboard.models import OTHER_APPS, Transaction, Wallet, WalletDay
 
@@ -56,6 +57,12 @@ def page(
     scope = ("wallet", wallet.id, filters)
     direction, seq = _position(cursors.decode(cursor, *scope))
     spans = _spans(wallet, filters)
+    seqs = search.exact(wallet, filters.q) if filters.q else None
+    if seqs is None:
+        filters = filters.with_keys(wallet.org_id)
+    else:
+        filters = replace(filters, q=None)
+        spans = [(seq, seq) for seq in seqs if any(low <= seq <= high for low, high in spans)]
     if direction == _NEWER and seq is not None:
         look = _look(wallet, filters, _above(spans, seq), limit + 1, window, newest_first=False)
         if len(look.rows) > limit or look.stopped_at is not None:
@@ -186,7 +193,7 @@ def _look(
     stopped_at = None
     if filters.user_id and not filters.only_by_user:
         spans, stopped_at = _first_of_user(wallet, filters.user_id, window, spans, newest_first=newest_first)
-    elif conditions and not filters.user_id and not filters.id:
+    elif conditions and not filters.user_id:
         spans, stopped_at = _first(window, spans, newest_first=newest_first)
     if not spans:
         return _Look([], stopped_at)
