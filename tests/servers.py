@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -94,8 +95,9 @@ class Servers:
 
 
 def templates() -> Path:
-    """Where templates are kept compiled: each of many applications would compile them again."""
-    place = HOME / "templates"
+    """Where templates are kept compiled, by the rules of output: each of many applications would compile them again."""
+    rules = zlib.crc32((ROOT / "dashboard/web/formats.py").read_bytes())
+    place = HOME / f"templates-{rules:x}"
     place.mkdir(parents=True, exist_ok=True)
     return place
 

@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from flask import Flask
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dashboard.core import clock
 from dashboard.core.money import exact, money, signed
+from dashboard.core.readable import readable
 from dashboard.web.viewer import viewer
 
 MISSING = "\u2013"
@@ -108,6 +109,16 @@ def device(user_agent: str | None) -> str:
     return " on ".join(filter(None, (program, system))) or "Unknown device"
 
 
+def shown(value: Any) -> Any:
+    """What templates print for a value: text from outside cannot change the text around it. Markup is our own."""
+    return readable(value) if type(value) is str else value
+
+
+def typed(value: object) -> Markup:
+    """A value as it was typed, for the fields of forms: they send it back unchanged."""
+    return escape(value)
+
+
 def init_app(app: Flask) -> None:
     filters: dict[str, Any] = {
         "money": money,
@@ -121,8 +132,10 @@ def init_app(app: Flask) -> None:
         "percent": percent,
         "short_id": short_id,
         "device": device,
+        "typed": typed,
     }
     app.jinja_env.filters.update(filters)
+    app.jinja_env.finalize = shown
     app.jinja_env.globals.update(day_range=day_range, percent=percent, MISSING=MISSING)
 
 

@@ -17,7 +17,7 @@ STATES = {
     "credited": ("Credited", "ok"),
     "failed": ("Failed", "bad"),
     "expired": ("Expired", ""),
-    "review": ("In review", "bad"),
+    "review": ("In review", "warn"),
 }
 """The label of each state and the tone of its badge."""
 
