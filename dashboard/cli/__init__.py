@@ -1,5 +1,6 @@
 """Commands: `flask --app wsgi ...`."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, time
@@ -15,6 +16,7 @@ from dashboard.core.db import AWAY, autocommit, transaction
 from dashboard.core.errors import CofferError
 from dashboard.domain import audit
 from dashboard.domain.access import keys, service_keys
+from dashboard.domain.access.permissions import SCOPES, SERVICE_SCOPES
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.organizations import follow_ups, organizations, registration
@@ -85,10 +87,13 @@ def disable_user(email: str, reason: str) -> None:
 @click.option("--org", "slug", help="Slug of the organization the key belongs to.")
 @click.option("--user", "email", help="E-mail of the person, for a personal token.")
 @click.option("--service", is_flag=True, help="A key of the platform, for all platform-funded organizations.")
-@click.option("--scopes", required=True, help="Comma-separated; may hold operator scopes.")
+@click.option("--scopes", required=True, help=f"Comma-separated, of: {', '.join(sorted(SCOPES | SERVICE_SCOPES))}.")
 @click.option("--name", required=True)
-@click.option("--mode", type=click.Choice(["test", "live"]), help="The platform's mode where not given.")
-def create_key(slug: str | None, email: str | None, service: bool, scopes: str, name: str, mode: str | None) -> None:
+@click.option("--mode", type=click.Choice(["test", "live"]), help="Default: the platform's mode.")
+@click.option("--env", is_flag=True, help="Print the key and the server's address as exports for a shell.")
+def create_key(
+    slug: str | None, email: str | None, service: bool, scopes: str, name: str, mode: str | None, env: bool
+) -> None:
     """Create an API key and print it. It is shown only once."""
     if [slug is not None, email is not None, service].count(True) != 1:
         raise click.UsageError("Give one of --org, --user and --service.")
@@ -100,7 +105,11 @@ def create_key(slug: str | None, email: str | None, service: bool, scopes: str, 
             key = _service_key(wanted, name, mode)
         else:
             key = _org_key(slug, wanted, name, mode) if slug else _personal_key(str(email), wanted, name)
-    click.echo(key)
+    click.echo(f"export COFFER={_address()} KEY={key}" if env else key)
+
+
+def _address() -> str:
+    return settings().base_url or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
 
 
 @ledger_commands.command("verify")

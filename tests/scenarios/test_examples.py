@@ -1,5 +1,9 @@
 """The example programs charge exactly once per request through a proxy that cuts, while the website restarts."""
 
+import json
+import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -54,3 +58,15 @@ def test_rows_equal_requests_whatever_breaks(stack: Stack, app_context: Flask, c
     db.session.expire_all()
     assert wallet_of(org).balance == 1_000_000 - CHARGES * MICROS
     assert verify.broken() == []
+
+
+def test_the_readmes_block_charges_when_pasted(stack: Stack, app_context: Flask) -> None:
+    stack.start(worker=False)
+    org = make_org(funds=1_000_000)
+    text = (ROOT / "README.md").read_text()
+    block = re.search(r"paste this into a second shell:\n\n((?: {4}.*\n)+)", text)
+    assert block
+    pasted = block[1].replace(".venv/bin/flask", f"{shlex.quote(sys.executable)} -m flask")
+    run = ["bash", "-c", f"set -e\n{pasted.replace('--org demo', f'--org {org.slug}')}"]
+    answer = subprocess.run(run, cwd=ROOT, env=os.environ | stack.environ, capture_output=True, text=True, check=True)
+    assert json.loads(answer.stdout)["transaction"]["amount_micros"] == -18_100

@@ -265,7 +265,8 @@ def _scopes(scopes: Iterable[str], grantable: frozenset[str]) -> list[str]:
     if not wanted:
         raise Invalid("Choose at least one scope.", field="scopes")
     if unknown := [scope for scope in wanted if scope not in SCOPES | SERVICE_SCOPES]:
-        raise Invalid(f"There is no scope {unknown[0][:40]}.", field="scopes")
+        choices = ", ".join(sorted(grantable))
+        raise Invalid(f"There is no scope {unknown[0][:40]}. Choose from: {choices}.", field="scopes")
     if wider := [scope for scope in wanted if scope not in grantable]:
         raise ScopeTooWide(f"You may not give the scope {wider[0]}: a key never has more than its maker.")
     return wanted
