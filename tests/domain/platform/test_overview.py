@@ -19,6 +19,7 @@ from dashboard.models import (
     Lease,
     Organization,
     Payment,
+    ProviderAccount,
     ProviderPrice,
 )
 from tests.factories import charge, grant, make_org, make_pack, make_user, wallet_of
@@ -149,6 +150,8 @@ def test_the_lease_it_watches_is_the_ticks() -> None:
 def test_packs_whose_price_differs_are_counted() -> None:
     pack = make_pack()
     with transaction(org=PLATFORM_ORG_ID) as session:
+        session.add(ProviderAccount(org_id=PLATFORM_ORG_ID, provider="stripe", mode="test", account_id="acct"))
+        session.flush()
         session.add(
             ProviderPrice(
                 org_id=PLATFORM_ORG_ID, version_id=pack.version.id, provider="stripe", mode="test", account_id="acct",
