@@ -44,7 +44,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     queue.init_app(app, str(chosen.redis_url), patience=min(queue.JOB_SECONDS, 3 * chosen.jobs.tick_seconds))
     throttle.init_app(app, str(chosen.redis_url))
     Migrate(app, db.db, directory=str(ROOT / "migrations"))
-    web.register(app, chosen)
+    web.register(app, chosen, is_call=api.serves)
     api.register(app)
     cli.register(app)
     app.register_error_handler(Exception, _answer)

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from flask import g, request
 
-from dashboard.api import throttle
+from dashboard.api import protocol, throttle
 from dashboard.api.org_paths import SELF
 from dashboard.core import logs
 from dashboard.core.db import transaction
-from dashboard.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from dashboard.core.errors import Forbidden, NotFound, Unauthenticated
 from dashboard.domain import audit, org_status
 from dashboard.domain.access import end_users, keys, permissions
 from dashboard.domain.access.end_users import SignedIn
@@ -53,7 +53,7 @@ class Access:
 def authenticate() -> None:
     """Runs before each request: find the active row of the token.
 
-    Raises Unauthenticated, TooManyRequests; Invalid for a query that repeats a name.
+    Raises Unauthenticated, TooManyRequests, and what `protocol` raises for what cannot be read.
     """
     try:
         row = _row()
@@ -70,14 +70,8 @@ def authenticate() -> None:
             with transaction(org=row.org_id if isinstance(row, ApiKey) else None):
                 keys.used(row, ip=logs.client_ip())
     g.bearer = row
-    refuse_repeated_names()
-
-
-def refuse_repeated_names() -> None:
-    """Raise Invalid for a query that repeats a name."""
-    for name, values in request.args.lists():
-        if len(values) > 1:
-            raise Invalid("A name appears twice in the query.", field=name[:100], code="repeated_field")
+    protocol.require_readable()
+    protocol.answer_as_asked(mode=lambda: _mode_of(row))
 
 
 def _row() -> ApiKey | PersonalToken | SignedIn:
@@ -109,7 +103,12 @@ def bearer() -> ApiKey | PersonalToken:
 
 def mode() -> str:
     """The caller's mode: an organization's key has its own, all others use the platform's."""
-    row = bearer()
+    return _mode_of(bearer())
+
+
+def _mode_of(row: ApiKey | PersonalToken | SignedIn) -> str:
+    if isinstance(row, SignedIn):
+        return row.row.mode
     return row.mode if isinstance(row, ApiKey) else platform_mode()
 
 

@@ -134,8 +134,8 @@ def _problem(error: CofferError, *, status: int | None = None, code: str | None 
     }
     if isinstance(error, InvalidFields):
         body["errors"] = error.errors
-    elif isinstance(error, Invalid):
-        body["errors"] = [{"field": error.field or "body", "code": code, "detail": error.detail}]
+    elif status == 422:
+        body["errors"] = [{"field": getattr(error, "field", None) or "body", "code": code, "detail": error.detail}]
     response = Response(orjson.dumps(body), status, content_type=CONTENT_TYPE)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"

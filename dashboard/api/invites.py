@@ -114,7 +114,6 @@ def withdraw(path: inputs.OrgItemPath) -> Response:
 def peek(query: PeekQuery) -> Response:
     """What an invite is: who invites, where, and as what"""
     throttle.require_room(f"peek:{logs.network_of(request.remote_addr or '')}")
-    auth.refuse_repeated_names()
     return answer(shapes.invite_peek(_opening(query.token or "")))
 
 

@@ -5,7 +5,6 @@ from typing import Literal, TypeVar
 from uuid import UUID
 
 from flask import Response
-from pydantic import BaseModel
 
 from dashboard.api import auth, inputs, invites, paging, shapes
 from dashboard.api.auth import Access
@@ -31,7 +30,7 @@ class RoleChange(inputs.Body):
     end_keys: bool = False
 
 
-class Removal(BaseModel):
+class Removal(paging.Query):
     """`end_keys=true` revokes all of the member's keys, instead of handing any over."""
 
     end_keys: Literal["true", "false"] = "false"

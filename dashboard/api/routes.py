@@ -7,7 +7,7 @@ from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 from pydantic import BaseModel
 
-from dashboard.api import auth, errors, throttle
+from dashboard.api import auth, errors, protocol, throttle
 
 PUBLIC = "/api/v1"
 PLATFORM = "/admin/api/v1"
@@ -19,6 +19,7 @@ _REFUSALS = {
     403: "A permission is missing.",
     404: "It does not exist, or it belongs to someone else.",
     413: "The body is larger than 64 KB.",
+    415: "The body is not declared as JSON, or is compressed.",
     422: "A field cannot be used.",
     429: "Called too often; `Retry-After` says when to go on.",
     503: "Not available for a moment.",
@@ -37,6 +38,7 @@ def blueprint(name: str, *, prefix: str = PUBLIC) -> APIBlueprint:
     )
     made.before_request(auth.authenticate)
     made.after_request(throttle.tell)
+    made.after_request(protocol.finish)
     return made
 
 
@@ -50,7 +52,9 @@ def open_blueprint(name: str) -> APIBlueprint:
         abp_security=[],
         abp_responses={status: refusal(sentence) for status, sentence in _REFUSALS.items() if status != 401},
     )
+    made.before_request(protocol.require_readable)
     made.after_request(throttle.tell)
+    made.after_request(protocol.finish)
     return made
 
 

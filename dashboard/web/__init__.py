@@ -1,5 +1,7 @@
 """The HTML pages: one file and one blueprint per noun."""
 
+from collections.abc import Callable
+
 from flask import Flask
 
 from dashboard.config import Settings
@@ -8,8 +10,8 @@ from dashboard.web import errors
 __all__ = ["errors", "register"]
 
 
-def register(app: Flask, settings: Settings) -> None:
-    """Register all pages."""
+def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) -> None:
+    """Register all pages. `is_call` says whether a path is for programs."""
     from dashboard.web import (
         account,
         audit,
@@ -39,7 +41,7 @@ def register(app: Flask, settings: Settings) -> None:
     from dashboard.web.admin import payments as admin_payments
 
     sessions.init_app(app, settings)
-    headers.init_app(app, settings)
+    headers.init_app(app, settings, is_call=is_call)
     render.init_app(app)
     of_orgs = (orgs, costs, transactions, buy, payments, keys, members, org_settings, receipts, audit)
     for page in (auth, links, *of_orgs):

@@ -1,5 +1,6 @@
 """Security headers of every response, including caching."""
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
@@ -41,7 +42,8 @@ def only_looks() -> None:
     )
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) -> None:
+    """`is_call` says whether a path is for programs: only its pages get the headers that browsers act on."""
     hosts: tuple[str, ...] = PAYMENT_HOSTS
     if not settings.production:
         # The fake's payment page, and a base URL that names the same server with another host.
@@ -53,17 +55,20 @@ def init_app(app: Flask, settings: Settings) -> None:
         if response.status_code == 308:
             path = response.headers["Location"].partition("://")[2].partition("/")[2]
             response.headers["Location"] = "/" + path.lstrip("/")
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if settings.production:
+            response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        if request.endpoint != "static":
+            response.headers.setdefault("Cache-Control", "no-store")
+        if is_call(request.path) and response.mimetype != "text/html":
+            return response
         usual = policy((*hosts, *g.get("form_hosts", ()))) + g.get("more_policy", "")
         response.headers["Content-Security-Policy"] = g.get("whole_policy", usual)
-        response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["X-Frame-Options"] = "SAMEORIGIN" if "whole_policy" in g else "DENY"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         response.headers["Permissions-Policy"] = UNUSED
-        if settings.production:
-            response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
         if request.endpoint != "static":
-            response.headers.setdefault("Cache-Control", "no-store")
             response.vary.add("HX-Request")
         return response

@@ -136,7 +136,7 @@ def test_no_body_and_no_query_brings_it_down(program: Program) -> None:
         query = {name: value.encode("utf-8", "replace").decode() for name, value in query.items()}
         bearer = token if path.startswith("/admin") else key
         raw = json.dumps(body).encode()
-        sent: dict[str, Any] = {"data": raw} if method in ("post", "patch") else {}
+        sent: dict[str, Any] = {"data": raw, "content_type": "application/json"} if method in ("post", "patch") else {}
         response = program.call(method.upper(), path, bearer, query_string=query, **sent)
         assert response.status_code < 500, (method, path, query, raw, response.get_data(as_text=True))
         if response.status_code >= 400:

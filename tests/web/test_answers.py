@@ -26,7 +26,7 @@ def made(**settings: object) -> Flask:
     CSRFProtect(app)
     LoginManager(app).request_loader(lambda request: None)
     chosen = Settings.model_construct(**settings)
-    headers.init_app(app, chosen)
+    headers.init_app(app, chosen, is_call=lambda path: False)
     render.init_app(app)
     styleguide.init_app(app, chosen)
     app.register_error_handler(CofferError, errors.answer)
