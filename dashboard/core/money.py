@@ -107,6 +107,11 @@ def exact(micros: int) -> str:
     return _text(micros, 6, plus=False)
 
 
+def shown(micros: int) -> str:
+    """As short as it is exact: whole cents with two decimals, else all six."""
+    return exact(micros) if micros % MICROS_PER_CENT else money(micros)
+
+
 def _text(value: int, places: int, *, plus: bool) -> str:
     sign = MINUS if value < 0 else "+" if plus and value > 0 else ""
     whole, part = divmod(abs(value), 10**places)

@@ -13,8 +13,8 @@ from dashboard.domain.audit.trail import AuditFilters
 from dashboard.web import audit_links, audit_list, guards, render, zones
 from dashboard.web import listing as lists
 from dashboard.web.exports import Turn
+from dashboard.web.formats import zones_shown
 from dashboard.web.guards import Visit
-from dashboard.web.viewer import viewer
 
 pages = Blueprint("audit", __name__, url_prefix="/o/<slug>")
 guards.signed_in_only(pages)
@@ -31,7 +31,7 @@ def listing(slug: str) -> Response:
         action=here(), zones=switched, groups=audit_list.groups(), actors=_actors(visit),
         export_href="" if result.error else url_for(".export", slug=slug, **result.typed),
         address=lambda view: url_for(".show", slug=slug, entry_id=view.entry.id),
-        context_line=f"{visit.org.name} · times in {viewer().zone}, days in UTC",
+        context_line=f"{visit.org.name} · {zones_shown()}",
     )  # fmt: skip
 
 

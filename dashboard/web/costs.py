@@ -11,10 +11,10 @@ from dashboard.domain.funds.reports import costs, forecast
 from dashboard.domain.funds.reports.costs import OwnCosts, Range
 from dashboard.models import SPENDING
 from dashboard.web import cost_figures, guards, render, transaction_list
+from dashboard.web.formats import zones_shown
 from dashboard.web.guards import Visit
 from dashboard.web.sessions import poll
 from dashboard.web.transactions import live_address, read_list
-from dashboard.web.viewer import viewer
 
 pages = Blueprint("costs", __name__, url_prefix="/o/<slug>")
 guards.signed_in_only(pages)
@@ -57,7 +57,7 @@ def _frame(visit: Visit) -> dict[str, Any]:
         "choices": {"types": [], "apps": [], "by": []} if own_only else transaction_list.offers(visit.wallet),
         "filter_action": url_for(".show", slug=slug),
         "live_href": live_address(visit, part="costs", state=state),
-        "context_line": f"{visit.org.name} · times in {viewer().zone}, days in UTC",
+        "context_line": f"{visit.org.name} · {zones_shown()}",
     }
 
 

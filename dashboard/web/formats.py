@@ -1,6 +1,7 @@
 """The Jinja filters that format values on pages: times, counts and ids. `core.money` formats amounts."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -29,13 +30,28 @@ SYSTEMS = (
 _FULL_COUNT_UP_TO = 999_999
 
 
-def when(moment: datetime | None) -> Markup | str:
+def when(moment: datetime | None, *, seconds: bool = False) -> Markup | str:
     """`20 Nov, 09:40` in the viewer's time zone, with the year unless it is this one; seconds, offset and UTC in the
     title."""
     if moment is None:
         return MISSING
     local = moment.astimezone(viewer().zone)
-    return _time(moment, f"{_day_text(local)}, {local:%H:%M}")
+    return _time(moment, f"{_day_text(local)}, {local:{'%H:%M:%S' if seconds else '%H:%M'}}")
+
+
+def step_times(moments: Iterable[datetime | None]) -> list[Markup | str]:
+    """The times of steps in order: with seconds if two steps are in one minute, empty if it is that of the step
+    before."""
+    moments = list(moments)
+    minutes = [moment.replace(second=0, microsecond=0) for moment in moments if moment]
+    texts = ["" if moment is None else when(moment, seconds=len(set(minutes)) < len(minutes)) for moment in moments]
+    return ["" if index and text == texts[index - 1] else text for index, text in enumerate(texts)]
+
+
+def zones_shown() -> str:
+    """In which zones the page shows times and days."""
+    zone = viewer().zone
+    return "times and days in UTC" if zone.key == "UTC" else f"times in {zone}, days in UTC"
 
 
 def ago(moment: datetime | None) -> Markup | str:
@@ -136,7 +152,9 @@ def init_app(app: Flask) -> None:
     }
     app.jinja_env.filters.update(filters)
     app.jinja_env.finalize = shown
-    app.jinja_env.globals.update(day_range=day_range, percent=percent, MISSING=MISSING)
+    app.jinja_env.globals.update(
+        day_range=day_range, percent=percent, step_times=step_times, zones_shown=zones_shown, MISSING=MISSING
+    )
 
 
 def _day_text(value: date) -> str:

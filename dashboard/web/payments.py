@@ -18,10 +18,10 @@ from dashboard.models import Payment
 from dashboard.web import guards, payment_csv, payment_list, render
 from dashboard.web import listing as lists
 from dashboard.web.exports import Turn
+from dashboard.web.formats import zones_shown
 from dashboard.web.guards import Visit
 from dashboard.web.payment_list import STATES
 from dashboard.web.sessions import poll
-from dashboard.web.viewer import viewer
 
 pages = Blueprint("payments", __name__, url_prefix="/o/<slug>")
 guards.signed_in_only(pages)
@@ -36,7 +36,7 @@ def index(slug: str) -> Response:
         fragment="payments/_list.html",
         status=shown["listing"].status,
         choices=payment_list.CHOICES,
-        context_line=f"{visit.org.name} · times in {viewer().zone}, days in UTC",
+        context_line=f"{visit.org.name} · {zones_shown()}",
         **shown,
     )
 

@@ -13,17 +13,17 @@ from dashboard.core.errors import NotFound
 from dashboard.core.lists import PAGE_ROWS
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
-from dashboard.domain.funds import transactions
+from dashboard.domain.funds import origins, transactions
 from dashboard.domain.funds.transactions import Statement, TransactionFilters, explain
 from dashboard.models import TRANSACTION_TYPES, Transaction
-from dashboard.web import guards, render, statement_csv, transaction_list, zones
+from dashboard.web import guards, render, statement_csv, transaction_links, transaction_list, zones
 from dashboard.web import listing as lists
 from dashboard.web.exports import Turn
-from dashboard.web.formats import day, day_range
+from dashboard.web.formats import day, day_range, zones_shown
 from dashboard.web.guards import Visit
 from dashboard.web.listing import Listing
 from dashboard.web.transaction_list import TransactionRow
-from dashboard.web.viewer import UTC, viewer
+from dashboard.web.viewer import UTC
 
 pages = Blueprint("transactions", __name__, url_prefix="/o/<slug>")
 guards.signed_in_only(pages)
@@ -64,7 +64,9 @@ def show(slug: str, transaction_id: UUID) -> Response:
     row = transactions.find(visit.org.id, transaction_id)
     if visit.only_of and visit.only_of not in (row.actor_id, row.member_id):
         raise NotFound
-    return render.render("transactions/show.html", slug=slug, row=row, **_told(visit, row))
+    return render.render(
+        "transactions/show.html", slug=slug, row=row, links=transaction_links.of(visit, row), **_told(visit, row)
+    )
 
 
 def read_list(
@@ -96,6 +98,7 @@ def _told(visit: Visit, row: Transaction) -> dict[str, Any]:
         "moment": row.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "chain": [(step.text, "", "done", step.at) for step in steps],
         "payment": explanation.payment if visit.may(Verb.READ_PAYMENTS) else None,
+        "caller_key": origins.caller_key(row),
         "raw": transaction_list.as_json(row),
     }
 
@@ -115,7 +118,7 @@ def _around(visit: Visit, result: Listing[TransactionRow]) -> dict[str, Any]:
         "export_href": "" if result.error else url_for(".export", slug=slug, **result.typed),
         "export_words": _how_many(statement, result),
         "live_href": "" if own_only else live_address(visit, part="list"),
-        "context_line": f"{visit.org.name} · times in {viewer().zone}, days in UTC",
+        "context_line": f"{visit.org.name} · {zones_shown()}",
     }
 
 

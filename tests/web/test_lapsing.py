@@ -72,11 +72,11 @@ def test_the_page_of_an_expiry_explains_its_slice(app: Flask, team: Team) -> Non
         row = db.session.scalars(select(Transaction).filter_by(org_id=team.org_id, type="expiry")).one()
         opened = db.session.scalars(select(Transaction).filter_by(org_id=team.org_id, amount=5_000_000)).one()
     text = words(team.owner.get(f"/o/{team.slug}/transactions/{row.id}").text)
-    for said in ("$5.000000 of credit (promotional, promotion) came in", f"Its last day was {last}",
-                 "$1.500000 of it had been spent", "Credit reached its last day"):  # fmt: skip
+    for said in ("$5.00 promotional credit came in", f"Its last day was {last}",
+                 "$1.50 of it had been spent", "Credit reached its last day"):  # fmt: skip
         assert said in text, text
     text = words(team.owner.get(f"/o/{team.slug}/transactions/{opened.id}").text)
-    assert f"to the end of {last}" in text
+    assert f"expires after {last}" in text
 
 
 def test_a_manager_grants_credit_with_a_last_day(app: Flask, team: Team) -> None:

@@ -20,6 +20,12 @@ SENT = OF_CALLERS | {"usage"}
 """Origins whose idempotency keys were sent by callers."""
 
 
+def caller_key(row: Transaction) -> str:
+    """The idempotency key that the caller sent, or empty. A manager's comes from a form or from the platform's own
+    programs, and means nothing to a customer."""
+    return row.key if row.origin in SENT and row.actor_kind != "manager" else ""
+
+
 def booked(org_id: UUID, mode: str, origin: str, keys: Collection[str]) -> dict[str, Transaction]:
     """The rows posted under these keys in the space.
 

@@ -19,7 +19,7 @@ from dashboard.models import PLATFORM_ORG_ID
 from dashboard.web import audit_links, audit_list, guards, render, zones
 from dashboard.web import listing as lists
 from dashboard.web.exports import Turn
-from dashboard.web.viewer import viewer
+from dashboard.web.formats import zones_shown
 
 pages = Blueprint("admin_audit", __name__, url_prefix="/admin")
 guards.signed_in_only(pages)
@@ -37,7 +37,7 @@ def listing() -> Response:
         orgs=names.orgs_of([view.entry for view in rows.rows]),
         export_href="" if rows.error else url_for(".export", **rows.typed),
         address=lambda view: url_for(".show", entry_id=view.entry.id),
-        context_line=f"Times in {viewer().zone}, days in UTC", **({} if render.is_htmx() else _sealed()),
+        context_line=f"Platform · {zones_shown()}", **({} if render.is_htmx() else _sealed()),
     )  # fmt: skip
 
 

@@ -370,10 +370,10 @@ def test_a_row_is_explained_by_who_and_what_and_what_followed(app_context: Flask
     ("type", "kind", "words"),
     [
         ("admin_grant", "manager", "A platform manager granted credits"),
-        ("admin_grant", "key", "A program granted credits, with idempotency key k"),
-        ("deposit", "key", "A program deposited credits, with idempotency key k"),
+        ("admin_grant", "key", "Requested through the API, idempotency key k"),
+        ("deposit", "key", "Requested through the API, idempotency key k"),
         ("admin_removal", "manager", "A platform manager removed credits"),
-        ("charge", "user", "A program asked for it, with idempotency key k"),
+        ("charge", "user", "Requested through the API, idempotency key k"),
     ],
 )
 def test_what_asked_for_a_row_is_told_by_its_type_and_actor(

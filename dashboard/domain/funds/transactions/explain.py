@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dashboard.core.db import db
-from dashboard.core.money import exact
+from dashboard.core.money import exact, shown
 from dashboard.domain.audit.names import names_of
 from dashboard.domain.funds import expiry, origins
 from dashboard.models import TRANSACTION_TYPES, CreditGrant, Payment, Transaction
@@ -19,7 +19,10 @@ CAME_FROM = {
     "signup": "Initial credits on signing up",
     expiry.ORIGIN: "Credit reached its last day",
 }
-CATEGORIES = {"signup": "welcome", "purchase": "bought"}
+CATEGORIES = {
+    "signup": "welcome credit", "purchase": "purchased credit", "deposit": "deposited credit",
+    "promotion": "promotional credit", "bonus": "bonus credit",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +65,18 @@ def _payment(row: Transaction) -> Payment | None:
 
 def _actor(row: Transaction, for_manager: bool) -> Step:
     name = names_of([row], for_manager=for_manager)[row.id]
-    verb = {"key": "used the API key", "system": "acted by itself"}.get(row.actor_kind, "acted")
-    text = f"The key {name} was used" if row.actor_kind == "key" else f"{name} {verb}"
-    return Step("actor", text, ref=row.actor_id if row.actor_kind != "manager" or for_manager else None)
+    known = {"key": f"The key {name} was used", "system": "Coffer did this by itself"}
+    text = known.get(row.actor_kind, f"Started by {name}")
+    at = row.created_at if row.origin in origins.SENT else None
+    return Step("actor", text, at, row.actor_id if row.actor_kind != "manager" or for_manager else None)
 
 
 def _origin(row: Transaction) -> Step:
     text = CAME_FROM.get(row.origin, f"Origin: {row.origin}")
     if row.origin in origins.OF_CALLERS:
-        who = "A platform manager" if row.actor_kind == "manager" else "A program"
-        text = f"{who} {TRANSACTION_TYPES[row.type].request}"
-    # A manager's key comes from a form or from the platform's own programs, and means nothing to a customer.
-    by_program = (row.origin in origins.OF_CALLERS or row.origin == "usage") and row.actor_kind != "manager"
-    return Step("origin", f"{text}, with idempotency key {row.key}" if by_program else text)
+        asked = f"A platform manager {TRANSACTION_TYPES[row.type].request}"
+        text = asked if row.actor_kind == "manager" else "Requested through the API"
+    return Step("origin", f"{text}, idempotency key {row.key}" if origins.caller_key(row) else text)
 
 
 def _lapsed(row: Transaction) -> list[Step]:
@@ -82,10 +84,10 @@ def _lapsed(row: Transaction) -> list[Step]:
     grant = db.session.scalar(select(CreditGrant).filter_by(org_id=row.org_id, id=UUID(row.key)))
     if grant is None or grant.expires_at is None:
         return []
-    opened = f"{exact(grant.amount)} of credit {_named(grant)} came in"
+    opened = f"{_named(grant)} came in"
     until = f"Its last day was {expiry.last_day(grant.expires_at):%-d %B %Y} (UTC)"
     spent = grant.amount + row.amount
-    used = f"{exact(spent)} of it had been spent" if spent else "none of it had been spent"
+    used = f"{shown(spent)} of it had been spent" if spent else "none of it had been spent"
     return [Step("grant", opened, grant.created_at, grant.transaction_id), Step("grant", f"{until}; {used}")]
 
 
@@ -106,12 +108,13 @@ def _posted(row: Transaction) -> Step:
 def _slices(grants: Sequence[CreditGrant]) -> list[Step]:
     steps = []
     for grant in grants:
-        until = f", to the end of {expiry.last_day(grant.expires_at):%-d %B %Y} (UTC)" if grant.expires_at else ""
-        text = f"{exact(grant.amount)} of credit {_named(grant)}{until}"
+        until = f", expires after {expiry.last_day(grant.expires_at):%-d %B %Y} (UTC)" if grant.expires_at else ""
+        text = f"{_named(grant)}{until}"
         steps.append(Step("grant", text, grant.created_at, grant.id))
     return steps
 
 
 def _named(grant: CreditGrant) -> str:
-    category = CATEGORIES.get(grant.category, grant.category)
-    return f"({grant.kind})" if category == grant.kind else f"({grant.kind}, {category})"
+    """`$25.00 purchased credit`."""
+    words = CATEGORIES.get(grant.category, f"{grant.kind} credit ({grant.category})")
+    return f"{shown(grant.amount)} {words}"

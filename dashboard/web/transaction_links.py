@@ -1,0 +1,48 @@
+"""Where the page of a transaction leads: its API key, the charges beside it, and a mail that asks about it."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from flask import url_for
+
+from dashboard.core.money import signed
+from dashboard.domain.access import keys
+from dashboard.domain.access.permissions import Verb
+from dashboard.domain.people import users
+from dashboard.models import Transaction
+from dashboard.web.formats import day
+from dashboard.web.guards import Visit
+from dashboard.web.viewer import UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Each is empty if it does not apply to this row or this visitor. `holder` is the name of the key's user then;
+    `beside` are (text, URL)."""
+
+    key: str
+    holder: str
+    beside: list[tuple[str, str]]
+    ask: str
+
+
+def of(visit: Visit, row: Transaction) -> Links:
+    slug = visit.org.slug
+    key = keys.find(visit.org.id, row.actor_id) if row.actor_kind == "key" and row.actor_id else None
+    holder = users.by_id(row.member_id) if key and row.member_id else None
+    reachable = key is not None and (visit.may(Verb.MANAGE_KEYS) or key.created_by == visit.by.id)
+    on = row.created_at.astimezone(UTC).date()
+    same: dict[str, Any] = {"from": on.isoformat(), "to": on.isoformat()}
+    beside: list[tuple[str, dict[str, Any]]] = [("this key", {"by": row.actor_id})] if key else []
+    beside += [("this app", {"app": row.app})] if row.app else []
+    text = f"{signed(row.amount)} on {on:%-d %B %Y}, {row.description or row.type} (ID {row.id}): "
+    return Links(
+        key=url_for("keys.show", slug=slug, key_id=row.actor_id) if reachable else "",
+        holder=holder.name if holder else "",
+        beside=[
+            (f"Other charges by {what} on {day(on)}", url_for("transactions.listing", slug=slug, **query, **same))
+            for what, query in beside
+        ],
+        ask=f"mailto:?subject={quote(f'Question about charge {row.id}')}&body={quote(text)}" if row.amount < 0 else "",
+    )
