@@ -37,19 +37,19 @@ def register(app: Flask) -> None:
         webhooks,
     )
     from dashboard.api.admin import orgs as admin_orgs
-    from dashboard.api.admin import people
-    from dashboard.api.admin import products as catalog
-    from dashboard.api.admin import transactions as adjustments
+    from dashboard.api.admin import products as admin_products
+    from dashboard.api.admin import transactions as admin_transactions
+    from dashboard.api.admin import users as admin_users
 
     identity = (me, orgs, members, invites, keys, identity_provider, audit)
-    customers = (*identity, wallets, transactions, checkout, products)
-    nouns = [*(each.api for each in (*customers, adjustments, catalog, people, admin_orgs)), invites.public]
+    customers = [*(each.api for each in (*identity, wallets, transactions, checkout, products)), invites.public]
+    staff = [each.api for each in (admin_transactions, admin_orgs, admin_users, admin_products)]
     app.request_class = inputs.StrictRequest
     org_paths.init_app(app)
     # Attributes that flask-openapi's routes expect on the application; its own application class would add its own
     # pages.
     vars(app).update(validation_error_callback=errors.refuse_fields, validate_response=False)
-    for blueprint in (*nouns, webhooks.api, health.api, metrics.api, docs.api):
+    for blueprint in (*customers, *staff, webhooks.api, health.api, metrics.api, docs.api):
         app.register_blueprint(blueprint)
         app.extensions["csrf"].exempt(blueprint)
-    app.extensions[docs.EXTENSION] = docs.describe(nouns)
+    docs.describe(app, customers, staff)

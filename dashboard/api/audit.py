@@ -23,7 +23,7 @@ class EntryQuery(paging.PageQuery):
 
 
 @api.get("/orgs/<org:org_id>/audit", responses={200: shapes.AuditList})
-def listing(path: inputs.OrgPath, query: EntryQuery) -> Response:
+def list_(path: inputs.OrgPath, query: EntryQuery) -> Response:
     """Who did what, newest first
 
     A search by action reads a limited number of entries: a page can be short or empty and still have a next cursor.

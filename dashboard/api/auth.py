@@ -26,7 +26,7 @@ from dashboard.providers import client, platform_account
 from dashboard.providers.base import Provider
 
 ADMIN_SCOPE = "org:admin"
-FOR_END_USERS = frozenset({"api_me.show"})
+FOR_END_USERS = frozenset({"api_me.retrieve"})
 """The routes that end users may call; all others reject them."""
 
 

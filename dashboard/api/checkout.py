@@ -21,7 +21,7 @@ from dashboard.models import Payment
 api = blueprint("checkout")
 
 
-class Purchase(inputs.Body):
+class CheckoutCreate(inputs.Body):
     """The URLs may contain `{payment_id}` and, as with Stripe, `{CHECKOUT_SESSION_ID}`."""
 
     product_id: inputs.Id
@@ -41,7 +41,7 @@ class ModeNotConfigured(Conflict):
     responses={201: shapes.Checkout, 409: refusal("The provider refused, or the key's mode has no provider.")},
     openapi_extensions={"x-idempotent": True},
 )
-def create(path: inputs.OrgPath, body: Purchase) -> Response:
+def create(path: inputs.OrgPath, body: CheckoutCreate) -> Response:
     """Open a payment page for a product"""
     access = auth.enter(path.org_id, Verb.BUY, OrgAction.BUY)
     auth.require_open(access)
@@ -53,14 +53,14 @@ def create(path: inputs.OrgPath, body: Purchase) -> Response:
     return idempotency.answered(answer(shapes.checkout(payment), 201), key, replayed=replayed)
 
 
-def _check(access: Access, body: Purchase) -> None:
+def _check(access: Access, body: CheckoutCreate) -> None:
     if access.mode != auth.platform_provider().mode:
         raise ModeNotConfigured(f"No payment provider is configured for the mode {access.mode}.")
     require_return_url(body.success_url, field="success_url", hosts=access.org.return_hosts)
     require_return_url(body.cancel_url, field="cancel_url", hosts=access.org.return_hosts)
 
 
-def _open(access: Access, body: Purchase, key: str) -> tuple[Payment, bool]:
+def _open(access: Access, body: CheckoutCreate, key: str) -> tuple[Payment, bool]:
     """The payment, and whether an earlier request with the key had already opened its page."""
     provider = auth.platform_provider()
     space = origins.SERVICE if access.caller.service else origins.API  # separate from the keys of forms
@@ -76,7 +76,7 @@ def _open(access: Access, body: Purchase, key: str) -> tuple[Payment, bool]:
     return payment, replayed
 
 
-def _offer(access: Access, body: Purchase, *, sold: bool) -> Offer:
+def _offer(access: Access, body: CheckoutCreate, *, sold: bool) -> Offer:
     """The product on sale. A repeated request gets its answer even if the product is no longer on sale."""
     catalog_id = products.catalog_of(access.org)
     configured.configured_problem(auth.platform_provider())  # the other packs are on sale without it
@@ -89,6 +89,6 @@ def _offer(access: Access, body: Purchase, *, sold: bool) -> Offer:
     return offer
 
 
-def _hash(access: Access, body: Purchase) -> bytes:
+def _hash(access: Access, body: CheckoutCreate) -> bytes:
     fields = body.model_dump(mode="json", exclude={"idempotency_key"}, exclude_none=True)
     return ledger.body_hash(f"/api/v1/orgs/{access.org.id}/checkout", fields)

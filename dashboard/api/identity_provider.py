@@ -17,14 +17,14 @@ from dashboard.domain.access.permissions import Verb
 from dashboard.domain.org_status import OrgAction
 from dashboard.models import IdentityProvider
 
-api = blueprint("identity provider")
+api = blueprint("identity_provider")
 
 
 class ModeQuery(paging.Query):
     mode: str | None = Field(default=None, description="`test` or `live`; the platform's own where it is left out.")
 
 
-class ProviderBody(inputs.Body):
+class IdentityProviderInput(inputs.Body):
     """With HS256, a `secret` of 32 characters or more; otherwise the JWKS URL or the JWKS itself.
 
     If `secret` is omitted, the current one stays.
@@ -38,15 +38,15 @@ class ProviderBody(inputs.Body):
     secret: inputs.Text | None = None
 
 
-@api.get("/orgs/<org:org_id>/identity-provider", responses={200: shapes.IdentityProviderShape})
-def show(path: inputs.OrgPath, query: ModeQuery) -> Response:
+@api.get("/orgs/<org:org_id>/identity-provider", responses={200: shapes.IdentityProvider})
+def retrieve(path: inputs.OrgPath, query: ModeQuery) -> Response:
     """The identity provider of one mode"""
     access = auth.enter(path.org_id, Verb.MANAGE_IDENTITY_PROVIDER)
     return answer(shapes.identity_provider(_find(access, query)))
 
 
-@api.put("/orgs/<org:org_id>/identity-provider", responses={200: shapes.IdentityProviderShape})
-def put(path: inputs.OrgPath, body: ProviderBody) -> Response:
+@api.put("/orgs/<org:org_id>/identity-provider", responses={200: shapes.IdentityProvider})
+def set_(path: inputs.OrgPath, body: IdentityProviderInput) -> Response:
     """Set the identity provider of one mode
 
     Its keys are fetched at once; if that fails, `fetch_error` says why and the setting is stored anyway.

@@ -20,7 +20,7 @@ from dashboard.domain.people import accounts
 from dashboard.models import ApiKey, User
 
 api = blueprint("invites")
-public = open_blueprint("invite links")
+public = open_blueprint("invites")
 
 TAKEN = refusal("A member or invited already (`already_member`, `already_invited`), or no more fit.")
 ENDED = refusal("Answered or withdrawn already (`invite_ended`).")
@@ -32,14 +32,14 @@ SCOPE = "org:admin"
 Address = Annotated[inputs.Text, Field(min_length=1)]
 
 
-class NewMember(inputs.Body):
+class MemberInvite(inputs.Body):
     """Only owners can invite an owner, with a personal token that also has `org:admin`."""
 
     email: Address
     role: shapes.Role
 
 
-class NewInvites(inputs.Body):
+class InviteCreate(inputs.Body):
     """Either one `email` or several `emails`. Only owners can invite an owner, with a personal token that has
     `org:admin`."""
 
@@ -48,7 +48,7 @@ class NewInvites(inputs.Body):
     emails: list[Address] | None = Field(default=None, min_length=1, max_length=invites.MOST_AT_ONCE)
 
 
-class Token(inputs.Body):
+class InviteToken(inputs.Body):
     """The part of the link in the e-mail after `/invite/`."""
 
     token: inputs.Text
@@ -59,7 +59,7 @@ class PeekQuery(paging.Query):
 
 
 @api.get("/orgs/<org:org_id>/invites", responses={200: shapes.InviteList})
-def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
+def list_(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """The organization's invites in any state, newest first"""
     access = auth.enter(path.org_id, Verb.READ_INVITES)
     scope = ("invites", access.org.id)
@@ -70,9 +70,9 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 
 @api.post(
     "/orgs/<org:org_id>/invites",
-    responses={201: shapes.Invite, 207: shapes.InviteResults, 409: TAKEN},
+    responses={201: shapes.Invite, 207: shapes.InviteResultList, 409: TAKEN},
 )
-def create(path: inputs.OrgPath, body: NewInvites) -> Response:
+def create(path: inputs.OrgPath, body: InviteCreate) -> Response:
     """Invite one address, or several at once
 
     Each gets an e-mail with a link, valid for 7 days. With `emails`, the response is 207 with a result per address, in
@@ -87,7 +87,7 @@ def create(path: inputs.OrgPath, body: NewInvites) -> Response:
         access.org, body.emails or [], role=body.role, by=access.actor, may_give=assignable(access.caller),
         inviter=_inviter(access),
     )  # fmt: skip
-    return answer(shapes.InviteResults(data=[shapes.invite_result(one) for one in outcomes]), 207)
+    return answer(shapes.InviteResultList(data=[shapes.invite_result(one) for one in outcomes]), 207)
 
 
 @api.post("/orgs/<org:org_id>/invites/<uuid:id>/resend", responses={200: shapes.Invite, 409: ENDED})
@@ -101,7 +101,7 @@ def resend(path: inputs.OrgItemPath) -> Response:
 
 
 @api.delete("/orgs/<org:org_id>/invites/<uuid:id>", responses={204: None, 409: ENDED})
-def withdraw(path: inputs.OrgItemPath) -> Response:
+def revoke(path: inputs.OrgItemPath) -> Response:
     """Revoke an invite: its link stops working at once"""
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     row = invites.with_id(access.org.id, path.id)
@@ -120,7 +120,7 @@ def peek(query: PeekQuery) -> Response:
 @api.post(
     "/invites/accept", responses={200: shapes.Org, 409: refusal("A member already (`already_member`)."), 410: DEAD}
 )
-def accept(body: Token) -> Response:
+def accept(body: InviteToken) -> Response:
     """Join the organization of an invite
 
     With a personal token that has the scope `org:admin`, of the user whose address was invited.
@@ -134,7 +134,7 @@ def accept(body: Token) -> Response:
 
 
 @api.post("/invites/decline", responses={200: shapes.Invite, 410: DEAD})
-def decline(body: Token) -> Response:
+def decline(body: InviteToken) -> Response:
     """Decline an invite
 
     With a personal token that has the scope `org:admin`, of the user whose address was invited. Without an account, use

@@ -23,10 +23,10 @@ from dashboard.models import ApiKey
 
 ENDED = refusal("The key has ended (`key_ended`), or was rotated already (`key_rotated`).")
 
-api = blueprint("keys")
+api = blueprint("api_keys")
 
 
-class CapBody(inputs.Body):
+class ApiKeyCapInput(inputs.Body):
     """The most that may be charged per UTC day or month. A charge above it is 402 `key_cap_exceeded`."""
 
     amount_micros: inputs.AmountMicros
@@ -37,33 +37,33 @@ class CapBody(inputs.Body):
         return Cap(Micros(self.amount_micros), self.window)
 
 
-class NewKeyBody(inputs.Body):
+class ApiKeyCreate(inputs.Body):
     """`scopes` must be among those of the token that creates the key. A repeated call creates another key."""
 
     name: inputs.Text
     scopes: list[inputs.Text] = Field(max_length=50)
     expires_at: inputs.Moment | None = None
-    cap: CapBody | None = None
+    cap: ApiKeyCapInput | None = None
 
 
-class Rotation(inputs.Body):
+class ApiKeyRotate(inputs.Body):
     """How long the old key keeps working."""
 
     grace: Literal["now", "1h", "24h", "7d"]
 
 
-class KeyChange(inputs.Body):
+class ApiKeyUpdate(inputs.Body):
     """`null` removes the cap. A different amount keeps what was spent; a different window counts from now on."""
 
-    cap: CapBody | None
+    cap: ApiKeyCapInput | None
 
 
 class KeyPath(inputs.OrgPath):
     key_id: UUID
 
 
-@api.get("/orgs/<org:org_id>/api-keys", responses={200: shapes.KeyList})
-def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
+@api.get("/orgs/<org:org_id>/api-keys", responses={200: shapes.ApiKeyList})
+def list_(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """The organization's keys, including revoked ones; members and viewers get their own"""
     access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS)
     scope = ("keys", access.org.id, _own(access))
@@ -71,11 +71,11 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     rows, cursor = query.cut(page, lambda row: row.id, *scope)
     usages = spend_limits.usages(access.org.id, [row.limit_id for row in rows])
     data = [shapes.key(row, usages.get(row.limit_id)) for row in rows]
-    return answer(shapes.KeyList(data=data, next_cursor=cursor))
+    return answer(shapes.ApiKeyList(data=data, next_cursor=cursor))
 
 
-@api.post("/orgs/<org:org_id>/api-keys", responses={201: shapes.NewKey})
-def create(path: inputs.OrgPath, body: NewKeyBody) -> Response:
+@api.post("/orgs/<org:org_id>/api-keys", responses={201: shapes.ApiKeyWithSecret})
+def create(path: inputs.OrgPath, body: ApiKeyCreate) -> Response:
     """Create a key; only this response contains its text"""
     access = auth.enter(path.org_id, Verb.MANAGE_OWN_KEYS, OrgAction.MEMBERS)
     with transaction(org=access.org.id):
@@ -87,8 +87,8 @@ def create(path: inputs.OrgPath, body: NewKeyBody) -> Response:
     return _made(access, made)
 
 
-@api.post("/orgs/<org:org_id>/api-keys/<uuid:key_id>/rotate", responses={201: shapes.NewKey, 409: ENDED})
-def rotate(path: KeyPath, body: Rotation) -> Response:
+@api.post("/orgs/<org:org_id>/api-keys/<uuid:key_id>/rotate", responses={201: shapes.ApiKeyWithSecret, 409: ENDED})
+def rotate(path: KeyPath, body: ApiKeyRotate) -> Response:
     """Replace this key by a new one; only this response contains its text"""
     access, key = _enter(path, OrgAction.MEMBERS)
     key_changes.require_may_rotate(access.caller, key)
@@ -100,8 +100,8 @@ def rotate(path: KeyPath, body: Rotation) -> Response:
     return _made(access, made)
 
 
-@api.patch("/orgs/<org:org_id>/api-keys/<uuid:key_id>", responses={200: shapes.Key, 409: ENDED})
-def change(path: KeyPath, body: KeyChange) -> Response:
+@api.patch("/orgs/<org:org_id>/api-keys/<uuid:key_id>", responses={200: shapes.ApiKey, 409: ENDED})
+def update(path: KeyPath, body: ApiKeyUpdate) -> Response:
     """Set, change or remove the cap of a key"""
     access, key = _enter(path, OrgAction.MEMBERS)
     require(Verb.CAP_KEYS, access.caller)

@@ -13,7 +13,7 @@ api = blueprint("me")
 
 
 @api.get("/me", responses={200: shapes.Me})
-def show() -> Response:
+def retrieve() -> Response:
     """Whose token this is; end users of an organization may ask too"""
     row = auth.caller()
     if isinstance(row, SignedIn):

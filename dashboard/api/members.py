@@ -23,7 +23,7 @@ Found = TypeVar("Found")
 LAST_OWNER = refusal("It would leave no active owner.")
 
 
-class RoleChange(inputs.Body):
+class MemberUpdate(inputs.Body):
     """`end_keys` revokes all of the member's keys that exceed the new role, instead of handing any over."""
 
     role: shapes.Role
@@ -36,14 +36,14 @@ class Removal(paging.Query):
     end_keys: Literal["true", "false"] = "false"
 
 
-class Transfer(inputs.Body):
+class OwnershipTransfer(inputs.Body):
     """`member_id` is the `id` of a member."""
 
     member_id: inputs.Id
 
 
 @api.get("/orgs/<org:org_id>/members", responses={200: shapes.MemberList})
-def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
+def list_(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """The members, newest first"""
     access = auth.enter(path.org_id, Verb.READ_MEMBERS)
     scope = ("members", access.org.id)
@@ -54,14 +54,14 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 
 
 @api.post("/orgs/<org:org_id>/members", responses={201: shapes.Invite, 409: invites.TAKEN})
-def add(path: inputs.OrgPath, body: invites.NewMember) -> Response:
+def create(path: inputs.OrgPath, body: invites.MemberInvite) -> Response:
     """Invite a user, who becomes a member by accepting"""
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     return invites.send(access, body.email, body.role)
 
 
-@api.patch("/orgs/<org:org_id>/members/<uuid:id>", responses={200: shapes.ChangedMember, 409: LAST_OWNER})
-def change_role(path: inputs.OrgItemPath, body: RoleChange) -> Response:
+@api.patch("/orgs/<org:org_id>/members/<uuid:id>", responses={200: shapes.MemberUpdateResult, 409: LAST_OWNER})
+def update(path: inputs.OrgItemPath, body: MemberUpdate) -> Response:
     """Change a member's role
 
     Scope `members:write`; a personal token also needs `org:admin`. Only owners give and take the owner role; a key of
@@ -77,7 +77,7 @@ def change_role(path: inputs.OrgItemPath, body: RoleChange) -> Response:
     return answer(shapes.changed_member(_find(access, path.id), handed))
 
 
-@api.delete("/orgs/<org:org_id>/members/<uuid:id>", responses={200: shapes.RemovedMember, 409: LAST_OWNER})
+@api.delete("/orgs/<org:org_id>/members/<uuid:id>", responses={200: shapes.MemberRemoval, 409: LAST_OWNER})
 def remove(path: inputs.OrgItemPath, query: Removal) -> Response:
     """Remove a member, or leave
 
@@ -100,10 +100,11 @@ def remove(path: inputs.OrgItemPath, query: Removal) -> Response:
 
 @api.post(
     "/orgs/<org:org_id>/ownership-transfer",
+    operation_id="ownership_transfer",
     responses={200: shapes.Member, 409: refusal("The member cannot own it, or it is personal.")},
 )
-def transfer(path: inputs.OrgPath, body: Transfer) -> Response:
-    """Transfer ownership of the organization
+def transfer(path: inputs.OrgPath, body: OwnershipTransfer) -> Response:
+    """OwnershipTransfer ownership of the organization
 
     An owner's personal token with the scope `org:admin`. In one step, the member becomes an owner and the caller an
     admin; both get an e-mail.

@@ -30,7 +30,7 @@ NOT_YOURS = (
 api = blueprint("orgs")
 
 
-class OrgChange(inputs.Body):
+class OrgUpdate(inputs.Body):
     """Omitted fields stay unchanged; null clears optional ones. `external_key` is for platform managers."""
 
     name: inputs.Text | None = None
@@ -46,7 +46,7 @@ class OrgChange(inputs.Body):
         return self.model_dump(include=self.model_fields_set - {"external_key"})
 
 
-class NewOrg(OrgChange):
+class OrgCreate(OrgUpdate):
     """A team whose owner is the caller. Without a `slug`, one is derived from the name.
 
     `external_key` needs a platform manager's token with the scope `platform:grant`.
@@ -60,7 +60,7 @@ class ExternalKeyPath(BaseModel):
 
 
 @api.get("/orgs", responses={200: shapes.OrgList})
-def listing(query: paging.PageQuery) -> Response:
+def list_(query: paging.PageQuery) -> Response:
     """The key's organization, or those that its user belongs to"""
     row = auth.bearer()
     if isinstance(row, ApiKey):
@@ -81,7 +81,7 @@ def listing(query: paging.PageQuery) -> Response:
 
 
 @api.post("/orgs", responses={201: shapes.OrgDetails, 409: refusal("The slug or the external key is taken.")})
-def create(body: NewOrg) -> Response:
+def create(body: OrgCreate) -> Response:
     """Create a team's organization
 
     Needs a personal token with the scope `org:admin`; its user becomes the owner.
@@ -97,7 +97,7 @@ def create(body: NewOrg) -> Response:
 
 
 @api.get("/orgs/<org:org_id>", responses={200: shapes.OrgDetails})
-def show(path: inputs.OrgPath) -> Response:
+def retrieve(path: inputs.OrgPath) -> Response:
     """One organization
 
     Any key of the organization can read it. Billing details are included for owners and admins with the scope
@@ -111,7 +111,7 @@ def show(path: inputs.OrgPath) -> Response:
     "/orgs/by-external-key/<key>",
     responses={200: shapes.OrgDetails, 409: refusal("No platform manager has confirmed the key yet.")},
 )
-def by_external_key(path: ExternalKeyPath) -> Response:
+def retrieve_by_external_key(path: ExternalKeyPath) -> Response:
     """One organization, by the operator's own key for it
 
     Needs `platform:read`, or a personal token with `org:admin` of an owner, admin or viewer. A key that an owner set is
@@ -132,7 +132,7 @@ def by_external_key(path: ExternalKeyPath) -> Response:
 
 
 @api.patch("/orgs/<org:org_id>", responses={200: shapes.OrgDetails, 409: refusal("The slug is taken.")})
-def change(path: inputs.OrgPath, body: OrgChange) -> Response:
+def update(path: inputs.OrgPath, body: OrgUpdate) -> Response:
     """Change an organization's settings
 
     An owner's personal token with the scope `org:admin`. After a change of slug, the old URL stops working.

@@ -31,7 +31,7 @@ Days = Annotated[int, Field(ge=0, le=EXPIRY_LIMIT_DAYS)]
 Kind = Literal["paid", "promotional"]
 
 
-class NewProduct(inputs.Body):
+class ProductCreate(inputs.Body):
     """A pack of credits for a price. `active` says whether it is on sale; `grant_kind` is the kind of credit of the
     amount; the bonus is always promotional. What is left expires `expires_days` days after the purchase, 0: never. If
     the credits per dollar are far from those of the packs on sale, the response is 422 `unusual_rate` unless
@@ -51,7 +51,7 @@ class NewProduct(inputs.Body):
     confirm_unusual_rate: bool = False
 
 
-class ProductChange(inputs.Body):
+class ProductUpdate(inputs.Body):
     """Omitted fields stay unchanged. A new price, amount or quantity creates a new version; sold ones do not change. A
     new rate of credits per dollar is checked as for a new product."""
 
@@ -69,7 +69,7 @@ class ProductChange(inputs.Body):
 
 
 @api.get("/orgs/<org:org_id>/products", responses={200: shapes.ProductList})
-def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
+def list_(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """What the organization can buy; for a self-funded one, its whole catalog"""
     access = auth.enter(path.org_id, Verb.READ_CATALOG)
     if access.org.funding == "own":
@@ -82,15 +82,15 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     return answer(shapes.ProductList(data=[shapes.product(row) for row in rows], next_cursor=cursor))
 
 
-@api.post("/orgs/<org:org_id>/products", responses={201: shapes.ProductShape})
-def create(path: inputs.OrgPath, body: NewProduct) -> Response:
+@api.post("/orgs/<org:org_id>/products", responses={201: shapes.Product})
+def create(path: inputs.OrgPath, body: ProductCreate) -> Response:
     """Add to a self-funded organization's catalog"""
     access = _own_catalog(path.org_id)
     return answer(shapes.product(make(access.org.id, body, by=access.actor)), 201)
 
 
-@api.patch("/orgs/<org:org_id>/products/<uuid:id>", responses={200: shapes.ProductShape})
-def change(path: inputs.OrgItemPath, body: ProductChange) -> Response:
+@api.patch("/orgs/<org:org_id>/products/<uuid:id>", responses={200: shapes.Product})
+def update(path: inputs.OrgItemPath, body: ProductUpdate) -> Response:
     """Change a product of a self-funded organization"""
     access = _own_catalog(path.org_id)
     return answer(shapes.product(alter(access.org.id, path.id, body, by=access.actor)))
@@ -100,7 +100,7 @@ def change(path: inputs.OrgItemPath, body: ProductChange) -> Response:
 def archive(path: inputs.OrgItemPath) -> Response:
     """Take a product of a self-funded organization off sale"""
     access = _own_catalog(path.org_id)
-    alter(access.org.id, path.id, ProductChange(active=False), by=access.actor)
+    alter(access.org.id, path.id, ProductUpdate(active=False), by=access.actor)
     return Response(status=204)
 
 
@@ -112,7 +112,7 @@ def page(catalog_id: UUID, query: paging.PageQuery, *, mode: str) -> shapes.Prod
     return shapes.ProductList(data=[shapes.product(row) for row in rows], next_cursor=cursor)
 
 
-def make(catalog_id: UUID, body: NewProduct, *, by: Actor) -> Offer:
+def make(catalog_id: UUID, body: ProductCreate, *, by: Actor) -> Offer:
     with transaction(org=catalog_id):
         return products.create(
             catalog_id, name=body.name, price_minor=body.price_cents, grant_micros=body.amount_micros, by=by,
@@ -122,7 +122,7 @@ def make(catalog_id: UUID, body: NewProduct, *, by: Actor) -> Offer:
         )  # fmt: skip
 
 
-def alter(catalog_id: UUID, product_id: UUID, body: ProductChange, *, by: Actor) -> Offer:
+def alter(catalog_id: UUID, product_id: UUID, body: ProductUpdate, *, by: Actor) -> Offer:
     with transaction(org=catalog_id):
         return products.change(
             catalog_id, product_id, by=by, name=body.name, description=body.description, active=body.active,

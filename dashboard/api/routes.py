@@ -7,34 +7,18 @@ from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 from pydantic import BaseModel
 
-from dashboard.api import auth, errors, protocol, throttle
+from dashboard.api import auth, protocol, throttle
+from dashboard.api.document import parts
 
 PUBLIC = "/api/v1"
 PLATFORM = "/admin/api/v1"
 JSON = "application/json"
 
-_REFUSALS = {
-    400: "The body is not JSON.",
-    401: "The key is missing or invalid.",
-    403: "A permission is missing.",
-    404: "It does not exist, or it belongs to someone else.",
-    413: "The body is larger than 64 KB.",
-    415: "The body is not declared as JSON, or is compressed.",
-    422: "A field cannot be used.",
-    429: "Called too often; `Retry-After` says when to go on.",
-    503: "Not available for a moment.",
-}
-
 
 def blueprint(name: str, *, prefix: str = PUBLIC) -> APIBlueprint:
-    """A blueprint whose routes all need a bearer token."""
+    """A blueprint whose routes all need a bearer token. `name` is the noun in the documents."""
     made = APIBlueprint(
-        f"api_{name}",
-        __name__,
-        url_prefix=prefix,
-        abp_tags=[{"name": name}],
-        abp_security=[{"bearer": []}],
-        abp_responses={status: refusal(sentence) for status, sentence in _REFUSALS.items()},
+        f"api_{name}", __name__, url_prefix=prefix, abp_tags=[{"name": name}], operation_id_callback=_operation_id
     )
     made.before_request(auth.authenticate)
     made.after_request(throttle.tell)
@@ -45,12 +29,7 @@ def blueprint(name: str, *, prefix: str = PUBLIC) -> APIBlueprint:
 def open_blueprint(name: str) -> APIBlueprint:
     """A blueprint for callers without a key. The request itself says which organization it is for."""
     made = APIBlueprint(
-        f"api_{name}",
-        __name__,
-        url_prefix=PUBLIC,
-        abp_tags=[{"name": name}],
-        abp_security=[],
-        abp_responses={status: refusal(sentence) for status, sentence in _REFUSALS.items() if status != 401},
+        f"open_{name}", __name__, url_prefix=PUBLIC, abp_tags=[{"name": name}], operation_id_callback=_operation_id
     )
     made.before_request(protocol.require_readable)
     made.after_request(throttle.tell)
@@ -59,9 +38,13 @@ def open_blueprint(name: str) -> APIBlueprint:
 
 
 def refusal(sentence: str) -> dict[str, Any]:
-    """How an error appears in the OpenAPI document."""
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": sentence, "content": {errors.CONTENT_TYPE: {"schema": schema}}}
+    """How an error of one call appears in the document. Those of all calls are in `document.parts`."""
+    return {"description": sentence, "content": parts.PROBLEM}
+
+
+def _operation_id(*, bp_name: str, name: str, path: str, method: str) -> str:
+    """`wallet_retrieve`: the noun and the function's name."""
+    return f"{bp_name.partition('_')[2]}_{name.rstrip('_')}"
 
 
 def answer(shape: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:

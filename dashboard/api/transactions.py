@@ -48,8 +48,8 @@ class RowQuery(FilterQuery):
 _FILTERS = ("type", "from", "to", "q", "app", "member_id", "min_micros", "max_micros")
 
 
-@api.get("/orgs/<org:org_id>/transactions", responses={200: shapes.RowList})
-def listing(path: inputs.OrgPath, query: RowQuery) -> Response:
+@api.get("/orgs/<org:org_id>/transactions", responses={200: shapes.TransactionList})
+def list_(path: inputs.OrgPath, query: RowQuery) -> Response:
     """Transactions, newest first; a member's token sees only its own
 
     A search reads a limited number of rows: a page can be short or empty and still have a next cursor.
@@ -66,11 +66,11 @@ def listing(path: inputs.OrgPath, query: RowQuery) -> Response:
     else:
         page = transactions.page(wallet, filters, query.cursor, query.size)
     rows = shapes.transactions(page.rows)
-    return answer(shapes.RowList(data=rows, next_cursor=page.next_cursor))
+    return answer(shapes.TransactionList(data=rows, next_cursor=page.next_cursor))
 
 
-@api.get("/orgs/<org:org_id>/transactions/<uuid:id>", responses={200: shapes.ExplainedRow})
-def show(path: inputs.OrgItemPath) -> Response:
+@api.get("/orgs/<org:org_id>/transactions/<uuid:id>", responses={200: shapes.ExplainedTransaction})
+def retrieve(path: inputs.OrgItemPath) -> Response:
     """One transaction and what caused it"""
     access = auth.enter(path.org_id, Verb.READ_OWN_ROWS)
     row = transactions.find(access.org.id, path.id)

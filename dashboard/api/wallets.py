@@ -23,10 +23,10 @@ SHORT = (
 
 VERBS = {"charge": Verb.CHARGE, "deposit": Verb.DEPOSIT}
 
-api = blueprint("wallets")
+api = blueprint("wallet")
 
 
-class Movement(inputs.Body):
+class WalletMovement(inputs.Body):
     """`deposit` is for money that was received elsewhere, `charge` for something sold."""
 
     operation: Literal["deposit", "charge"]
@@ -37,14 +37,14 @@ class Movement(inputs.Body):
 
 
 @api.get("/orgs/<org:org_id>/wallet", responses={200: shapes.Wallet})
-def show(path: inputs.OrgPath) -> Response:
+def retrieve(path: inputs.OrgPath) -> Response:
     """The organization's dollar wallet"""
     access = auth.enter(path.org_id, Verb.READ_BALANCE)
     return answer(shapes.wallet(wallets.of_organization(access.org.id, access.mode), access.org))
 
 
-@api.get("/orgs/<org:org_id>/wallets", responses={200: shapes.WalletList})
-def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
+@api.get("/orgs/<org:org_id>/wallets", operation_id="wallets_list", responses={200: shapes.WalletList})
+def list_(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     """All wallets in the caller's mode"""
     access = auth.enter(path.org_id, Verb.READ_BALANCE)
     wanted = wallets.in_mode(access.org.id, access.mode)
@@ -55,10 +55,10 @@ def listing(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 
 @api.post(
     "/orgs/<org:org_id>/wallet",
-    responses={201: shapes.WalletWithRow, 402: refusal(SHORT)},
+    responses={201: shapes.WalletMovementResult, 402: refusal(SHORT)},
     openapi_extensions={"x-idempotent": True},
 )
-def move(path: inputs.OrgPath, body: Movement) -> Response:
+def move(path: inputs.OrgPath, body: WalletMovement) -> Response:
     """Deposit or charge"""
     verb = VERBS[body.operation]
     access = auth.enter(path.org_id, verb, OrgAction.SPEND if verb is Verb.CHARGE else OrgAction.READ)
@@ -69,7 +69,7 @@ def move(path: inputs.OrgPath, body: Movement) -> Response:
     return _moved(access, wallet, posting, body, key)
 
 
-def _charge(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
+def _charge(access: auth.Access, wallet: Wallet, body: WalletMovement, key: str) -> Posting:
     return charging.charge(
         wallet, org=access.org, amount=body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
         limit=_limit(access), description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
@@ -84,7 +84,7 @@ def _limit(access: auth.Access) -> LimitId | None:
     return LimitId(access.org.id, bound.id) if bound else None
 
 
-def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> Posting:
+def _deposit(access: auth.Access, wallet: Wallet, body: WalletMovement, key: str) -> Posting:
     with transaction(org=access.org.id):
         org_status.hold_open(access.org.id)
         posting = ledger.post(
@@ -101,16 +101,16 @@ def _deposit(access: auth.Access, wallet: Wallet, body: Movement, key: str) -> P
     return posting
 
 
-def _origin(access: auth.Access, body: Movement) -> str:
+def _origin(access: auth.Access, body: WalletMovement) -> str:
     return origin_of(VERBS[body.operation], access.caller)
 
 
-def _hash(wallet: Wallet, body: Movement) -> bytes:
+def _hash(wallet: Wallet, body: WalletMovement) -> bytes:
     fields = body.model_dump(exclude={"idempotency_key"}, exclude_none=True)
     return ledger.body_hash(f"/api/v1/orgs/{wallet.org_id}/wallet", fields)
 
 
-def _moved(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement, key: str) -> Response:
+def _moved(access: auth.Access, wallet: Wallet, posting: Posting, body: WalletMovement, key: str) -> Response:
     """The wallet after the posting; for a replay, the current wallet with the first row."""
     if posting.replayed:
         db.session.refresh(wallet)
@@ -119,11 +119,11 @@ def _moved(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement
     else:
         values = shapes.wallet_values(wallet, access.org, posting.balance_after)
         row = _row(access, wallet, posting, body, key)  # what was just written need not be read again
-    shape = shapes.WalletWithRow(**values, transaction=shapes.transaction(row, wallet.unit))
+    shape = shapes.WalletMovementResult(**values, transaction=shapes.transaction(row, wallet.unit))
     return idempotency.answered(answer(shape, 201), key, replayed=posting.replayed)
 
 
-def _row(access: auth.Access, wallet: Wallet, posting: Posting, body: Movement, key: str) -> Transaction:
+def _row(access: auth.Access, wallet: Wallet, posting: Posting, body: WalletMovement, key: str) -> Transaction:
     return Transaction(
         org_id=wallet.org_id, id=posting.id, wallet_id=wallet.id, mode=wallet.mode, seq=posting.seq, type=posting.type,
         amount=posting.amount, balance_before=posting.balance_before, balance_after=posting.balance_after,

@@ -77,7 +77,7 @@ def test_settings_change_what_is_named_and_null_unsets(program: Program, team: T
     told = program.call("PATCH", team.path, token, json=body).get_json()
     assert {name: told[name] for name in body} == body
     told = program.call("PATCH", team.path, token, json={"tax_id": None}).get_json()
-    assert (told["tax_id"], told["billing_email"]) == (None, "a@b.test")
+    assert ("tax_id" in told, told["billing_email"]) == (False, "a@b.test")
     for field, value in (("name", None), ("slug", "A b"), ("timezone", "Mars"), ("timezone", None), ("tax_id", 7)):
         refused = problem(program.call("PATCH", team.path, token, json={field: value}), 422, "invalid")
         assert [error["field"] for error in refused["errors"]] == [field]

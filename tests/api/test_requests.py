@@ -26,7 +26,7 @@ WALLET = {
 }  # fmt: skip
 ROW = {
     "id", "wallet_id", "mode", "unit", "seq", "type", "amount_micros", "amount_usd", "balance_before",
-    "balance_after", "description", "idempotency_key", "actor", "app", "created_at",
+    "balance_after", "description", "idempotency_key", "actor", "user_id", "app", "created_at",
 }  # fmt: skip
 
 

@@ -265,6 +265,7 @@ CALLS: dict[str, tuple[int, ...]] = {
     "GET /api/v1/docs":                                         (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /api/v1/docs/<group>":                                 (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     "GET /api/v1/openapi.json":                                 (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
+    "GET /admin/api/v1/openapi.json":                           (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     "POST /admin/api/v1/webhooks/payments":                     (400, 400, 400, 400, 400, 400, 400, 400, 400, 400),
     "POST /api/v1/payments/stripe/webhooks/<project_id>/<mode>":(400, 400, 400, 400, 400, 400, 400, 400, 400, 400),
 }

@@ -1,11 +1,12 @@
-"""What operators set on an organization: funding, suspension, overdraft and external key."""
+"""All organizations, and what operators set on one: funding, suspension, overdraft and external key."""
 
 from typing import Annotated, Literal
 
 from flask import Response
 from pydantic import BaseModel, Field
+from sqlalchemy import select
 
-from dashboard.api import auth, inputs, shapes
+from dashboard.api import auth, inputs, paging, shapes
 from dashboard.api.org_paths import OrgName
 from dashboard.api.routes import PLATFORM, answer, blueprint, refusal
 from dashboard.core.db import transaction
@@ -19,10 +20,10 @@ from dashboard.domain.organizations import lifecycle, org_refs
 from dashboard.domain.platform import external_keys
 from dashboard.models import Organization
 
-api = blueprint("platform organizations", prefix=PLATFORM)
+api = blueprint("platform_orgs", prefix=PLATFORM)
 
 
-class TermsChange(inputs.Body):
+class OrgTermsUpdate(inputs.Body):
     """Omitted fields stay unchanged; null clears `external_key`. `reason` is recorded in the organization's audit
     log."""
 
@@ -37,8 +38,16 @@ class CustomerPath(BaseModel):
     id: OrgName
 
 
+@api.get("/orgs", responses={200: shapes.OrgList})
+def list_(query: paging.PageQuery) -> Response:
+    """All organizations, newest first"""
+    auth.platform(Verb.PLATFORM_READ)
+    page = query.page(select(Organization).where(Organization.kind != "platform"), Organization.id, "organizations")
+    return answer(shapes.OrgList(data=[shapes.org(row) for row in page.rows], next_cursor=page.next_cursor))
+
+
 @api.get("/orgs/<org:id>", responses={200: shapes.OrgTerms})
-def show(path: CustomerPath) -> Response:
+def retrieve(path: CustomerPath) -> Response:
     """One organization, including closed ones"""
     caller = auth.platform(Verb.PLATFORM_READ)
     org = _find(path)
@@ -53,7 +62,7 @@ def show(path: CustomerPath) -> Response:
         409: refusal("Money has moved: its funding stays as it is. Or another organization has the external key."),
     },
 )
-def change(path: CustomerPath, body: TermsChange) -> Response:
+def update(path: CustomerPath, body: OrgTermsUpdate) -> Response:
     """Set an organization's funding, suspension, overdraft or external key
 
     `funding` can change only before any money was moved. Setting the current external key again confirms it.
@@ -67,7 +76,7 @@ def change(path: CustomerPath, body: TermsChange) -> Response:
     return _terms(org)
 
 
-def _change(org: Organization, body: TermsChange, *, by: Actor) -> None:
+def _change(org: Organization, body: OrgTermsUpdate, *, by: Actor) -> None:
     """In one transaction, with the organization locked first."""
     if body.funding is not None:
         lifecycle.fund_itself(org, itself=body.funding == "own", reason=body.reason, by=by)

@@ -20,10 +20,10 @@ from dashboard.domain.people import users
 from dashboard.domain.platform import grants
 from dashboard.models import Organization
 
-api = blueprint("platform transactions", prefix=PLATFORM)
+api = blueprint("platform_transactions", prefix=PLATFORM)
 
 
-class Adjustment(inputs.Body):
+class GrantOrRemoval(inputs.Body):
     """The amount is either `amount`, in credits, or `amount_micros`. The receiver is an organization, or a user's
     personal one. `description` is also the reason.
 
@@ -57,10 +57,13 @@ class EveryQuery(FilterQuery):
 
 @api.post(
     "/transactions",
-    responses={201: shapes.PlatformRow, 409: refusal("The removal is above the balance, or would take paid credit.")},
+    responses={
+        201: shapes.PlatformTransaction,
+        409: refusal("The removal is above the balance, or would take paid credit."),
+    },
     openapi_extensions={"x-idempotent": True},
 )
-def create(body: Adjustment) -> Response:
+def create(body: GrantOrRemoval) -> Response:
     """Grant or remove credits"""
     caller = auth.platform(Verb.PLATFORM_GRANT)
     key = idempotency.key(body.idempotency_key)
@@ -71,8 +74,8 @@ def create(body: Adjustment) -> Response:
     return idempotency.answered(answer(shapes.platform_transactions([row])[0], 201), key, replayed=posting.replayed)
 
 
-@api.get("/transactions", responses={200: shapes.PlatformRowList})
-def listing(query: EveryQuery) -> Response:
+@api.get("/transactions", responses={200: shapes.PlatformTransactionList})
+def list_(query: EveryQuery) -> Response:
     """Transactions of all organizations, newest first"""
     auth.platform(Verb.PLATFORM_READ)
     org_id = None
@@ -82,10 +85,10 @@ def listing(query: EveryQuery) -> Response:
         auth.platform_mode(), query.filters(), query.cursor, query.size, org_id=org_id
     )
     rows = shapes.platform_transactions(page.rows)
-    return answer(shapes.PlatformRowList(data=rows, next_cursor=page.next_cursor))
+    return answer(shapes.PlatformTransactionList(data=rows, next_cursor=page.next_cursor))
 
 
-def _post(org: Organization, body: Adjustment, *, by: Actor, key: str) -> Posting:
+def _post(org: Organization, body: GrantOrRemoval, *, by: Actor, key: str) -> Posting:
     unasked = {"idempotency_key"} | ({"allow_paid"} if body.allow_paid else set())
     fields = body.model_dump(mode="json", exclude=unasked, exclude_none=True)
     body_hash = ledger.body_hash("/admin/api/v1/transactions", fields)
@@ -105,7 +108,7 @@ def _post(org: Organization, body: Adjustment, *, by: Actor, key: str) -> Postin
         )  # fmt: skip
 
 
-def _amount(body: Adjustment) -> int:
+def _amount(body: GrantOrRemoval) -> int:
     """The amount in micros. Raises Invalid."""
     given = [amount for amount in (body.amount, body.amount_micros) if amount is not None]
     if len(given) != 1:
@@ -113,7 +116,7 @@ def _amount(body: Adjustment) -> int:
     return given[0]
 
 
-def _refuse_later_fields(body: Adjustment) -> None:
+def _refuse_later_fields(body: GrantOrRemoval) -> None:
     if body.expires_at is not None and body.transaction_type == "admin_removal":
         raise Invalid("Only a grant can expire.", field="expires_at")
     if body.source_id is not None and body.transaction_type == "admin_removal":

@@ -22,7 +22,7 @@ class AuditObject(BaseModel):
     id: str
 
 
-class AuditEntryShape(BaseModel):
+class AuditEntry(BaseModel):
     """`before` and `after` hold what changed, by name. `sentence` describes it for people; its wording may change."""
 
     id: UUID
@@ -39,13 +39,13 @@ class AuditEntryShape(BaseModel):
 
 
 class AuditList(BaseModel):
-    data: list[AuditEntryShape]
+    data: list[AuditEntry]
     next_cursor: str | None
 
 
-def audit_entry(view: EntryView) -> AuditEntryShape:
+def audit_entry(view: EntryView) -> AuditEntry:
     entry = view.entry
-    return AuditEntryShape(
+    return AuditEntry(
         id=entry.id,
         created_at=entry.created_at,
         actor=AuditActor(kind=entry.actor_kind, id=view.actor_id, name=view.actor),

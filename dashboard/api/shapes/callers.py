@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from dashboard.api.shapes.money import Mode
 from dashboard.domain.access import identity_providers
-from dashboard.models import IdentityProvider
+from dashboard.models import IdentityProvider as ProviderRow
 
 
 class Me(BaseModel):
@@ -21,14 +21,14 @@ class Me(BaseModel):
     id: UUID
     mode: Mode
     scopes: list[str]
+    expires_at: datetime | None
     name: str | None = None
     email: str | None = None
     org_id: UUID | None = None
     subject: str | None = None
-    expires_at: datetime | None = None
 
 
-class IdentityProviderShape(BaseModel):
+class IdentityProvider(BaseModel):
     """`audience` is what tokens must name in `aud`. The secret cannot be read again; `jwks` contains public keys."""
 
     mode: Mode
@@ -44,8 +44,8 @@ class IdentityProviderShape(BaseModel):
     updated_at: datetime
 
 
-def identity_provider(row: IdentityProvider) -> IdentityProviderShape:
-    return IdentityProviderShape.model_validate(
+def identity_provider(row: ProviderRow) -> IdentityProvider:
+    return IdentityProvider.model_validate(
         {
             "mode": row.mode, "issuer": row.issuer, "algorithm": row.algorithm,
             "audience": identity_providers.audience(row.org_id, row.mode), "jwks_url": row.jwks_url,

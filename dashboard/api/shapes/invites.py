@@ -42,7 +42,7 @@ class InviteResult(BaseModel):
     invite: Invite | None = None
 
 
-class InviteResults(BaseModel):
+class InviteResultList(BaseModel):
     """In the order of the addresses."""
 
     data: list[InviteResult]

@@ -8,10 +8,10 @@ from pydantic import BaseModel
 
 from dashboard.api.shapes.money import Mode, mode, usd
 from dashboard.domain.funds.spend_limits import LimitUsage
-from dashboard.models import ApiKey
+from dashboard.models import ApiKey as ApiKeyRow
 
 
-class KeyCap(BaseModel):
+class ApiKeyCap(BaseModel):
     """The most that the key may charge per UTC day or month, and what it charged in the current one."""
 
     amount_micros: int
@@ -22,7 +22,7 @@ class KeyCap(BaseModel):
     resets_at: datetime
 
 
-class Key(BaseModel):
+class ApiKey(BaseModel):
     """`prefix` identifies the key; its text cannot be read again. `replaces_id` is the key that it replaced."""
 
     id: UUID
@@ -37,26 +37,26 @@ class Key(BaseModel):
     last_used_ip: str | None
     revoked_at: datetime | None
     replaces_id: UUID | None
-    cap: KeyCap | None
+    cap: ApiKeyCap | None
 
 
-class NewKey(Key):
+class ApiKeyWithSecret(ApiKey):
     """Only this response contains `key`."""
 
     key: str
 
 
-class KeyList(BaseModel):
-    data: list[Key]
+class ApiKeyList(BaseModel):
+    data: list[ApiKey]
     next_cursor: str | None
 
 
-def key(row: ApiKey, usage: LimitUsage | None) -> Key:
-    cap = usage and KeyCap(
+def key(row: ApiKeyRow, usage: LimitUsage | None) -> ApiKey:
+    cap = usage and ApiKeyCap(
         amount_micros=usage.amount, amount_usd=usd(usage.amount), window=_window(usage.window),
         spent_micros=usage.spent, spent_usd=usd(usage.spent), resets_at=usage.resets_at,
     )  # fmt: skip
-    return Key(
+    return ApiKey(
         id=row.id, name=row.name, prefix=row.prefix, scopes=row.scopes, mode=mode(row.mode),
         created_by=row.created_by, created_at=row.created_at, expires_at=row.expires_at,
         last_used_at=row.last_used_at, last_used_ip=row.last_used_ip, revoked_at=row.revoked_at,
@@ -64,8 +64,8 @@ def key(row: ApiKey, usage: LimitUsage | None) -> Key:
     )  # fmt: skip
 
 
-def new_key(row: ApiKey, usage: LimitUsage | None, text: str) -> NewKey:
-    return NewKey(**dict(key(row, usage)), key=text)
+def new_key(row: ApiKeyRow, usage: LimitUsage | None, text: str) -> ApiKeyWithSecret:
+    return ApiKeyWithSecret(**dict(key(row, usage)), key=text)
 
 
 def _window(text: str) -> Literal["day", "month"]:

@@ -26,8 +26,7 @@ class Org(BaseModel):
 
 
 class OrgDetails(Org):
-    """`external_key` is the operator's own id for it. It and the billing details are included only for callers who may
-    see them."""
+    """The external key and the billing details are included only if there are any, for callers who may see them."""
 
     external_key: str | None = None
     billing_email: str | None = None
@@ -41,8 +40,11 @@ class OrgTerms(OrgDetails):
     An `external_key` without `external_key_confirmed_at` was set by an owner, and does not find the organization.
     """
 
+    external_key: str | None
     external_key_confirmed_at: datetime | None
-
+    billing_email: str | None
+    billing_address: str | None
+    tax_id: str | None
     overdraft_limit_micros: int
     frozen_at: datetime | None
 
@@ -68,7 +70,7 @@ class Member(BaseModel):
     created_at: datetime
 
 
-class ChangedMember(Member):
+class MemberUpdateResult(Member):
     """`keys_passed` now belong to `keys_passed_to`; `keys_ended` are revoked."""
 
     keys_passed: list[UUID]
@@ -76,7 +78,7 @@ class ChangedMember(Member):
     keys_ended: list[UUID]
 
 
-class RemovedMember(BaseModel):
+class MemberRemoval(BaseModel):
     """What happened to the keys of a member who was removed or left."""
 
     id: UUID
@@ -109,7 +111,8 @@ def org_details(
     extra = _billing(row) if billing else {}
     if directory:
         extra["external_key"] = directory.external_key
-    return OrgDetails(**org_values(row, role), **extra)
+    given = {name: value for name, value in extra.items() if value is not None}
+    return OrgDetails(**org_values(row, role), **given)
 
 
 def org_terms(row: Organization, directory: OrgDirectory, wallet: Wallet) -> OrgTerms:
@@ -128,12 +131,12 @@ def member(row: Membership, *, managing: bool = False) -> Member:
     )  # fmt: skip
 
 
-def changed_member(row: Membership, handover: Handover) -> ChangedMember:
-    return ChangedMember(**dict(member(row, managing=True)), **_handed(handover))
+def changed_member(row: Membership, handover: Handover) -> MemberUpdateResult:
+    return MemberUpdateResult(**dict(member(row, managing=True)), **_handed(handover))
 
 
-def removed_member(row: Membership, handover: Handover) -> RemovedMember:
-    return RemovedMember(id=row.id, **_handed(handover))
+def removed_member(row: Membership, handover: Handover) -> MemberRemoval:
+    return MemberRemoval(id=row.id, **_handed(handover))
 
 
 def _handed(handover: Handover) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from dashboard.models import User
+from dashboard.models import User as UserRow
 
 
-class Person(BaseModel):
+class User(BaseModel):
     id: UUID
     email: str
     name: str
@@ -18,13 +18,13 @@ class Person(BaseModel):
     created_at: datetime
 
 
-class PersonList(BaseModel):
-    data: list[Person]
+class UserList(BaseModel):
+    data: list[User]
     next_cursor: str | None
 
 
-def person(row: User) -> Person:
-    return Person(
+def user(row: UserRow) -> User:
+    return User(
         id=row.id, email=row.email, name=row.name, platform_role=row.platform_role,
         email_verified_at=row.email_verified_at, disabled_at=row.disabled_at, created_at=row.created_at,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from dashboard.api.shapes.money import usd
 from dashboard.domain.catalog.products import Offer
 
 
-class ProductShape(BaseModel):
+class Product(BaseModel):
     """A pack of credits. `amount_micros` is what one piece adds, `bonus_micros` is added on top.
 
     `available` is false while its price at the provider differs; `active` says whether it is on sale.
@@ -36,19 +36,19 @@ class ProductShape(BaseModel):
 
 
 class ProductList(BaseModel):
-    data: list[ProductShape]
+    data: list[Product]
     next_cursor: str | None
 
 
-class Catalog(ProductList):
+class PlatformProductList(ProductList):
     """`problem`: why the pack that the settings name is not on sale; omitted if nothing is wrong."""
 
     problem: str | None = None
 
 
-def product(offer: Offer) -> ProductShape:
+def product(offer: Offer) -> Product:
     row, version = offer.product, offer.version
-    return ProductShape(
+    return Product(
         id=row.id, name=row.name, description=row.description, kind=row.kind, price_cents=version.price_minor,
         currency=version.currency, amount_micros=version.grant_micros, amount_usd=usd(version.grant_micros),
         bonus_micros=version.bonus_micros, grant_kind=version.grant_kind, min_quantity=version.min_quantity,

@@ -12,15 +12,15 @@ from dashboard.api.shapes.wallets import Wallet
 from dashboard.core.money import plain_credits
 from dashboard.domain.funds import origins, wallets
 from dashboard.domain.funds.transactions.explain import Explanation, Step
-from dashboard.models import Transaction
+from dashboard.models import Transaction as TransactionRow
 
 
-class Actor(BaseModel):
+class TransactionActor(BaseModel):
     kind: Literal["user", "key", "manager", "system"]
     id: UUID | None
 
 
-class LedgerRow(BaseModel):
+class Transaction(BaseModel):
     """A transaction of a dollar wallet has `amount_micros` and `amount_usd`, of any other wallet `units`; signed.
     `user_id` is the user to whom it counts: who acted, or whose key did at that moment; null for managers, the system
     and keys of the platform."""
@@ -38,14 +38,14 @@ class LedgerRow(BaseModel):
     balance_after: int
     description: str
     idempotency_key: str | None
-    actor: Actor
+    actor: TransactionActor
     user_id: UUID | None
     app: str | None
     created_at: datetime
     payment_id: UUID | None = None
 
 
-class PlatformRow(LedgerRow):
+class PlatformTransaction(Transaction):
     """As platform managers see it. `amount_credits` is the amount in credits, such as `-1.5`: 1 credit = 1 USD."""
 
     org_id: UUID
@@ -53,18 +53,18 @@ class PlatformRow(LedgerRow):
     amount_credits: str | None = None
 
 
-class PlatformRowList(BaseModel):
-    data: list[PlatformRow]
+class PlatformTransactionList(BaseModel):
+    data: list[PlatformTransaction]
     next_cursor: str | None
 
 
-class RowList(BaseModel):
-    data: list[LedgerRow]
+class TransactionList(BaseModel):
+    data: list[Transaction]
     next_cursor: str | None
 
 
-class WalletWithRow(Wallet):
-    transaction: LedgerRow
+class WalletMovementResult(Wallet):
+    transaction: Transaction
 
 
 class ExplanationStep(BaseModel):
@@ -74,7 +74,7 @@ class ExplanationStep(BaseModel):
     ref: UUID | None = None
 
 
-class Slice(BaseModel):
+class GrantSlice(BaseModel):
     id: UUID
     kind: Literal["paid", "promotional"]
     category: str
@@ -83,26 +83,27 @@ class Slice(BaseModel):
     expires_at: datetime | None
 
 
-class Reasons(BaseModel):
+class TransactionExplanation(BaseModel):
     """What caused the transaction, the credit grants that it opened, and what followed."""
 
     cause: list[ExplanationStep]
-    grants: list[Slice]
+    grants: list[GrantSlice]
     followed: list[ExplanationStep]
 
 
-class ExplainedRow(LedgerRow):
-    explanation: Reasons
+class ExplainedTransaction(Transaction):
+    explanation: TransactionExplanation
 
 
-def transaction_values(row: Transaction, unit: str, *, platform: bool = False) -> dict[str, Any]:
+def transaction_values(row: TransactionRow, unit: str, *, platform: bool = False) -> dict[str, Any]:
     """`unit` is the unit of its wallet. `platform`: name the platform manager who acted."""
+    # Customers see that the platform acted, but not which of its managers.
+    actor_id = row.actor_id if platform or row.actor_kind != "manager" else None
     values: dict[str, Any] = {
         "id": row.id, "wallet_id": row.wallet_id, "mode": row.mode, "unit": unit, "seq": row.seq, "type": row.type,
         "balance_before": row.balance_before, "balance_after": row.balance_after, "description": row.description,
         "idempotency_key": row.key if row.origin in origins.SENT else None, "app": row.app or None,
-        # Customers see that the platform acted, but not which of its managers.
-        "actor": Actor(kind=row.actor_kind, id=row.actor_id if platform or row.actor_kind != "manager" else None),
+        "actor": TransactionActor(kind=row.actor_kind, id=actor_id),
         "user_id": row.member_id, "created_at": row.created_at,
     }  # fmt: skip
     if unit == wallets.USD:
@@ -112,29 +113,29 @@ def transaction_values(row: Transaction, unit: str, *, platform: bool = False) -
     return values | ({"payment_id": row.payment_id} if row.payment_id else {})
 
 
-def transaction(row: Transaction, unit: str) -> LedgerRow:
-    return LedgerRow(**transaction_values(row, unit))
+def transaction(row: TransactionRow, unit: str) -> Transaction:
+    return Transaction(**transaction_values(row, unit))
 
 
-def transactions(rows: Sequence[Transaction]) -> list[LedgerRow]:
+def transactions(rows: Sequence[TransactionRow]) -> list[Transaction]:
     units = wallets.units_of(rows)
     return [transaction(row, units[row.wallet_id]) for row in rows]
 
 
-def platform_transactions(rows: Sequence[Transaction]) -> list[PlatformRow]:
+def platform_transactions(rows: Sequence[TransactionRow]) -> list[PlatformTransaction]:
     units = wallets.units_of(rows)
     return [_platform(row, units[row.wallet_id]) for row in rows]
 
 
-def _platform(row: Transaction, unit: str) -> PlatformRow:
+def _platform(row: TransactionRow, unit: str) -> PlatformTransaction:
     credits_ = {"amount_credits": plain_credits(row.amount)} if unit == wallets.USD else {}
     values = transaction_values(row, unit, platform=True)
-    return PlatformRow(**values, org_id=row.org_id, reason=row.reason, **credits_)
+    return PlatformTransaction(**values, org_id=row.org_id, reason=row.reason, **credits_)
 
 
-def explained(row: Transaction, unit: str, result: Explanation) -> ExplainedRow:
+def explained(row: TransactionRow, unit: str, result: Explanation) -> ExplainedTransaction:
     slices = [
-        Slice(
+        GrantSlice(
             id=part.id,
             kind=part.kind,
             category=part.category,
@@ -144,8 +145,8 @@ def explained(row: Transaction, unit: str, result: Explanation) -> ExplainedRow:
         )
         for part in result.grants
     ]
-    reasons = Reasons(cause=_steps(result.cause), grants=slices, followed=_steps(result.followed))
-    return ExplainedRow(**transaction_values(row, unit), explanation=reasons)
+    reasons = TransactionExplanation(cause=_steps(result.cause), grants=slices, followed=_steps(result.followed))
+    return ExplainedTransaction(**transaction_values(row, unit), explanation=reasons)
 
 
 def _steps(steps: tuple[Step, ...]) -> list[ExplanationStep]:

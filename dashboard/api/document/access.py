@@ -1,0 +1,77 @@
+"""Who may make a call: the credentials and the scopes, from the table of permissions."""
+
+from typing import Any
+
+from dashboard.domain.access.permissions import PERSONAL_SCOPES, SERVICE_SCOPES, TABLE, Rule, Verb
+
+_ANY = (Rule(frozenset({"owner"})), Rule(scope=""))
+"""Any key or token, whatever its scopes."""
+
+_PERSON = (TABLE[Verb.MANAGE_ORG],)
+
+CALLS: dict[str, tuple[Verb | Rule, ...]] = {
+    "me_retrieve": _ANY,
+    "orgs_list": _ANY,
+    "orgs_create": _PERSON,
+    "orgs_retrieve": _ANY,
+    "orgs_retrieve_by_external_key": (Verb.PLATFORM_READ, Verb.READ_EXTERNAL_KEY),
+    "orgs_update": (Verb.MANAGE_ORG,),
+    "orgs_delete": (Verb.MANAGE_ORG,),
+    "members_list": (Verb.READ_MEMBERS,),
+    "members_create": (Verb.MANAGE_MEMBERS,),
+    "members_update": (Verb.MANAGE_MEMBERS,),
+    "members_remove": (Verb.MANAGE_MEMBERS, Verb.LEAVE),
+    "ownership_transfer": (Verb.MANAGE_ORG,),
+    "invites_list": (Verb.READ_INVITES,),
+    "invites_create": (Verb.MANAGE_MEMBERS,),
+    "invites_resend": (Verb.MANAGE_MEMBERS,),
+    "invites_revoke": (Verb.MANAGE_MEMBERS,),
+    "invites_peek": (),
+    "invites_accept": _PERSON,
+    "invites_decline": _PERSON,
+    "api_keys_list": (Verb.MANAGE_OWN_KEYS,),
+    "api_keys_create": (Verb.MANAGE_OWN_KEYS,),
+    "api_keys_rotate": (Verb.MANAGE_OWN_KEYS,),
+    "api_keys_update": (Verb.CAP_KEYS,),
+    "api_keys_revoke": (Verb.MANAGE_OWN_KEYS,),
+    "identity_provider_retrieve": (Verb.MANAGE_IDENTITY_PROVIDER,),
+    "identity_provider_set": (Verb.MANAGE_IDENTITY_PROVIDER,),
+    "identity_provider_remove": (Verb.MANAGE_IDENTITY_PROVIDER,),
+    "audit_list": (Verb.READ_AUDIT,),
+    "wallet_retrieve": (Verb.READ_BALANCE,),
+    "wallet_move": (Verb.CHARGE, Verb.DEPOSIT),
+    "wallets_list": (Verb.READ_BALANCE,),
+    "transactions_list": (Verb.READ_OWN_ROWS,),
+    "transactions_retrieve": (Verb.READ_OWN_ROWS,),
+    "checkout_create": (Verb.BUY,),
+    "products_list": (Verb.READ_CATALOG,),
+    "products_create": (Verb.MANAGE_OWN_CATALOG,),
+    "products_update": (Verb.MANAGE_OWN_CATALOG,),
+    "products_archive": (Verb.MANAGE_OWN_CATALOG,),
+    "platform_transactions_list": (Verb.PLATFORM_READ,),
+    "platform_transactions_create": (Verb.PLATFORM_GRANT,),
+    "platform_products_list": (Verb.PLATFORM_READ,),
+    "platform_products_create": (Verb.MANAGE_CATALOG,),
+    "platform_products_update": (Verb.MANAGE_CATALOG,),
+    "platform_products_archive": (Verb.MANAGE_CATALOG,),
+    "platform_orgs_list": (Verb.PLATFORM_READ,),
+    "platform_orgs_retrieve": (Verb.PLATFORM_READ,),
+    "platform_orgs_update": (Verb.MANAGE_PLATFORM,),
+    "platform_users_list": (Verb.PLATFORM_READ,),
+}
+"""By operation id. A call with several takes any of them; one without any is open to everyone."""
+
+_FOR_END_USERS = {"me_retrieve"}
+
+
+def of_call(operation_id: str) -> dict[str, Any]:
+    """`security`: the credentials that may make the call. `x-scopes`: the scopes, one of which it takes."""
+    rules = [one if isinstance(one, Rule) else TABLE[one] for one in CALLS[operation_id]]
+    credentials = {
+        "orgKey": any(rule.scope not in (None, *PERSONAL_SCOPES) for rule in rules),
+        "serviceKey": any(rule.scope in ("", *SERVICE_SCOPES) for rule in rules),
+        "personalToken": any(rule.roles or rule.token_roles or rule.operator for rule in rules),
+        "endUser": operation_id in _FOR_END_USERS,
+    }
+    scopes = dict.fromkeys(rule.scope for rule in rules if rule.scope)
+    return {"security": [{name: []} for name, fits in credentials.items() if fits], "x-scopes": list(scopes)}

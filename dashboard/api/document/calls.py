@@ -1,0 +1,41 @@
+"""Describes one call: its errors and headers, who may call it, and its parameters."""
+
+from typing import Any
+
+from dashboard.api.document import access, parts
+
+JSON = "application/json"
+
+
+def finish(operation: dict[str, Any]) -> None:
+    """Complete what flask-openapi wrote about the call."""
+    operation |= access.of_call(operation["operationId"])
+    operation.pop("deprecated", None)
+    if text := operation.pop("description", ""):
+        operation["description"] = " ".join(text.replace("<br/>", "\n").split("\n")).strip()
+    for parameter in operation.get("parameters", []):
+        parameter.pop("deprecated", None)
+    keyed = operation.pop("x-idempotent", False)
+    if keyed:
+        operation.setdefault("parameters", []).append(parts.KEY_PARAMETER)
+    operation["responses"] = _responses(operation, keyed=keyed)
+
+
+def _responses(operation: dict[str, Any], *, keyed: bool) -> dict[str, Any]:
+    """By status: shared errors by reference, all others with their headers."""
+    open_, body = operation.get("security") == [], "requestBody" in operation
+    operation["responses"].pop("422", None)  # flask-openapi's own
+    written: dict[str, Any] = parts.SHARED | operation["responses"]
+    result: dict[str, Any] = {}
+    for status in sorted(written):
+        response = written[status]
+        if (status in parts.OF_BODIES and not body) or (status == "401" and open_):
+            continue
+        if isinstance(response, str):
+            result[status] = {"$ref": f"#/components/responses/{response}"}
+            continue
+        names: list[str] = ["X-Request-Id", *parts.LIMIT_HEADERS]
+        if keyed and status < "300":
+            names += ["Idempotency-Key", "Idempotent-Replay"]
+        result[status] = {**response, "headers": parts.headers(*names)}
+    return result
