@@ -31,6 +31,7 @@ def register(app: Flask) -> None:
         metrics,
         org_paths,
         orgs,
+        payments,
         products,
         transactions,
         wallets,
@@ -42,7 +43,10 @@ def register(app: Flask) -> None:
     from dashboard.api.admin import users as admin_users
 
     identity = (me, orgs, members, invites, keys, identity_provider, audit)
-    customers = [*(each.api for each in (*identity, wallets, transactions, checkout, products)), invites.public]
+    customers = [
+        *(each.api for each in (*identity, wallets, transactions, payments, checkout, products)),
+        invites.public,
+    ]
     staff = [each.api for each in (admin_transactions, admin_orgs, admin_users, admin_products)]
     app.request_class = inputs.StrictRequest
     org_paths.init_app(app)

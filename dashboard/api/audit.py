@@ -4,22 +4,22 @@ from flask import Response
 from pydantic import Field
 
 from dashboard.api import auth, inputs, paging, shapes
+from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint
 from dashboard.domain.access import permissions
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import trail
 from dashboard.domain.audit.trail import AuditFilters
+from dashboard.models import AuditEntry
 
 api = blueprint("audit")
 
 
 class EntryQuery(paging.PageQuery):
-    """`from` and `to` are UTC days or RFC 3339 moments, both inclusive."""
-
-    actor_id: str | None = None
+    actor_id: paging.IdText | None = Field(default=None, description="The user or key that acted.")
     action: str | None = Field(default=None, description="Such as `key.revoked`.")
-    from_: str | None = Field(default=None, alias="from")
-    to: str | None = None
+    from_: paging.Since
+    to: paging.Until
 
 
 @api.get("/orgs/<org:org_id>/audit", responses={200: shapes.AuditList})
@@ -33,6 +33,17 @@ def list_(path: inputs.OrgPath, query: EntryQuery) -> Response:
     given = query.model_dump(by_alias=True, exclude_none=True, exclude={"limit", "cursor"})
     filters = AuditFilters.parse(given, org_id=access.org.id, named=named)
     page = trail.page(filters, cursor=query.cursor, limit=query.size)
+    return answer(shapes.AuditList(data=_shown(access, page.rows), next_cursor=page.next_cursor))
+
+
+@api.get("/orgs/<org:org_id>/audit/<uuid:id>", responses={200: shapes.AuditEntry})
+def retrieve(path: inputs.OrgItemPath) -> Response:
+    """One entry"""
+    access = auth.enter(path.org_id, Verb.READ_AUDIT)
+    return answer(_shown(access, [trail.find(access.org.id, path.id)])[0])
+
+
+def _shown(access: Access, rows: list[AuditEntry]) -> list[shapes.AuditEntry]:
     without = () if permissions.sees_external_key(access.caller) else ("external_key",)
-    rows = [shapes.audit_entry(view) for view in trail.entry_views(page.rows, for_manager=named, without=without)]
-    return answer(shapes.AuditList(data=rows, next_cursor=page.next_cursor))
+    views = trail.entry_views(rows, for_manager=access.caller.operator, without=without)
+    return [shapes.audit_entry(view) for view in views]

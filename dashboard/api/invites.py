@@ -90,6 +90,13 @@ def create(path: inputs.OrgPath, body: InviteCreate) -> Response:
     return answer(shapes.InviteResultList(data=[shapes.invite_result(one) for one in outcomes]), 207)
 
 
+@api.get("/orgs/<org:org_id>/invites/<uuid:id>", responses={200: shapes.Invite})
+def retrieve(path: inputs.OrgItemPath) -> Response:
+    """One invite"""
+    access = auth.enter(path.org_id, Verb.READ_INVITES)
+    return answer(shapes.invite(invites.view(invites.with_id(access.org.id, path.id))))
+
+
 @api.post("/orgs/<org:org_id>/invites/<uuid:id>/resend", responses={200: shapes.Invite, 409: ENDED})
 def resend(path: inputs.OrgItemPath) -> Response:
     """Send a new link by e-mail, valid for 7 days; the old one stops working"""

@@ -87,6 +87,13 @@ def create(path: inputs.OrgPath, body: ApiKeyCreate) -> Response:
     return _made(access, made)
 
 
+@api.get("/orgs/<org:org_id>/api-keys/<uuid:key_id>", responses={200: shapes.ApiKey})
+def retrieve(path: KeyPath) -> Response:
+    """One key"""
+    access, key = _enter(path, OrgAction.READ)
+    return _shown(access, key)
+
+
 @api.post("/orgs/<org:org_id>/api-keys/<uuid:key_id>/rotate", responses={201: shapes.ApiKeyWithSecret, 409: ENDED})
 def rotate(path: KeyPath, body: ApiKeyRotate) -> Response:
     """Replace this key by a new one; only this response contains its text"""
@@ -107,7 +114,7 @@ def update(path: KeyPath, body: ApiKeyUpdate) -> Response:
     require(Verb.CAP_KEYS, access.caller)
     with transaction(org=access.org.id):
         key_changes.set_cap(key, body.cap.cap if body.cap else None, by=access.actor)
-    return answer(shapes.key(key, spend_limits.usages(access.org.id, [key.limit_id]).get(key.limit_id)))
+    return _shown(access, key)
 
 
 @api.delete("/orgs/<org:org_id>/api-keys/<uuid:key_id>", responses={204: None})
@@ -131,6 +138,10 @@ def _enter(path: KeyPath, act: OrgAction) -> tuple[Access, ApiKey]:
 def _own(access: Access) -> UUID | None:
     """The only user whose keys are shown; None for callers who manage all."""
     return None if allowed(Verb.MANAGE_KEYS, access.caller) else access.actor.id
+
+
+def _shown(access: Access, key: ApiKey) -> Response:
+    return answer(shapes.key(key, spend_limits.usages(access.org.id, [key.limit_id]).get(key.limit_id)))
 
 
 def _made(access: Access, made: MadeKey) -> Response:

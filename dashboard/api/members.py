@@ -5,6 +5,7 @@ from typing import Literal, TypeVar
 from uuid import UUID
 
 from flask import Response
+from pydantic import Field
 
 from dashboard.api import auth, inputs, invites, paging, shapes
 from dashboard.api.auth import Access
@@ -31,9 +32,9 @@ class MemberUpdate(inputs.Body):
 
 
 class Removal(paging.Query):
-    """`end_keys=true` revokes all of the member's keys, instead of handing any over."""
-
-    end_keys: Literal["true", "false"] = "false"
+    end_keys: Literal["true", "false"] = Field(
+        default="false", description="`true` revokes all of the member's keys, instead of handing any over."
+    )
 
 
 class OwnershipTransfer(inputs.Body):
@@ -58,6 +59,14 @@ def create(path: inputs.OrgPath, body: invites.MemberInvite) -> Response:
     """Invite a user, who becomes a member by accepting"""
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     return invites.send(access, body.email, body.role)
+
+
+@api.get("/orgs/<org:org_id>/members/<uuid:id>", responses={200: shapes.Member})
+def retrieve(path: inputs.OrgItemPath) -> Response:
+    """One member"""
+    access = auth.enter(path.org_id, Verb.READ_MEMBERS)
+    managing = allowed(Verb.MANAGE_MEMBERS, access.caller)
+    return answer(shapes.member(_find(access, path.id), managing=managing))
 
 
 @api.patch("/orgs/<org:org_id>/members/<uuid:id>", responses={200: shapes.MemberUpdateResult, 409: LAST_OWNER})

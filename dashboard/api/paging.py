@@ -2,10 +2,10 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -15,6 +15,18 @@ from dashboard.core.errors import Invalid
 MOST = 100
 
 T = TypeVar("T")
+
+# Text in the query, whose type in the document is what the text must be.
+Limit = Annotated[str, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST, "default": lists.PAGE_ROWS})]
+WholeNumber = Annotated[str, WithJsonSchema({"type": "integer"})]
+IdText = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+Since = Annotated[
+    str | None,
+    Field(default=None, alias="from", description="The first UTC day or RFC 3339 moment, inclusive: `2027-03-01`."),
+]
+Until = Annotated[
+    str | None, Field(default=None, description="The last UTC day or RFC 3339 moment, inclusive: `2027-03-31`.")
+]
 
 
 class Query(BaseModel):
@@ -29,8 +41,8 @@ class Query(BaseModel):
 
 
 class PageQuery(Query):
-    limit: str | None = Field(default=None, json_schema_extra={"pattern": "^[0-9]{1,3}$"}, description="1..100")
-    cursor: str | None = Field(default=None, description="next_cursor of the page before.")
+    limit: Limit | None = Field(default=None, description="How many rows a page has at most.")
+    cursor: str | None = Field(default=None, description="The `next_cursor` of the page before.")
 
     @property
     def size(self) -> int:

@@ -89,6 +89,13 @@ def create(path: inputs.OrgPath, body: ProductCreate) -> Response:
     return answer(shapes.product(make(access.org.id, body, by=access.actor)), 201)
 
 
+@api.get("/orgs/<org:org_id>/products/<uuid:id>", responses={200: shapes.Product})
+def retrieve(path: inputs.OrgItemPath) -> Response:
+    """One product, on sale or not"""
+    access = auth.enter(path.org_id, Verb.READ_CATALOG)
+    return answer(shapes.product(products.find(products.catalog_of(access.org), path.id, mode=access.mode)))
+
+
 @api.patch("/orgs/<org:org_id>/products/<uuid:id>", responses={200: shapes.Product})
 def update(path: inputs.OrgItemPath, body: ProductUpdate) -> Response:
     """Change a product of a self-funded organization"""

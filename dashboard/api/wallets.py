@@ -7,6 +7,7 @@ from flask import Response
 from dashboard.api import auth, idempotency, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core.db import db, transaction
+from dashboard.core.errors import NotFound
 from dashboard.domain import audit, org_status
 from dashboard.domain.access import key_rights
 from dashboard.domain.access.permissions import LEADS, Verb, origin_of
@@ -51,6 +52,16 @@ def list_(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
     page = query.page(wanted, Wallet.id, "wallets", access.org.id, access.mode)
     rows = [shapes.wallet(row, access.org) for row in page.rows]
     return answer(shapes.WalletList(data=rows, next_cursor=page.next_cursor))
+
+
+@api.get("/orgs/<org:org_id>/wallets/<uuid:id>", operation_id="wallets_retrieve", responses={200: shapes.Wallet})
+def retrieve_one(path: inputs.OrgItemPath) -> Response:
+    """One wallet"""
+    access = auth.enter(path.org_id, Verb.READ_BALANCE)
+    row = wallets.find(access.org.id, path.id)
+    if row is None or row.mode != access.mode:
+        raise NotFound("There is no such wallet.")
+    return answer(shapes.wallet(row, access.org))
 
 
 @api.post(

@@ -50,10 +50,10 @@ class Typed(dict[str, str]):
             raise Invalid(f"Choose one of: {', '.join(allowed)}.", field=field, code="not_a_choice")
         return value
 
-    def text(self, field: str, *, verb: str = "Enter") -> str | None:
+    def text(self, field: str, *, verb: str = "Enter", most: int = LONGEST) -> str | None:
         value = self.get(field)
-        if value is not None and (len(value) > LONGEST or "\x00" in value):
-            raise Invalid(f"{verb} at most {LONGEST} characters.", field=field, code="wrong_length")
+        if value is not None and (len(value) > most or "\x00" in value):
+            raise Invalid(f"{verb} at most {most} characters.", field=field, code="wrong_length")
         return value
 
     def id(self, field: str, what: str = "an id") -> UUID | None:

@@ -120,6 +120,7 @@ class Transaction(OrgOwned, Base):
             "seq",
             postgresql_where=text("member_id IS NOT NULL"),
         ),
+        Index("ix_transactions_payment", "org_id", "payment_id", postgresql_where=text("payment_id IS NOT NULL")),
         # The few actions of managers among any number of charges, which this index does not slow down.
         Index(
             "ix_transactions_adjustments",

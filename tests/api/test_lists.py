@@ -139,3 +139,62 @@ def test_a_member_reads_what_their_keys_and_tokens_charged(program: Program, bus
     assert membership
     assert everything(program, f"{path}/transactions", reader, member_id=str(membership.id)) == foreign
     assert everything(program, f"{path}/transactions", token, member_id=str(tom.id)) == []
+
+
+def test_a_program_resumes_after_the_last_seq_it_has_seen(program: Program, busy: Any) -> None:
+    key, path = program.key(busy, "wallet:read"), f"/api/v1/orgs/{busy.id}/transactions"
+    wallet = program.get(f"/api/v1/orgs/{busy.id}/wallet", key).get_json()["wallet_id"]
+    seqs = [row["seq"] for row in everything(program, path, key, wallet_id=wallet, order="asc", limit=5)]
+    assert seqs == list(range(1, 14))
+    rows = everything(program, path, key, wallet_id=wallet, after_seq=9, limit=2)
+    assert [row["seq"] for row in rows] == [10, 11, 12, 13]
+    assert everything(program, path, key, wallet_id=wallet, after_seq=13) == []
+    reports = everything(program, path, key, wallet_id=wallet, after_seq=3, app="reports", limit=2)
+    assert [row["seq"] for row in reports] == [5, 7, 9, 11, 13]
+    for query, field in (
+        ({"order": "asc"}, "wallet_id"), ({"after_seq": "1"}, "wallet_id"),
+        ({"wallet_id": wallet, "after_seq": "-1"}, "after_seq"), ({"wallet_id": wallet, "order": "up"}, "order"),
+    ):  # fmt: skip
+        body = program.get(path, key, query_string=query).get_json()
+        assert (body["status"], body["errors"][0]["field"]) == (422, field), query
+
+
+def test_a_row_is_found_by_its_key_its_payment_and_who_acted(program: Program, busy: Any) -> None:
+    read, charge = program.key(busy, "wallet:read"), program.key(busy, "wallet:charge")
+    path, manager = f"/api/v1/orgs/{busy.id}", program.manager_token()
+    body = {"operation": "charge", "amount_micros": 7}
+    row = program.post(f"{path}/wallet", charge, json=body, headers={"Idempotency-Key": "job-1"}).get_json()[
+        "transaction"
+    ]
+    found = everything(program, f"{path}/transactions", read, idempotency_key="job-1")
+    assert found == [row]
+    assert everything(program, f"{path}/transactions", read, idempotency_key="job-1", type="deposit") == []
+    assert everything(program, f"{path}/transactions", read, idempotency_key="job-2") == []
+    assert everything(program, f"{path}/transactions", read, actor_id=row["actor"]["id"]) == [row]
+    assert everything(program, f"{path}/transactions", read, payment_id=row["id"]) == []
+    every = "/admin/api/v1/transactions"
+    (seen,) = everything(program, every, manager, idempotency_key="job-1", org_id=str(busy.id))
+    assert seen["id"] == row["id"]
+    assert program.get(f"{every}/{row['id']}", manager).get_json() == seen
+    refused = problem(program.get(every, manager, query_string={"idempotency_key": "job-1"}), 422, "invalid")
+    assert refused["errors"][0]["field"] == "org_id"
+    problem(program.get(f"{every}/{busy.id}", manager), 404, "not_found")
+
+
+def test_the_platform_finds_an_organization_and_a_user_by_what_it_knows(program: Program) -> None:
+    manager, user = program.manager_token(), program.make(factories.make_user, "nina@example.test")
+    org = program.make(factories.make_org, "Nina's team", owner=user)
+    path = f"/admin/api/v1/orgs/{org.id}"
+    set_ = {"external_key": "crm-77", "reason": "Known"}
+    assert program.call("PATCH", path, manager, json=set_).status_code == 200
+    for query, many in (
+        ({"external_key": "crm-77"}, 1), ({"external_key": "crm-7"}, 0), ({"slug": org.slug}, 1), ({"slug": "x\0"}, 0),
+        ({"email": "other@example.test"}, 0),
+    ):  # fmt: skip
+        found = everything(program, "/admin/api/v1/orgs", manager, **query)
+        assert [row["id"] for row in found] == [str(org.id)] * many, query
+    theirs = everything(program, "/admin/api/v1/orgs", manager, email="NINA@example.test")
+    assert {row["kind"] for row in theirs} == {"team", "personal"}
+    (person,) = everything(program, "/admin/api/v1/users", manager, email="nina@example.test")
+    assert program.get(f"/admin/api/v1/users/{person['id']}", manager).get_json() == person
+    problem(program.get(f"/admin/api/v1/users/{org.id}", manager), 404, "not_found")

@@ -1431,6 +1431,13 @@ CREATE INDEX ix_transactions_member ON public.transactions USING btree (org_id, 
 
 
 --
+-- Name: ix_transactions_payment; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_transactions_payment ON public.transactions USING btree (org_id, payment_id) WHERE (payment_id IS NOT NULL);
+
+
+--
 -- Name: ix_user_follow_ups_user_id; Type: INDEX; Schema: public; Owner: -
 --
 

@@ -39,6 +39,7 @@ from tests.web.people import Person, Team, make_team, token_in
 
 ITEMS = {
     "/transactions/": "transaction_id", "/members/": "member_id", "/invites/": "invite_id",
+    "/payments/": "payment_id", "/audit/": "entry_id", "/wallets/": "wallet_id", "/users/": "user_id",
     "/admin/api/v1/orgs/": "org_id",
 }  # fmt: skip
 
@@ -79,6 +80,7 @@ class World:
             "org_id": org.id,
             "slug": org.slug,
             "user_id": user,
+            "wallet_id": wallet_of(org).id,
             "transaction_id": charge(wallet_of(org), 1_000_000).id,
             "key_id": db.session.query(ApiKey.id).filter_by(org_id=org.id).scalar(),
             "event_id": db.session.query(InboxEvent.id).filter_by(event_id=f"evt_{org.slug}").scalar(),

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from flask import Response
 from pydantic import BaseModel, Field
-from sqlalchemy import select
 
 from dashboard.api import auth, inputs, paging, shapes
 from dashboard.api.org_paths import OrgName
@@ -18,6 +17,7 @@ from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
 from dashboard.domain.organizations import lifecycle, org_refs
 from dashboard.domain.platform import external_keys
+from dashboard.domain.platform import organizations as platform_organizations
 from dashboard.models import Organization
 
 api = blueprint("platform_orgs", prefix=PLATFORM)
@@ -38,11 +38,18 @@ class CustomerPath(BaseModel):
     id: OrgName
 
 
+class OrgQuery(paging.PageQuery):
+    external_key: str | None = Field(default=None, description="The one with this external key, if it is confirmed.")
+    slug: str | None = Field(default=None, description="The one with this slug.")
+    email: str | None = Field(default=None, description="Those with a member of this address.")
+
+
 @api.get("/orgs", responses={200: shapes.OrgList})
-def list_(query: paging.PageQuery) -> Response:
+def list_(query: OrgQuery) -> Response:
     """All organizations, newest first"""
     auth.platform(Verb.PLATFORM_READ)
-    page = query.page(select(Organization).where(Organization.kind != "platform"), Organization.id, "organizations")
+    wanted = {"external_key": query.external_key, "slug": query.slug, "email": query.email}
+    page = query.page(platform_organizations.having(**wanted), Organization.id, "organizations", *wanted.values())
     return answer(shapes.OrgList(data=[shapes.org(row) for row in page.rows], next_cursor=page.next_cursor))
 
 

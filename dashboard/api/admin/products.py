@@ -6,6 +6,7 @@ from dashboard.api import auth, inputs, paging, products, shapes
 from dashboard.api.routes import PLATFORM, answer, blueprint
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.catalog import configured
+from dashboard.domain.catalog import products as catalog
 from dashboard.models import PLATFORM_ORG_ID
 
 api = blueprint("platform_products", prefix=PLATFORM)
@@ -26,6 +27,13 @@ def create(body: products.ProductCreate) -> Response:
     """Add a product"""
     caller = auth.platform(Verb.MANAGE_CATALOG)
     return answer(shapes.product(products.make(PLATFORM_ORG_ID, body, by=caller.actor)), 201)
+
+
+@api.get("/products/<uuid:id>", responses={200: shapes.Product})
+def retrieve(path: inputs.ItemPath) -> Response:
+    """One product"""
+    auth.platform(Verb.PLATFORM_READ)
+    return answer(shapes.product(catalog.find(PLATFORM_ORG_ID, path.id, mode=auth.platform_mode())))
 
 
 @api.patch("/products/<uuid:id>", responses={200: shapes.Product})

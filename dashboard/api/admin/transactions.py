@@ -4,8 +4,9 @@ from typing import Literal
 from uuid import UUID
 
 from flask import Response
+from pydantic import Field
 
-from dashboard.api import auth, idempotency, inputs, shapes
+from dashboard.api import auth, idempotency, inputs, paging, shapes
 from dashboard.api.routes import PLATFORM, answer, blueprint, refusal
 from dashboard.api.transactions import FilterQuery
 from dashboard.core import ids
@@ -51,8 +52,8 @@ class GrantOrRemoval(inputs.Body):
 
 
 class EveryQuery(FilterQuery):
-    org_id: str | None = None
-    user_id: str | None = None
+    org_id: paging.IdText | None = Field(default=None, description="Only those of this organization.")
+    user_id: paging.IdText | None = Field(default=None, description="Only those of this user's personal organization.")
 
 
 @api.post(
@@ -81,11 +82,23 @@ def list_(query: EveryQuery) -> Response:
     org_id = None
     if query.org_id is not None or query.user_id is not None:
         org_id = _receiver(_id(query.user_id, "user_id"), _id(query.org_id, "org_id"), reading=True).id
-    page = transactions.of_all_organizations(
-        auth.platform_mode(), query.filters(), query.cursor, query.size, org_id=org_id
-    )
+    filters, mode = query.filters(), auth.platform_mode()
+    if filters.exact:
+        if org_id is None:
+            raise Invalid("Name the organization too.", field="org_id", code="required")
+        page = transactions.exact(org_id, mode, filters, query.cursor, query.size)
+    else:
+        page = transactions.of_all_organizations(mode, filters, query.cursor, query.size, org_id=org_id)
     rows = shapes.platform_transactions(page.rows)
     return answer(shapes.PlatformTransactionList(data=rows, next_cursor=page.next_cursor))
+
+
+@api.get("/transactions/<uuid:id>", responses={200: shapes.PlatformTransaction})
+def retrieve(path: inputs.ItemPath) -> Response:
+    """One transaction of any organization"""
+    auth.platform(Verb.PLATFORM_READ)
+    row = transactions.anywhere(path.id, mode=auth.platform_mode())
+    return answer(shapes.platform_transactions([row])[0])
 
 
 def _post(org: Organization, body: GrantOrRemoval, *, by: Actor, key: str) -> Posting:

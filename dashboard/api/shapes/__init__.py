@@ -34,7 +34,7 @@ from dashboard.api.shapes.orgs import (
     org_terms,
     removed_member,
 )
-from dashboard.api.shapes.payments import Checkout, checkout
+from dashboard.api.shapes.payments import Checkout, Payment, PaymentList, checkout, payment
 from dashboard.api.shapes.people import User, UserList, user
 from dashboard.api.shapes.products import PlatformProductList, Product, ProductList, product
 from dashboard.api.shapes.transactions import (
@@ -85,6 +85,8 @@ __all__ = [
     "OrgDetails",
     "OrgList",
     "OrgTerms",
+    "Payment",
+    "PaymentList",
     "PlatformProductList",
     "PlatformTransaction",
     "PlatformTransactionList",
@@ -115,6 +117,7 @@ __all__ = [
     "org",
     "org_details",
     "org_terms",
+    "payment",
     "platform_transactions",
     "product",
     "removed_member",

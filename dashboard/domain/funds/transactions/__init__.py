@@ -13,10 +13,11 @@ from dashboard.core import ids
 from dashboard.core.db import db
 from dashboard.core.errors import NotFound
 from dashboard.domain.audit.names import names_of
-from dashboard.domain.funds.transactions.across_wallets import of_all_organizations, of_organizations
+from dashboard.domain.funds.transactions.across_wallets import anywhere, of_all_organizations, of_organizations
+from dashboard.domain.funds.transactions.exact import page as exact
 from dashboard.domain.funds.transactions.filter_choices import Choices, choices
 from dashboard.domain.funds.transactions.filters import TransactionFilters
-from dashboard.domain.funds.transactions.wallet_list import MOST_ROWS, page
+from dashboard.domain.funds.transactions.wallet_list import MOST_ROWS, oldest_first, page
 from dashboard.models import Transaction, Wallet, WalletDay
 
 __all__ = [
@@ -24,11 +25,14 @@ __all__ = [
     "Choices",
     "Statement",
     "TransactionFilters",
+    "anywhere",
     "choices",
+    "exact",
     "find",
     "names_of",
     "of_all_organizations",
     "of_organizations",
+    "oldest_first",
     "page",
     "statement",
 ]  # fmt: skip

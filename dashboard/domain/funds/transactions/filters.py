@@ -12,9 +12,11 @@ from sqlalchemy import ColumnElement, func, or_
 
 from dashboard.core import days, lists, money
 from dashboard.core.errors import Invalid
+from dashboard.domain.funds.origins import SENT
 from dashboard.domain.funds.transactions import search
 from dashboard.models import TRANSACTION_TYPES, Transaction
 
+LONGEST_KEY = 255
 DIRECTIONS = ("in", "out")
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -36,6 +38,8 @@ class TransactionFilters(lists.Times):
     direction: str | None = None
     actor_id: UUID | None = None
     key_ids: tuple[UUID, ...] | None = None
+    idempotency_key: str | None = None
+    payment_id: UUID | None = None
     only_of: UUID | None = None
     """Only what counts to this user, whatever `member_id` asks for."""
 
@@ -46,8 +50,9 @@ class TransactionFilters(lists.Times):
 
     @classmethod
     def parse(cls, values: Mapping[str, str], *, only_of: UUID | None = None) -> "TransactionFilters":
-        """Parse `type from to q app member_id by direction min_micros max_micros` and, in credits, `min max`; `by` is
-        the id of a member or a key. Empty values filter nothing. Raises Invalid with the field.
+        """Parse `type from to q app member_id actor_id direction min_micros max_micros idempotency_key payment_id` and,
+        in credits, `min max`; `by` is the same as `actor_id`: the id of a user or a key. Empty values filter nothing.
+        Raises Invalid with the field.
         """
         typed = lists.Typed(values)
         row = cls(
@@ -60,7 +65,9 @@ class TransactionFilters(lists.Times):
             min_size=money.parse_credits(typed["min"], field="min") if "min" in typed else None,
             max_size=money.parse_credits(typed["max"], field="max") if "max" in typed else None,
             direction=typed.one_of("direction", DIRECTIONS),
-            actor_id=typed.id("by"),
+            actor_id=typed.id("actor_id") or typed.id("by"),
+            idempotency_key=typed.text("idempotency_key", most=LONGEST_KEY),
+            payment_id=typed.id("payment_id"),
             key_ids=None,
             only_of=only_of,
             **typed.times(),
@@ -81,6 +88,8 @@ class TransactionFilters(lists.Times):
             (row.app, operator.eq, self.app),
             (row.member_id, operator.eq, self.member_id),
             (row.member_id, operator.eq, self.only_of),
+            (row.payment_id, operator.eq, self.payment_id),
+            (row.key, operator.eq, self.idempotency_key),
             (row.amount, operator.ge, self.min_micros),
             (row.amount, operator.le, self.max_micros),
             (sized, operator.ge, self.min_size),
@@ -91,9 +100,16 @@ class TransactionFilters(lists.Times):
             rows.append(or_(row.actor_id == self.actor_id, row.member_id == self.actor_id))
         if self.direction:
             rows.append(row.amount > 0 if self.direction == "in" else row.amount < 0)
+        if self.idempotency_key:
+            rows.append(row.origin.in_(SENT))
         if self.q:
             rows.append(search.conditions(self.q, row, key_ids=self.key_ids or ()))
         return rows
+
+    @property
+    def exact(self) -> bool:
+        """Whether only a few rows can match, which have an index: `transactions.exact` reads them."""
+        return self.idempotency_key is not None or self.payment_id is not None
 
     @property
     def user_id(self) -> UUID | None:
