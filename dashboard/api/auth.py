@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from flask import g, request
+from sqlalchemy import ColumnElement, and_, select
 
 from dashboard.api import protocol, throttle
 from dashboard.api.org_paths import SELF
 from dashboard.core import logs
-from dashboard.core.db import transaction
+from dashboard.core.db import db, transaction
 from dashboard.core.errors import Forbidden, NotFound, Unauthenticated
 from dashboard.domain import audit, org_status
 from dashboard.domain.access import end_users, keys, permissions
@@ -183,10 +184,16 @@ def _own(org: str, org_id: UUID) -> bool:
 
 def _served(org: str) -> Organization:
     """An organization in which service keys act. Raises NotFound for one that takes its customers' money itself."""
-    row = org_refs.find(org)
-    if row is None or row.funding != "platform":
+    row = db.session.scalar(select(Organization).where(org_refs.is_named(org), served()))
+    if row is None:
         raise NotFound
     return row
+
+
+def served() -> ColumnElement[bool]:
+    """Condition on Organization: service keys act in it."""
+    platforms = and_(Organization.kind != "platform", Organization.funding == "platform")
+    return and_(platforms, Organization.closed_at.is_(None))
 
 
 def _limit_of(row: ApiKey) -> LimitId | None:

@@ -15,7 +15,7 @@ from dashboard.api.reference import Group
 from dashboard.config import settings
 from dashboard.config.urls import base_url
 from dashboard.core.errors import NotFound
-from dashboard.domain.access.scopes import SCOPES
+from dashboard.domain.access import scopes
 
 PUBLIC, STAFF = "openapi_public", "openapi_staff"
 """The documents in the application's extensions."""
@@ -71,7 +71,7 @@ GUIDE = (
 def page() -> str:
     limits = settings().api
     return _page(
-        "guide", base_url=base_url(), mode=platform_mode(), scopes=SCOPES.items(),
+        "guide", base_url=base_url(), mode=platform_mode(), scopes=(scopes.SCOPES | scopes.SERVICE).items(),
         errors=errors.reference(),
         limit_calls=limits.throttle_requests, limit_seconds=limits.throttle_seconds,
         own_org_id=current_user.last_org_id if current_user.is_authenticated else None,

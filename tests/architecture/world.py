@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from dashboard.core.db import db, transaction
 from dashboard.domain.access import keys
-from dashboard.domain.access.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES
+from dashboard.domain.access.permissions import OPERATOR_SCOPES, PERSONAL_SCOPES, SCOPES, SERVICE_SCOPES
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger
 from dashboard.domain.organizations import memberships, organizations
@@ -33,7 +33,17 @@ from dashboard.models import (
 from dashboard.providers import reading
 from tests import invites as invitations
 from tests.architecture.matrix import body_of
-from tests.factories import add_member, charge, make_key, make_org, make_pack, make_token, make_user, wallet_of
+from tests.factories import (
+    add_member,
+    charge,
+    make_key,
+    make_org,
+    make_pack,
+    make_service_key,
+    make_token,
+    make_user,
+    wallet_of,
+)
 from tests.servers import Servers
 from tests.web.people import Person, Team, make_team, token_in
 
@@ -122,6 +132,7 @@ class World:
             "foreign": make_key(foreign, *full),
             "narrow": make_key(own, "holds:write"),
             "full": make_key(own, *full, "wallet:deposit"),
+            "service": make_service_key(*sorted(SERVICE_SCOPES)),
             "manager": make_token(make_user(manager=True), *sorted(SCOPES)),
             "stranger": make_token(make_user(), *sorted(SCOPES)),
             "owner": make_token(users.by_id(self.own["user_id"]), *sorted(SCOPES)),

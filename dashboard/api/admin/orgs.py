@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 
 from flask import Response
 from pydantic import BaseModel, Field
+from sqlalchemy import select
 
-from dashboard.api import auth, inputs, paging, shapes
+from dashboard.api import auth, inputs, shapes
 from dashboard.api.org_paths import OrgName
+from dashboard.api.orgs import OrgQuery
 from dashboard.api.routes import PLATFORM, answer, blueprint, refusal
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
@@ -17,7 +19,6 @@ from dashboard.domain.audit import Actor
 from dashboard.domain.funds import wallets
 from dashboard.domain.organizations import lifecycle, org_refs
 from dashboard.domain.platform import external_keys
-from dashboard.domain.platform import organizations as platform_organizations
 from dashboard.models import Organization
 
 api = blueprint("platform_orgs", prefix=PLATFORM)
@@ -38,18 +39,13 @@ class CustomerPath(BaseModel):
     id: OrgName
 
 
-class OrgQuery(paging.PageQuery):
-    external_key: str | None = Field(default=None, description="The one with this external key, if it is confirmed.")
-    slug: str | None = Field(default=None, description="The one with this slug.")
-    email: str | None = Field(default=None, description="Those with a member of this address.")
-
-
 @api.get("/orgs", responses={200: shapes.OrgList})
 def list_(query: OrgQuery) -> Response:
     """All organizations, newest first"""
     auth.platform(Verb.PLATFORM_READ)
-    wanted = {"external_key": query.external_key, "slug": query.slug, "email": query.email}
-    page = query.page(platform_organizations.having(**wanted), Organization.id, "organizations", *wanted.values())
+    filters = query.filters()
+    wanted = select(Organization).where(Organization.kind != "platform", *filters.conditions(billing=True))
+    page = query.page(wanted, Organization.id, "organizations", filters)
     return answer(shapes.OrgList(data=[shapes.org(row) for row in page.rows], next_cursor=page.next_cursor))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboard.domain.access.permissions import PERSONAL_SCOPES, SERVICE_SCOPES, TABLE, Rule, Verb
+from dashboard.domain.access.permissions import PERSONAL_SCOPES, SCOPES, SERVICE_SCOPES, TABLE, Rule, Verb
 
 _ANY = (Rule(frozenset({"owner"})), Rule(scope=""))
 """Any key or token, whatever its scopes."""
@@ -12,10 +12,9 @@ _PERSON = (TABLE[Verb.MANAGE_ORG],)
 CALLS: dict[str, tuple[Verb | Rule, ...]] = {
     "me_retrieve": _ANY,
     "orgs_list": _ANY,
-    "orgs_create": _PERSON,
+    "orgs_create": (*_PERSON, Verb.PROVISION),
     "orgs_retrieve": _ANY,
-    "orgs_retrieve_by_external_key": (Verb.PLATFORM_READ, Verb.READ_EXTERNAL_KEY),
-    "orgs_update": (Verb.MANAGE_ORG,),
+    "orgs_update": (Verb.MANAGE_ORG, Verb.PROVISION),
     "orgs_delete": (Verb.MANAGE_ORG,),
     "members_list": (Verb.READ_MEMBERS,),
     "members_retrieve": (Verb.READ_MEMBERS,),
@@ -78,8 +77,9 @@ _FOR_END_USERS = {"me_retrieve"}
 def of_call(operation_id: str) -> dict[str, Any]:
     """`security`: the credentials that may make the call. `x-scopes`: the scopes, one of which it takes."""
     rules = [one if isinstance(one, Rule) else TABLE[one] for one in CALLS[operation_id]]
+    elsewhere = (None, *PERSONAL_SCOPES, *(SERVICE_SCOPES - SCOPES))
     credentials = {
-        "orgKey": any(rule.scope not in (None, *PERSONAL_SCOPES) for rule in rules),
+        "orgKey": any(rule.scope not in elsewhere for rule in rules),
         "serviceKey": any(rule.scope in ("", *SERVICE_SCOPES) for rule in rules),
         "personalToken": any(rule.roles or rule.token_roles or rule.operator for rule in rules),
         "endUser": operation_id in _FOR_END_USERS,

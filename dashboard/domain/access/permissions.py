@@ -57,6 +57,7 @@ class Verb(StrEnum):
     MANAGE_KEYS = "manage_keys"
     MANAGE_OWN_KEYS = "manage_own_keys"
     CAP_KEYS = "cap_keys"
+    PROVISION = "provision"
     PLATFORM_READ = "platform_read"
     PLATFORM_GRANT = "platform_grant"
     MANAGE_PLATFORM = "manage_platform"
@@ -98,6 +99,7 @@ TABLE: dict[Verb, Rule] = {
     Verb.MANAGE_KEYS: Rule(LEADS, "org:admin", operator=True),
     Verb.MANAGE_OWN_KEYS: Rule(_ALL, "org:admin", operator=True),
     Verb.CAP_KEYS: Rule(LEADS, "org:admin"),
+    Verb.PROVISION: Rule(_NOBODY, "orgs:write"),  # service keys only: create organizations, set external keys
     Verb.PLATFORM_READ: Rule(_NOBODY, "platform:read", operator=True),
     Verb.PLATFORM_GRANT: Rule(_NOBODY, "platform:grant", operator=True),
     Verb.MANAGE_PLATFORM: Rule(_NOBODY, "platform:grant", operator=True),  # suspend, close, external keys, users
@@ -201,7 +203,12 @@ def allowed(verb: Verb, caller: Caller) -> bool:
 
 def sees_external_key(caller: Caller) -> bool:
     """Whether `caller` may see the operator's own id for the organization."""
-    return allowed(Verb.READ_EXTERNAL_KEY, caller) or allowed(Verb.PLATFORM_READ, caller)
+    return allowed(Verb.READ_EXTERNAL_KEY, caller) or keeps_external_keys(caller)
+
+
+def keeps_external_keys(caller: Caller) -> bool:
+    """Whether external keys are the caller's own ids: an operator's, or those of the platform's backend."""
+    return allowed(Verb.PLATFORM_READ, caller) or allowed(Verb.PROVISION, caller)
 
 
 def require(verb: Verb, caller: Caller) -> None:

@@ -16,10 +16,12 @@ SCOPES = {
     "org:admin": "Act with your role: members, ownership, keys, settings (counts as a recent sign-in)",
 }
 
+SERVICE = {"orgs:write": "Create organizations and set their external keys (only service keys)"}
+
 Option = tuple[str, str, str]
 
 
 def options(allowed: Iterable[str]) -> list[Option]:
     """The checkboxes of a form, each with its name and text."""
     may = set(allowed)
-    return [(scope, scope, words) for scope, words in SCOPES.items() if scope in may]
+    return [(scope, scope, words) for scope, words in (SCOPES | SERVICE).items() if scope in may]

@@ -25,12 +25,13 @@ SUGGESTED = 9
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 
-def create_team(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User, by: Actor) -> Organization:
-    """Create a team for its owner; without a `slug`, one is derived from the name. Needs the transaction of `org_id`.
+def create_team(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User | None, by: Actor) -> Organization:
+    """Create a team, for its owner if it has one yet. Without a `slug`, one is derived from the name. Needs the
+    transaction of `org_id`.
 
     Raises Invalid with the field, SlugTaken, TooManyRequests above 1,000 per day and user.
     """
-    if wait := rate_limits.exceeded(rate_limits.NEW_ORG, str(owner.id)):
+    if owner and (wait := rate_limits.exceeded(rate_limits.NEW_ORG, str(owner.id))):
         raise TooManyRequests("You made many organizations today. Try again later.", retry_after=wait)
     values = {name: check(name, value) for name, value in wanted.items() if value or name == "name"}
     name, slug = values.pop("name") or "", values.pop("slug", None)

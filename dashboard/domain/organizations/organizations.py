@@ -38,10 +38,10 @@ def make_personal(user: User, *, org_id: UUID, by: Actor) -> Organization:
     return _make(org, owner=user, by=by, slug=None)
 
 
-def make_team(name: str, *, org_id: UUID, owner: User, by: Actor, slug: str | None = None) -> Organization:
-    """Create a team's organization. Needs the transaction of `org_id` (a new id). Raises SlugTaken for a `slug` in
-    use."""
-    org = Organization(id=org_id, name=name, slug="", kind="team", timezone=owner.timezone)
+def make_team(name: str, *, org_id: UUID, owner: User | None, by: Actor, slug: str | None = None) -> Organization:
+    """Create a team's organization; one that a service key creates has no `owner` yet. Needs the transaction of
+    `org_id` (a new id). Raises SlugTaken for a `slug` in use."""
+    org = Organization(id=org_id, name=name, slug="", kind="team", timezone=owner.timezone if owner else "UTC")
     return _make(org, owner=owner, by=by, slug=slug)
 
 
@@ -95,15 +95,18 @@ def _reserved(slug: str, org_id: UUID) -> bool:
     return db.session.scalar(others) is not None
 
 
-def _make(org: Organization, *, owner: User, by: Actor, slug: str | None) -> Organization:
+def _make(org: Organization, *, owner: User | None, by: Actor, slug: str | None) -> Organization:
     org.slug = slug or slug_of(org.name)
     db.session.add(org)
     db.session.flush()
     _enter_directory(org, fixed=slug is not None)
     for mode in wallets.MODES:
         wallets.open_wallet(org.id, mode=mode)
-    db.session.add(Membership(org_id=org.id, user_id=owner.id, role="owner"))
-    audit.record(org, "organization.made", by=by, after={"slug": org.slug, "kind": org.kind, "owner": str(owner.id)})
+    after = {"slug": org.slug, "kind": org.kind}
+    if owner:
+        db.session.add(Membership(org_id=org.id, user_id=owner.id, role="owner"))
+        after["owner"] = str(owner.id)
+    audit.record(org, "organization.made", by=by, after=after)
     db.session.flush()
     return org
 

@@ -6,7 +6,7 @@ A user may belong to thousands: every page shows a few, and `/orgs` has the othe
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, and_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, select, tuple_
 
 from dashboard.core.db import db
 from dashboard.domain.organizations.memberships import OrgMembership, never_left
@@ -41,9 +41,11 @@ def listed(user_id: UUID, *, q: str = "", after: UUID | None = None, limit: int 
     return _entries(query.order_by(*place.clauses).limit(limit))
 
 
-def page(user_id: UUID, *, token_of: datetime, after: UUID | None, limit: int) -> list[OrgMembership]:
-    """Newest first, for a personal token created at `token_of`."""
-    query = _belonging(user_id).where(never_left(token_of)).order_by(Membership.org_id.desc()).limit(limit)
+def page(
+    user_id: UUID, *conditions: ColumnElement[bool], token_of: datetime, after: UUID | None, limit: int
+) -> list[OrgMembership]:
+    """Newest first, for a personal token created at `token_of`. `conditions` on Organization and Membership."""
+    query = _belonging(user_id).where(never_left(token_of), *conditions).order_by(Membership.org_id.desc()).limit(limit)
     return _entries(query.where(Membership.org_id < after) if after else query)
 
 

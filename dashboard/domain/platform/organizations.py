@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from dashboard.core import clock, lists
 from dashboard.core.db import db
 from dashboard.domain.funds import wallets
 from dashboard.domain.funds.reports import costs, forecast
 from dashboard.domain.funds.reports.forecast import Forecast
-from dashboard.domain.people import users
-from dashboard.domain.platform import external_keys, search
+from dashboard.domain.platform import search
 from dashboard.models import (
     ADJUSTMENTS,
     OVERDRAWN,
@@ -81,25 +80,6 @@ def page(filters: OrganizationFilters, *, mode: str, cursor: str | None = None) 
     pairs = db.session.execute(lists.older(query, Organization.id, cursor, *scope)).all()
     rows = lists.cut(pairs, lambda pair: pair[0].id, cursor, *scope)
     return rows.of(_rows([(org, wallet) for org, wallet in rows.rows], mode))
-
-
-def having(
-    *, external_key: str | None = None, slug: str | None = None, email: str | None = None
-) -> Select[Organization]:
-    """The organizations with this confirmed external key, this slug, and a member of this address. None: any."""
-    query = select(Organization).where(Organization.kind != "platform")
-    if external_key is not None:
-        row = external_keys.holder(external_key)
-        query = query.where(Organization.id == (row.org_id if row and row.external_key_confirmed_at else None))
-    if slug is not None:
-        query = query.where(Organization.slug == (slug if slug.isprintable() else ""))
-    if email is not None:
-        user = users.by_email(email)
-        theirs = select(Membership.org_id).where(
-            Membership.user_id == (user.id if user else None), Membership.removed_at.is_(None)
-        )
-        query = query.where(Organization.id.in_(theirs))
-    return query
 
 
 def payments_of(org_id: UUID, *, limit: int = 10) -> list[Payment]:
