@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -51,6 +52,24 @@ class BadSignature(ProviderError):
 
 class BadPayload(ProviderError):
     """The event is signed but cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A promotion by its id at the provider, and what it takes off: a percentage or an amount in cents. Neither if only
+    the provider can tell."""
+
+    id: str
+    percent: Decimal | None = None
+    amount_minor: int | None = None
+
+    def discount(self, total_minor: int) -> int | None:
+        """Cents off an order of `total_minor` cents; None if only the provider can tell, such as how it rounds."""
+        if self.amount_minor is not None:
+            return min(self.amount_minor, total_minor)
+        if self.percent is None or (total_minor * self.percent) % 100:
+            return None
+        return int(total_minor * self.percent / 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +222,8 @@ class Provider(Protocol):
         """Activate or archive a product. An archived one is not sold, whatever its prices say. `product_id` is the
         provider's id."""
 
-    def find_promotion(self, code: str) -> str:
-        """Id of the promotion with this code that buyers may use now. Raises PromotionRefused."""
+    def find_promotion(self, code: str) -> Promotion:
+        """The promotion with this code that buyers may use now. Raises PromotionRefused."""
 
     def verify(self, raw: bytes, headers: Mapping[str, str], *, now: datetime) -> Event:
         """The event in `raw` if it was signed with a current secret within 300 s of `now`. Raises BadSignature,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from dashboard.providers.base import (
     Event,
     Price,
     PriceOrder,
+    Promotion,
     PromotionRefused,
     ProviderRefused,
     ProviderUnavailable,
@@ -144,10 +146,10 @@ class DummyProvider:
     def switch_product(self, product_id: str, *, active: bool) -> None:
         pass
 
-    def find_promotion(self, code: str) -> str:
+    def find_promotion(self, code: str) -> Promotion:
         if code.upper() not in PROMOTIONS:
             raise PromotionRefused("This code is unknown, has expired or was used up.", "promotion_code_invalid")
-        return code.upper()
+        return Promotion(code.upper(), percent=Decimal(PROMOTIONS[code.upper()]))
 
     def verify(self, raw: bytes, headers: Mapping[str, str], *, now: datetime) -> Event:
         given = next((value for name, value in headers.items() if name.lower() == SIGNATURE_HEADER.lower()), "")

@@ -3,11 +3,12 @@ calls."""
 
 import hashlib
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
 from dashboard.providers import reading
-from dashboard.providers.base import Price, PriceOrder, PromotionRefused, ProviderRefused
+from dashboard.providers.base import Price, PriceOrder, Promotion, PromotionRefused, ProviderRefused
 
 T = TypeVar("T")
 
@@ -54,9 +55,9 @@ class StripeCatalog:
     def switch_product(self, product_id: str, *, active: bool) -> None:
         self._ask(lambda client: client.v1.products.update(product_id, {"active": active}), lambda answer: None)
 
-    def find_promotion(self, code: str) -> str:
+    def find_promotion(self, code: str) -> Promotion:
         # Stripe's `active` means: not deactivated, not expired, not used up, and its coupon is still valid.
-        params = {"code": code, "active": True, "limit": 10}
+        params = {"code": code, "active": True, "limit": 10, "expand": ["data.promotion.coupon.applies_to"]}
         row = self._ask(lambda client: client.v1.promotion_codes.list(params), _for_everyone)
         if row is None:
             raise PromotionRefused(NOT_VALID, "promotion_code_invalid")
@@ -109,6 +110,17 @@ def _first(answer: dict[str, Any]) -> Price | None:
     return price(reading.mapping(rows[0])) if rows else None
 
 
-def _for_everyone(answer: dict[str, Any]) -> str | None:
+def _for_everyone(answer: dict[str, Any]) -> Promotion | None:
     """Codes are unique among active ones, except those that belong to one customer."""
-    return next((reading.text(row, "id") for row in answer["data"] if row["customer"] is None), None)
+    return next((_promotion(row) for row in answer["data"] if row["customer"] is None), None)
+
+
+def _promotion(row: dict[str, Any]) -> Promotion:
+    """With its discount, unless that depends on the order or the customer."""
+    id_, coupon, limits = reading.text(row, "id"), row["promotion"]["coupon"], row["restrictions"]
+    limited = limits["first_time_transaction"] or limits["minimum_amount"] is not None
+    if not isinstance(coupon, dict) or coupon.get("applies_to") or limited:
+        return Promotion(id_)
+    if coupon["percent_off"] is not None:
+        return Promotion(id_, percent=Decimal(str(coupon["percent_off"])))
+    return Promotion(id_, amount_minor=coupon["amount_off"] if coupon["currency"] == "usd" else None)

@@ -102,13 +102,15 @@ def count(number: int | None) -> Markup | str:
 
 
 def percent(part: int, whole: int) -> str:
-    """No decimals from 10 on, one below; `under 0.1 %` instead of a misleading zero."""
+    """No decimals from 10 on, one below; `under 0.1%` instead of a misleading zero."""
     if whole <= 0:
         return MISSING
     tenths = (part * 1000 * 2 + whole) // (whole * 2)
     if part and tenths == 0:
-        return "under 0.1 %"
-    return f"{(tenths + 5) // 10} %" if tenths >= 100 else f"{tenths // 10}.{tenths % 10} %" if part else "0 %"
+        return "under 0.1%"
+    if tenths >= 100 or tenths % 10 == 0:
+        return f"{(tenths + 5) // 10}%"
+    return f"{tenths // 10}.{tenths % 10}%"
 
 
 def short_id(value: uuid.UUID | str | None) -> str:

@@ -59,7 +59,7 @@ PAGES: dict[str, tuple[int, ...]] = {
     "GET /o/<slug>/payments/<uuid:payment_id>/live":      (303, 404, 200, 403, 200, 200, 200),
     "GET /o/<slug>/buy":                                  (303, 404, 403, 403, 200, 200, 403),
     "POST /o/<slug>/buy":                                 (303, 404, 403, 403, 422, 422, 403),
-    "GET /o/<slug>/buy/preview":                          (303, 404, 403, 403, 200, 200, 403),
+    "POST /o/<slug>/buy/preview":                         (303, 404, 403, 403, 200, 200, 403),
     "GET /o/<slug>/buy/return":                           (303, 404, 403, 403, 200, 200, 403),
     "POST /o/<slug>/buy/return/check":                    (303, 404, 403, 403, 404, 404, 403),
     "GET /o/<slug>/payments/<uuid:payment_id>/receipt.pdf": (303, 404, 200, 403, 200, 200, 200),

@@ -132,6 +132,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 NONE = {
+    "POST /o/<slug>/buy/preview": "shows a price; a code that does not work is noted as promotion.refused",
     "POST /verify": "mails a link",
     "POST /forgot": "mails a link",
     "POST /account": "one's own name and looks",

@@ -70,6 +70,7 @@ ASKING: dict[str, dict[str, str]] = {
 
 NOBODY = "nobody is signed in yet, or whoever has the link of a mail acts"
 NOT_ASKING: dict[str, str] = {
+    "/o/<slug>/buy/preview": "shows a price",
     "/login": NOBODY,
     "/login/code": NOBODY,
     "/signup": NOBODY,

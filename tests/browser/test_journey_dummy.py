@@ -119,3 +119,14 @@ def test_the_whole_way_without_script(dummy_site: Site, visit: Visit) -> None:
     expect(page.locator(".timeline")).to_contain_text("Starter was ordered")
     page.get_by_role("button", name="Sign out").click()
     titled(page, "Sign in")
+
+
+def test_the_preview_shows_the_price_after_a_code(dummy_site: Site, visit: Visit) -> None:
+    page = visit(dummy_site, "owner")
+    page.goto("/o/demo/buy")
+    page.get_by_role("radio", name="Team").check()
+    page.get_by_label("Promotion code").fill("DEMO20")
+    expect(page.locator("#buy-after")).to_contain_text("You pay $100.00 − $20.00 (DEMO20) = $80.00 for $105.00")
+    page.get_by_label("Promotion code").fill("NEVER")
+    expect(page.locator("#buy-after")).to_contain_text("This code is unknown, has expired or was used up.")
+    expect(page.locator("#buy-after")).to_contain_text("You pay $100.00 for")

@@ -21,6 +21,7 @@ def create_coupon(fake: "Fake", account: Account, params: Json, _: str) -> Json:
         "valid": True,
         "metadata": params.get("metadata", {}),
         "duration": params.get("duration", "once"),
+        **({"applies_to": params["applies_to"]} if "applies_to" in params else {}),
     }
     made |= {
         field: params.get(field)

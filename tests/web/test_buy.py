@@ -94,7 +94,7 @@ def order(team: Team, pack: str, **changes: Any) -> dict[str, Any]:
 
 
 def preview(team: Team, pack: str, quantity: str) -> str:
-    return team.owner.get(f"/o/{team.slug}/buy/preview?product_id={pack}&quantity={quantity}", htmx=True).text
+    return team.owner.post(f"/o/{team.slug}/buy/preview", order(team, pack, quantity=quantity), htmx=True).text
 
 
 def rows(app: Flask, model: type) -> int:
@@ -139,7 +139,9 @@ def test_the_preview_says_how_long_it_lasts(app: Flask, pack: str) -> None:
                 if days_ago == 8:
                     grant(wallet, 10_000_000)
                 charge(wallet, 1_000_000)
-    assert "lasts about 28 days, to" in preview(team, pack, "1")
+    assert "Lasts about 28 days, until" in preview(team, pack, "1")
+    page = team.owner.get(f"/o/{team.slug}/buy").text
+    assert "About 26 days at your pace" in page
 
 
 def test_update_without_script_shows_the_new_balance_and_buys_nothing(app: Flask, team: Team, pack: str) -> None:
@@ -326,7 +328,7 @@ def test_strangers_and_wrong_roles_buy_nothing(app: Flask, team: Team, pack: str
     fields = order(team, pack)
     for person, status in ((team.stranger, 404), (team.member, 403), (team.viewer, 403), (team.manager, 403)):
         assert person.get(f"/o/{team.slug}/buy").status_code == status
-        assert person.get(f"/o/{team.slug}/buy/preview").status_code == status
+        assert person.post(f"/o/{team.slug}/buy/preview", fields).status_code == status
         assert person.post(f"/o/{team.slug}/buy", fields).status_code == status
     assert app.test_client().get(f"/o/{team.slug}/buy").headers["Location"].startswith("/login?next=")
     assert rows(app, Payment) == 0

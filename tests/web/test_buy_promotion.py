@@ -1,5 +1,6 @@
 """The buy form's promotion codes, packs of certain quantities only, and terms that change while one chooses."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -182,12 +183,57 @@ def test_a_spent_form_does_not_buy_other_terms(app: Flask, team: Team, pack: str
 def test_a_pack_says_how_many_are_sold_at_once(
     app: Flask, team: Team, pack: str, change: Change, quantity: str
 ) -> None:
-    with app.app_context(), transaction(org=PLATFORM_ORG_ID):
-        found = products.on_sale(PLATFORM_ORG_ID, mode="test")[0].product.id
-        products.change(PLATFORM_ORG_ID, found, by=SYSTEM, min_quantity=2, max_quantity=5)
+    with app.app_context():
+        found = make_pack("Small", price_minor=500, credits_micros=5_000_000).product.id
+    change(str(found), min_quantity=2, max_quantity=5)
     page = team.owner.get(f"/o/{team.slug}/buy").text
     assert "2 to 5 at once" in page
     assert 'name="quantity" type="text" value="2"' in page
-    answer = team.owner.post(f"/o/{team.slug}/buy", order(team, pack, quantity=quantity))
+    answer = team.owner.post(f"/o/{team.slug}/buy", order(team, str(found), quantity=quantity))
     assert (answer.status_code, "Enter a whole number from 2 to 5." in answer.text) == (422, True)
     assert payments(app) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "quantity", "shown"),
+    [
+        ("demo20", "2", ["$50.00 − $10.00", "(DEMO20) =", ">$40.00<"]),
+        ("FREE", "1", ["$25.00 − $25.00", ">$0.00<"]),
+        ("NEVER", "2", [">$50.00<", "This code is unknown, has expired or was used up."]),
+        ("<b>", "2", [">$50.00<", "This code is unknown"]),
+    ],
+)
+def test_the_preview_shows_the_price_after_a_code(
+    app: Flask, team: Team, pack: str, code: str, quantity: str, shown: list[str]
+) -> None:
+    fields = order(team, pack, quantity=quantity, promotion_code=code)
+    for _ in range(12):  # each refused look-up counts; choosing on does not look up again
+        answer = team.owner.post(f"/o/{team.slug}/buy/preview", fields, htmx=True)
+    for text in shown:
+        assert text in re.sub(r"</?span[^>]*>", "", answer.text)
+    update = team.owner.post(f"/o/{team.slug}/buy", fields | {"update": "1"})
+    refused = ">$50.00<" in shown
+    assert (update.status_code, 'id="f-promotion_code-error"' in update.text) == (422 if refused else 200, refused)
+    assert payments(app) == []
+
+
+def test_where_only_the_provider_can_tell_the_price_is_before_any_discount(team: Team, app: Flask) -> None:
+    with app.app_context():
+        odd = str(make_pack("Odd", price_minor=1_001, credits_micros=10_010_000).product.id)
+    fields = order(team, odd, quantity="1", promotion_code="DEMO20")
+    page = team.owner.post(f"/o/{team.slug}/buy/preview", fields, htmx=True).text
+    assert "before any discount" in page
+
+
+def test_packs_are_sorted_by_price_and_compared(app: Flask, team: Team, pack: str) -> None:
+    with app.app_context():
+        large = make_pack("Large", price_minor=10_000, credits_micros=100_000_000, bonus_micros=5_000_000).product.id
+    page = team.owner.get(f"/o/{team.slug}/buy").text
+    assert re.findall(r"<strong>(\$[0-9.]+)</strong><small>", page) == ["$10.00", "$25.00", "$100.00"]
+    assert "+$5.00 bonus (+5%)" in page
+    bought = team.owner.post(f"/o/{team.slug}/buy", order(team, str(large), quantity="1")).location
+    assert team.owner.post(bought, {"outcome": "pay"}).status_code == 303
+    payment = payments(app)[0]
+    with app.app_context():
+        fulfil.confirm(payment.org_id, payment.id, provider=platform_provider())
+    assert re.search(rf'value="{large}" checked', team.owner.get(f"/o/{team.slug}/buy").text)

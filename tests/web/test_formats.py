@@ -92,7 +92,7 @@ def test_counts(number: int, text: str) -> None:
 
 @each(
     ("part", "whole", "text"),
-    [(0, 10, "0 %"), (1, 10_000, "under 0.1 %"), (5, 100, "5.0 %"), (99, 1000, "9.9 %"), (1, 3, "33 %"), (1, 0, "–")],
+    [(0, 10, "0%"), (1, 10_000, "under 0.1%"), (5, 100, "5%"), (99, 1000, "9.9%"), (1, 3, "33%"), (1, 0, "–")],
 )
 def test_shares(part: int, whole: int, text: str) -> None:
     assert formats.percent(part, whole) == text

@@ -55,6 +55,12 @@ def every(filters: PaymentFilters, *, mode: str) -> Iterator[list[Payment]]:
     return lists.every(lambda cursor: page(filters, mode=mode, cursor=cursor, limit=lists.FILE_ROWS))
 
 
+def last_bought(org_id: UUID, mode: str) -> UUID | None:
+    """The product of the organization's newest credited payment."""
+    query = select(Payment.product_id).filter_by(org_id=org_id, mode=mode, state="credited")
+    return db.session.scalar(query.order_by(Payment.id.desc()).limit(1))
+
+
 def anywhere(payment_id: UUID) -> Payment:
     """A payment of any organization, for the platform. Raises NotFound."""
     query = select(Payment).filter_by(id=payment_id)

@@ -1,18 +1,14 @@
 """The buy form: a pack, a quantity, and what they add to the balance; then on to the payment page."""
 
 import re
-from dataclasses import dataclass, field
-from datetime import date, timedelta
-from typing import Any
 
 from flask import Response, request, url_for
 from flask_login import current_user
 from werkzeug.datastructures import MultiDict
 
 from dashboard.config.urls import base_url
-from dashboard.core import clock, ids
+from dashboard.core import ids
 from dashboard.core.errors import CofferError, Invalid, TooManyRequests
-from dashboard.core.money import from_minor
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.catalog import configured, products
 from dashboard.domain.catalog.products import Offer
@@ -25,17 +21,19 @@ from dashboard.domain.payments.checkout.checkout import (
     OWN_ACCOUNT,
     Buyer,
     CheckoutRefused,
-    PromotionInvalid,
     ProviderAway,
     ProviderCrowded,
     open_checkout,
 )
+from dashboard.domain.payments.checkout.promotions import PromotionInvalid
+from dashboard.domain.payments.listing import last_bought
 from dashboard.models import Payment
 from dashboard.providers.base import ProviderError
 from dashboard.web import guards, packs, render
+from dashboard.web.buy import summary
 from dashboard.web.buy.blueprint import pages
+from dashboard.web.buy.summary import Choice
 from dashboard.web.errors import wait_in_words
-from dashboard.web.formats import day
 from dashboard.web.guards import Visit
 
 AWAY = "The payment page is not available. Nothing was charged. Try again in a few minutes."
@@ -48,47 +46,20 @@ CATALOG_AWAY = "The payment provider does not answer now, so that packs may be m
 _QUANTITY = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The current choice as entered. `offer` and `pieces` are set if it is readable, `errors` by field."""
-
-    offer: Offer | None
-    pieces: int | None
-    values: dict[str, str]
-    errors: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def code(self) -> str:
-        return self.values.get("promotion_code", "").strip()
-
-    @property
-    def asked(self) -> dict[str, object]:
-        """The values that must be equal in two submits of one form."""
-        asked: dict[str, object] = {
-            "product_id": str(self.offer.product.id) if self.offer else "", "quantity": self.pieces,
-            "version_id": str(self.offer.version.id) if self.offer else "",
-        }  # fmt: skip
-        return asked | ({"promotion_code": self.code.upper()} if self.code else {})
-
-    @property
-    def credited_micros(self) -> int | None:
-        return self.offer.credited_micros * self.pieces if self.offer and self.pieces else None
-
-
 @pages.get("/o/<slug>/buy")
 def form(slug: str) -> Response:
     visit = guards.enter(slug, Verb.BUY)
     offers, trouble = _catalog(visit)
-    first = _first(offers)
+    first = _first(visit, offers)
     return _show(visit, offers, _choice(offers, MultiDict({**first, **request.args.to_dict()})), trouble=trouble)
 
 
-@pages.get("/o/<slug>/buy/preview")
+@pages.post("/o/<slug>/buy/preview")
 def preview(slug: str) -> Response:
-    """What the current choice would do to the balance; the form requests it while the user chooses."""
+    """What the current choice costs and would do to the balance; the form requests it while the user chooses."""
     visit = guards.enter(slug, Verb.BUY)
-    choice = _choice(products.on_sale(products.catalog_of(visit.org), mode=visit.mode), request.args)
-    return render.render("buy/_after.html", **_after(visit, choice))
+    choice = _choice(products.on_sale(products.catalog_of(visit.org), mode=visit.mode), request.form)
+    return render.render("buy/_after.html", **summary.of(visit, choice))
 
 
 @pages.post("/o/<slug>/buy")
@@ -176,14 +147,20 @@ def _catalog(visit: Visit) -> tuple[list[Offer], str]:
         trouble = CATALOG_AWAY
     if configured.account_problem(provider):
         trouble = NOT_NOW
-    return products.on_sale(products.catalog_of(visit.org), mode=visit.mode), trouble
+    offers = products.on_sale(products.catalog_of(visit.org), mode=visit.mode)
+    return sorted(offers, key=lambda offer: offer.version.price_minor), trouble
 
 
-def _first(offers: list[Offer]) -> dict[str, str]:
-    """The initial choice of a new form: the first available pack and its smallest quantity."""
-    offer = next((offer for offer in offers if not offer.blocked), None)
-    if offer is None:
+def _first(visit: Visit, offers: list[Offer]) -> dict[str, str]:
+    """The initial choice of a new form: what was bought last, else the cheapest pack that covers a month at the current
+    pace, else the cheapest, in its smallest quantity."""
+    there = [offer for offer in offers if not offer.blocked]
+    if not there:
         return {"product_id": "", "quantity": "1"}
+    last, month = last_bought(visit.org.id, visit.mode), 30 * forecast.of(visit.wallet).pace_micros
+    again = next((offer for offer in there if offer.product.id == last), None)
+    lasting = next((offer for offer in there if offer.credited_micros * offer.version.min_quantity >= month), there[0])
+    offer = again or lasting
     return {"product_id": str(offer.product.id), "quantity": str(offer.version.min_quantity)}
 
 
@@ -222,13 +199,15 @@ def _show(
     visit: Visit, offers: list[Offer], choice: Choice, *, trouble: str = "", problem: str = "", key: str = ""
 ) -> Response:
     """The form, with 422 if something must be corrected. Without `key` it gets a new one, for a new attempt."""
-    errors = ({"": problem} if problem else {}) | (choice.errors if request.method == "POST" else {})
+    shown = summary.of(visit, choice)
+    refused = {"promotion_code": shown["code_refused"]} if "update" in request.form and shown["code_refused"] else {}
+    errors = ({"": problem} if problem else {}) | (choice.errors if request.method == "POST" else {}) | refused
     return render.render(
         "buy/form.html",
         fragment="buy/_form.html",
         status=422 if errors else 200,
         visit=visit,
-        options=[packs.option(offer) for offer in offers],
+        options=[packs.option(offer, pace_micros=shown["pace"]) for offer in offers],
         versions=[offer.version.id for offer in offers],
         values=choice.values,
         errors=errors,
@@ -238,36 +217,5 @@ def _show(
         plain=not render.is_htmx(),
         dummy=guards.platform_provider().name == "dummy",
         own_account=OWN_ACCOUNT,
-        **_after(visit, choice),
+        **shown,
     )
-
-
-def _after(visit: Visit, choice: Choice) -> dict[str, Any]:
-    added = choice.credited_micros
-    total = choice.offer.version.price_minor * choice.pieces if choice.offer and choice.pieces else None
-    return {
-        "balance": visit.wallet.balance,
-        "hint": _bounds(choice.offer) if choice.offer and choice.pieces is None else "",
-        "total": None if total is None else from_minor(total),
-        "added": added,
-        "after": None if added is None else visit.wallet.balance + added,
-        "lasts": "" if added is None else _lasts(forecast.of(visit.wallet).after(added, _last_day(choice))),
-    }
-
-
-def _bounds(offer: Offer) -> str:
-    return packs.pieces(offer.version.min_quantity, offer.version.max_quantity)
-
-
-def _last_day(choice: Choice) -> date | None:
-    days = choice.offer.version.expires_days if choice.offer else None
-    return clock.today() + timedelta(days=days) if days else None
-
-
-def _lasts(outlook: forecast.Forecast) -> str:
-    """How long the balance would last, as text; empty if unknown."""
-    if outlook.state == "over_a_year":
-        return "more than a year"
-    if outlook.state != "runs_out" or outlook.days is None or outlook.runs_out_on is None:
-        return ""
-    return f"about {outlook.days} day{'s' if outlook.days != 1 else ''}, to {day(outlook.runs_out_on)}"

@@ -1,7 +1,6 @@
 """Checkout: creates our payment row first, then the provider's hosted page."""
 
 import logging
-import re
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +19,8 @@ from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR
 from dashboard.domain.funds.ledger import KeyReused
 from dashboard.domain.payments import declines, states
-from dashboard.domain.payments.checkout import budgets, hosted_page
+from dashboard.domain.payments.checkout import budgets, hosted_page, promotions
+from dashboard.domain.payments.checkout.promotions import PromotionInvalid
 from dashboard.models import Organization, Payment
 from dashboard.providers.base import (
     PromotionRefused,
@@ -53,8 +53,6 @@ OPENING = "The payment page is still being opened. Nothing was charged. Try agai
 
 log = logging.getLogger(__name__)
 
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
-
 
 class ProviderAway(Unavailable):
     code = "provider_unavailable"
@@ -74,12 +72,6 @@ class OwnAccountMissing(CheckoutRefused):
     """A self-funded organization sells on its own behalf: the platform's account takes no money for it."""
 
     code = "own_account_missing"
-
-
-class PromotionInvalid(Invalid):
-    """The promotion code cannot be used here. Nothing was opened; a new attempt needs a new key."""
-
-    code = "promotion_code_invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,16 +239,9 @@ def _check_quantity(offer: Offer, quantity: int) -> None:
 
 def _at_provider(buyer: Buyer, offer: Offer, provider: Provider, code: str) -> tuple[str | None, str | None]:
     """The ids of the price and the promotion at the provider. Only reads there, so it needs no row of ours."""
-    if code and not _CODE.fullmatch(code):
-        raise PromotionInvalid("A code has letters, digits and dashes only.", field="promotion_code")
     try:
-        price_id = sync.price_for(offer.version, provider)
-        if not code:
-            return price_id, None
-        with budgets.one_code(buyer.org.id, buyer.actor):
-            return price_id, provider.find_promotion(code)
-    except PromotionRefused as error:
-        raise PromotionInvalid(error.detail, field="promotion_code") from None
+        promotion_id = promotions.find(buyer.org.id, buyer.actor, provider, code).id if code else None
+        return sync.price_for(offer.version, provider), promotion_id
     except ProviderRefused as error:
         log.error("checkout refused", extra={"org": str(buyer.org.id), "code": error.code, "reason": error.detail})
         raise refused(error.code) from None
