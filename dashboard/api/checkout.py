@@ -39,8 +39,8 @@ class ModeNotConfigured(Conflict):
 @api.post(
     "/orgs/<org:org_id>/checkout",
     responses={201: shapes.Checkout, 409: refusal("The provider refused, or the key's mode has no provider.")},
-    openapi_extensions={"x-idempotent": True},
 )
+@idempotency.own_row
 def create(path: inputs.OrgPath, body: CheckoutCreate) -> Response:
     """Open a payment page for a product"""
     access = auth.enter(path.org_id, Verb.BUY, OrgAction.BUY)

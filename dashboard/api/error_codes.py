@@ -125,6 +125,10 @@ CODES = {
             "More would be removed than there is.",
             "Remove less, or send `allow_negative` if the balance may fall below zero.",
         ),
+        "takes_paid_credit": (
+            "The removal would take credit that was paid for. `paid_micros` says how much.",
+            "Remove less, or send `allow_paid` if that is wanted.",
+        ),
         "mode_not_configured": (
             "No payment provider is configured for the key's mode.",
             "Use a key of the other mode, or configure a provider.",
@@ -180,7 +184,7 @@ CODES = {
     422: {
         "invalid": ("A field or query parameter cannot be used; `errors` names each.", "Repair the request."),
         "idempotency_key_reused": (
-            "The idempotency key was used for a request with another body or path.",
+            "The idempotency key was used for a request with another body.",
             "Use a new key for a new request, and the same body for a repeated one.",
         ),
         "repeated_field": ("A name appears twice in the body or the query.", "Send each name once."),

@@ -165,3 +165,9 @@ Credits = Annotated[
         }
     ),
 ]
+
+
+class PostBody(Body):
+    """The body of a POST: it may name its idempotency key, which `idempotency.begin` reads."""
+
+    idempotency_key: Key | None = None

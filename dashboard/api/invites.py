@@ -32,14 +32,14 @@ SCOPE = "org:admin"
 Address = Annotated[inputs.Text, Field(min_length=1)]
 
 
-class MemberInvite(inputs.Body):
+class MemberInvite(inputs.PostBody):
     """Only owners can invite an owner, with a personal token that also has `org:admin`."""
 
     email: Address
     role: shapes.Role
 
 
-class InviteCreate(inputs.Body):
+class InviteCreate(inputs.PostBody):
     """Either one `email` or several `emails`. Only owners can invite an owner, with a personal token that has
     `org:admin`."""
 
@@ -48,7 +48,7 @@ class InviteCreate(inputs.Body):
     emails: list[Address] | None = Field(default=None, min_length=1, max_length=invites.MOST_AT_ONCE)
 
 
-class InviteToken(inputs.Body):
+class InviteToken(inputs.PostBody):
     """The part of the link in the e-mail after `/invite/`."""
 
     token: inputs.Text

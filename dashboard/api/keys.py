@@ -37,7 +37,7 @@ class ApiKeyCapInput(inputs.Body):
         return Cap(Micros(self.amount_micros), self.window)
 
 
-class ApiKeyCreate(inputs.Body):
+class ApiKeyCreate(inputs.PostBody):
     """`scopes` must be among those of the token that creates the key. A repeated call creates another key."""
 
     name: inputs.Text
@@ -46,7 +46,7 @@ class ApiKeyCreate(inputs.Body):
     cap: ApiKeyCapInput | None = None
 
 
-class ApiKeyRotate(inputs.Body):
+class ApiKeyRotate(inputs.PostBody):
     """How long the old key keeps working."""
 
     grace: Literal["now", "1h", "24h", "7d"]

@@ -37,7 +37,7 @@ class Removal(paging.Query):
     )
 
 
-class OwnershipTransfer(inputs.Body):
+class OwnershipTransfer(inputs.PostBody):
     """`member_id` is the `id` of a member."""
 
     member_id: inputs.Id

@@ -48,10 +48,10 @@ class OrgUpdate(inputs.Body):
 
     def wanted(self) -> dict[str, str | None]:
         """The fields that an owner may set."""
-        return self.model_dump(include=self.model_fields_set - {"external_key", "owner_email"})
+        return self.model_dump(include=self.model_fields_set - {"external_key", "owner_email", "idempotency_key"})
 
 
-class OrgCreate(OrgUpdate):
+class OrgCreate(OrgUpdate, inputs.PostBody):
     """A team whose owner is the caller. Without a `slug`, one is derived from the name.
 
     `external_key` needs a platform manager's token with the scope `platform:grant`, or a service key.

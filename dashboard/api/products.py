@@ -31,7 +31,7 @@ Days = Annotated[int, Field(ge=0, le=EXPIRY_LIMIT_DAYS)]
 Kind = Literal["paid", "promotional"]
 
 
-class ProductCreate(inputs.Body):
+class ProductCreate(inputs.PostBody):
     """A pack of credits for a price. `active` says whether it is on sale; `grant_kind` is the kind of credit of the
     amount; the bonus is always promotional. What is left expires `expires_days` days after the purchase, 0: never. If
     the credits per dollar are far from those of the packs on sale, the response is 422 `unusual_rate` unless

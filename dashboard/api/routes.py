@@ -7,7 +7,7 @@ from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 from pydantic import BaseModel
 
-from dashboard.api import auth, protocol, throttle
+from dashboard.api import auth, idempotency, protocol, shapes, throttle
 from dashboard.api.document import parts
 
 PUBLIC = "/api/v1"
@@ -21,6 +21,8 @@ def blueprint(name: str, *, prefix: str = PUBLIC) -> APIBlueprint:
         f"api_{name}", __name__, url_prefix=prefix, abp_tags=[{"name": name}], operation_id_callback=_operation_id
     )
     made.before_request(auth.authenticate)
+    made.before_request(idempotency.begin)
+    made.after_request(idempotency.finish)
     made.after_request(throttle.tell)
     made.after_request(protocol.finish)
     return made
@@ -49,5 +51,7 @@ def _operation_id(*, bp_name: str, name: str, path: str, method: str) -> str:
 
 def answer(shape: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """`shape` as JSON, without absent fields."""
+    if isinstance(shape, shapes.ApiKeyWithSecret):
+        idempotency.holds_secret(shape)
     body = orjson.dumps(shape.model_dump(exclude_unset=True, by_alias=True), option=orjson.OPT_UTC_Z)
     return Response(body, status, headers, content_type=JSON)

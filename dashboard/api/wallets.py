@@ -67,8 +67,8 @@ def retrieve_one(path: inputs.OrgItemPath) -> Response:
 @api.post(
     "/orgs/<org:org_id>/wallet",
     responses={201: shapes.WalletMovementResult, 402: refusal(SHORT)},
-    openapi_extensions={"x-idempotent": True},
 )
+@idempotency.own_row
 def move(path: inputs.OrgPath, body: WalletMovement) -> Response:
     """Deposit or charge"""
     verb = VERBS[body.operation]

@@ -117,6 +117,8 @@ def transaction(org: UUID | None = None) -> Iterator[Session]:
     try:
         session.connection(execution_options={"isolation_level": "READ COMMITTED"})
         yield session
+        if org is not None and (check := session.info.get("guard")):
+            check()
         session.commit()
     except BaseException:
         session.rollback()
@@ -126,6 +128,12 @@ def transaction(org: UUID | None = None) -> Iterator[Session]:
         session.info["transaction"] = False
         hooks = session.info.pop("hooks", [])
     _run(hooks)
+
+
+def guard(check: Callable[[], object] | None) -> None:
+    """Call `check` before each commit of an organization's transaction from now on; None ends it. What it raises rolls
+    the transaction back."""
+    db.session().info["guard"] = check
 
 
 def in_transaction() -> bool:

@@ -1,7 +1,8 @@
-"""Deletes expired rows that are not evidence: old sessions, rate counters and links. Re-encrypts stored keys."""
+"""Deletes expired rows that are not evidence: old sessions, counters, links and answers. Re-encrypts stored keys."""
 
 from dashboard.core.db import transaction
 from dashboard.domain import rate_limits
+from dashboard.domain.access import first_answers
 from dashboard.domain.people import devices, email_tokens, sessions, sign_up_credits
 
 
@@ -11,5 +12,6 @@ def purge(_: str) -> None:
         rate_limits.purge()
         email_tokens.purge()
         devices.purge()
+        first_answers.purge()
     with transaction():
         sign_up_credits.renew()

@@ -24,6 +24,7 @@ from dashboard.models.funds import (
 from dashboard.models.identity import (
     ApiKey,
     AuditEntry,
+    FirstAnswer,
     FormerSlug,
     Lease,
     Membership,
@@ -76,6 +77,7 @@ __all__ = [
     "DummySession",
     "EmailToken",
     "EndUser",
+    "FirstAnswer",
     "FormerSlug",
     "GrantBurn",
     "IdentityProvider",

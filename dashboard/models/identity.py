@@ -98,6 +98,27 @@ class RateBucket(Base):
     count: Mapped[int]
 
 
+class FirstAnswer(Base):
+    """The first answer to a POST, by the digest of its idempotency key. `owner_id` is an organization or a user.
+
+    `status` is null until it was answered; `acted` says that it changed something. Of an answer with a secret only
+    `made_id` is kept.
+    """
+
+    __tablename__ = "first_answers"
+
+    owner_id: Mapped[UUID] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    body_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    claim_id: Mapped[UUID]
+    claimed_at: Mapped[datetime] = mapped_column(index=True)
+    scopes: Mapped[list[str]]
+    acted: Mapped[bool] = mapped_column(default=False, server_default="false")
+    status: Mapped[int | None]
+    body: Mapped[str | None]
+    made_id: Mapped[UUID | None]
+
+
 class UserFollowUp(Base):
     """What remains to be done in one organization after an action on a user. Deleted in the transaction that does
     it."""

@@ -182,6 +182,24 @@ CREATE TABLE public.end_users (
 
 
 --
+-- Name: first_answers; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.first_answers (
+    owner_id uuid NOT NULL,
+    digest bytea NOT NULL,
+    body_hash bytea NOT NULL,
+    claim_id uuid NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    scopes text[] NOT NULL,
+    acted boolean DEFAULT false NOT NULL,
+    status integer,
+    body text,
+    made_id uuid
+);
+
+
+--
 -- Name: former_slugs; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -888,6 +906,14 @@ ALTER TABLE ONLY public.end_users
 
 
 --
+-- Name: first_answers pk_first_answers; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.first_answers
+    ADD CONSTRAINT pk_first_answers PRIMARY KEY (owner_id, digest);
+
+
+--
 -- Name: former_slugs pk_former_slugs; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1232,6 +1258,13 @@ CREATE INDEX ix_credit_grants_open ON public.credit_grants USING btree (org_id, 
 --
 
 CREATE INDEX ix_credit_grants_org_id_transaction_id ON public.credit_grants USING btree (org_id, transaction_id);
+
+
+--
+-- Name: ix_first_answers_claimed_at; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_first_answers_claimed_at ON public.first_answers USING btree (claimed_at);
 
 
 --
@@ -2101,6 +2134,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.dummy_sessions TO coffer_app;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.end_users TO coffer_app;
+
+
+--
+-- Name: TABLE first_answers; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.first_answers TO coffer_app;
 
 
 --

@@ -18,7 +18,7 @@ SNAPSHOT = Path(__file__).with_name("schema.sql")
 GLOBAL = {
     "users", "user_sessions", "user_follow_ups", "personal_tokens", "rate_buckets", "leases", "organizations",
     "org_directory", "dummy_sessions", "user_proofs", "recovery_codes", "known_devices", "welcomed_addresses",
-    "alembic_version", "former_slugs", "stored_keys", "platform_figures",
+    "alembic_version", "former_slugs", "stored_keys", "platform_figures", "first_answers",
 }  # fmt: skip
 
 

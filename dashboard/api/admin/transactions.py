@@ -62,8 +62,8 @@ class EveryQuery(FilterQuery):
         201: shapes.PlatformTransaction,
         409: refusal("The removal is above the balance, or would take paid credit."),
     },
-    openapi_extensions={"x-idempotent": True},
 )
+@idempotency.own_row
 def create(body: GrantOrRemoval) -> Response:
     """Grant or remove credits"""
     caller = auth.platform(Verb.PLATFORM_GRANT)

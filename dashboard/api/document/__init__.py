@@ -35,8 +35,9 @@ def describe(blueprints: list[APIBlueprint], *, title: str, about: str, webhook:
             "securitySchemes": parts.CREDENTIALS,
         },
     }
-    for operation in _operations(document):
-        calls.finish(operation)
+    for methods in document["paths"].values():
+        for method, operation in methods.items():
+            calls.finish(operation, keyed=method == "post")
     schemas.clean(document)
     return document
 

@@ -7,15 +7,14 @@ from dashboard.api.document import access, parts
 JSON = "application/json"
 
 
-def finish(operation: dict[str, Any]) -> None:
-    """Complete what flask-openapi wrote about the call."""
+def finish(operation: dict[str, Any], *, keyed: bool) -> None:
+    """Complete what flask-openapi wrote about the call. `keyed`: it takes an idempotency key."""
     operation |= access.of_call(operation["operationId"])
     operation.pop("deprecated", None)
     if text := operation.pop("description", ""):
         operation["description"] = " ".join(text.replace("<br/>", "\n").split("\n")).strip()
     for parameter in operation.get("parameters", []):
         parameter.pop("deprecated", None)
-    keyed = operation.pop("x-idempotent", False)
     if keyed:
         operation.setdefault("parameters", []).append(parts.KEY_PARAMETER)
     operation["responses"] = _responses(operation, keyed=keyed)
@@ -25,7 +24,7 @@ def _responses(operation: dict[str, Any], *, keyed: bool) -> dict[str, Any]:
     """By status: shared errors by reference, all others with their headers."""
     open_, body = operation.get("security") == [], "requestBody" in operation
     operation["responses"].pop("422", None)  # flask-openapi's own
-    written: dict[str, Any] = parts.SHARED | operation["responses"]
+    written: dict[str, Any] = parts.SHARED | (parts.OF_KEYS if keyed else {}) | operation["responses"]
     result: dict[str, Any] = {}
     for status in sorted(written):
         response = written[status]

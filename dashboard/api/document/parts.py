@@ -66,7 +66,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "integer"},
     },
     "RateLimit-Remaining": {"description": "How many of them are left.", "schema": {"type": "integer"}},
-    "RateLimit-Reset": {"description": "In how many seconds all are available again.", "schema": {"type": "integer"}},
+    "RateLimit-Reset": {
+        "description": "In how many seconds one more is available again.",
+        "schema": {"type": "integer"},
+    },
     "RateLimit-Policy": {
         "description": "The limit and its window in seconds, such as `200;w=2`.",
         "schema": {"type": "string"},
@@ -102,6 +105,11 @@ RESPONSES = {
     "Unauthenticated": _response("The token is missing or invalid (`unauthenticated`).", "WWW-Authenticate"),
     "Forbidden": _response("A scope or role is missing (`forbidden`).", *LIMIT_HEADERS),
     "NotFound": _response("It does not exist, or it belongs to someone else (`not_found`).", *LIMIT_HEADERS),
+    "KeyConflict": _response(
+        "The first call with the idempotency key is still running (`request_in_progress`), or its answer held a secret "
+        "(`already_created`).",
+        *LIMIT_HEADERS,
+    ),
     "BodyTooLarge": _response("The body is larger than 64 KB (`too_large`).", *LIMIT_HEADERS),
     "NotJson": _response(
         "The body is not declared as JSON, or is compressed (`unsupported_media_type`).", *LIMIT_HEADERS
@@ -117,6 +125,7 @@ SHARED: dict[str, Any] = {
     "400": "MalformedBody", "401": "Unauthenticated", "403": "Forbidden", "404": "NotFound", "413": "BodyTooLarge",
     "415": "NotJson", "422": "Invalid", "429": "TooManyRequests", "500": "InternalError", "503": "Unavailable",
 }  # fmt: skip
+OF_KEYS: dict[str, Any] = {"409": "KeyConflict"}
 OF_BODIES = {"400", "413", "415"}
 """Only a call with a body gives these."""
 
