@@ -10,7 +10,7 @@ from dashboard.domain.funds import credits
 from dashboard.domain.funds.reports import costs, forecast
 from dashboard.domain.funds.reports.costs import OwnCosts, Range
 from dashboard.models import SPENDING
-from dashboard.web import cost_figures, guards, render, transaction_list
+from dashboard.web import cost_figures, examples, guards, render, transaction_list
 from dashboard.web.formats import zones_shown
 from dashboard.web.guards import Visit
 from dashboard.web.sessions import poll
@@ -77,6 +77,7 @@ def _figures(visit: Visit) -> dict[str, Any]:
         "spent": spent,
         "before": cost_figures.before_words(range),
         "change": cost_figures.compared(spent.micros, spent.before_micros, cost_figures.before_words(range)),
+        "first_call": examples.calls(visit.org.id, ["wallet:charge"])[0],
         "chart": chart,
         "shares": cost_figures.shares(visit, source, range, group),
     }

@@ -98,6 +98,15 @@ def test_the_example_of_a_key_that_moves_money_says_how(team: Team, scope: str, 
     assert f"&#34;operation&#34;: &#34;{body}&#34;" in person.get(where).text
 
 
+def test_each_example_has_both_calls_and_charges_under_a_key_of_its_own(team: Team) -> None:
+    where = create(team.owner, team, scopes=["wallet:read", "wallet:charge"]).headers["Location"]
+    pages = [team.owner.get(where).text, team.owner.get(where).text, team.owner.get(f"/o/{team.slug}/").text]
+    for page in pages[:2]:
+        assert page.count("/wallet \\\n") == 2
+    keys_ = [re.search(r"Idempotency-Key: (first-charge-[0-9a-f]{8})", page) for page in pages]
+    assert len({found[1] for found in keys_ if found}) == 3
+
+
 def test_the_list_says_what_there_is(app: Flask, team: Team) -> None:
     assert "No keys yet" in team.owner.get(f"/o/{team.slug}/keys").text
     made(team.owner, team, name="First", scopes=["wallet:read", "wallet:charge"])

@@ -1,0 +1,44 @@
+"""Example calls of the API, ready for a shell. Each rendering has its own idempotency key, so that no example repeats
+another one's charge."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from flask import request
+
+from dashboard.config.urls import base_url
+from dashboard.core import ids
+from dashboard.core.errors import Invalid
+
+AUTH = '-H "Authorization: Bearer $COFFER_KEY"'
+
+
+def calls(org_id: UUID, scopes: Collection[str]) -> list[str]:
+    """What a key with these scopes may do: a read, and a movement of money."""
+    org = f"{_base()}/api/v1/orgs/{org_id}"
+    found = [f"curl {org}/wallet \\\n  {AUTH}"] if "wallet:read" in scopes else []
+    found += [move(org, verb) for verb in ("charge", "deposit") if f"wallet:{verb}" in scopes][:1]
+    if not found and "platform:read" in scopes:
+        found.append(f"curl {_base()}/admin/api/v1/orgs \\\n  {AUTH}")
+    return found or [f"curl {org}/products \\\n  {AUTH}"]
+
+
+def move(org: str, operation: str) -> str:
+    key = f"first-{operation}-{ids.new().hex[-8:]}"
+    body = f'{{"operation": "{operation}", "amount_micros": 18100, "description": "1,204 tokens", "app": "my-app"}}'
+    return "\n".join(
+        (
+            f"curl {org}/wallet \\",
+            f"  {AUTH} \\",
+            f"  -H 'Idempotency-Key: {key}' \\",
+            "  -H 'Content-Type: application/json' \\",
+            f"  -d '{body}'",
+        )
+    )
+
+
+def _base() -> str:
+    try:
+        return base_url()
+    except Invalid:
+        return request.host_url.rstrip("/")
