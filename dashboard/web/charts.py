@@ -12,6 +12,8 @@ BASE = 184
 
 MOST_SERIES = 5
 _GRID_LINES = 4
+_LINE_TOP = 1_200
+"""Where the balance begins, in hundredths of a pixel: it has no axis of its own, because only its end matters."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,33 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """A balance that reaches zero in so many days after the last day of the chart; `earliest` and `latest` likewise,
+    None if unknown."""
+
+    balance: int
+    days: int
+    earliest: int
+    latest: int | None
+    zero_on: date
+
+
+@dataclass(frozen=True)
+class Line:
+    """The balance from the last day on: where the line begins and ends, and the likely range as a share of the width.
+    `whole`: it reaches zero inside the chart."""
+
+    ahead: Ahead
+    x1: str
+    x2: str
+    y1: str
+    y2: str
+    range_x: str
+    range_width: str
+    whole: bool
+
+
+@dataclass(frozen=True)
 class Chart:
     """`days` are in order and without gaps. Negative amounts are not drawn, but printed."""
 
@@ -75,6 +104,7 @@ class Chart:
     ticks: tuple[Tick, ...]
     bars: tuple[Bar, ...]
     marks: tuple[Mark, ...]
+    line: Line | None = None
     height: int = HEIGHT
     base: int = BASE
 
@@ -88,14 +118,38 @@ class Chart:
         return day if day and day.total > 0 else None
 
 
-def stacked(days: Sequence[Day], series: Sequence[Series]) -> Chart:
-    """At most five series: smaller ones must be combined in the last."""
+def stacked(days: Sequence[Day], series: Sequence[Series], ahead: Ahead | None = None) -> Chart:
+    """At most five series: smaller ones must be combined in the last. What lies `ahead` gets at most as many days as
+    the bars have."""
     if len(series) > MOST_SERIES:
         raise ValueError(f"{len(series)} series; at most {MOST_SERIES} can be told apart")
     top, step = _scale(max((_drawn(day) for day in days), default=0))
     ticks = tuple(Tick(_axis(value), _px(_y(value, top) + 50)) for value in range(top, -1, -step))
-    bars = tuple(_bar(index, day, len(days), series, top) for index, day in enumerate(days))
-    return Chart(tuple(series), tuple(days), ticks, bars, _marks(days))
+    many = len(days) + (min(ahead.days, len(days)) if ahead else 0)
+    bars = tuple(_bar(index, day, many, series, top) for index, day in enumerate(days))
+    line = _line(ahead, len(days), many) if ahead else None
+    return Chart(tuple(series), tuple(days), ticks, bars, _marks(days, many, line), line)
+
+
+def _line(ahead: Ahead, past: int, many: int) -> Line:
+    """From the middle of the last bar down to the middle of the day that reaches zero, or to the chart's edge."""
+
+    def middle(days: int) -> int:
+        return min((past - 1 + days) * 100 + 50, many * 100)
+
+    whole, first, last = ahead.days <= many - past, middle(0), middle(ahead.days)
+    fallen = (last - first) * (BASE * 100 - _LINE_TOP) // max(ahead.days * 100, 1)
+    low, high = middle(ahead.earliest), many * 100 if ahead.latest is None else middle(ahead.latest)
+    return Line(
+        ahead,
+        x1=_share(first, many),
+        x2=_share(last, many),
+        y1=_px(_LINE_TOP),
+        y2=_px(_LINE_TOP + fallen),
+        range_x=_share(low, many),
+        range_width=_share(max(high - low, 0), many),
+        whole=whole,
+    )
 
 
 def _scale(largest: int) -> tuple[int, int]:
@@ -129,17 +183,24 @@ def _bar(index: int, day: Day, many: int, series: Sequence[Series], top: int) ->
     )
 
 
-def _marks(days: Sequence[Day]) -> tuple[Mark, ...]:
-    """Dates below the bars, counted back from the newest so that today always has one."""
-    many = len(days)
+def _marks(days: Sequence[Day], many: int, line: Line | None) -> tuple[Mark, ...]:
+    """Dates below the bars, counted back from the newest so that today always has one; and the day at zero, if there is
+    room for it."""
+    past = len(days)
     every = 1 if many <= 8 else 7 if many <= 31 else 14 if many <= 62 else 21
     marks = []
-    for index in range(many - 1, -1, -every):
+    for index in range(past - 1, -1, -every):
         newest = index == many - 1 and many > 8
         x = "100" if newest else _share(index * 100 + 50, many)
-        minor = ((many - 1 - index) // every) % 2 == 1
-        marks.append(Mark(f"{days[index].day.day} {days[index].day:%b}", x, "end" if newest else "middle", minor))
+        minor = ((past - 1 - index) // every) % 2 == 1
+        marks.append(Mark(_date(days[index].day), x, "end" if newest else "middle", minor))
+    if line and line.whole and (many - past) * 8 >= many:
+        marks.append(Mark(_date(line.ahead.zero_on), "100", "end", minor=False))
     return tuple(marks)
+
+
+def _date(day: date) -> str:
+    return f"{day.day} {day:%b}"
 
 
 def _drawn(day: Day) -> int:
@@ -155,7 +216,8 @@ def _axis(micros: int) -> str:
 
 
 def _px(hundredths: int) -> str:
-    return f"{hundredths // 100}.{hundredths % 100:02d}"
+    """With one decimal, which is enough for the eye."""
+    return f"{hundredths // 100}.{hundredths % 100 // 10}".removesuffix(".0")
 
 
 def _share(hundredths: int, many: int) -> str:

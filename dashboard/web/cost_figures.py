@@ -15,11 +15,10 @@ from dashboard.models import LOW_MICROS, TRANSACTION_TYPES
 from dashboard.web import charts
 from dashboard.web.formats import day, percent
 from dashboard.web.guards import Visit
-from dashboard.web.transaction_list import FIELDS
 
 RANGES = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("month", "This month"), ("last-month", "Last month"))
 PERIODS = {"month": "this month", "last-month": "last month"}
-BEFORE = {"month": "the same days of last month", "last-month": "the month before"}
+BEFORE = {"month": "same days of last month", "last-month": "month before"}
 GROUPS: tuple[tuple[Group, str], ...] = (("app", "By app"), ("type", "By type"))
 SOON_DAYS = 7
 LONGEST_WITH_TABLE = 31
@@ -39,7 +38,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How a period compares with the one before: `▲ 3 %` with its tone, and the text after it."""
+    """How a period compares with the one before: `▲ 3%` with its tone, and the text after it."""
 
     mark: str
     words: str
@@ -63,15 +62,14 @@ def period_words(range: Range) -> str:
 
 
 def before_words(range: Range) -> str:
-    return BEFORE.get(range.key, f"the {range.days} days before")
+    return BEFORE.get(range.key, f"previous {range.days} days")
 
 
 def switches(slug: str, range: Range, group: Group) -> dict[str, list[tuple[str, str, bool]]]:
-    """The links that choose the range and the group; the list's filters stay unchanged."""
-    kept = {name: text for name, text in request.args.items() if name in FIELDS}
+    """The links that choose the range and the group."""
 
     def address(**query: Any) -> str:
-        chosen: dict[str, Any] = {**kept, "range": range.key, "group": group, **query}
+        chosen: dict[str, Any] = {"range": range.key, "group": group, **query}
         return url_for("costs.show", slug=slug, **chosen)
 
     return {
@@ -89,8 +87,8 @@ def table_or_chart(slug: str, range: Range, group: Group) -> dict[str, Any]:
     return {"as_table": as_table, "table_switch": url_for("costs.show", slug=slug, **query, _anchor="daily-cost")}
 
 
-def chart(visit: Visit, source: Source, range: Range, group: Group) -> charts.Chart:
-    """The daily bars; each day links to its transactions."""
+def chart(visit: Visit, source: Source, range: Range, group: Group, ahead: Forecast | None) -> charts.Chart:
+    """The daily bars; each day links to its transactions. If the range ends today, what lies ahead goes on from it."""
     rows = costs.daily(source, range.first, range.last, group)
     series = [charts.Series(label(one.key, group), f"s{one.colour}") for one in rows.series]
     days = [
@@ -98,11 +96,20 @@ def chart(visit: Visit, source: Source, range: Range, group: Group) -> charts.Ch
             one.day,
             one.values if series else (0,),
             one.partial,
-            _rows_of(visit, Range("", one.day, one.day)) if one.micros else "",
+            _rows_of(visit, Range("", one.day, one.day)),
         )
         for one in rows.days
     ]
-    return charts.stacked(days, series or [charts.Series("No cost", "s5")])
+    going_on = ahead if ahead and range.last == ahead.today else None
+    return charts.stacked(days, series or [charts.Series("No cost", "s5")], _ahead(going_on) if going_on else None)
+
+
+def _ahead(forecast: Forecast) -> charts.Ahead | None:
+    if forecast.runs_out_on is None or forecast.earliest is None or not forecast.days:
+        return None
+    latest = (forecast.latest - forecast.today).days if forecast.latest else None
+    earliest = (forecast.earliest - forecast.today).days
+    return charts.Ahead(forecast.balance_micros, forecast.days, earliest, latest, forecast.runs_out_on)
 
 
 def shares(visit: Visit, source: Source, range: Range, group: Group) -> list[Share]:
@@ -128,12 +135,12 @@ def label(key: str | None, group: Group) -> str:
 def compared(now: int, before: int, period: str) -> Change:
     """A higher cost is marked as bad. If the period before had no cost, there is no percentage."""
     if before <= 0:
-        return Change("", f"Nothing in {period}" if now else f"Nothing in {period} either", up=False)
+        return Change("", f"Nothing in the {period}" if now else f"Nothing in the {period} either", up=False)
     if now == before:
-        return Change("", f"The same as in {period}", up=False)
+        return Change("", f"The same as in the {period}", up=False)
     arrow = "▲" if now > before else "▼"
-    size = "over 999 %" if now > before * 10 else percent(abs(now - before), before)
-    return Change(f"{arrow} {size}", f"on {period} ({money(before)})", up=now > before)
+    size = "over 999%" if now > before * 10 else percent(abs(now - before), before)
+    return Change(f"{arrow} {size}", f"vs. {period} ({money(before)})", up=now > before)
 
 
 def notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
@@ -151,7 +158,7 @@ def notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
         pace = (
             f"At the pace of {money(forecast.pace_micros)} a day it"
             if forecast.pace_micros
-            else "What is left lapses: it"
+            else "What is left expires: it"
         )
         text = f"{pace} reaches zero about {day(forecast.runs_out_on)}, and calls stop then."
         return Notice(f"Credits run out {days}", text, "warn")

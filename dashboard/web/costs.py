@@ -10,27 +10,22 @@ from dashboard.domain.funds import credits
 from dashboard.domain.funds.reports import costs, forecast
 from dashboard.domain.funds.reports.costs import OwnCosts, Range
 from dashboard.models import SPENDING
-from dashboard.web import cost_figures, examples, guards, render, transaction_list
+from dashboard.web import cost_figures, examples, guards, recent, render, transaction_list
 from dashboard.web.formats import zones_shown
 from dashboard.web.guards import Visit
 from dashboard.web.sessions import poll
-from dashboard.web.transactions import live_address, read_list
+from dashboard.web.transactions import live_address
 
 pages = Blueprint("costs", __name__, url_prefix="/o/<slug>")
 guards.signed_in_only(pages)
 
-RECENT_ROWS = 10
 WORSE = ("", "warn", "bad")
 
 
 @pages.get("/")
 def show(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_BALANCE)
-    recent = read_list(visit, limit=RECENT_ROWS, endpoint="costs.show")
-    if render.is_htmx():
-        own_only = visit.only_of is not None
-        return render.render("transactions/_list.html", status=recent.status, listing=recent, own_only=own_only)
-    return render.render("costs/show.html", status=recent.status, listing=recent, **_frame(visit), **_figures(visit))
+    return render.render("costs/show.html", **_frame(visit), **_figures(visit), **recent.shown(visit))
 
 
 @pages.get("/live")
@@ -46,17 +41,13 @@ def live(slug: str) -> Response:
 
 
 def _frame(visit: Visit) -> dict[str, Any]:
-    """What everyone sees: header, balance, the list's filters."""
-    slug, own_only = visit.org.slug, visit.only_of is not None
-    state = _state()
+    """What everyone sees: header and balance."""
     return {
-        "slug": slug,
+        "slug": visit.org.slug,
         "wallet": visit.wallet,
-        "own_only": own_only,
+        "own_only": visit.only_of is not None,
         "may_buy": visit.may(Verb.BUY) and visit.org.suspended_at is None,
-        "choices": {"types": [], "apps": [], "by": []} if own_only else transaction_list.offers(visit.wallet),
-        "filter_action": url_for(".show", slug=slug),
-        "live_href": live_address(visit, part="costs", state=state),
+        "live_href": live_address(visit, part="costs", state=_state()),
         "context_line": f"{visit.org.name} · {zones_shown()}",
     }
 
@@ -66,9 +57,11 @@ def _figures(visit: Visit) -> dict[str, Any]:
     range, group = costs.preset(request.args.get("range")), cost_figures.chosen_group()
     own = costs.of_user(visit.wallet, visit.only_of) if visit.only_of else None
     source = own or visit.wallet
-    spent, chart = costs.spent(source, range), cost_figures.chart(visit, source, range, group)
+    around = _of_everybody(visit, range) if own is None else _of_one(visit, own)
+    spent = costs.spent(source, range)
+    chart = cost_figures.chart(visit, source, range, group, around["forecast"])
     return {
-        **(_of_everybody(visit, range) if own is None else _of_one(visit, own)),
+        **around,
         **cost_figures.switches(visit.org.slug, range, group),
         "group": group,
         **cost_figures.table_or_chart(visit.org.slug, range, group),

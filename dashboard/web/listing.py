@@ -48,17 +48,16 @@ def read(
     fields: Mapping[str, str],
     *,
     here: Address,
-    pages: Address | None = None,
     kept: tuple[str, ...] = (),
 ) -> Listing[T]:
     """The list that the request asks for. Invalid filters become its `error` and are never raised.
 
     `page_of` reads a page from the typed filters and a cursor. `fields` are the names of the filters, each with the
-    label that precedes its error. `here` builds the list's own URL, `pages` that of its further pages.
+    label that precedes its error. `here` builds the list's URL.
     """
     given = typed(fields)
     others: dict[str, Any] = {name: text for name in kept if (text := request.args.get(name, ""))}
-    reset, pages = here(**others), pages or here
+    reset = here(**others)
     try:
         page = page_of(given, request.args.get("cursor"))
     except Invalid as refusal:
@@ -70,7 +69,7 @@ def read(
         given,
         others,
         reset,
-        newer="" if page.newer_cursor is None else pages(**query, cursor=page.newer_cursor or None),
-        older=pages(**query, cursor=page.next_cursor) if page.next_cursor else "",
+        newer="" if page.newer_cursor is None else here(**query, cursor=page.newer_cursor or None),
+        older=here(**query, cursor=page.next_cursor) if page.next_cursor else "",
         searched_all=page.searched_all,
     )

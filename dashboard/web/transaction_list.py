@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 from flask import request
 
-from dashboard.core.lists import PAGE_ROWS, Page
+from dashboard.core.lists import Page
 from dashboard.domain.funds import transactions
 from dashboard.domain.funds.transactions import TransactionFilters
 from dashboard.models import TRANSACTION_TYPES, Transaction, Wallet
@@ -20,7 +20,7 @@ FIELDS = {
     "q": "Search", "type": "Type", "direction": "Direction", "from": "From", "to": "To", "app": "App", "by": "By",
     "min": "Smallest amount", "max": "Largest amount",
 }  # fmt: skip
-KEPT = ("zone", "range", "group")
+KEPT = ("zone",)
 """Parameters that are not filters but stay in the URL."""
 
 
@@ -44,20 +44,18 @@ def read(
     wallet: Wallet,
     *,
     here: Address,
-    pages: Address,
     row: Callable[[UUID], str],
-    limit: int = PAGE_ROWS,
     only_of: UUID | None = None,
     for_manager: bool = False,
 ) -> Listing[TransactionRow]:
-    """The list that the request asks for. `here` is its URL without filters; `pages` builds the links to other pages,
-    `row` to a transaction. `only_of`: only what this user caused."""
+    """The list that the request asks for. `here` builds its URL, `row` that of a transaction. `only_of`: only
+    what this user caused."""
 
     def page(typed: dict[str, Any], cursor: str | None) -> Page[TransactionRow]:
-        result = transactions.page(wallet, TransactionFilters.parse(typed, only_of=only_of), cursor, limit)
+        result = transactions.page(wallet, TransactionFilters.parse(typed, only_of=only_of), cursor)
         return result.of(lines(result.rows, row=row, for_manager=for_manager))
 
-    return lists.read(page, FIELDS, here=here, pages=pages, kept=KEPT)
+    return lists.read(page, FIELDS, here=here, kept=KEPT)
 
 
 def offers(wallet: Wallet) -> dict[str, list[Choice]]:

@@ -10,7 +10,6 @@ from flask import Blueprint, Response, url_for
 from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound
-from dashboard.core.lists import PAGE_ROWS
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import origins, transactions
@@ -33,7 +32,7 @@ guards.signed_in_only(pages)
 def listing(slug: str) -> Response:
     visit = guards.enter(slug, Verb.READ_OWN_ROWS)
     switched = zones.switch(partial(url_for, ".listing", slug=slug), transaction_list.FIELDS)
-    result = read_list(visit)
+    result = _read(visit)
     return render.render(
         "transactions/listing.html",
         fragment="transactions/_filtered.html",
@@ -69,17 +68,13 @@ def show(slug: str, transaction_id: UUID) -> Response:
     )
 
 
-def read_list(
-    visit: Visit, *, limit: int = PAGE_ROWS, endpoint: str = "transactions.listing"
-) -> Listing[TransactionRow]:
-    """The transactions that this visitor may see, filtered by the URL; `endpoint` is the page that shows them."""
+def _read(visit: Visit) -> Listing[TransactionRow]:
+    """The transactions that this visitor may see, filtered by the URL."""
     slug = visit.org.slug
     return transaction_list.read(
         visit.wallet,
-        here=lambda **query: url_for(endpoint, slug=slug, **query),
-        pages=lambda **query: url_for("transactions.listing", slug=slug, **query),
-        row=lambda row_id: url_for("transactions.show", slug=slug, transaction_id=row_id),
-        limit=limit,
+        here=lambda **query: url_for(".listing", slug=slug, **query),
+        row=lambda row_id: url_for(".show", slug=slug, transaction_id=row_id),
         only_of=visit.only_of,
         for_manager=visit.caller.operator,
     )

@@ -147,7 +147,7 @@ function read(chart, day) {
   const out = chart.closest("[data-chart-card]")?.querySelector("[data-readout]");
   for (const other of chart.querySelectorAll(".day.on")) other.classList.remove("on");
   day?.classList.add("on");
-  if (out) out.textContent = day ? `${day.dataset.label}: ${day.dataset.total} \u00b7 ${day.dataset.parts}` : out.dataset.rest;
+  if (out) out.textContent = day ? day.getAttribute("aria-label") : out.dataset.rest;
 }
 document.addEventListener("pointerover", (e) => {
   const day = e.target.closest?.(".day");

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from urllib.parse import unquote
+from html import unescape
 
 import pytest
 from flask import Flask
@@ -91,7 +91,7 @@ def test_the_cards_tell_how_much_how_long_and_what_came_in(app: Flask, team: Tea
     assert "$90.000000 exact" in page
     assert "90 days" in page
     assert "7-day pace $1.00/day" in page
-    assert "How is this worked out?" in page
+    assert "How is the run-out date worked out?" in page
     assert "$100.00 granted" in page
     assert "Three steps" not in page
     for app_name in APPS[:4]:
@@ -115,7 +115,7 @@ def test_a_member_sees_the_balance_and_own_rows_alone(app: Flask, team: Team) ->
     assert re.search(r"Your cost in 30 days.+?\$0\.0050</span>.+Your daily cost", page, re.S)
     assert "Runs out in" not in page
     assert ">search<" not in page
-    assert page.split('id="transactions"')[1].count("<tr>") == 2
+    assert page.split('id="recent"')[1].count("<tr>") == 2
     assert "Three steps to the first charge" not in page
 
 
@@ -137,31 +137,38 @@ def test_each_range_can_be_chosen(app: Flask, team: Team, chosen: str, words: st
     assert "Cost by type" in page
 
 
-def test_the_list_filters_by_htmx_and_without(app: Flask, team: Team) -> None:
-    spend_for_days(app, team, 4)
-    whole = team.owner.get(f"/o/{team.slug}/?type=admin_grant&range=7")
-    assert whole.text.split('id="transactions"')[1].count("<tr>") == 2
-    assert '<option value="admin_grant" selected>' in whole.text
-    assert 'name="range" value="7"' in whole.text
-    part = team.owner.get(f"/o/{team.slug}/?type=admin_grant", htmx=True)
-    assert part.text.lstrip().startswith('<div id="transactions">')
-    assert "<html" not in part.text
+def test_recent_charges_are_told_by_the_hour_and_singly(app: Flask, team: Team) -> None:
+    pay_in(app, team, 50_000_000)
+    hour = clock.now().replace(minute=0, second=0, microsecond=0)
+    with app.app_context():
+        wallet = wallet_of(org_of(team))
+        for minute, name in ((1, "chat"), (2, "chat"), (3, "search"), (4, "chat")):
+            with clock.at(hour + timedelta(hours=1, minutes=minute)):
+                charge(wallet, 10_000, app=name)
+    team.owner.sign_in()
+    lines = team.owner.get(f"/o/{team.slug}/?range=7").text.split('id="recent"')[1]
+    assert lines.count("<tr>") == 4
+    assert "3 charges" in lines
+    assert "\u2212$0.03<" in lines
+    link = re.search(r'href="([^"]+)">3 charges', lines)
+    assert link
+    with clock.at(hour + timedelta(hours=2)):
+        assert team.owner.get(unescape(link[1])).text.count('<td class="cell-amount') == 3
+    single = re.search(r'href="([^"]+)#recent">Show single entries', lines)
+    assert single
+    assert "range=7" in single[1]
+    assert team.owner.get(unescape(single[1])).text.split('id="recent"')[1].count("<tr>") == 6
+    assert "<form" not in lines
 
 
-def test_odd_filters_are_refused_in_place(team: Team) -> None:
-    for query in ("from=yesterday", "type=gift", "min=1e9", "cursor=x", "from=2026-02-02&to=2026-01-01", "q=%00"):
-        answer = team.owner.get(f"/o/{team.slug}/?{query}")
-        assert answer.status_code == 422
-        assert "These filters cannot be used" in answer.text
-
-
-def test_ten_rows_and_the_way_to_older_ones(app: Flask, team: Team) -> None:
-    spend_for_days(app, team, 15)
-    page = team.owner.get(f"/o/{team.slug}/").text
-    assert "10 shown, newest first" in page
-    older = re.search(r'href="(/o/[^"]*/transactions\?cursor=[^"]+)">Older', page)
-    assert older
-    assert "6 shown" in team.owner.get(unquote(older[1])).text
+def test_a_bar_leads_to_its_day_and_the_line_to_the_day_at_zero(app: Flask, team: Team) -> None:
+    spend_for_days(app, team, 10)
+    page = team.owner.get(f"/o/{team.slug}/?range=7").text
+    days = re.findall(r'<a class="day[^"]*" href="([^"]+)"', page)
+    assert len(days) == 7
+    assert team.owner.get(unescape(days[-2])).text.count('<td class="cell-amount') == 1
+    assert "Balance at this pace: $90.00, zero about" in page
+    assert "Balance at this pace" not in team.owner.get(f"/o/{team.slug}/?range=last-month").text
 
 
 @pytest.mark.parametrize(

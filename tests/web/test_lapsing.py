@@ -56,7 +56,7 @@ def test_the_balance_tells_what_lapses_next(app: Flask, team: Team) -> None:
         dated(team, 5_000_000, expiry.after_days(9))
         dated(team, 2_000_000, expiry.after_days(40))
         charge(wallet(team), 1_500_000)
-    said = f"$3.50 lapses on {day(clock.today() + timedelta(days=9))}"
+    said = f"$3.50 expires on {day(clock.today() + timedelta(days=9))}"
     assert said in words(team.owner.get(page).text)
     with app.app_context():
         assert wallet(team).settled_seq == 0

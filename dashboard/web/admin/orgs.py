@@ -1,5 +1,6 @@
 """`/admin/orgs`: all organizations, and one as a platform manager sees it."""
 
+from datetime import date
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -70,7 +71,7 @@ def show(org_id: UUID) -> Response:
         badges=words.org_badges(
             org, wallet, keys=len([key for key in keys if not key.revoked_at])
         ),
-        payment_states=payment_list.STATES, amount_of=of_currency, **_chart(wallet), **_recent(org, wallet),
+        payment_states=payment_list.STATES, amount_of=of_currency, **_chart(wallet, org.slug), **_recent(org, wallet),
     )  # fmt: skip
 
 
@@ -78,12 +79,17 @@ def _badges(row: organizations.Row) -> list[tuple[str, str]]:
     return words.org_badges(row.org, row.wallet, keys=row.keys)
 
 
-def _chart(wallet: Wallet) -> dict[str, Any]:
+def _chart(wallet: Wallet, slug: str) -> dict[str, Any]:
     span = costs.preset("30")
     daily = costs.daily(wallet, span.first, span.last, "app")
     series = [charts.Series(_label(one.key), f"s{one.colour}") for one in daily.series]
-    days = [charts.Day(one.day, one.values or (0,), partial=one.partial) for one in daily.days]
+    days = [charts.Day(one.day, one.values or (0,), one.partial, _rows_on(slug, one.day)) for one in daily.days]
     return {"chart": charts.stacked(days, series or [charts.Series("Usage", "s1")]), "spent": daily.micros}
+
+
+def _rows_on(slug: str, day: date) -> str:
+    query: dict[str, Any] = {"from": day.isoformat(), "to": day.isoformat()}
+    return url_for("transactions.listing", slug=slug, **query)
 
 
 def _label(app: str | None) -> str:

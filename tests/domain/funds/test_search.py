@@ -10,7 +10,7 @@ from dashboard.core.db import transaction
 from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger, transactions
-from dashboard.domain.funds.transactions import TransactionFilters
+from dashboard.domain.funds.transactions import TransactionFilters, recent
 from tests.domain.funds.crowd import Crowd, make_crowd, rows_read
 from tests.factories import charge, grant, make_org, wallet_of
 from tests.servers import Servers
@@ -84,3 +84,17 @@ def test_a_key_and_the_start_of_an_id_are_found_without_a_search(crowd: Crowd) -
 def test_a_search_stops_at_its_window(crowd: Crowd) -> None:
     wallet, _ = crowd
     assert rows_read(lambda: transactions.page(wallet, TransactionFilters(q="$7.77"), window=500)) <= 500 * 3
+
+
+def test_an_hour_is_told_only_if_all_of_it_was_read(app_context: Flask) -> None:
+    with clock.at(NOON):
+        wallet = wallet_of(make_org())
+        grant(wallet, 100)
+    for hour, many in ((1, 3), (2, 2)):
+        for minute in range(many):
+            with clock.at(NOON + timedelta(hours=hour, minutes=minute)):
+                charge(wallet, 5, app="chat")
+    for read, told in ((50, [(2, -10), (3, -15), (1, 100)]), (4, [(2, -10)]), (2, [])):
+        hours = recent.hours(wallet, only_of=None, most=10, read=read)
+        assert [(hour.count, hour.amount) for hour in hours] == told
+    assert recent.hours(wallet, only_of=wallet.id, most=10) == []
