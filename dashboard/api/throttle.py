@@ -1,5 +1,6 @@
 """Rate limits of the API: per key and token, and per address for calls without a valid one."""
 
+from math import ceil
 from uuid import UUID
 
 from flask import Response, g
@@ -49,6 +50,8 @@ def tell(response: Response) -> Response:
         response.headers["RateLimit-Limit"] = str(taken.rate.most)
         response.headers["RateLimit-Remaining"] = str(taken.remaining)
         response.headers["RateLimit-Reset"] = str(taken.reset_seconds)
+        if not taken.allowed:
+            response.headers["Retry-After-Ms"] = str(ceil(taken.wait * 1000))
         response.headers["RateLimit-Policy"] = f"{taken.rate.most};w={taken.rate.seconds}"
     return response
 

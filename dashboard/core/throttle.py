@@ -32,12 +32,16 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Whether the request was within the limit, how many more are, and in how many seconds more will be."""
+    """Whether the request was within the limit, how many more are, and after how long one more will be."""
 
     rate: Rate
     allowed: bool
     remaining: int
-    reset_seconds: int
+    wait: float
+
+    @property
+    def reset_seconds(self) -> int:
+        return max(1, ceil(self.wait))
 
 
 class Throttle:
@@ -64,7 +68,7 @@ class Throttle:
 def _take(limiter: MovingWindowRateLimiter, item: RateLimitItem, name: str, rate: Rate) -> Taken:
     allowed = limiter.hit(item, name)
     result = limiter.get_window_stats(item, name)
-    return Taken(rate, allowed, result.remaining, max(1, ceil(result.reset_time - time.time())))
+    return Taken(rate, allowed, result.remaining, max(0.0, result.reset_time - time.time()))
 
 
 def init_app(app: Flask, redis_url: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 from sqlalchemy import TextClause, delete, text
 
@@ -73,7 +74,8 @@ _GIVE_BACK = text("UPDATE rate_buckets SET count = greatest(count - 1, 0) WHERE 
 
 
 def exceeded(limit: Limit, *subject: str) -> int | None:
-    """Count one attempt of `subject` (stored as a digest). Returns the seconds to wait, or None within the limit.
+    """Count one attempt of `subject` (stored as a digest). Returns None within the limit, else after how many seconds
+    the next attempt will be.
 
     Needs a transaction that must commit for the attempt to count: raise an error after it, not in it.
     """
@@ -133,10 +135,18 @@ def _wait(limit: Limit, subject: tuple[str, ...], query: TextClause, *, more: in
     start = now - now % limit.seconds
     windows = {"start": _moment(start), "previous": _moment(start - limit.seconds)}
     row = db.session.execute(query, {"key": _key(limit, subject), **windows, **values}).one()
-    elapsed = (now - start) / limit.seconds
-    if int(row.tries) + more + int(row.before) * (1 - elapsed) <= limit.most:
+    elapsed, tries, before = (now - start) / limit.seconds, int(row.tries), int(row.before)
+    if tries + more + before * (1 - elapsed) <= limit.most:
         return None
-    return max(1, round(start + limit.seconds - now))
+    return max(1, ceil((_room_at(limit.most, tries, before) - elapsed) * limit.seconds))
+
+
+def _room_at(most: int, tries: int, before: int) -> float:
+    """When one more attempt is within the limit, in windows since the start of this one: in this window, as the weight
+    of the window before falls; else in the next one, as the weight of this one falls."""
+    if before and tries < most:
+        return 1 - (most - tries - 1) / before
+    return 2 - min(1.0, (most - 1) / tries)
 
 
 def purge() -> None:

@@ -43,6 +43,20 @@ def test_so_many_in_a_window_and_each_name_for_itself(servers: Servers, away: bo
     assert allowed(made, "b", 20) == 5
 
 
+def test_the_wait_is_that_of_the_oldest_call(servers: Servers) -> None:
+    """Not of the whole window. What was called earlier is written into the list of calls, newest first."""
+    made = Throttle(servers.redis_url)
+    made.take("a", RATE)
+    [name] = servers.redis.scan_iter("coffer:throttle:*")
+    for age in (100, 200, 300, 450):
+        servers.redis.rpush(name, repr(time.time() - age))
+    refused = made.take("a", RATE)
+    assert not refused.allowed
+    assert 90 < refused.wait <= 150
+    servers.redis.rpop(name)
+    assert made.take("a", RATE).allowed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("away", [False, True])
 def test_the_window_moves(servers: Servers, away: bool) -> None:

@@ -79,6 +79,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": {"type": "integer"},
     },
+    "Retry-After-Ms": {
+        "description": "The same in milliseconds, if the limit of calls is reached: then one more call is possible.",
+        "schema": {"type": "integer"},
+    },
     "WWW-Authenticate": {"description": "Always `Bearer`.", "required": True, "schema": {"type": "string"}},
     "Idempotency-Key": {
         "description": "The key of the request: the one that was sent, or a new one.",
@@ -115,7 +119,9 @@ RESPONSES = {
         "The body is not declared as JSON, or is compressed (`unsupported_media_type`).", *LIMIT_HEADERS
     ),
     "Invalid": _response("A field cannot be used; `errors` names each one.", *LIMIT_HEADERS),
-    "TooManyRequests": _response("Called too often (`too_many_requests`).", "Retry-After", *LIMIT_HEADERS),
+    "TooManyRequests": _response(
+        "Called too often (`too_many_requests`).", "Retry-After", "Retry-After-Ms", *LIMIT_HEADERS
+    ),
     "InternalError": _response("An error on the server (`internal_error`)."),
     "Unavailable": _response("Not available for a moment; nothing was changed.", "Retry-After"),
 }
