@@ -1,6 +1,7 @@
 """Rows for tests, made with the product's own verbs. Each needs an app context and no open transaction."""
 
 from itertools import count
+from typing import Any
 
 from dashboard.config import settings
 from dashboard.core import ids
@@ -13,7 +14,8 @@ from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.funds.ledger import NewGrant, Posting
 from dashboard.domain.funds.spend_limits import Cap
 from dashboard.domain.organizations import memberships, organizations, registration
-from dashboard.models import PLATFORM_ORG_ID, Organization, User, Wallet
+from dashboard.domain.usage import metrics
+from dashboard.models import PLATFORM_ORG_ID, Metric, Organization, User, Wallet
 
 PASSWORD = "a long enough password"
 _numbers = count(1)
@@ -58,6 +60,15 @@ def charge(wallet: Wallet, micros: int, key: str | None = None, *, app: str = ""
     return ledger.post(
         wallet, type="charge", amount=-micros, origin="api", key=key or f"charge{next(_numbers)}", by=SYSTEM, app=app
     )
+
+
+def make_metric(key: str = "tokens", **price: Any) -> Metric:
+    """A metric of the platform; with a price, if one is given."""
+    with transaction(org=PLATFORM_ORG_ID):
+        row = metrics.create(PLATFORM_ORG_ID, key=key, name=key, unit=key.removesuffix("s"), by=SYSTEM)
+        if price:
+            metrics.set_price(PLATFORM_ORG_ID, row, by=SYSTEM, **price)
+    return row
 
 
 def make_key(org: Organization, *scopes: str, mode: str | None = None, by: Actor = SYSTEM) -> str:

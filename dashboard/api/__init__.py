@@ -34,9 +34,11 @@ def register(app: Flask) -> None:
         payments,
         products,
         transactions,
+        usage,
         wallets,
         webhooks,
     )
+    from dashboard.api.admin import metrics as admin_metrics
     from dashboard.api.admin import orgs as admin_orgs
     from dashboard.api.admin import products as admin_products
     from dashboard.api.admin import transactions as admin_transactions
@@ -44,10 +46,11 @@ def register(app: Flask) -> None:
 
     identity = (me, orgs, members, invites, keys, identity_provider, audit)
     customers = [
-        *(each.api for each in (*identity, wallets, transactions, payments, checkout, products)),
+        *(each.api for each in (*identity, wallets, transactions, usage, payments, checkout, products)),
         invites.public,
+        usage.metric_api,
     ]
-    staff = [each.api for each in (admin_transactions, admin_orgs, admin_users, admin_products)]
+    staff = [each.api for each in (admin_transactions, admin_orgs, admin_users, admin_products, admin_metrics)]
     app.request_class = inputs.StrictRequest
     org_paths.init_app(app)
     # Attributes that flask-openapi's routes expect on the application; its own application class would add its own

@@ -112,6 +112,12 @@ CODES = {
     405: {"method_not_allowed": ("The address has no such method. `Allow` lists its methods.", "Use one of those.")},
     409: {
         "conflict": ("The state does not allow the call. `detail` says why.", _READ_AGAIN),
+        "metric_unpriced": (
+            "The metric had no price when the usage happened. Nothing was recorded.",
+            "Have the platform set a price, then send the same event again.",
+        ),
+        "metric_exists": ("There is a metric with this key.", "Use the existing one, or another key."),
+        "price_exists": ("Another price of the metric begins at this moment.", "Choose another `effective_from`."),
         "request_in_progress": ("The first request with this idempotency key is still running.", _WAIT),
         "already_created": (
             "The first request with this key was answered with a secret, which is not stored. `id` names what it made.",
@@ -183,6 +189,15 @@ CODES = {
     },
     422: {
         "invalid": ("A field or query parameter cannot be used; `errors` names each.", "Repair the request."),
+        "unknown_metric": (
+            "The organization has no metric with this key, or it was archived.",
+            "`GET /orgs/{org_id}/metrics` lists the metrics.",
+        ),
+        "outside_window": (
+            "The usage happened too long ago, or lies in the future.",
+            "Check the clock, and report usage sooner.",
+        ),
+        "repeated_event": ("One batch holds the same event twice.", "Send each event once."),
         "idempotency_key_reused": (
             "The idempotency key was used for a request with another body.",
             "Use a new key for a new request, and the same body for a repeated one.",

@@ -20,6 +20,8 @@ from dashboard.core.money import LARGEST, Micros, parse_credits
 from dashboard.core.strict_json import RepeatedName
 
 BODY_BYTES = 64 * 1024
+BODY_LIMITS = {"api_usage.record_batch": 1_000_000}
+"""Endpoints that take larger bodies."""
 LONGEST_TEXT = 500
 LONGEST_APP = 200
 LONGEST_KEY = 255
@@ -48,7 +50,7 @@ class StrictRequest(Request):
     """A request whose JSON body is parsed by `parse`, whatever its content type."""
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        self.max_content_length = BODY_BYTES
+        self.max_content_length = BODY_LIMITS.get(self.endpoint or "", BODY_BYTES)
         return parse(self.get_data())
 
 

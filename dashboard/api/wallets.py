@@ -83,11 +83,11 @@ def move(path: inputs.OrgPath, body: WalletMovement) -> Response:
 def _charge(access: auth.Access, wallet: Wallet, body: WalletMovement, key: str) -> Posting:
     return charging.charge(
         wallet, org=access.org, amount=body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
-        limit=_limit(access), description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
+        limit=limit_of(access), description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
     )  # fmt: skip
 
 
-def _limit(access: auth.Access) -> LimitId | None:
+def limit_of(access: auth.Access) -> LimitId | None:
     """The cap that the charge counts towards: the key's, or the one that binds the user of a personal token."""
     if access.person is None or access.caller.role in LEADS:
         return access.limit

@@ -185,6 +185,11 @@ class Catalog(Section):
     """A pack whose credits per dollar differ by more than this factor from the others needs a second confirmation."""
 
 
+class Usage(Section):
+    late_days: int = Field(default=35, ge=1, le=365)
+    """How many days after it happened usage can still be reported."""
+
+
 class Api(Section):
     throttle_requests: int = Field(default=200, ge=1, le=1_000_000)
     throttle_seconds: int = Field(default=2, ge=1, le=3600)
@@ -229,6 +234,7 @@ class Settings(BaseSettings):
     jobs: Jobs = Jobs()
     api: Api = Api()
     catalog: Catalog = Catalog()
+    usage: Usage = Usage()
     outgoing: Outgoing = Outgoing()
     metrics_token: SecretStr | None = None
     proxy_hops: int = Field(default=0, ge=0, le=8)

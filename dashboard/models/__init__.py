@@ -53,6 +53,15 @@ from dashboard.models.payments import (
     ProviderPrice,
 )
 from dashboard.models.transaction_types import ADJUSTMENTS, SPENDING, TRANSACTION_TYPES, TransactionType
+from dashboard.models.usage import (
+    PERIODS,
+    PRICE_KINDS,
+    Metric,
+    Price,
+    UsageCounter,
+    UsageEvent,
+    UsagePosition,
+)
 
 __all__ = [
     "ADJUSTMENTS",
@@ -64,7 +73,9 @@ __all__ = [
     "OTHER_APPS",
     "OVERDRAWN",
     "PAYMENT_STATES",
+    "PERIODS",
     "PLATFORM_ORG_ID",
+    "PRICE_KINDS",
     "PROOF_PURPOSES",
     "SPENDING",
     "TRANSACTION_TYPES",
@@ -89,12 +100,14 @@ __all__ = [
     "LedgerSeal",
     "LimitWindow",
     "Membership",
+    "Metric",
     "OrgDirectory",
     "Organization",
     "OutboxEmail",
     "Payment",
     "PersonalToken",
     "PlatformFigures",
+    "Price",
     "Product",
     "ProductVersion",
     "ProviderAccount",
@@ -105,10 +118,13 @@ __all__ = [
     "StoredKey",
     "Transaction",
     "TransactionType",
+    "UsageCounter",
+    "UsageEvent",
+    "UsagePosition",
     "User",
     "UserFollowUp",
     "UserSession",
     "Wallet",
     "WalletDay",
     "WelcomedAddress",
-]  # fmt: skip
+]

@@ -264,6 +264,14 @@ CALLS: dict[str, tuple[int, ...]] = {
     "POST /admin/api/v1/transactions":                          (401, 403, 403, 403, 403, 403, 403, 403, 403, 201, 403),
     "GET /admin/api/v1/transactions":                           (401, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403),
     "GET /admin/api/v1/transactions/<uuid:id>":                (401, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403),
+    "POST /api/v1/orgs/<org:org_id>/usage":                   (401, 404, 403, 201, 201, 201, 201, 403, 404, 403, 201),
+    "POST /api/v1/orgs/<org:org_id>/usage/batch":             (401, 404, 403, 201, 201, 201, 201, 403, 404, 403, 201),
+    "GET /api/v1/orgs/<org:org_id>/usage":                    (401, 404, 403, 200, 200, 200, 403, 200, 404, 200, 200),
+    "GET /api/v1/orgs/<org:org_id>/usage/events":             (401, 404, 403, 200, 200, 200, 403, 200, 404, 200, 200),
+    "GET /api/v1/orgs/<org:org_id>/metrics":                  (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
+    "GET /admin/api/v1/metrics":                                (401, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403),
+    "POST /admin/api/v1/metrics":                               (401, 403, 403, 403, 403, 403, 403, 403, 403, 201, 403),
+    "POST /admin/api/v1/metrics/<metric_key>/prices":           (401, 403, 403, 403, 403, 403, 403, 403, 403, 201, 403),
     "GET /admin/api/v1/products":                               (401, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403),
     "GET /admin/api/v1/products/<uuid:id>":                    (401, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403),
     "POST /admin/api/v1/products":                              (401, 403, 403, 403, 403, 403, 403, 403, 403, 201, 403),
@@ -307,6 +315,14 @@ def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dic
     if rule.endswith("/checkout"):
         urls = {"success_url": "http://localhost/ok", "cancel_url": "http://localhost/no"}
         return {"product_id": product_id, **urls}
+    if rule.endswith("/usage"):
+        return {"metric_key": "matrix", "units": 1}
+    if rule.endswith("/usage/batch"):
+        return {"events": [{"metric_key": "matrix", "units": 1}]}
+    if rule == "/admin/api/v1/metrics":
+        return {"metric_key": f"m{secrets.token_hex(4)}", "name": "Matrix", "unit": "piece"}
+    if rule.endswith("/prices"):
+        return {"amount_micros": 0}
     if rule == "/admin/api/v1/transactions":
         return {"org_id": org_id, "transaction_type": "admin_grant", "amount": 1, "description": "Matrix"}
     if rule.endswith("/api-keys"):

@@ -407,6 +407,21 @@ CREATE TABLE public.memberships (
 
 
 --
+-- Name: metrics; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.metrics (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL,
+    unit text NOT NULL,
+    archived_at timestamp with time zone
+);
+
+
+--
 -- Name: org_directory; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -547,6 +562,28 @@ CREATE TABLE public.platform_figures (
     mode text NOT NULL,
     counted_at timestamp with time zone NOT NULL,
     figures jsonb NOT NULL
+);
+
+
+--
+-- Name: prices; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.prices (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    metric_key text NOT NULL,
+    kind text NOT NULL,
+    amount_micros bigint NOT NULL,
+    per_units bigint NOT NULL,
+    tiers jsonb,
+    free_units bigint NOT NULL,
+    period text NOT NULL,
+    effective_from timestamp with time zone NOT NULL,
+    CONSTRAINT ck_prices_amounts CHECK (((amount_micros >= 0) AND (per_units >= 1) AND (free_units >= 0))),
+    CONSTRAINT ck_prices_kind CHECK (((kind = ANY (ARRAY['flat'::text, 'graduated'::text, 'package'::text])) AND ((kind = 'graduated'::text) = (tiers IS NOT NULL)))),
+    CONSTRAINT ck_prices_period CHECK ((period = ANY (ARRAY['none'::text, 'day'::text, 'month'::text])))
 );
 
 
@@ -701,6 +738,71 @@ CREATE TABLE public.transactions (
     payment_id uuid,
     CONSTRAINT ck_transactions_sum CHECK (((amount <> 0) AND (balance_after = (balance_before + amount)))),
     CONSTRAINT ck_transactions_type CHECK ((type = ANY (ARRAY['purchase'::text, 'deposit'::text, 'recharge'::text, 'subscription_grant'::text, 'admin_grant'::text, 'renewal'::text, 'charge'::text, 'consumption'::text, 'expiry'::text, 'admin_removal'::text, 'refund'::text, 'dispute'::text, 'transfer'::text, 'reversal'::text])))
+);
+
+
+--
+-- Name: usage_counters; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.usage_counters (
+    org_id uuid NOT NULL,
+    wallet_id uuid NOT NULL,
+    day date NOT NULL,
+    metric_key text NOT NULL,
+    dimension text NOT NULL,
+    value text NOT NULL,
+    units bigint NOT NULL,
+    cost bigint NOT NULL,
+    events bigint NOT NULL,
+    CONSTRAINT ck_usage_counters_dimension CHECK ((dimension = ANY (ARRAY['all'::text, 'app'::text, 'member'::text, 'key'::text])))
+)
+WITH (fillfactor='50');
+
+
+--
+-- Name: usage_events; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.usage_events (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    wallet_id uuid NOT NULL,
+    mode text NOT NULL,
+    metric_key text NOT NULL,
+    units bigint NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    key text NOT NULL,
+    body_hash bytea NOT NULL,
+    app text NOT NULL,
+    member_id uuid,
+    api_key_id uuid,
+    properties jsonb NOT NULL,
+    price_id uuid NOT NULL,
+    period_start date NOT NULL,
+    units_after bigint NOT NULL,
+    cost bigint NOT NULL,
+    transaction_id uuid,
+    CONSTRAINT ck_usage_events_charged CHECK (((cost = 0) OR (transaction_id IS NOT NULL))),
+    CONSTRAINT ck_usage_events_units CHECK (((units > 0) AND (cost >= 0) AND (units_after >= units)))
+);
+
+
+--
+-- Name: usage_positions; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.usage_positions (
+    org_id uuid NOT NULL,
+    wallet_id uuid NOT NULL,
+    metric_key text NOT NULL,
+    period_start date NOT NULL,
+    price_id uuid NOT NULL,
+    start bigint NOT NULL,
+    units bigint NOT NULL,
+    cost bigint NOT NULL,
+    CONSTRAINT ck_usage_positions_sums CHECK (((start >= 0) AND (units >= 0) AND (cost >= 0)))
 );
 
 
@@ -1010,6 +1112,14 @@ ALTER TABLE ONLY public.memberships
 
 
 --
+-- Name: metrics pk_metrics; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.metrics
+    ADD CONSTRAINT pk_metrics PRIMARY KEY (org_id, id);
+
+
+--
 -- Name: org_directory pk_org_directory; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1055,6 +1165,14 @@ ALTER TABLE ONLY public.personal_tokens
 
 ALTER TABLE ONLY public.platform_figures
     ADD CONSTRAINT pk_platform_figures PRIMARY KEY (mode);
+
+
+--
+-- Name: prices pk_prices; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT pk_prices PRIMARY KEY (org_id, id);
 
 
 --
@@ -1119,6 +1237,30 @@ ALTER TABLE ONLY public.stored_keys
 
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT pk_transactions PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: usage_counters pk_usage_counters; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.usage_counters
+    ADD CONSTRAINT pk_usage_counters PRIMARY KEY (org_id, wallet_id, day, metric_key, dimension, value);
+
+
+--
+-- Name: usage_events pk_usage_events; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.usage_events
+    ADD CONSTRAINT pk_usage_events PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: usage_positions pk_usage_positions; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.usage_positions
+    ADD CONSTRAINT pk_usage_positions PRIMARY KEY (org_id, wallet_id, metric_key, period_start, price_id);
 
 
 --
@@ -1471,6 +1613,20 @@ CREATE INDEX ix_transactions_payment ON public.transactions USING btree (org_id,
 
 
 --
+-- Name: ix_usage_events_metric; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_usage_events_metric ON public.usage_events USING btree (org_id, wallet_id, metric_key, id);
+
+
+--
+-- Name: ix_usage_events_transaction; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_usage_events_transaction ON public.usage_events USING btree (org_id, transaction_id) WHERE (transaction_id IS NOT NULL);
+
+
+--
 -- Name: ix_user_follow_ups_user_id; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -1590,6 +1746,13 @@ CREATE UNIQUE INDEX uq_memberships_org_id_user_id ON public.memberships USING bt
 
 
 --
+-- Name: uq_metrics_org_id_key; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_metrics_org_id_key ON public.metrics USING btree (org_id, key);
+
+
+--
 -- Name: uq_outbox_emails_org_id_key; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -1601,6 +1764,13 @@ CREATE UNIQUE INDEX uq_outbox_emails_org_id_key ON public.outbox_emails USING bt
 --
 
 CREATE UNIQUE INDEX uq_payments_org_id_mode_key ON public.payments USING btree (org_id, mode, key);
+
+
+--
+-- Name: uq_prices_org_id_metric_key_effective_from; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_prices_org_id_metric_key_effective_from ON public.prices USING btree (org_id, metric_key, effective_from);
 
 
 --
@@ -1657,6 +1827,13 @@ CREATE UNIQUE INDEX uq_transactions_org_id_mode_origin_key ON public.transaction
 --
 
 CREATE UNIQUE INDEX uq_transactions_org_id_wallet_id_seq ON public.transactions USING btree (org_id, wallet_id, seq);
+
+
+--
+-- Name: uq_usage_events_org_id_mode_key; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_usage_events_org_id_mode_key ON public.usage_events USING btree (org_id, mode, key);
 
 
 --
@@ -1922,6 +2099,14 @@ ALTER TABLE ONLY public.memberships
 
 
 --
+-- Name: metrics fk_metrics_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.metrics
+    ADD CONSTRAINT fk_metrics_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
 -- Name: org_directory fk_org_directory_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1959,6 +2144,14 @@ ALTER TABLE ONLY public.payments
 
 ALTER TABLE ONLY public.personal_tokens
     ADD CONSTRAINT fk_personal_tokens_user_id_users FOREIGN KEY (user_id) REFERENCES public.users(id);
+
+
+--
+-- Name: prices fk_prices_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.prices
+    ADD CONSTRAINT fk_prices_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
 
 
 --
@@ -2015,6 +2208,38 @@ ALTER TABLE ONLY public.recovery_codes
 
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT fk_transactions_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: usage_counters fk_usage_counters_org_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.usage_counters
+    ADD CONSTRAINT fk_usage_counters_org_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: usage_events fk_usage_events_org_id_transactions; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.usage_events
+    ADD CONSTRAINT fk_usage_events_org_id_transactions FOREIGN KEY (org_id, transaction_id) REFERENCES public.transactions(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: usage_events fk_usage_events_org_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.usage_events
+    ADD CONSTRAINT fk_usage_events_org_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: usage_positions fk_usage_positions_org_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.usage_positions
+    ADD CONSTRAINT fk_usage_positions_org_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
 
 
 --
@@ -2228,6 +2453,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.memberships TO coffer_app;
 
 
 --
+-- Name: TABLE metrics; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.metrics TO coffer_app;
+
+
+--
 -- Name: TABLE org_directory; Type: ACL; Schema: public; Owner: -
 --
 
@@ -2267,6 +2499,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.personal_tokens TO coffer_app;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.platform_figures TO coffer_app;
+
+
+--
+-- Name: TABLE prices; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.prices TO coffer_app;
 
 
 --
@@ -2323,6 +2562,27 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.stored_keys TO coffer_app;
 --
 
 GRANT SELECT,INSERT ON TABLE public.transactions TO coffer_app;
+
+
+--
+-- Name: TABLE usage_counters; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_counters TO coffer_app;
+
+
+--
+-- Name: TABLE usage_events; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: TABLE usage_positions; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_positions TO coffer_app;
 
 
 --

@@ -37,6 +37,7 @@ from tests.factories import (
     add_member,
     charge,
     make_key,
+    make_metric,
     make_org,
     make_pack,
     make_service_key,
@@ -62,6 +63,7 @@ class World:
         self.team: Team = make_team(app, funds=50_000_000)
         with app.app_context():
             self.org = organizations.by_id(self.team.org_id)
+            make_metric("matrix", amount_micros=0)
             self.own = self._things(self.org)
             self.foreign = self._things(make_org("Elsewhere", funds=50_000_000))
             self.absent = {name: uuid4() for name in self.own} | {"slug": "nowhere", "session_id": "dummy_cs_nowhere"}
@@ -204,7 +206,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<uuid:mail_id>": things["mail_id"], "<int:number>": 0,
         "<uuid:entry_id>": things["entry_id"],
         "<uuid:invite_id>": things["invite_id"], "<invite>": things["invite"],
-        "<uuid:member_id>": things["member_id"], "<group>": "me",
+        "<uuid:member_id>": things["member_id"], "<group>": "me", "<metric_key>": "matrix",
     }  # fmt: skip
     for name, value in values.items():
         rule = rule.replace(name, str(value))

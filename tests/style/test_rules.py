@@ -27,6 +27,7 @@ FLOWS = {
     "payments/sweep.py": {"_unopened", "_doubt"},
     "catalog/configured.py": {"ensure_configured"},
     "catalog/provider_accounts.py": {"record_platform"},
+    "usage/recording.py": {"_once"},
     "catalog/sync.py": {"_want"},
     "organizations/invites/respond.py": {"_guessed"},
     "organizations/invites/send.py": {"_in_transaction"},

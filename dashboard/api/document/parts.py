@@ -17,6 +17,8 @@ TAGS = [
     tag("orgs", "Organizations", "The customers of the platform. Each has a wallet per mode and unit."),
     tag("wallet", "Wallet", "The balance, and the two ways to move money: `charge` and `deposit`."),
     tag("transactions", "Transactions", "The ledger: every movement of money, and why it happened."),
+    tag("usage", "Usage", "Report what was used; it is priced and charged at once."),
+    tag("metrics", "Metrics", "What can be used, and its price."),
     tag("payments", "Payments", "What was paid to buy credits, and what became of it."),
     tag("checkout", "Checkout", "Opens the payment page for a product."),
     tag("products", "Products", "The packs of credits that can be bought."),
@@ -27,6 +29,7 @@ TAGS = [
     tag("audit", "Audit log", "Who did what, and when."),
     tag("platform_transactions", "Transactions", "Grants and removals, and the ledger of all organizations."),
     tag("platform_orgs", "Organizations", "All organizations, and what only the platform sets on them."),
+    tag("platform_metrics", "Metrics", "What is metered, and the versions of its price."),
     tag("platform_users", "Users", "All people."),
     tag("platform_products", "Products", "The catalog from which organizations buy."),
 ]

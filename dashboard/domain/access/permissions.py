@@ -43,6 +43,9 @@ class Verb(StrEnum):
     READ_AUDIT = "read_audit"
     BUY = "buy"
     CHARGE = "charge"
+    READ_USAGE = "read_usage"
+    RECORD_USAGE = "record_usage"
+    MANAGE_PRICES = "manage_prices"
     DEPOSIT = "deposit"
     GRANT = "grant"
     MANAGE_CATALOG = "manage_catalog"
@@ -85,6 +88,9 @@ TABLE: dict[Verb, Rule] = {
     Verb.READ_AUDIT: Rule(_READERS, "audit:read", operator=True),
     Verb.BUY: Rule(LEADS, "checkout:create"),
     Verb.CHARGE: Rule(_NOBODY, "wallet:charge", token_roles=_SPENDERS),
+    Verb.READ_USAGE: Rule(_READERS, "usage:read", operator=True),
+    Verb.RECORD_USAGE: Rule(_NOBODY, "usage:write", token_roles=_SPENDERS),
+    Verb.MANAGE_PRICES: Rule(_NOBODY, "prices:write", operator=True),
     Verb.DEPOSIT: Rule(_NOBODY, "wallet:deposit", operator=True),
     Verb.GRANT: Rule(_NOBODY, "platform:grant", operator=True),
     Verb.MANAGE_CATALOG: Rule(_NOBODY, "platform:grant", operator=True),
@@ -105,7 +111,9 @@ TABLE: dict[Verb, Rule] = {
     Verb.MANAGE_PLATFORM: Rule(_NOBODY, "platform:grant", operator=True),  # suspend, close, external keys, users
 }
 
-PLATFORM_VERBS = frozenset({Verb.PLATFORM_READ, Verb.PLATFORM_GRANT, Verb.MANAGE_PLATFORM, Verb.MANAGE_CATALOG})
+PLATFORM_VERBS = frozenset(
+    {Verb.PLATFORM_READ, Verb.PLATFORM_GRANT, Verb.MANAGE_PLATFORM, Verb.MANAGE_CATALOG, Verb.MANAGE_PRICES}
+)
 """Operations of the platform itself. Nobody is a stranger to the platform."""
 
 OPERATOR_SCOPES = frozenset(

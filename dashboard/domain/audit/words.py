@@ -63,6 +63,8 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "payment.rejected": ("money", "{who} rejected the payment for {what}"),
     "product.created": ("catalog", "{who} created the pack {what}"),
     "product.changed": ("catalog", "{who} changed the pack {what}"),
+    "metric.created": ("catalog", "{who} created the metric {what}"),
+    "price.set": ("catalog", "{who} set a new price for {what}"),
     "product.moved": ("catalog", "{who} moved the pack {what}"),
     "price.replaced": ("catalog", "{who} had a new price made for the pack {what}"),
     "organization.made": ("organization", "{who} created the organization {what}"),

@@ -239,6 +239,46 @@ SELECT org_id, object, detail FROM (
 ) AS crossed WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
 ORDER BY org_id, object LIMIT :most
 
+-- name: charged
+-- says: 6: a usage event that costs something is charged once, for what it costs, in its wallet
+SELECT e.org_id, 'usage event ' || e.id AS object, format('costs %s, charged %s', e.cost, -t.amount) AS detail
+FROM usage_events AS e LEFT JOIN transactions AS t ON t.org_id = e.org_id AND t.id = e.transaction_id
+WHERE (CAST(:org AS uuid) IS NULL OR e.org_id = CAST(:org AS uuid)) AND (e.cost > 0 OR e.transaction_id IS NOT NULL)
+  AND (t.amount IS DISTINCT FROM -e.cost OR t.wallet_id IS DISTINCT FROM e.wallet_id
+    OR t.mode IS DISTINCT FROM e.mode OR t.key IS DISTINCT FROM e.key)
+ORDER BY e.org_id, e.id LIMIT :most
+
+-- name: positions
+-- says: 6: the position of a price is the sum of the events that it priced
+SELECT org_id, 'wallet ' || wallet_id AS object,
+  format('%s since %s: %s units for %s; events %s for %s', metric_key, period_start, p.units, p.cost, e.units, e.cost)
+    AS detail
+FROM (SELECT * FROM usage_positions WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)) AS p
+FULL JOIN (
+  SELECT org_id, wallet_id, metric_key, period_start, price_id, sum(units) AS units, sum(cost) AS cost
+  FROM usage_events WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
+  GROUP BY org_id, wallet_id, metric_key, period_start, price_id
+) AS e USING (org_id, wallet_id, metric_key, period_start, price_id)
+WHERE p.units IS DISTINCT FROM e.units OR p.cost IS DISTINCT FROM e.cost
+ORDER BY org_id, wallet_id, metric_key, period_start LIMIT :most
+
+-- name: counters
+-- says: 6: the counters of a day are the sums of its events
+SELECT org_id, 'wallet ' || wallet_id AS object,
+  format('%s on %s: %s units for %s in %s events; events %s for %s in %s', metric_key, day, c.units, c.cost, c.events,
+    e.units, e.cost, e.events) AS detail
+FROM (
+  SELECT * FROM usage_counters
+  WHERE dimension = 'all' AND (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid))
+) AS c
+FULL JOIN (
+  SELECT org_id, wallet_id, metric_key, CAST(occurred_at AT TIME ZONE 'UTC' AS date) AS day, sum(units) AS units,
+    sum(cost) AS cost, count(*) AS events
+  FROM usage_events WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid) GROUP BY 1, 2, 3, 4
+) AS e USING (org_id, wallet_id, metric_key, day)
+WHERE c.units IS DISTINCT FROM e.units OR c.cost IS DISTINCT FROM e.cost OR c.events IS DISTINCT FROM e.events
+ORDER BY org_id, wallet_id, metric_key, day LIMIT :most
+
 -- name: stuck
 -- says: 10: nothing is due or unknown for longer than 15 minutes
 -- warning

@@ -16,6 +16,7 @@ from dashboard.core.db import autocommit, db, in_transaction
 from dashboard.domain.funds.seals import check as seals
 from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.funds.seals.check import Fault
+from dashboard.domain.usage import positions
 from dashboard.models import PLATFORM_ORG_ID
 
 MOST = 100
@@ -55,11 +56,12 @@ class Violation:
 
 
 SEALS = Check("seals", 3, "every seal recomputes from its rows and the seal before it", False, None)
+PRICES = Check("prices", 6, "what was charged at a price is the price of its units", False, None)
 
 
 @cache
 def checks() -> tuple[Check, ...]:
-    """The checks of the file and of the seals, by number."""
+    """The checks of the file, of the seals and of the prices, by number."""
     source = _FILE.read_text()
     starts = list(_BLOCK.finditer(source))
     ends = [*(start.start() for start in starts[1:]), len(source)]
@@ -67,7 +69,7 @@ def checks() -> tuple[Check, ...]:
         Check(start[1], int(start[2]), start[3], bool(start[4]), text(source[start.end() : end]))
         for start, end in zip(starts, ends, strict=True)
     ]
-    return tuple(sorted([SEALS, *written], key=lambda check: check.number))
+    return tuple(sorted([SEALS, PRICES, *written], key=lambda check: check.number))
 
 
 def broken(org_id: UUID | None = None, *, only: str | None = None, most: int = MOST) -> list[Violation]:
@@ -89,8 +91,16 @@ def broken(org_id: UUID | None = None, *, only: str | None = None, most: int = M
 def _breaking(check: Check, connection: Connection, org_id: UUID | None, most: int) -> Iterable[Any]:
     if check.query is not None:
         return connection.execute(check.query, {"org": org_id, "most": most})
-    with closing(_unsealed(connection, org_id)) as result:
+    with closing(_recomputed(check, connection, org_id)) as result:
         return list(islice(result, most))
+
+
+def _recomputed(check: Check, connection: Connection, org_id: UUID | None) -> Generator[Fault, None, None]:
+    if check is SEALS:
+        yield from _unsealed(connection, org_id)
+    else:
+        for place in positions.mispriced(connection, org_id):
+            yield Fault(place.org_id, f"wallet {place.wallet_id}", place.detail)
 
 
 def _unsealed(connection: Connection, org_id: UUID | None) -> Generator[Fault, None, None]:

@@ -37,6 +37,10 @@ PEOPLE: dict[Verb, str] = {
     Verb.READ_AUDIT: "owner admin viewer operator",
     Verb.BUY: "owner admin",
     Verb.CHARGE: "",
+    Verb.READ_USAGE: "owner admin viewer operator",
+    Verb.RECORD_USAGE: "",
+    Verb.PROVISION: "",
+    Verb.MANAGE_PRICES: "operator",
     Verb.DEPOSIT: "operator",
     Verb.GRANT: "operator",
     Verb.MANAGE_CATALOG: "operator",
@@ -80,7 +84,7 @@ def test_a_personal_token_never_has_more_than_its_user(verb: Verb) -> None:
             everything = Caller(ACTOR, role, SCOPES, operator)
             nothing = Caller(ACTOR, role, frozenset(), operator)
             assert not allowed(verb, nothing)
-            if verb is Verb.CHARGE:
+            if verb in (Verb.CHARGE, Verb.RECORD_USAGE):
                 assert allowed(verb, everything) == (role in ("owner", "admin", "member"))
             else:
                 has_scope = TABLE[verb].scope is not None

@@ -16,8 +16,10 @@ from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.funds.ledger import LedgerEntry, NewGrant
 from dashboard.domain.organizations import lifecycle
 from dashboard.domain.platform import verify
+from dashboard.domain.usage import recording
+from dashboard.domain.usage.recording import Usage
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent, Organization, Payment, Wallet
-from tests.factories import charge, grant, make_org, make_user, wallet_of
+from tests.factories import charge, grant, make_metric, make_org, make_user, wallet_of
 from tests.servers import Servers
 
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -90,8 +92,8 @@ def test_sound_books_have_no_violation(wallet: Wallet) -> None:
 
 
 def test_the_checks_say_which_invariants_they_keep() -> None:
-    assert {check.number for check in verify.checks()} == {1, 2, 3, 4, 8, 9, 10}
-    assert len({check.name for check in verify.checks()}) == len(verify.checks()) == 19
+    assert {check.number for check in verify.checks()} == {1, 2, 3, 4, 6, 8, 9, 10}
+    assert len({check.name for check in verify.checks()}) == len(verify.checks()) == 23
     assert [check.name for check in verify.checks() if check.warning] == ["unsealed", "lapsed", "stuck"]
 
 
@@ -275,6 +277,30 @@ def test_slices_that_do_not_follow_the_rows_are_found(servers: Servers, fault: s
     with clock.at(now):
         assert found() == []
     plant(servers, fault, w=wallet.id, o=wallet.org_id)
+    assert found() == checks
+
+
+@pytest.mark.parametrize(
+    ("fault", "checks"),
+    [
+        ("UPDATE usage_events SET cost = cost + 1 WHERE wallet_id = %(w)s AND key = 'b'",
+         ["charged", "counters", "positions"]),
+        ("UPDATE usage_events SET transaction_id = NULL, cost = 0 WHERE wallet_id = %(w)s AND key = 'b'",
+         ["counters", "positions"]),
+        ("UPDATE usage_positions SET cost = cost + 1 WHERE wallet_id = %(w)s", ["positions", "prices"]),
+        ("DELETE FROM usage_positions WHERE wallet_id = %(w)s", ["positions"]),
+        ("UPDATE usage_counters SET units = units + 1 WHERE wallet_id = %(w)s AND dimension = 'all'", ["counters"]),
+        ("DELETE FROM usage_counters WHERE wallet_id = %(w)s", ["counters"]),
+        ("UPDATE prices SET amount_micros = amount_micros + 1", ["prices"]),
+    ],
+)  # fmt: skip
+def test_usage_that_does_not_add_up_is_found(servers: Servers, fault: str, checks: list[str]) -> None:
+    make_metric(amount_micros=7)
+    org = make_org(funds=1_000)
+    usages = [Usage("tokens", units, key, b"") for units, key in ((1, "a"), (2, "b"))]
+    recording.record(org, usages, mode="test", by=SYSTEM, api_key_id=None)
+    assert found() == []
+    plant(servers, fault, w=wallet_of(org).id)
     assert found() == checks
 
 

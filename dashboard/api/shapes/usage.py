@@ -1,0 +1,178 @@
+"""Usage, metrics and prices."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from dashboard.api.shapes.money import usd
+from dashboard.core.errors import CofferError
+from dashboard.domain.usage.recording import Recorded, Usage
+from dashboard.domain.usage.reports import Sum
+from dashboard.models import Metric as MetricRow
+from dashboard.models import Price as PriceRow
+from dashboard.models import UsageEvent as EventRow
+
+
+class UsageResult(BaseModel):
+    """One event that was recorded. `balance_micros` is the wallet's balance now."""
+
+    usage_event_id: UUID
+    cost_micros: int
+    cost_usd: str
+    transaction_id: UUID | None = Field(default=None, description="Absent if the event cost nothing.")
+    balance_micros: int
+    duplicate: bool = Field(description="Whether it was recorded before; then nothing was charged now.")
+
+
+class BatchResult(BaseModel):
+    """What became of one event of a batch: recorded, or an error's code and sentence."""
+
+    idempotency_key: str
+    status: Literal["recorded", "duplicate", "refused"]
+    usage_event_id: UUID | None = None
+    cost_micros: int | None = None
+    transaction_id: UUID | None = None
+    code: str | None = None
+    detail: str | None = None
+
+
+class UsageResults(BaseModel):
+    """The results in the order of the events, and the wallet's balance after all of them."""
+
+    data: list[BatchResult]
+    balance_micros: int
+
+
+class UsageEvent(BaseModel):
+    id: UUID
+    metric_key: str
+    units: int
+    cost_micros: int
+    cost_usd: str
+    occurred_at: datetime
+    created_at: datetime
+    app: str | None = None
+    member_id: UUID | None = None
+    api_key_id: UUID | None = None
+    properties: dict[str, str]
+    idempotency_key: str
+    transaction_id: UUID | None = None
+    price_id: UUID
+    units_after: int
+
+
+class UsageEvents(BaseModel):
+    data: list[UsageEvent]
+    next_cursor: str | None
+
+
+class UsageSum(BaseModel):
+    """`value` is the app, the member's user ID or the key's ID, if grouped by one."""
+
+    day: date
+    metric_key: str
+    value: str | None = None
+    units: int
+    cost_micros: int
+    cost_usd: str
+    events: int
+
+
+class UsageSums(BaseModel):
+    data: list[UsageSum]
+
+
+class PriceTier(BaseModel):
+    """Units up to and including `up_to` (null: all further ones)."""
+
+    up_to: int | None
+    amount_micros: int
+    per_units: int
+
+
+class PriceVersion(BaseModel):
+    id: UUID
+    kind: str
+    amount_micros: int
+    per_units: int
+    tiers: list[PriceTier] | None = None
+    free_units: int
+    period: str
+    effective_from: datetime
+
+
+class MetricOffer(BaseModel):
+    """A metric, and the price that is in force; without one, its usage is refused."""
+
+    metric_key: str
+    name: str
+    unit: str
+    price: PriceVersion | None = None
+
+
+class Metrics(BaseModel):
+    data: list[MetricOffer]
+
+
+def usage_result(result: Recorded, balance: int) -> UsageResult:
+    event = result.event
+    optional = {"transaction_id": event.transaction_id} if event.transaction_id else {}
+    return UsageResult(
+        usage_event_id=event.id, cost_micros=event.cost, cost_usd=usd(event.cost), balance_micros=balance,
+        duplicate=result.duplicate, **optional,
+    )  # fmt: skip
+
+
+def usage_results(
+    usages: Sequence[Usage], results: Sequence[Recorded | CofferError], balance: int
+) -> UsageResults:  # fmt: skip
+    pairs = zip(usages, results, strict=True)
+    return UsageResults(data=[_batch_result(usage.key, result) for usage, result in pairs], balance_micros=balance)
+
+
+def _batch_result(key: str, result: Recorded | CofferError) -> BatchResult:
+    if isinstance(result, CofferError):
+        return BatchResult(idempotency_key=key, status="refused", code=result.code, detail=result.detail)
+    event = result.event
+    optional = {"transaction_id": event.transaction_id} if event.transaction_id else {}
+    return BatchResult(
+        idempotency_key=key, status="duplicate" if result.duplicate else "recorded", usage_event_id=event.id,
+        cost_micros=event.cost, **optional,
+    )  # fmt: skip
+
+
+def usage_event(row: EventRow) -> UsageEvent:
+    optional = {
+        "app": row.app or None, "member_id": row.member_id, "api_key_id": row.api_key_id,
+        "transaction_id": row.transaction_id,
+    }  # fmt: skip
+    return UsageEvent(
+        id=row.id, metric_key=row.metric_key, units=row.units, cost_micros=row.cost, cost_usd=usd(row.cost),
+        occurred_at=row.occurred_at, created_at=row.created_at, properties=row.properties, idempotency_key=row.key,
+        price_id=row.price_id, units_after=row.units_after,
+        **{name: value for name, value in optional.items() if value is not None},
+    )  # fmt: skip
+
+
+def usage_sum(row: Sum) -> UsageSum:
+    optional = {"value": row.value} if row.value else {}
+    return UsageSum(
+        day=row.day, metric_key=row.metric_key, units=row.units, cost_micros=row.cost, cost_usd=usd(row.cost),
+        events=row.events, **optional,
+    )  # fmt: skip
+
+
+def metric(row: MetricRow, price: PriceRow | None) -> MetricOffer:
+    optional = {"price": price_version(price)} if price else {}
+    return MetricOffer(metric_key=row.key, name=row.name, unit=row.unit, **optional)
+
+
+def price_version(row: PriceRow) -> PriceVersion:
+    optional = {"tiers": [PriceTier(**tier) for tier in row.tiers]} if row.tiers else {}
+    return PriceVersion(
+        id=row.id, kind=row.kind, amount_micros=row.amount_micros, per_units=row.per_units,
+        free_units=row.free_units, period=row.period, effective_from=row.effective_from, **optional,
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""Units and cost by metric and UTC day, moved in the transaction of the events, under the lock of their wallet."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date
+from uuid import UUID
+
+from sqlalchemy import text
+
+from dashboard.core.db import db
+from dashboard.models import UsageEvent
+from dashboard.models.funds import OTHER_APPS
+
+MOST_APPS = 100
+"""How many apps of a metric and day are counted by name; the rest are added up as OTHER_APPS."""
+
+Cell = tuple[date, str, str, str]
+"""Day, metric, dimension, value."""
+
+_ADD = text("""INSERT INTO usage_counters AS c
+  (org_id, wallet_id, day, metric_key, dimension, value, units, cost, events)
+SELECT CAST(:org AS uuid), CAST(:wallet AS uuid), n.day, n.metric_key, n.dimension, n.value, n.units, n.cost, n.events
+FROM unnest(CAST(:days AS date[]), CAST(:metrics AS text[]), CAST(:dimensions AS text[]), CAST(:values AS text[]),
+  CAST(:units AS bigint[]), CAST(:costs AS bigint[]), CAST(:events AS bigint[]))
+  AS n(day, metric_key, dimension, value, units, cost, events)
+ON CONFLICT (org_id, wallet_id, day, metric_key, dimension, value) DO UPDATE
+SET units = c.units + excluded.units, cost = c.cost + excluded.cost, events = c.events + excluded.events""")
+
+_APPS = text("""SELECT day, metric_key, value FROM usage_counters
+WHERE org_id = :org AND wallet_id = :wallet AND day = ANY (CAST(:days AS date[])) AND metric_key = ANY (:metrics)
+  AND dimension = 'app'""")
+
+
+def add(org_id: UUID, wallet_id: UUID, events: Sequence[UsageEvent]) -> None:
+    """Count these events. Needs the wallet's lock."""
+    names = _Names(org_id, wallet_id, events)
+    cells: defaultdict[Cell, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for event in events:
+        for cell in _cells(event, names):
+            sums = cells[cell]
+            sums[0] += event.units
+            sums[1] += event.cost
+            sums[2] += 1
+    keys, sums_of = list(cells), list(cells.values())
+    db.session.execute(
+        _ADD,
+        {
+            "org": org_id, "wallet": wallet_id,
+            "days": [key[0] for key in keys], "metrics": [key[1] for key in keys],
+            "dimensions": [key[2] for key in keys], "values": [key[3] for key in keys],
+            "units": [sums[0] for sums in sums_of], "costs": [sums[1] for sums in sums_of],
+            "events": [sums[2] for sums in sums_of],
+        },
+    )  # fmt: skip
+
+
+def day_of(event: UsageEvent) -> date:
+    """The UTC day in which the event counts: when it was used, not when it was reported."""
+    return event.occurred_at.astimezone(UTC).date()
+
+
+def _cells(event: UsageEvent, names: "_Names") -> Iterable[Cell]:
+    day, metric = day_of(event), event.metric_key
+    yield day, metric, "all", ""
+    if event.app:
+        yield day, metric, "app", names.of(day, metric, event.app)
+    if event.member_id:
+        yield day, metric, "member", str(event.member_id)
+    if event.api_key_id:
+        yield day, metric, "key", str(event.api_key_id)
+
+
+class _Names:
+    """Under which name an app is counted: its own, or OTHER_APPS once a day has MOST_APPS of them."""
+
+    def __init__(self, org_id: UUID, wallet_id: UUID, events: Sequence[UsageEvent]) -> None:
+        self._known: defaultdict[tuple[date, str], set[str]] = defaultdict(set)
+        with_app = [event for event in events if event.app]
+        if with_app:
+            days, metrics = sorted({day_of(one) for one in with_app}), sorted({one.metric_key for one in with_app})
+            values = {"org": org_id, "wallet": wallet_id, "days": days, "metrics": metrics}
+            for day, metric, app in db.session.execute(_APPS, values):
+                self._known[day, metric].add(app)
+
+    def of(self, day: date, metric: str, app: str) -> str:
+        apps = self._known[day, metric]
+        if app not in apps and len(apps - {OTHER_APPS}) >= MOST_APPS:
+            return OTHER_APPS
+        apps.add(app)
+        return app

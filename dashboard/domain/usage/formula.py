@@ -1,0 +1,74 @@
+"""What units cost: the only price formula.
+
+`cost(units)` is the price of the first `units` of a period, rounded half up to a micro once, at the end. An event costs
+`cost(after) - cost(before)`, so however usage is split into events, they add up to the cost of the whole.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import Row
+
+from dashboard.core.money import Micros
+from dashboard.models import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Units up to and including `up_to` (None: all further ones) cost `amount_micros` per `per_units`."""
+
+    up_to: int | None
+    amount_micros: int
+    per_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The part of a price that one tier makes up: `units` of it, for `micros` (exact, before rounding)."""
+
+    units: int
+    amount_micros: int
+    per_units: int
+    micros: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """The price of a metric: never falls as units grow."""
+
+    kind: str
+    amount_micros: int = 0
+    per_units: int = 1
+    tiers: tuple[Tier, ...] = ()
+    free_units: int = 0
+
+    @classmethod
+    def of(cls, price: "Price | Row[Any]") -> "Formula":
+        tiers = tuple(Tier(one["up_to"], one["amount_micros"], one["per_units"]) for one in price.tiers or ())
+        return cls(price.kind, price.amount_micros, price.per_units, tiers, price.free_units)
+
+    def cost(self, units: int) -> Micros:
+        """The price of the first `units` of a period."""
+        exact = sum((step.micros for step in self.steps(units)), Fraction())
+        return Micros((2 * exact.numerator + exact.denominator) // (2 * exact.denominator))
+
+    def between(self, before: int, after: int) -> Micros:
+        """The price of the units after `before` up to `after`."""
+        return Micros(self.cost(after) - self.cost(before))
+
+    def steps(self, units: int) -> list[Step]:
+        """How the price of the first `units` comes about, without those that are free."""
+        paid = max(units - self.free_units, 0)
+        if self.kind == "package":
+            packages = -(-paid // self.per_units)
+            return [Step(paid, self.amount_micros, self.per_units, Fraction(packages * self.amount_micros))]
+        tiers = self.tiers or (Tier(None, self.amount_micros, self.per_units),)
+        steps, below = [], 0
+        for tier in tiers:
+            here = max((paid if tier.up_to is None else min(paid, tier.up_to)) - below, 0)
+            if here:
+                price = Fraction(here * tier.amount_micros, tier.per_units)
+                steps.append(Step(here, tier.amount_micros, tier.per_units, price))
+            below = tier.up_to or below
+        return steps

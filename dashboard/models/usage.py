@@ -1,0 +1,152 @@
+"""Usage: what is metered, at which price, and what was used. Only `domain/usage` writes it.
+
+The platform's metrics belong to the platform's organization; a self-funded organization has its own. A row of another
+organization names a metric by its key, because no foreign key crosses organizations.
+"""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dashboard.models.base import Base, OrgOwned, org_key, org_root
+
+PERIODS = ("none", "day", "month")
+PRICE_KINDS = ("flat", "graduated", "package")
+
+
+class Metric(OrgOwned, Base):
+    """Something that is counted, such as tokens. `unit` names one of it, such as `token`."""
+
+    __tablename__ = "metrics"
+
+    key: Mapped[str]
+    name: Mapped[str]
+    unit: Mapped[str]
+    archived_at: Mapped[datetime | None]
+
+    __table_args__ = (org_root(), Index("uq_metrics_org_id_key", "org_id", "key", unique=True))
+
+
+class Price(OrgOwned, Base):
+    """One version of a metric's price, immutable. It is in force from `effective_from` until the next version's.
+
+    `org_id` is the owner of the metric, for everyone, or one organization, which pays this price instead. `flat`:
+    `amount_micros` per `per_units`. `package`: the same for each begun package of `per_units`. `graduated`: `tiers`, a
+    list of {up_to (null in the last), amount_micros, per_units}. The first `free_units` of each UTC `period` are free.
+    """
+
+    __tablename__ = "prices"
+
+    metric_key: Mapped[str]
+    kind: Mapped[str]
+    amount_micros: Mapped[int] = mapped_column(BigInteger, default=0)
+    per_units: Mapped[int] = mapped_column(BigInteger, default=1)
+    tiers: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    free_units: Mapped[int] = mapped_column(BigInteger, default=0)
+    period: Mapped[str] = mapped_column(default="none")
+    effective_from: Mapped[datetime]
+
+    __table_args__ = (
+        org_root(),
+        Index("uq_prices_org_id_metric_key_effective_from", "org_id", "metric_key", "effective_from", unique=True),
+        CheckConstraint(f"kind IN {PRICE_KINDS} AND (kind = 'graduated') = (tiers IS NOT NULL)", name="kind"),
+        CheckConstraint(f"period IN {PERIODS}", name="period"),
+        CheckConstraint("amount_micros >= 0 AND per_units >= 1 AND free_units >= 0", name="amounts"),
+    )
+
+
+class UsageEvent(OrgOwned, Base):
+    """What was used, once per (organization, mode, `key`).
+
+    `units_after` is the position in the price's segment (`UsagePosition`) after this event, and `cost` what it cost:
+    the price of all units up to there, less the price of those before. `transaction_id` is None if it cost nothing.
+    """
+
+    __tablename__ = "usage_events"
+
+    wallet_id: Mapped[UUID]
+    mode: Mapped[str]
+    metric_key: Mapped[str]
+    units: Mapped[int] = mapped_column(BigInteger)
+    occurred_at: Mapped[datetime]
+    key: Mapped[str]
+    body_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    app: Mapped[str] = mapped_column(default="")
+    member_id: Mapped[UUID | None]
+    api_key_id: Mapped[UUID | None]
+    properties: Mapped[dict[str, str]] = mapped_column(JSONB)
+    price_id: Mapped[UUID]
+    period_start: Mapped[date]
+    units_after: Mapped[int] = mapped_column(BigInteger)
+    cost: Mapped[int] = mapped_column(BigInteger)
+    transaction_id: Mapped[UUID | None]
+
+    __table_args__ = (
+        org_key("wallet_id", "wallets"),
+        org_key("transaction_id", "transactions"),
+        Index("uq_usage_events_org_id_mode_key", "org_id", "mode", "key", unique=True),
+        Index("ix_usage_events_metric", "org_id", "wallet_id", "metric_key", "id"),
+        Index(
+            "ix_usage_events_transaction",
+            "org_id",
+            "transaction_id",
+            postgresql_where=text("transaction_id IS NOT NULL"),
+        ),
+        CheckConstraint("units > 0 AND cost >= 0 AND units_after >= units", name="units"),
+        CheckConstraint("cost = 0 OR transaction_id IS NOT NULL", name="charged"),
+    )
+
+
+class UsagePosition(Base):
+    """How far a wallet has come with one price of a metric in one period.
+
+    `start` is the position at which the price was first used; `units` were priced by it since, for `cost`. So a new
+    version in mid-period goes on from the position reached, and cost = price(start + units) - price(start) always.
+    """
+
+    __tablename__ = "usage_positions"
+    __tenant__ = True
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    wallet_id: Mapped[UUID] = mapped_column(primary_key=True)
+    metric_key: Mapped[str] = mapped_column(primary_key=True)
+    period_start: Mapped[date] = mapped_column(primary_key=True)
+    price_id: Mapped[UUID] = mapped_column(primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger)
+    units: Mapped[int] = mapped_column(BigInteger)
+    cost: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        org_key("wallet_id", "wallets"),
+        CheckConstraint("start >= 0 AND units >= 0 AND cost >= 0", name="sums"),
+    )
+
+
+class UsageCounter(Base):
+    """Units and cost of one metric in one wallet and UTC day: of all, or of one app, member or API key (`value`).
+
+    The number of apps per day is bounded, as in `WalletDay`.
+    """
+
+    __tablename__ = "usage_counters"
+    __tenant__ = True
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    wallet_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    metric_key: Mapped[str] = mapped_column(primary_key=True)
+    dimension: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(primary_key=True)
+    units: Mapped[int] = mapped_column(BigInteger)
+    cost: Mapped[int] = mapped_column(BigInteger)
+    events: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        org_key("wallet_id", "wallets"),
+        CheckConstraint("dimension IN ('all', 'app', 'member', 'key')", name="dimension"),
+        {"postgresql_with": {"fillfactor": "50"}},
+    )

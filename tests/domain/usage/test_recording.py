@@ -1,0 +1,208 @@
+"""Usage is recorded and charged once, in order, at the price in force; what does not fit counts for nothing."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from dashboard.core import clock
+from dashboard.core.db import db, transaction
+from dashboard.core.errors import CofferError
+from dashboard.domain.audit import SYSTEM
+from dashboard.domain.funds import spend_limits
+from dashboard.domain.funds.spend_limits import Cap, LimitId
+from dashboard.domain.platform import verify
+from dashboard.domain.usage import metrics, recording
+from dashboard.domain.usage.recording import Recorded, Usage
+from dashboard.models import (
+    OTHER_APPS,
+    PLATFORM_ORG_ID,
+    Organization,
+    Transaction,
+    UsageCounter,
+    UsageEvent,
+    UsagePosition,
+)
+from tests.factories import make_metric, make_org, wallet_of
+from tests.racing import at_once
+
+pytestmark = pytest.mark.usefixtures("app_context")
+
+
+def usage(units: int, key: str, metric_key: str = "tokens", *, at: datetime | None = None, app: str = "") -> Usage:
+    return Usage(metric_key, units, key, f"{metric_key} {units}".encode(), occurred_at=at, app=app)
+
+
+def record(org: Organization, *usages: Usage, limit: LimitId | None = None) -> list[Any]:
+    results, balance = recording.record(org, usages, mode="test", by=SYSTEM, api_key_id=None, limit=limit)
+    db.session.expire_all()
+    assert balance == wallet_of(org).balance
+    return [words(one) for one in results]
+
+
+def words(result: Recorded | CofferError) -> Any:
+    if isinstance(result, CofferError):
+        return result.code
+    return ("again", result.event.cost) if result.duplicate else result.event.cost
+
+
+def charged(org: Organization) -> int:
+    return -int(db.session.scalar(select(func.coalesce(func.sum(Transaction.amount), 0)).filter_by(
+        org_id=org.id, origin="usage")) or 0)  # fmt: skip
+
+
+def require_sums(org: Organization) -> None:
+    """Events, charges, positions and counters say the same, and every invariant holds."""
+    events = db.session.scalars(select(UsageEvent).filter_by(org_id=org.id)).all()
+    cost = sum(one.cost for one in events)
+    positions = db.session.scalars(select(UsagePosition).filter_by(org_id=org.id)).all()
+    counted = db.session.scalars(select(UsageCounter).filter_by(org_id=org.id, dimension="all")).all()
+    assert cost == charged(org) == sum(one.cost for one in positions) == sum(one.cost for one in counted)
+    assert sum(one.units for one in events) == sum(one.units for one in positions) == sum(one.units for one in counted)
+    assert len(events) == sum(one.events for one in counted)
+    assert verify.broken() == []
+
+
+def test_an_event_is_charged_once_per_key() -> None:
+    make_metric(amount_micros=600)
+    org = make_org(funds=1_000_000)
+    assert record(org, usage(1, "a")) == [600]
+    assert record(org, usage(1, "a"), usage(2, "b")) == [("again", 600), 1_200]
+    assert record(org, usage(2, "a")) == ["idempotency_key_reused"]
+    assert wallet_of(org).balance == 1_000_000 - 1_800
+    require_sums(org)
+
+
+def test_fractions_of_a_micro_are_never_lost() -> None:
+    """$0.15 per million tokens: one token costs 0.15 micros."""
+    make_metric(amount_micros=150_000, per_units=1_000_000)
+    org = make_org(funds=1_000_000)
+    costs = [record(org, usage(1, f"k{number}"))[0] for number in range(20)]
+    assert sum(costs) == 3
+    assert set(costs) == {0, 1}
+    require_sums(org)
+
+
+def test_a_batch_is_charged_in_order_until_the_first_that_does_not_fit() -> None:
+    make_metric(amount_micros=100)
+    make_metric("free", amount_micros=0)
+    org = make_org(funds=1_000)
+    results = record(
+        org, usage(4, "a"), usage(5, "b"), usage(2, "c"), usage(1, "d"), usage(1, "e", "free"), usage(1, "f", "none")
+    )
+    assert results == [400, 500, *["insufficient_funds"] * 3, "unknown_metric"]
+    assert wallet_of(org).balance == 100
+    require_sums(org)
+    assert record(org, usage(1, "d"), usage(9, "e", "free")) == [100, 0]
+    require_sums(org)
+
+
+def test_one_bad_event_leaves_the_others_standing() -> None:
+    make_metric(amount_micros=1)
+    org = make_org(funds=1_000)
+    now = clock.now()
+    results = record(
+        org, usage(1, "a"), usage(1, "b", at=now + timedelta(hours=1)), usage(1, "c", at=now - timedelta(days=36)),
+        usage(1, "d"), usage(1, "d"), usage(2, "d"), usage(10**15 * 2, "huge"),
+    )  # fmt: skip
+    assert results == [
+        1, "outside_window", "outside_window", 1, "repeated_event", "idempotency_key_reused", "insufficient_funds",
+    ]  # fmt: skip
+    require_sums(org)
+
+
+def test_a_metric_without_a_price_is_refused_and_never_free() -> None:
+    row = make_metric()
+    org = make_org(funds=1_000)
+    assert record(org, usage(1, "a")) == ["metric_unpriced"]
+    with transaction(org=PLATFORM_ORG_ID):
+        metrics.set_price(PLATFORM_ORG_ID, row, amount_micros=7, by=SYSTEM)
+    assert record(org, usage(1, "a")) == [7]
+    require_sums(org)
+
+
+def test_an_event_costs_the_price_of_its_time_and_positions_go_on() -> None:
+    """500 units at $0.02 with 250 free, then a new version in mid-period: it starts at the position reached."""
+    begin = datetime(2030, 6, 15, 12, tzinfo=UTC)
+    with clock.at(begin - timedelta(days=3)):
+        row = make_metric(amount_micros=20_000, free_units=250, period="month")
+        org = make_org(funds=100_000_000)
+    with clock.at(begin):
+        assert record(org, usage(250, "a", at=begin - timedelta(days=2)), usage(1, "b")) == [0, 20_000]
+    with clock.at(begin + timedelta(minutes=1)), transaction(org=PLATFORM_ORG_ID):
+        metrics.set_price(PLATFORM_ORG_ID, row, amount_micros=30_000, free_units=250, period="month", by=SYSTEM)
+    with clock.at(begin + timedelta(minutes=2)):
+        assert record(org, usage(1, "c"), usage(1, "late", at=begin)) == [30_000, 20_000]
+        require_sums(org)
+
+
+def test_an_organizations_own_price_takes_the_place_of_the_platforms() -> None:
+    row = make_metric(amount_micros=100)
+    special, usual = make_org(funds=10_000), make_org(funds=10_000)
+    with transaction(org=special.id):
+        metrics.set_price(special.id, row, amount_micros=40, by=SYSTEM)
+    assert record(special, usage(2, "a")) == [80]
+    assert record(usual, usage(2, "a")) == [200]
+    require_sums(special)
+
+
+@pytest.mark.parametrize("batches", [[3, 1], [1, 1, 1, 1]])
+def test_a_limit_stops_at_the_micro(batches: list[int]) -> None:
+    """Limit 10.00: 9.999999 are spent, then one micro fits and the next does not, in one call or in several."""
+    make_metric(amount_micros=1)
+    org = make_org(funds=100_000_000)
+    with transaction(org=org.id):
+        row = spend_limits.begin(org.id, org.id, Cap(10_000_000, "month"))
+        limit = LimitId(org.id, row.id)
+    usages = [usage(9_999_999, "a"), usage(1, "b"), usage(1, "c"), usage(1, "d")]
+    results: list[Any] = []
+    for size in batches:
+        results += record(org, *usages[len(results) : len(results) + size], limit=limit)
+    assert results == [9_999_999, 1, "key_cap_exceeded", "key_cap_exceeded"]
+    require_sums(org)
+
+
+def test_twenty_at_once_on_the_last_credit(app: Flask) -> None:
+    make_metric(amount_micros=300_000)
+    org = make_org(funds=1_000_000)
+
+    def one(number: int) -> str:
+        results, _ = recording.record(org, [usage(1, f"k{number}")], mode="test", by=SYSTEM, api_key_id=None)
+        return str(words(results[0]))
+
+    assert at_once(app, 20, one) == {"300000": 3, "insufficient_funds": 17}
+    db.session.expire_all()
+    assert wallet_of(org).balance == 100_000
+    require_sums(org)
+
+
+def test_one_key_at_once_is_one_event(app: Flask) -> None:
+    make_metric(amount_micros=1)
+    org = make_org(funds=1_000)
+
+    def one(_: int) -> str:
+        results, _balance = recording.record(
+            org, [usage(1, "same"), usage(2, "other")], mode="test", by=SYSTEM, api_key_id=None
+        )
+        return str([words(one) for one in results])
+
+    assert at_once(app, 12, one) == {"[1, 2]": 1, "[('again', 1), ('again', 2)]": 11}
+    require_sums(org)
+
+
+def test_apps_of_a_day_are_bounded() -> None:
+    make_metric(amount_micros=1)
+    org = make_org(funds=1_000_000)
+    apps = [usage(1, f"k{number}", app=f"app-{number}") for number in range(130)]
+    record(org, *apps[:70])
+    record(org, *apps[70:], usage(1, "again", app="app-3"))
+    rows: Sequence[UsageCounter] = db.session.scalars(
+        select(UsageCounter).filter_by(org_id=org.id, dimension="app")
+    ).all()
+    assert len(rows) == 101
+    assert {row.value: row.units for row in rows}[OTHER_APPS] == 30
+    assert {row.value: row.units for row in rows}["app-3"] == 2
+    require_sums(org)
