@@ -22,6 +22,7 @@ from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.domain import audit
 from dashboard.domain.access import keys
+from dashboard.domain.access.permissions import of_key
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import expiry, ledger, seals, wallets
@@ -252,8 +253,8 @@ def _keys(org: Organization, by: Actor) -> Actor:
             made = make(name="Production", scopes=["wallet:read", "wallet:charge"], cap=Cap.parse("50", "month"))
             make(name="Trial", scopes=["wallet:read"], expires_at=soon)
             keys.revoke(make(name="Old server", scopes=["wallet:charge"]).row, by=by)
-        return Actor("key", made.row.id)
-    return Actor("key", known["Production"].id)
+        return of_key(made.row).actor
+    return of_key(known["Production"]).actor
 
 
 def _used(org: Organization, program: Actor) -> None:

@@ -55,7 +55,7 @@ def read(
         result = transactions.page(wallet, TransactionFilters.parse(typed, only_of=only_of), cursor)
         return result.of(lines(result.rows, row=row, for_manager=for_manager))
 
-    return lists.read(page, FIELDS, here=here, kept=KEPT)
+    return lists.read(page, FIELDS, here=here, kept=KEPT, opens_on="month")
 
 
 def offers(wallet: Wallet) -> dict[str, list[Choice]]:

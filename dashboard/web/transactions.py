@@ -139,7 +139,7 @@ def _statement(visit: Visit, result: Listing[TransactionRow]) -> tuple[Statement
         return statement, f"Statement, {day_range(first, last)}"
     if first or last:
         return statement, f"Statement from {day(first)}" if first else f"Statement up to {day(last)}"
-    return statement, "Statement since the beginning"
+    return statement, "Statement, all time"
 
 
 def _bounds(filters: TransactionFilters) -> Iterator[str]:

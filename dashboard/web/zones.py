@@ -21,5 +21,5 @@ def switch(here: Callable[..., str], fields: Iterable[str]) -> list[Choice]:
     utc = request.args.get("zone") == "utc"
     if utc:
         look_in(UTC)
-    kept: dict[str, Any] = {name: text for name in fields if (text := request.args.get(name))}
+    kept: dict[str, Any] = {name: text for name in (*fields, "range") if (text := request.args.get(name))}
     return [(own.key, here(**kept), not utc), ("UTC", here(**kept, zone="utc"), utc)]

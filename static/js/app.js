@@ -142,6 +142,14 @@ document.addEventListener("keydown", (e) => {
   document.querySelector("[data-menu]").focus();
 });
 
+/* Dates and presets of a filter: the one that is chosen clears the other. */
+document.addEventListener("input", (e) => {
+  const range = e.target.form?.elements.range;
+  if (!range || !e.target.closest(".filters")) return;
+  if (e.target === range) for (const name of ["from", "to"]) e.target.form.elements[name].value = "";
+  else if (e.target.name === "from" || e.target.name === "to") range.value = "";
+}, true);
+
 /* Chart readout on hover or tap. Keyboard and screen reader users have the table under the chart. */
 function read(chart, day) {
   const out = chart.closest("[data-chart-card]")?.querySelector("[data-readout]");
