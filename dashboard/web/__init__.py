@@ -36,7 +36,7 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
     )
     from dashboard.web import settings as org_settings
     from dashboard.web.admin import audit as admin_audit
-    from dashboard.web.admin import external_keys, mail, overview, system, users, webhooks
+    from dashboard.web.admin import external_keys, mail, overview, service_keys, system, users, webhooks
     from dashboard.web.admin import orgs as admin_orgs
     from dashboard.web.admin import payments as admin_payments
 
@@ -47,7 +47,8 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
     for page in (auth, links, *of_orgs):
         app.register_blueprint(page.pages)
     account.init_app(app)
-    for page in (overview, admin_orgs, external_keys, users, admin_payments, webhooks, mail, admin_audit, system):
+    of_customers = (overview, admin_orgs, external_keys, users, admin_payments)
+    for page in (*of_customers, webhooks, mail, service_keys, admin_audit, system):
         app.register_blueprint(page.pages)
     catalog.init_app(app)
     invites.init_app(app)

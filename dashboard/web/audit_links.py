@@ -7,7 +7,7 @@ from flask import current_app, url_for
 from dashboard.core import ids
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit.kinds import KINDS
-from dashboard.models import AuditEntry
+from dashboard.models import PLATFORM_ORG_ID, AuditEntry
 from dashboard.web.guards import Visit
 
 
@@ -24,6 +24,8 @@ def of_org(entry: AuditEntry, visit: Visit) -> str:
 
 def of_platform(entry: AuditEntry) -> str:
     """The object's page among the platform's pages; empty if it has none."""
+    if entry.object_kind == "api_key" and entry.org_id == PLATFORM_ORG_ID:
+        return _address("admin_service_keys.show", entry)
     kind = KINDS.get(entry.object_kind)
     return _address(kind.admin_page, entry) if kind else ""
 

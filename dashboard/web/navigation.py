@@ -64,6 +64,7 @@ def of_platform(mode: str) -> Shell:
         _link("Credit packs", "admin_catalog.listing"),
         _link("Webhooks", "admin_webhooks.listing"),
         _link("Mail", "admin_mail.listing"),
+        _link("Service keys", "admin_service_keys.listing"),
         _link("Audit log", "admin_audit.listing"),
         _link("System", "admin_system.show"),
     )

@@ -9,6 +9,8 @@ PEOPLE = ("anonymous", "stranger", "viewer", "member", "admin", "owner", "manage
 
 PERSON_ACT = "/admin/users/<uuid:user_id>/<any(sessions, factor, disable, enable, promote, demote, erase):act>"
 
+SERVICE_KEY_ACT = "/admin/service-keys/<uuid:service_key_id>/<any(rotate, cap, revoke):act>"
+
 # fmt: off
 PAGES: dict[str, tuple[int, ...]] = {
     # route and method                                    anon strg view memb admn ownr mngr
@@ -163,6 +165,12 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /admin/webhooks/<uuid:event_id>/retry":         (303, 403, 403, 403, 403, 403, 303),
     "GET /admin/webhooks/<uuid:event_id>/ignore":         (303, 403, 403, 403, 403, 403, 409),
     "POST /admin/webhooks/<uuid:event_id>/ignore":        (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/service-keys":                            (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/service-keys":                           (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/service-keys/new":                        (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/service-keys/<uuid:service_key_id>":      (303, 403, 403, 403, 403, 403, 200),
+    f"GET {SERVICE_KEY_ACT}":                             (303, 403, 403, 403, 403, 403, 200),
+    f"POST {SERVICE_KEY_ACT}":                            (303, 403, 403, 403, 403, 403, 422),
     "GET /admin/audit":                                   (303, 403, 403, 403, 403, 403, 200),
     "GET /admin/audit.csv":                               (303, 403, 403, 403, 403, 403, 200),
     "GET /admin/audit/<uuid:entry_id>":                   (303, 403, 403, 403, 403, 403, 200),

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from dashboard.core.db import db
 from dashboard.domain.audit import words
 from dashboard.models import AuditEntry
-from tests.architecture.matrix import CALLS, PAGES, body_of
+from tests.architecture.matrix import CALLS, PAGES, SERVICE_KEY_ACT, body_of
 from tests.architecture.world import World, fresh, path_of
 from tests.factories import PASSWORD
 
@@ -56,6 +56,10 @@ FORMS: dict[str, tuple[str, dict[str, str], str]] = {
     "POST /admin/orgs/<uuid:org_id>/external-key": (
         "manager", {"external_key": "crm-7", "reason": "Because"}, "external_key.set",
     ),
+    "POST /admin/service-keys": (
+        "manager", {"name": "Backend", "scopes": "wallet:charge", "reason": "Because"}, "key.made",
+    ),
+    f"POST {SERVICE_KEY_ACT}": ("manager", {"reason": "Because"}, "key.revoked"),
     "POST /logout": ("member", {}, "session.ended"),
     "POST /o/<slug>/members/<uuid:member_id>/transfer": ("owner", {}, "ownership.transferred"),
     "POST /admin/orgs/<uuid:org_id>/overdraft": ("manager", MONEY, "overdraft.changed"),

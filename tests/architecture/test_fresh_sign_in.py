@@ -12,7 +12,7 @@ from flask import Flask
 from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.domain.people import sessions
-from tests.architecture.matrix import PAGES, PERSON_ACT
+from tests.architecture.matrix import PAGES, PERSON_ACT, SERVICE_KEY_ACT
 from tests.architecture.world import World, path_of
 from tests.servers import Servers
 from tests.web.people import Person
@@ -57,6 +57,8 @@ ASKING: dict[str, dict[str, str]] = {
     "/admin/orgs/<uuid:org_id>/external-key": {"external_key": "crm:1", **REASON},
     "/admin/external-keys/<uuid:org_id>/<any(confirm, clear):act>": {},
     PERSON_ACT: REASON,
+    "/admin/service-keys": {"name": "Backend", "scopes": "wallet:charge", **REASON},
+    SERVICE_KEY_ACT: REASON,
     "/admin/payments/<uuid:payment_id>/accept": {"confirm": "1", **REASON},
     "/admin/payments/<uuid:payment_id>/reject": {"confirm": "1", **REASON},
     "/admin/webhooks/<uuid:event_id>/retry": {},

@@ -104,6 +104,7 @@ class World:
             "entry_id": db.session.query(AuditEntry.id).filter_by(org_id=org.id).limit(1).scalar(),
             **self.invite(org),
             "member_id": _member(org),
+            "service_key_id": _service_key(),
             "external_key": _external_key(org),
         }
 
@@ -179,6 +180,13 @@ def _external_key(org: Any) -> str:
     return f"crm:{org.slug}"
 
 
+def _service_key() -> UUID:
+    """Not of the organization: the platform's."""
+    row = keys.authenticate(make_service_key("wallet:read"))
+    assert isinstance(row, ApiKey)
+    return row.id
+
+
 def _member(org: Any) -> UUID:
     """A membership that nobody has ended yet."""
     user = add_member(org, "viewer")
@@ -202,6 +210,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<uuid:id>": things[next((name for part, name in ITEMS.items() if part in rule), "id")],
         "<key>": things["external_key"],
         "<project_id>": things["org_id"], "<mode>": "test", "<uuid:payment_id>": things["payment_id"],
+        "<uuid:service_key_id>": things["service_key_id"], "<any(rotate, cap, revoke):act>": "revoke",
         "<token>": "x" * 43, "<uuid:session_id>": things["key_id"],
         "<uuid:mail_id>": things["mail_id"], "<int:number>": 0,
         "<uuid:entry_id>": things["entry_id"],

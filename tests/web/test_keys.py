@@ -132,10 +132,13 @@ def test_the_form_offers_only_what_its_maker_may_give(team: Team) -> None:
         name: set(re.findall(r'name="scopes" value="([^"]+)"', getattr(team, name).get(here).text))
         for name in ("owner", "admin", "member", "viewer", "manager")
     }
-    leading = {"checkout:create", "members:write", "audit:read"}
-    assert offered["owner"] == offered["admin"] == {"wallet:read", "wallet:charge", "catalog:read"} | leading
+    reading, leading = (
+        {"wallet:read", "payments:read", "catalog:read"},
+        {"checkout:create", "members:write", "audit:read"},
+    )
+    assert offered["owner"] == offered["admin"] == {"wallet:charge"} | reading | leading
     assert offered["member"] == {"wallet:charge", "catalog:read"}
-    assert offered["viewer"] == {"wallet:read", "catalog:read", "audit:read"}
+    assert offered["viewer"] == reading | {"audit:read"}
     assert offered["manager"] == set(OPERATOR) | offered["viewer"]
 
 

@@ -55,7 +55,9 @@ def require_may_rotate(caller: Caller, key: ApiKey) -> None:
         raise Forbidden(PLATFORMS if key.platforms and caller.role else OTHERS)
 
 
-def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: frozenset[str]) -> MadeKey:
+def rotate(
+    key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: frozenset[str], reason: str | None = None
+) -> MadeKey:
     """Replace `key` by a new one with the same name, scopes, mode, expiry and cap. The old one keeps working for
     `grace`.
 
@@ -77,11 +79,12 @@ def rotate(key: ApiKey, *, grace: str, by: Actor, made_by: UUID, grantable: froz
     made = keys.put_in_place_of(row, created_by=made_by)
     end = clock.now() + GRACES[grace]
     row.expires_at = min(row.expires_at, end) if row.expires_at else end
-    audit.record(row, "key.rotated", by=by, after={"grace": grace, "name": row.name, "replaced_by": str(made.row.id)})
+    after = {"grace": grace, "name": row.name, "replaced_by": str(made.row.id)}
+    audit.record(row, "key.rotated", by=by, after=after, reason=reason)
     return made
 
 
-def set_cap(key: ApiKey, cap: Cap | None, *, by: Actor) -> None:
+def set_cap(key: ApiKey, cap: Cap | None, *, by: Actor, reason: str | None = None) -> None:
     """Set what the key may charge, together with those that it replaces, that replace it or that share its cap; None
     removes the cap.
 
@@ -104,7 +107,7 @@ def set_cap(key: ApiKey, cap: Cap | None, *, by: Actor) -> None:
         shared = or_(ApiKey.id.in_(_chain(row)), ApiKey.limit_id == old.id if old else false())
         same = update(ApiKey).where(ApiKey.org_id == row.org_id, shared)
         db.session.execute(same.values(limit_id=new))
-    audit.record(row, "key.cap_changed", by=by, before=_told(was), after=_told(cap))
+    audit.record(row, "key.cap_changed", by=by, before=_told(was), after=_told(cap), reason=reason)
 
 
 def give_operator_scopes(key: ApiKey, scopes: Iterable[str], *, reason: str, by: Actor) -> None:

@@ -207,12 +207,12 @@ def find(org_id: UUID, key_id: UUID) -> ApiKey | None:
     return db.session.scalar(select(ApiKey).filter_by(org_id=org_id, id=key_id))
 
 
-def revoke(row: ApiKey, *, by: Actor) -> ApiKey:
+def revoke(row: ApiKey, *, by: Actor, reason: str | None = None) -> ApiKey:
     """Revoke a key at once. Needs its organization's transaction. A revoked one stays unchanged."""
     if row.revoked_at is None:
         row.revoked_at = clock.now()
         row.revoked_by = by.id if by.kind in ("user", "manager") else None
-        audit.record(row, "key.revoked", by=by, before={"name": row.name})
+        audit.record(row, "key.revoked", by=by, before={"name": row.name}, reason=reason)
     return row
 
 

@@ -5,15 +5,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import select
+
 from dashboard.core.db import db
-from dashboard.core.errors import Invalid
+from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.access import keys
 from dashboard.domain.access.keys import MadeKey
 from dashboard.domain.access.permissions import SERVICE_SCOPES
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds.spend_limits import Cap
-from dashboard.models import PLATFORM_ORG_ID, Organization
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization
 
 
 def make(
@@ -42,3 +44,17 @@ def make(
         grantable=SERVICE_SCOPES, made_by=by.id, expires_at=expires_at, cap=cap, key_id=key_id, service=True,
         reason=audit.checked_reason(reason),
     )  # fmt: skip
+
+
+def listing() -> list[ApiKey]:
+    """Active ones first, then revoked ones, each newest first; up to 500."""
+    query = select(ApiKey).filter_by(org_id=PLATFORM_ORG_ID, service=True)
+    return list(db.session.scalars(query.order_by(ApiKey.revoked_at.is_not(None), ApiKey.id.desc()).limit(keys.LISTED)))
+
+
+def find(key_id: UUID) -> ApiKey:
+    """Raises NotFound."""
+    row = db.session.scalar(select(ApiKey).filter_by(org_id=PLATFORM_ORG_ID, id=key_id, service=True))
+    if row is None:
+        raise NotFound
+    return row

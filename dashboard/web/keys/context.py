@@ -48,14 +48,19 @@ def find(visit: Visit, key_id: UUID) -> ApiKey:
 
 
 def rows(visit: Visit, items: list[ApiKey]) -> list[KeyView]:
+    return views(visit.org.id, items, for_manager=visit.caller.operator)
+
+
+def views(org_id: UUID, items: list[ApiKey], *, for_manager: bool) -> list[KeyView]:
+    """Keys of the organization as pages show them. Customers do not see which platform manager made one."""
     people = keys.makers(items)
-    usages = spend_limits.usages(visit.org.id, [key.limit_id for key in items])
-    successors = keys.successors(visit.org.id, [key.id for key in items])
+    usages = spend_limits.usages(org_id, [key.limit_id for key in items])
+    successors = keys.successors(org_id, [key.id for key in items])
     return [
         KeyView(
             key,
-            _name(key.created_by, people, visit) or "A command",
-            _name(key.revoked_by, people, visit),
+            _name(key.created_by, people, for_manager) or "A command",
+            _name(key.revoked_by, people, for_manager),
             *_state(key, successors),
             usages.get(key.limit_id),
             successors.get(key.id),
@@ -68,11 +73,11 @@ def row(visit: Visit, key: ApiKey) -> KeyView:
     return rows(visit, [key])[0]
 
 
-def _name(person_id: UUID | None, people: dict[UUID, User], visit: Visit) -> str:
+def _name(person_id: UUID | None, people: dict[UUID, User], for_manager: bool) -> str:
     person = people.get(person_id) if person_id else None
     if person is None:
         return ""
-    return "Platform manager" if person.is_manager and not visit.caller.operator else person.name
+    return "Platform manager" if person.is_manager and not for_manager else person.name
 
 
 def _state(key: ApiKey, successors: dict[UUID, UUID]) -> tuple[str, str, bool]:

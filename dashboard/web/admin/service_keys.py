@@ -1,0 +1,183 @@
+"""`/admin/service-keys`: the credentials of the platform's own backend. Each change takes a reason."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+from flask_login import current_user
+from sqlalchemy.exc import IntegrityError
+
+from dashboard.config.urls import base_url
+from dashboard.core import ids
+from dashboard.core.db import transaction
+from dashboard.core.errors import Conflict, Invalid, TooManyRequests
+from dashboard.core.money import plain_credits
+from dashboard.domain import audit
+from dashboard.domain.access import key_changes, keys, scopes, service_keys
+from dashboard.domain.access.permissions import SERVICE_SCOPES, Verb
+from dashboard.domain.audit import Actor
+from dashboard.domain.funds import expiry
+from dashboard.domain.funds.spend_limits import Cap
+from dashboard.models import PLATFORM_ORG_ID, ApiKey
+from dashboard.web import guards, one_time_secret, render
+from dashboard.web.keys import context
+from dashboard.web.keys.edit import GRACES
+
+pages = Blueprint("admin_service_keys", __name__, url_prefix="/admin/service-keys")
+guards.signed_in_only(pages)
+
+TYPED = ("name", "expires_at", "cap", "cap_window", "reason", "idempotency_key")
+TITLES = {"rotate": "Rotate service key", "cap": "Cap of a service key", "revoke": "Revoke service key"}
+ACTS = "<any(rotate, cap, revoke):act>"
+
+
+@pages.get("")
+def listing() -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    rows = context.views(PLATFORM_ORG_ID, service_keys.listing(), for_manager=True)
+    return render.render("admin/service_keys/listing.html", rows=rows, left=_left([row.key for row in rows]))
+
+
+@pages.get("/new")
+def new() -> Response:
+    guards.require_platform(Verb.MANAGE_PLATFORM)
+    return _form({"scopes": [], "idempotency_key": str(ids.new())}, {})
+
+
+@pages.post("")
+def create() -> Response:
+    caller = guards.require_platform(Verb.MANAGE_PLATFORM)
+    guards.require_recent()
+    values: dict[str, Any] = {name: request.form.get(name, "") for name in TYPED}
+    values["scopes"] = request.form.getlist("scopes")[: len(SERVICE_SCOPES)]
+    key_id = _id_of_form(values["idempotency_key"])
+    try:
+        if not keys.find(PLATFORM_ORG_ID, key_id):
+            _make(values, key_id, by=caller.actor)
+    except (Invalid, Conflict, TooManyRequests) as refusal:
+        return _form(values, context.errors(refusal), status=refusal.status)
+    return render.redirect(url_for(".show", service_key_id=key_id))
+
+
+@pages.get("/<uuid:service_key_id>")
+def show(service_key_id: UUID) -> Response:
+    guards.require_platform(Verb.PLATFORM_READ)
+    key = service_keys.find(service_key_id)
+    secret = one_time_secret.take(key.id, org_id=PLATFORM_ORG_ID)
+    return render.render(
+        "admin/service_keys/show.html", row=_view(key), secret=secret, words=scopes.SCOPES | scopes.SERVICE,
+        left=_left([key]), example=_example(key, secret or "your-key"),
+    )  # fmt: skip
+
+
+@pages.get(f"/<uuid:service_key_id>/{ACTS}")
+def ask(service_key_id: UUID, act: str) -> Response:
+    guards.require_platform(Verb.MANAGE_PLATFORM)
+    key = service_keys.find(service_key_id)
+    cap = _view(key).cap
+    values = {"grace": "24h", "cap": plain_credits(cap.amount) if cap else "", "cap_window": cap.window if cap else ""}
+    return _confirm(act, key, values, {})
+
+
+@pages.post(f"/<uuid:service_key_id>/{ACTS}")
+def change(service_key_id: UUID, act: str) -> Response:
+    caller = guards.require_platform(Verb.MANAGE_PLATFORM)
+    key = service_keys.find(service_key_id)
+    guards.require_recent()
+    values = {name: request.form.get(name, "") for name in ("grace", "cap", "cap_window", "reason")}
+    try:
+        return _CHANGES[act](key, values, caller.actor)
+    except (Invalid, Conflict, TooManyRequests) as refusal:
+        return _confirm(act, key, values, context.errors(refusal), status=refusal.status)
+
+
+def _make(values: dict[str, Any], key_id: UUID, *, by: Actor) -> None:
+    until, cap = values["expires_at"].strip(), Cap.parse(values["cap"], values["cap_window"])
+    try:
+        with transaction(org=PLATFORM_ORG_ID):
+            made = service_keys.make(
+                name=values["name"], scopes=values["scopes"], mode=guards.platform_mode(), reason=values["reason"],
+                by=by, expires_at=expiry.end_of(until) if until else None, cap=cap, key_id=key_id,
+            )  # fmt: skip
+    except IntegrityError:  # the same form, sent twice at once: the other request created the key
+        return
+    one_time_secret.keep(key_id, made.key, org_id=PLATFORM_ORG_ID)
+
+
+def _id_of_form(text: str) -> UUID:
+    chosen = one_time_secret.chosen_id(text)
+    key = keys.find(PLATFORM_ORG_ID, chosen)
+    return chosen if key is None or key.created_by == current_user.id else ids.new()
+
+
+def _rotate(key: ApiKey, values: dict[str, str], by: Actor) -> Response:
+    reason = audit.checked_reason(values["reason"])
+    with transaction(org=PLATFORM_ORG_ID):
+        made = key_changes.rotate(
+            key, grace=values["grace"], by=by, made_by=current_user.id, grantable=SERVICE_SCOPES, reason=reason
+        )
+    one_time_secret.keep(made.row.id, made.key, org_id=PLATFORM_ORG_ID)
+    return render.redirect(url_for(".show", service_key_id=made.row.id))
+
+
+def _set_cap(key: ApiKey, values: dict[str, str], by: Actor) -> Response:
+    wanted, reason = Cap.parse(values["cap"], values["cap_window"]), audit.checked_reason(values["reason"])
+    with transaction(org=PLATFORM_ORG_ID):
+        key_changes.set_cap(key, wanted, by=by, reason=reason)
+    render.toast_next(f"{key.name} is capped." if wanted else f"{key.name} has no cap.")
+    return render.redirect(url_for(".show", service_key_id=key.id))
+
+
+def _revoke(key: ApiKey, values: dict[str, str], by: Actor) -> Response:
+    reason = audit.checked_reason(values["reason"])
+    with transaction(org=PLATFORM_ORG_ID):
+        keys.revoke(key, by=by, reason=reason)
+    render.toast_next(f"{key.name} is revoked.")
+    return render.redirect(url_for(".listing"))
+
+
+_CHANGES: dict[str, Callable[[ApiKey, dict[str, str], Actor], Response]] = {
+    "rotate": _rotate, "cap": _set_cap, "revoke": _revoke,
+}  # fmt: skip
+
+
+def _left(items: list[ApiKey]) -> dict[UUID, str]:
+    """By key: the name of whoever saw its text and is no longer a manager who can sign in."""
+    makers = keys.makers(items)
+    people = {key.id: makers.get(key.created_by) for key in items if key.created_by and key.revoked_at is None}
+    return {key_id: user.name for key_id, user in people.items() if user and not (user.is_active and user.is_manager)}
+
+
+def _view(key: ApiKey) -> context.KeyView:
+    return context.views(PLATFORM_ORG_ID, [key], for_manager=True)[0]
+
+
+def _form(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
+    return render.render(
+        "admin/service_keys/new.html", status=status, values=values, errors=errors, mode=guards.platform_mode(),
+        scopes=scopes.options(SERVICE_SCOPES), reason_limit=audit.REASON_LIMIT,
+    )  # fmt: skip
+
+
+def _confirm(act: str, key: ApiKey, values: dict[str, str], errors: dict[str, str], *, status: int = 200) -> Response:
+    return render.render(
+        "admin/service_keys/confirm.html", status=status, act=act, title=TITLES[act], row=_view(key), values=values,
+        errors=errors, graces=list(GRACES.items()), reason_limit=audit.REASON_LIMIT,
+    )  # fmt: skip
+
+
+def _example(key: ApiKey, text: str) -> str:
+    """An example call that this key may make, ready for a shell."""
+    try:
+        base = base_url()
+    except Invalid:
+        base = request.host_url.rstrip("/")
+    path, sent = "/ext:your-customer-id/wallet", ""
+    if operation := next((name for name in ("charge", "deposit") if f"wallet:{name}" in key.scopes), None):
+        sent = f'{{"operation": "{operation}", "amount_micros": 10000, "idempotency_key": "first-{operation}"}}'
+    elif "orgs:write" in key.scopes:
+        path, sent = "", '{"name": "Customer", "external_key": "your-customer-id"}'
+    call = f'curl -H "Authorization: Bearer $COFFER_KEY" \\\n  {base}/api/v1/orgs{path}'
+    call += f" \\\n  -H 'Content-Type: application/json' \\\n  -d '{sent}'" if sent else ""
+    return f"COFFER_KEY='{text}'\n{call}"
