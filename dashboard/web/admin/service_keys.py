@@ -29,6 +29,9 @@ guards.signed_in_only(pages)
 
 TYPED = ("name", "expires_at", "cap", "cap_window", "reason", "idempotency_key")
 TITLES = {"rotate": "Rotate service key", "cap": "Cap of a service key", "revoke": "Revoke service key"}
+WORDS = {scope: words.partition(" (")[0] for scope, _, words in scopes.options(SERVICE_SCOPES)}
+"""What each scope allows, without who else may give or have it."""
+
 ACTS = "<any(rotate, cap, revoke):act>"
 
 
@@ -66,7 +69,7 @@ def show(service_key_id: UUID) -> Response:
     key = service_keys.find(service_key_id)
     secret = one_time_secret.take(key.id, org_id=PLATFORM_ORG_ID)
     return render.render(
-        "admin/service_keys/show.html", row=_view(key), secret=secret, words=scopes.SCOPES | scopes.SERVICE,
+        "admin/service_keys/show.html", row=_view(key), secret=secret, words=WORDS,
         left=_left([key]), example=_example(key, secret or "your-key"),
     )  # fmt: skip
 
@@ -156,7 +159,7 @@ def _view(key: ApiKey) -> context.KeyView:
 def _form(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "admin/service_keys/new.html", status=status, values=values, errors=errors, mode=guards.platform_mode(),
-        scopes=scopes.options(SERVICE_SCOPES), reason_limit=audit.REASON_LIMIT,
+        scopes=[(scope, scope, words) for scope, words in WORDS.items()], reason_limit=audit.REASON_LIMIT,
     )  # fmt: skip
 
 
