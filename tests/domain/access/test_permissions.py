@@ -13,6 +13,7 @@ from dashboard.domain.access.permissions import (
     PERSONAL_SCOPES,
     ROLES,
     SCOPES,
+    SERVICE_SCOPES,
     TABLE,
     Caller,
     Verb,
@@ -55,6 +56,7 @@ PEOPLE: dict[Verb, str] = {
     Verb.MANAGE_KEYS: "owner admin operator",
     Verb.MANAGE_OWN_KEYS: "owner admin member viewer operator",
     Verb.CAP_KEYS: "owner admin",
+    Verb.PROVISION: "",
     Verb.PLATFORM_READ: "operator",
     Verb.PLATFORM_GRANT: "operator",
     Verb.MANAGE_PLATFORM: "operator",
@@ -119,6 +121,22 @@ def test_who_acts_is_named_by_what_they_are_there() -> None:
     key = ApiKey(id=uuid4(), scopes=["wallet:read"])
     assert permissions.of_key(key).actor == Actor("key", key.id)
     assert not permissions.of_key(key).stranger
+
+
+def test_a_service_key_has_only_what_its_kind_may_have_and_no_other_key_provisions() -> None:
+    """Whatever its row says."""
+    everything = sorted(SCOPES | SERVICE_SCOPES)
+    callers = {
+        kind: permissions.of_key(ApiKey(id=uuid4(), scopes=everything, issued_by="platform", service=kind == "service"))
+        for kind in ("service", "org")
+    }
+    of_service = {verb for verb in Verb if allowed(verb, callers["service"])}
+    assert of_service == {
+        Verb.READ_BALANCE, Verb.READ_OWN_ROWS, Verb.READ_LEDGER, Verb.READ_PAYMENTS, Verb.READ_CATALOG, Verb.BUY,
+        Verb.CHARGE, Verb.DEPOSIT, Verb.PROVISION,
+    }  # fmt: skip
+    assert not allowed(Verb.PROVISION, callers["org"])
+    assert not any(allowed(Verb.PROVISION, Caller(ACTOR, role, SCOPES, True)) for role in ROLES)
 
 
 def test_a_key_gets_no_scope_that_its_maker_lacks() -> None:
