@@ -21,7 +21,7 @@ from tests.servers import ROOT, Servers
 from tests.web.people import HTMX, Person, Team, make_team, ready_team
 
 KEY = re.compile(r"cof_test_[0-9a-f]{32}_[\w-]{43}")
-OPERATOR = ("wallet:deposit", "platform:read", "platform:grant")
+OPERATOR = ("wallet:deposit", "prices:write", "platform:read", "platform:grant")
 
 
 @pytest.fixture
@@ -132,12 +132,10 @@ def test_the_form_offers_only_what_its_maker_may_give(team: Team) -> None:
         name: set(re.findall(r'name="scopes" value="([^"]+)"', getattr(team, name).get(here).text))
         for name in ("owner", "admin", "member", "viewer", "manager")
     }
-    reading, leading = (
-        {"wallet:read", "payments:read", "catalog:read"},
-        {"checkout:create", "members:write", "audit:read"},
-    )
-    assert offered["owner"] == offered["admin"] == {"wallet:charge"} | reading | leading
-    assert offered["member"] == {"wallet:charge", "catalog:read"}
+    reading = {"wallet:read", "usage:read", "payments:read", "catalog:read"}
+    spending, leading = {"wallet:charge", "usage:write"}, {"checkout:create", "members:write", "audit:read"}
+    assert offered["owner"] == offered["admin"] == spending | reading | leading
+    assert offered["member"] == spending | {"catalog:read"}
     assert offered["viewer"] == reading | {"audit:read"}
     assert offered["manager"] == set(OPERATOR) | offered["viewer"]
 

@@ -7,6 +7,7 @@ SCOPES = {
     "wallet:charge": "Charge the balance",
     "usage:write": "Report usage, which charges the balance",
     "usage:read": "See usage events and totals",
+    "payments:read": "See payments",
     "catalog:read": "See the credit packs",
     "catalog:write": "Change the organization's own credit packs",
     "checkout:create": "Open a payment page to buy credits",
