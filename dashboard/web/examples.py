@@ -23,6 +23,21 @@ def calls(org_id: UUID, scopes: Collection[str]) -> list[str]:
     return found or [f"curl {org}/products \\\n  {AUTH}"]
 
 
+def usage(org_id: UUID, metric_key: str) -> dict[str, str]:
+    """A program that reports one event of the metric, by language."""
+    url, key = f"{_base()}/api/v1/orgs/{org_id}/usage", f"first-usage-{ids.new().hex[-8:]}"
+    curl = (
+        f"curl {url} \\\n  {AUTH} \\\n  -H 'Idempotency-Key: {key}' \\\n  -H 'Content-Type: application/json' \\\n"
+        f'  -d \'{{"metric_key": "{metric_key}", "units": 1, "app": "my-app"}}\''
+    )
+    python = (
+        f'import os, requests\n\nrequests.post(\n    "{url}",\n'
+        '    headers={"Authorization": "Bearer " + os.environ["COFFER_KEY"], '
+        f'"Idempotency-Key": "{key}"}},\n    json={{"metric_key": "{metric_key}", "units": 1, "app": "my-app"}},\n)'
+    )
+    return {"curl": curl, "Python": python}
+
+
 def move(org: str, operation: str) -> str:
     key = f"first-{operation}-{ids.new().hex[-8:]}"
     body = f'{{"operation": "{operation}", "amount_micros": 18100, "description": "1,204 tokens", "app": "my-app"}}'

@@ -54,6 +54,8 @@ PAGES: dict[str, tuple[int, ...]] = {
     "GET /o/<slug>/transactions":                         (303, 404, 200, 200, 200, 200, 200),
     "GET /o/<slug>/transactions.csv":                     (303, 404, 200, 200, 200, 200, 200),
     "GET /o/<slug>/transactions/<uuid:transaction_id>":   (303, 404, 200, 404, 200, 200, 200),
+    "GET /o/<slug>/usage":                                (303, 404, 200, 403, 200, 200, 200),
+    "GET /o/<slug>/usage/<uuid:event_id>":                (303, 404, 404, 403, 404, 404, 404),
     "GET /o/<slug>/payments":                             (303, 404, 200, 403, 200, 200, 200),
     "GET /o/<slug>/payments.csv":                         (303, 404, 200, 403, 200, 200, 200),
     "GET /o/<slug>/payments/live":                        (303, 404, 200, 403, 200, 200, 200),
