@@ -12,11 +12,12 @@ from dashboard.core.lists import Page
 from dashboard.domain.audit import names, trail, words
 from dashboard.domain.audit.trail import AuditFilters, EntryView
 from dashboard.web import listing as lists
+from dashboard.web.audit_visits import Visited, folded
 from dashboard.web.csv_lines import line, moment, text
 from dashboard.web.exports import Turn
 from dashboard.web.listing import Address, Choice, Listing
 
-FIELDS = {"actor": "Actor", "group": "Action", "object": "Object", "from": "From", "to": "To"}
+FIELDS = {"actor": "Actor", "group": "Action", "object": "Object", "from": "From", "to": "To", "visits": "Visits"}
 EVERY_FIELDS = FIELDS | {"org": "Organization"}
 """Those of the platform's log, which is of all organizations."""
 KEPT = ("zone",)
@@ -28,13 +29,13 @@ COLUMNS = (
 
 def read(
     filters_of: Callable[[dict[str, Any]], AuditFilters], fields: Mapping[str, str], *, here: Address
-) -> Listing[EntryView]:
+) -> Listing[Visited]:
     """The list that the request asks for. `here` builds its URL."""
 
-    def page(typed: dict[str, Any], cursor: str | None) -> Page[EntryView]:
+    def page(typed: dict[str, Any], cursor: str | None) -> Page[Visited]:
         filters = filters_of(typed)
         result = trail.page(filters, cursor=cursor)
-        return result.of(trail.entry_views(result.rows, for_manager=filters.named))
+        return result.of(folded(trail.entry_views(result.rows, for_manager=filters.named)))
 
     return lists.read(page, fields, here=here, kept=KEPT)
 

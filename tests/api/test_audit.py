@@ -29,7 +29,7 @@ def test_an_entry_says_who_did_what(program: Program) -> None:
     assert {"ip", "request_id"} <= one.keys()
     assert one == {
         "actor": {"kind": "user", "id": str(person.id), "name": "Mara"}, "action": "organization.changed",
-        "sentence": "Mara changed the settings of /x", "object": {"kind": "page", "id": "/x"}, "before": {"a": 1},
+        "sentence": "Mara changed the settings of x", "object": {"kind": "page", "id": "/x"}, "before": {"a": 1},
         "after": None, "reason": "why", "ip": one["ip"], "request_id": one["request_id"],
     }  # fmt: skip
     assert found["next_cursor"] is None

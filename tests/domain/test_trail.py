@@ -130,7 +130,7 @@ def test_customers_do_not_learn_which_manager_it_was(org: Organization, app: Fla
         entry = add(org, "organization.visited", by=Actor("manager", manager.id), about=Ref("page", "/o/x/"))
     theirs, ours = told(entry), told(entry, for_manager=True)
     assert (theirs.actor, theirs.actor_id, theirs.ip) == ("Platform manager", None, None)
-    assert theirs.sentence == "Platform manager looked at /o/x/"
+    assert theirs.sentence == "Platform manager viewed the organization: overview"
     assert (ours.actor, ours.actor_id, ours.ip) == ("Secret Staff", manager.id, "192.0.2.9")
     asked = AuditFilters.parse({"actor": str(manager.id)}, org_id=org.id, named=False)
     assert read(asked) == []
@@ -159,7 +159,7 @@ def test_values_are_cut_in_sentences_and_shown_whole_below(org: Organization) ->
 
 def test_a_sentence_fills_no_hole_that_a_value_brings() -> None:
     said = words.sentence("key.made", who="{after.x}", what="{who}", before=None, after={"x": "y"})
-    assert said == "{after.x} made the key {who}"
+    assert said == "{after.x} created the API key {who}"
 
 
 def test_the_platforms_entries_are_under_the_platform(org: Organization) -> None:

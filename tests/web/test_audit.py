@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.domain import audit
-from dashboard.domain.audit import SYSTEM, Ref
+from dashboard.domain.audit import SYSTEM, Actor, Ref, names
 from dashboard.domain.people import authentication
 from dashboard.domain.people.authentication import BadCredentials
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry
@@ -53,8 +55,8 @@ def test_readers_see_it_and_members_do_not(team: Team) -> None:
 def test_a_managers_look_stands_in_it(team: Team) -> None:
     team.manager.get(f"/o/{team.slug}/transactions")
     page = team.owner.get(f"/o/{team.slug}/audit?group=visits").text
-    assert f"Platform manager looked at /o/{team.slug}/transactions" in page
-    assert "looked at" not in team.owner.get(f"/o/{team.slug}/audit?group=keys").text
+    assert "Platform manager viewed the organization: " in page
+    assert "viewed the organization" not in team.owner.get(f"/o/{team.slug}/audit?group=keys").text
 
 
 def test_an_entry_has_an_address_of_its_own(app: Flask, team: Team) -> None:
@@ -95,7 +97,7 @@ def test_the_file_is_safe_in_a_spreadsheet_and_leaves_an_entry(app: Flask, team:
     noted = entries(app, "audit.exported")[0]
     assert (noted.org_id, noted.after) == (team.org_id, {"group": "money"})
     whole = team.owner.get(f"/o/{team.slug}/audit.csv").text
-    assert '"organization.visited","Platform manager looked at' in whole
+    assert '"organization.visited","Platform manager viewed the organization: ' in whole
     staff = [row for row in csv.DictReader(io.StringIO(whole)) if row["actor_kind"] == "manager"]
     assert staff
     assert all(not row["actor_id"] and not row["ip"] for row in staff)
@@ -116,10 +118,10 @@ def test_the_platform_sees_all_of_it_with_sign_ins(app: Flask, team: Team) -> No
     with app.app_context(), pytest.raises(BadCredentials):
         authentication.sign_in(make_user(name="Wanda Wanted").email, "not it", ip="192.0.2.1")
     page = team.manager.get("/admin/audit").text
-    for words in ("signed in", "A sign-in as Wanda Wanted was refused", "revoked the key", "Ledger seals"):
+    for words in ("signed in", "A sign-in as Wanda Wanted was refused", "revoked the API key", "Ledger seals"):
         assert words in page
     one = team.manager.get(f"/admin/audit?org={team.org_id}").text
-    assert "revoked the key" in one
+    assert "revoked the API key" in one
     assert "signed in" not in one
     assert team.owner.get("/admin/audit").status_code == 403
     file = team.manager.get("/admin/audit.csv?group=accounts")
@@ -169,3 +171,35 @@ def test_a_manager_who_asks_for_what_a_page_polls_is_seen_as_well(app: Flask) ->
     with app.app_context():
         visits = db.session.scalars(select(AuditEntry).filter_by(org_id=team.org_id, action="organization.visited"))
         assert [one.object_id for one in visits] == [f"/o/{team.slug}/payments/live"]
+
+
+def test_the_pages_of_one_visit_are_one_line_that_can_be_hidden(app: Flask, team: Team) -> None:
+    home, now = f"/o/{team.slug}", clock.now().replace(hour=11, minute=10)
+    pages = [f"{home}/", f"{home}/payments", f"{home}/payments/{ids.new()}", f"/admin/orgs/{team.org_id}/remove"]
+    by = Actor("manager", ids.new())
+    for minutes, path in [(0, pages[0]), *zip((60, 61, 61, 63), pages, strict=True)]:
+        with clock.at(now + timedelta(minutes=minutes)), app.app_context(), transaction(org=team.org_id):
+            audit.record(audit.Ref("page", path), "organization.visited", by=by, org=team.org_id)
+    with clock.at(now + timedelta(minutes=70)):
+        team.owner.sign_in()
+        page = team.owner.get(f"{home}/audit").text
+        told = "Platform manager viewed the organization: overview, payments, removal form (4 pages, 12:10 to 12:13)"
+        assert told in page
+        assert page.count("Platform manager viewed") == 2
+        assert f"/admin/orgs/{team.org_id}" not in page
+        hidden = team.owner.get(f"{home}/audit?visits=hide").text
+        assert "Platform manager viewed" not in hidden
+        assert 'name="visits" value="hide" checked' in hidden
+    assert team.owner.get(f"{home}/audit?visits=x").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/o/acme/", "overview"), ("/o/acme/transactions.csv", "file of transactions"), ("/admin/users", "users"),
+        ("/admin/orgs/01a05bfb-0000-7000-8000-000000000000", "overview"), ("/o/acme/keys/new", "API keys, new"),
+        ("/api/v1/orgs/01a05bfb-0000-7000-8000-000000000000/wallet", "wallet"), ("/", "overview"),
+    ],
+)  # fmt: skip
+def test_a_page_is_told_in_words(path: str, words: str) -> None:
+    assert names.page_of(path) == words

@@ -22,6 +22,11 @@ UNKNOWN = {
     "end_user": "An end user",
 }
 MOST_CHOICES = 200
+PAGES = {
+    "audit": "audit log", "external-key": "external key", "grant": "grant form", "keys": "API keys",
+    "overdraft": "overdraft form", "remove": "removal form", "transactions.csv": "file of transactions",
+}  # fmt: skip
+"""What a page is called if its path does not say it."""
 
 
 class Acted(Protocol):
@@ -83,6 +88,13 @@ def people_in(entries: Iterable[AuditEntry], *, for_manager: bool = False) -> di
     return {str(user_id): name for user_id, name, role in rows if for_manager or role == "standard"}
 
 
+def page_of(path: str) -> str:
+    """A page or a call by its path, in words: `payments`, `removal form`. The ids in it are left out."""
+    parts = [part for part in path.split("/") if part and ids.parse(part) is None]
+    start = 2 if parts[:1] == ["o"] else parts.index("orgs") + 1 if "orgs" in parts else int(parts[:1] == ["admin"])
+    return ", ".join(PAGES.get(part, part.replace("-", " ")) for part in parts[start:]) or "overview"
+
+
 def people_of(org_id: UUID) -> list[tuple[UUID, str]]:
     """All current and former members of the organization: (id, name), at most 200."""
     rows = db.session.execute(
@@ -119,7 +131,7 @@ def _named(entry: AuditEntry, named: dict[tuple[str, UUID], str]) -> str:
     if object_id and (name := named.get((entry.object_kind, object_id))):
         return name
     if entry.object_kind == "page":
-        return entry.object_id
+        return page_of(entry.object_id)
     for values in (entry.after, entry.before):
         if values and isinstance(name := values.get("name"), str) and name:
             return name

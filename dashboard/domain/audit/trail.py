@@ -15,6 +15,7 @@ from dashboard.domain.audit import names, words
 from dashboard.domain.audit.words import Difference
 from dashboard.models import AuditEntry
 
+VISIT = "organization.visited"
 ACTOR_KINDS = ("manager", "system")
 """Actors that are selected by kind and not individually."""
 
@@ -30,12 +31,13 @@ class AuditFilters(lists.Times):
     group: str | None = None
     action: str | None = None
     object: str | None = None
+    without_visits: bool = False
     named: bool = True
 
     @classmethod
     def parse(cls, values: Mapping[str, str], *, org_id: UUID | None = None, named: bool = True) -> "AuditFilters":
-        """Parse `actor` (an id or a kind) or `actor_id`, `group`, `action`, `object`, `from`, `to` and, for the
-        platform, `org`. Raises Invalid with the field."""
+        """Parse `actor` (an id or a kind) or `actor_id`, `group`, `action`, `object`, `from`, `to`, `visits`
+        (`hide`) and, for the platform, `org`. Raises Invalid with the field."""
         typed = lists.Typed(values)
         kind = actor if (actor := typed.get("actor")) in ACTOR_KINDS else None
         return cls(
@@ -45,6 +47,7 @@ class AuditFilters(lists.Times):
             group=typed.one_of("group", words.GROUPS),
             action=typed.text("action"),
             object=typed.text("object"),
+            without_visits=typed.one_of("visits", ("hide",)) is not None,
             named=named,
             **typed.times(),
         )
@@ -64,6 +67,7 @@ class EntryView:
     after: dict[str, Any] | None
     ip: str | None
     differences: list[Difference]
+    """What changed; empty if the sentence says it all."""
 
 
 def page(
@@ -97,7 +101,7 @@ def every(filters: AuditFilters) -> Iterator[list[AuditEntry]]:
 
 def was_here(org_id: UUID, actor_id: UUID | None, *, since: datetime) -> bool:
     """Whether the audit log says that this platform manager viewed the organization."""
-    theirs = select(AuditEntry.id).filter_by(org_id=org_id, actor_id=actor_id, action="organization.visited")
+    theirs = select(AuditEntry.id).filter_by(org_id=org_id, actor_id=actor_id, action=VISIT)
     row = theirs.where(*lists.made_between(AuditEntry.id, since, None)).order_by(AuditEntry.id.desc()).limit(1)
     return db.session.scalar(row) is not None
 
@@ -129,16 +133,19 @@ def _entry_view(
     if entry.object_kind == "payment" and not for_manager:
         without |= {"problem"}
     before, after = (_left_out(values, without) for values in (entry.before, entry.after))
+    sentence = words.sentence(entry.action, who=actor, what=what, before=before, after=after, people=people)
+    changes = words.differences(before, after, people)
+    told = all(one.before is None and one.after and one.after in sentence for one in changes)
     return EntryView(
         entry=entry,
         actor_id=None if hidden else entry.actor_id,
         actor=actor,
         object=what,
-        sentence=words.sentence(entry.action, who=actor, what=what, before=before, after=after, people=people),
+        sentence=sentence,
         before=before,
         after=after,
         ip=None if hidden else entry.ip,
-        differences=words.differences(before, after, people),
+        differences=[] if told else changes,
     )
 
 
@@ -173,6 +180,8 @@ def _sifted(filters: AuditFilters) -> list[ColumnElement[bool]]:
         conditions.append(AuditEntry.actor_kind == filters.actor_kind)
     if filters.group:
         conditions.append(AuditEntry.action.in_(words.actions_of(filters.group)))
+    if filters.without_visits:
+        conditions.append(AuditEntry.action != VISIT)
     if filters.action:
         conditions.append(AuditEntry.action == filters.action)
     if filters.object:

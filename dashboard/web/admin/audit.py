@@ -34,7 +34,7 @@ def listing() -> Response:
     return render.render(
         "admin/audit/listing.html", fragment="audit/_filtered.html", status=rows.status,
         listing=rows, action=here(), zones=switched, groups=audit_list.groups(),
-        orgs=names.orgs_of([view.entry for view in rows.rows]),
+        orgs=names.orgs_of([line.view.entry for line in rows.rows]),
         export_href="" if rows.error else url_for(".export", **rows.typed),
         address=lambda view: url_for(".show", entry_id=view.entry.id),
         context_line=f"Platform · {zones_shown()}", **({} if render.is_htmx() else _sealed()),
