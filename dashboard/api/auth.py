@@ -66,7 +66,10 @@ def authenticate() -> None:
         throttle.require_room(f"end_user:{row.row.id}")
         _require_open_to_end_users(row)
     else:
-        throttle.require_room(f"{'key' if isinstance(row, ApiKey) else 'token'}:{row.id}")
+        if isinstance(row, ApiKey):
+            throttle.require_room(f"key:{row.id}", most=row.call_limit)
+        else:
+            throttle.require_room(f"token:{row.id}")
         if keys.stale(row):
             with transaction(org=row.org_id if isinstance(row, ApiKey) else None):
                 keys.used(row, ip=logs.client_ip())

@@ -25,10 +25,11 @@ def require_room_of_provider(org_id: UUID, mode: str) -> None:
         raise _too_many("The end users of this organization call too often. Nothing was changed.", taken)
 
 
-def require_room(name: str) -> None:
-    """Count a call of the caller `name`. Raises TooManyRequests."""
+def require_room(name: str, *, most: int | None = None) -> None:
+    """Count a call of the caller `name`, who may make `most` calls in the window, if others than usual. Raises
+    TooManyRequests."""
     chosen = settings().api
-    g.throttle = taken = throttle.take(name, Rate(chosen.throttle_requests, chosen.throttle_seconds))
+    g.throttle = taken = throttle.take(name, Rate(most or chosen.throttle_requests, chosen.throttle_seconds))
     if not taken.allowed:
         rate = taken.rate
         raise _too_many(f"A key may call {rate.most} times in any {rate.seconds} seconds. Nothing was changed.", taken)

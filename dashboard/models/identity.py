@@ -237,7 +237,8 @@ class Membership(OrgOwned, Base):
 class ApiKey(OrgOwned, Base):
     """`issued_by` never changes: `platform` for keys that a command or a manager created, even if passed on.
 
-    `service`: a key of the platform that acts in every platform-funded organization of its mode.
+    `service`: a key of the platform that acts in every platform-funded organization of its mode. `call_limit`: how many
+    calls it may make in the window of the throttle; null for as many as others.
     """
 
     __tablename__ = "api_keys"
@@ -257,6 +258,7 @@ class ApiKey(OrgOwned, Base):
     limit_id: Mapped[UUID | None]
     issued_by: Mapped[str] = mapped_column(default="org", server_default="org")
     service: Mapped[bool] = mapped_column(default=False, server_default="false")
+    call_limit: Mapped[int | None]
 
     organization: Mapped[Organization] = relationship(viewonly=True)
     holder: Mapped[User | None] = relationship(viewonly=True)
@@ -267,6 +269,7 @@ class ApiKey(OrgOwned, Base):
         org_key("limit_id", "limits"),
         Index("uq_api_keys_org_id_secret_hash", "org_id", "secret_hash", unique=True),
         CheckConstraint("mode IN ('test', 'live')", name="mode"),
+        CheckConstraint("call_limit BETWEEN 1 AND 1000000", name="call_limit"),
         CheckConstraint("issued_by IN ('org', 'platform')", name="issued_by"),
         CheckConstraint(
             f"NOT service OR (issued_by = 'platform' AND org_id = '{PLATFORM_ORG_ID}'::uuid)", name="service"

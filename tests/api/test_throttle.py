@@ -7,6 +7,10 @@ from flask import Flask
 
 from dashboard.api.throttle import END_USERS_TIMES
 from dashboard.core import throttle
+from dashboard.core.db import db, transaction
+from dashboard.domain.access import key_changes
+from dashboard.domain.audit import SYSTEM
+from dashboard.models import ApiKey
 from tests import factories
 from tests.api.conftest import Program, problem
 from tests.api.test_end_users import configure
@@ -36,6 +40,19 @@ def test_a_key_may_call_so_often_and_another_is_not_held_up(tight: Program) -> N
     assert refused.headers["RateLimit-Remaining"] == "0"
     assert tight.balance(org) == 1_000
     assert tight.get(path, other).status_code == 200
+
+
+def test_a_key_may_have_a_limit_of_its_own(tight: Program) -> None:
+    org = tight.org()
+    key, other = tight.key(org, "wallet:read"), tight.key(org, "wallet:read")
+    with tight.app.app_context(), transaction(org=org.id):
+        for row in db.session.query(ApiKey).filter_by(org_id=org.id, prefix=f"cof_test_…{key[-4:]}"):
+            key_changes.set_call_limit(row, 7, reason="Asked for", by=SYSTEM)
+    path = f"/api/v1/orgs/{org.id}/wallet"
+    answers = [tight.get(path, key) for _ in range(8)]
+    assert [one.status_code for one in answers] == [200] * 7 + [429]
+    assert answers[0].headers["RateLimit-Limit"] == "7"
+    assert [tight.get(path, other).status_code for _ in range(6)] == [200] * 5 + [429]
 
 
 def test_a_persons_token_is_counted_by_itself(tight: Program) -> None:

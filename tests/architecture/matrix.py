@@ -101,6 +101,8 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /o/<slug>/keys/<uuid:key_id>/cap":              (303, 404, 404, 404, 303, 303, 403),
     "GET /o/<slug>/keys/<uuid:key_id>/operator-scopes":   (303, 404, 404, 404, 403, 403, 200),
     "POST /o/<slug>/keys/<uuid:key_id>/operator-scopes":  (303, 404, 404, 404, 403, 403, 422),
+    "GET /o/<slug>/keys/<uuid:key_id>/call-limit":        (303, 404, 404, 404, 403, 403, 200),
+    "POST /o/<slug>/keys/<uuid:key_id>/call-limit":       (303, 404, 404, 404, 403, 403, 422),
     "GET /o/<slug>/keys/<uuid:key_id>/revoke":            (303, 404, 404, 404, 200, 200, 200),
     "POST /o/<slug>/keys/<uuid:key_id>/revoke":           (303, 404, 404, 404, 303, 303, 303),
     "GET /o/<slug>/catalog/packs":                      (303, 404, 404, 403, 404, 404, 404),

@@ -88,6 +88,8 @@ CREATE TABLE public.api_keys (
     limit_id uuid,
     issued_by text DEFAULT 'org'::text NOT NULL,
     service boolean DEFAULT false NOT NULL,
+    call_limit integer,
+    CONSTRAINT ck_api_keys_call_limit CHECK (((call_limit >= 1) AND (call_limit <= 1000000))),
     CONSTRAINT ck_api_keys_issued_by CHECK ((issued_by = ANY (ARRAY['org'::text, 'platform'::text]))),
     CONSTRAINT ck_api_keys_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text]))),
     CONSTRAINT ck_api_keys_service CHECK (((NOT service) OR ((issued_by = 'platform'::text) AND (org_id = '00000000-0000-7000-8000-000000000001'::uuid))))

@@ -32,6 +32,9 @@ FORMS: dict[str, tuple[str, dict[str, str], str]] = {
     "POST /o/<slug>/keys/<uuid:key_id>/operator-scopes": (
         "manager", {"scopes": "wallet:deposit", "reason": "Asked for"}, "key.scopes_changed",
     ),
+    "POST /o/<slug>/keys/<uuid:key_id>/call-limit": (
+        "manager", {"call_limit": "1000", "reason": "Asked for"}, "key.call_limit_changed",
+    ),
     "POST /o/<slug>/keys/<uuid:key_id>/revoke": ("owner", {}, "key.revoked"),
     "POST /o/<slug>/invites": ("owner", {"emails": "new@example.test", "role": "viewer"}, "invite.sent"),
     "POST /o/<slug>/invites/<uuid:invite_id>/resend": ("owner", {}, "invite.resent"),

@@ -44,6 +44,7 @@ ASKING: dict[str, dict[str, str]] = {
     "/o/<slug>/keys/<uuid:key_id>/rotate": {"grace": "now"},
     "/o/<slug>/keys/<uuid:key_id>/cap": {},
     "/o/<slug>/keys/<uuid:key_id>/operator-scopes": REASON,
+    "/o/<slug>/keys/<uuid:key_id>/call-limit": REASON,
     "/o/<slug>/keys/<uuid:key_id>/revoke": {},
     "/o/<slug>/invites": {"emails": "new@example.test", "role": "member"},
     "/o/<slug>/invites/<uuid:invite_id>/resend": {},
@@ -105,6 +106,7 @@ NOT_ASKING: dict[str, str] = {
 }
 """In the order in which they are tried: what signs out comes last."""
 
+OF_MANAGERS = ("/operator-scopes", "/call-limit")
 OWN_CATALOG = "/o/<slug>/catalog/packs"
 
 
@@ -113,7 +115,7 @@ def posts() -> set[str]:
 
 
 def later(world: World, rule: str, fields: dict[str, str]) -> Any:
-    who: Person = world.team.manager if "/admin" in rule or "operator-scopes" in rule else world.team.owner
+    who: Person = world.team.manager if rule.endswith(OF_MANAGERS) or "/admin" in rule else world.team.owner
     return who.post(path_of(f"POST {rule}", world.own), fields)
 
 

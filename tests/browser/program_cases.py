@@ -67,6 +67,7 @@ ALL = (
     Case("key-rotate", "owner", _key("Production", "/rotate")),
     Case("key-cap", "admin", _key("Production", "/cap")),
     Case("key-operator", "manager", _key("Production", "/operator-scopes")),
+    Case("key-calls", "manager", _key("Production", "/call-limit")),
     Case("key-revoked", "owner", _key("Old server")),
     Case("key-revoke", "owner", _key("Trial", "/revoke")),
     Case("service-keys-none", "manager", "/admin/service-keys"),

@@ -76,10 +76,10 @@ def test_rotating_is_for_those_who_may_know_the_key(app: Flask, team: Team) -> N
     assert team.manager.post(f"{operators}/rotate", form).status_code == 303
 
 
-@pytest.mark.parametrize("act", ["rotate", "cap", "operator-scopes"])
+@pytest.mark.parametrize("act", ["rotate", "cap", "operator-scopes", "call-limit"])
 def test_what_changes_a_key_asks_for_a_recent_sign_in(app: Flask, team: Team, act: str) -> None:
     where, _ = made(team.owner, team)
-    person = (team.manager if act == "operator-scopes" else team.owner).sign_in()
+    person = (team.manager if act in ("operator-scopes", "call-limit") else team.owner).sign_in()
     form = {"grace": "now", "cap": "5", "cap_window": "day", "reason": "x", "scopes": "wallet:deposit"}
     with clock.at(clock.now() + sessions.REAUTHENTICATED + timedelta(minutes=1)):
         answer = person.post(f"{where}/{act}", form)
@@ -163,6 +163,28 @@ def test_operator_scopes_are_given_by_a_manager_and_told_to_the_organization(app
         entry = db.session.scalars(select(AuditEntry).filter_by(action="key.scopes_changed")).one()
     assert (entry.org_id, entry.actor_kind, entry.reason) == (team.org_id, "manager", form["reason"])
     assert team.owner.post(f"{where}/rotate", {"grace": "now"}).status_code == 303  # whose text the owner knows
+
+
+def test_a_manager_sets_how_often_a_key_may_call(app: Flask, team: Team) -> None:
+    where, _ = made(team.owner, team)
+    form = {"call_limit": "1,000", "reason": "Ticket 13: a large shop"}
+    assert team.owner.post(f"{where}/call-limit", form).status_code == 403
+    assert "Limit of calls" not in team.owner.get(where).text
+    for odd in ("0", "-1", "x", "1000001", "9" * 30, "1.5"):
+        refused = team.manager.post(f"{where}/call-limit", form | {"call_limit": odd})
+        assert refused.status_code == 422, odd
+        assert form["reason"] in refused.text
+    assert team.manager.post(f"{where}/call-limit", form | {"reason": ""}).status_code == 422
+    assert team.manager.post(f"{where}/call-limit", form).status_code == 303
+    assert "1,000 in any 2 seconds" in team.owner.get(where).text
+    with app.app_context():
+        entry = db.session.scalars(select(AuditEntry).filter_by(action="key.call_limit_changed")).one()
+    assert (entry.org_id, entry.actor_kind, entry.reason) == (team.org_id, "manager", form["reason"])
+    assert (entry.before, entry.after) == ({"call_limit": None}, {"call_limit": 1_000})
+    team.owner.post(f"{where}/rotate", {"grace": "7d"})
+    assert [one.call_limit for one in all_keys(app)] == [1_000, 1_000]
+    assert team.manager.post(f"{where}/call-limit", form | {"call_limit": ""}).status_code == 303
+    assert "1,000 in any" not in team.owner.get(where).text
 
 
 def test_a_form_sent_twice_makes_one_key(app: Flask, team: Team) -> None:

@@ -30,6 +30,9 @@ GRACES = {
 PLATFORMS = "This key was made by the platform, and only the platform may know it. Ask the platform for another one."
 OTHERS = "Only the organization's people rotate its keys: who rotates a key gets to know it."
 
+MOST_CALLS = 1_000_000
+"""The largest limit of calls that a key can have."""
+
 
 class KeyEnded(Conflict):
     code = "key_ended"
@@ -128,6 +131,22 @@ def give_operator_scopes(key: ApiKey, scopes: Iterable[str], *, reason: str, by:
         audit.record(
             row, "key.scopes_changed", by=by, before={"scopes": before}, after={"scopes": after}, reason=reason
         )
+
+
+def set_call_limit(key: ApiKey, most: int | None, *, reason: str, by: Actor) -> None:
+    """Set how many calls the key may make in the window of the throttle; None for as many as others. For platform
+    managers. A key that replaces it inherits the limit.
+
+    Needs the organization's transaction; locks the organization. Raises KeyEnded, Invalid.
+    """
+    if most is not None and not 1 <= most <= MOST_CALLS:
+        raise Invalid(f"Enter 1 to {MOST_CALLS:,} calls.", field="call_limit")
+    reason = audit.checked_reason(reason)
+    row = _living(key)
+    if row.call_limit != most:
+        before, after = {"call_limit": row.call_limit}, {"call_limit": most}
+        row.call_limit = most
+        audit.record(row, "key.call_limit_changed", by=by, before=before, after=after, reason=reason)
 
 
 def _locked(key: ApiKey) -> ApiKey:

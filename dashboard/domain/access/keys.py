@@ -111,7 +111,7 @@ def put_in_place_of(old: ApiKey, *, created_by: UUID) -> MadeKey:
     return _put(
         org_id=old.org_id, name=old.name, scopes=list(old.scopes), mode=old.mode, created_by=created_by,
         expires_at=old.expires_at, limit_id=old.limit_id, replaces_id=old.id, issued_by=old.issued_by,
-        service=old.service,
+        call_limit=old.call_limit, service=old.service,
     )  # fmt: skip
 
 

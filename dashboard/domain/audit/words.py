@@ -43,6 +43,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "key.rotated": ("keys", "{who} rotated the API key {what}"),
     "key.handed_over": ("keys", "The key {what} passed from {before.holder:person} to {after.holder:person}"),
     "key.cap_changed": ("keys", "{who} changed the cap of the key {what}"),
+    "key.call_limit_changed": ("keys", "{who} changed how often the key {what} may call"),
     "key.scopes_changed": ("keys", "{who} changed the operator scopes of the key {what}"),
     "token.made": ("keys", "{who} made the personal token {what}"),
     "identity_provider.set": ("keys", "{who} set the identity provider for {after.mode} mode"),

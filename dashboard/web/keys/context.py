@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from dashboard.config import settings
 from dashboard.core import clock
 from dashboard.core.errors import NotFound
 from dashboard.domain.access import keys
@@ -90,6 +91,20 @@ def _state(key: ApiKey, successors: dict[UUID, UUID]) -> tuple[str, str, bool]:
     if key.id in successors:
         return "Replaced", "warn", False
     return "Active", "ok", (key.last_used_at or key.created_at) < now - UNUSED
+
+
+def whole_number(text: str) -> int | None:
+    """None for an empty text; 0, which no limit may be, for one that is no number."""
+    text = text.strip().replace(",", "")
+    if not text:
+        return None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
+def call_rate(key: ApiKey) -> str:
+    """How often the key may call, in words."""
+    chosen = settings().api
+    return f"{key.call_limit or chosen.throttle_requests:,} in any {chosen.throttle_seconds} seconds"
 
 
 def errors(refusal: Any, *, at: str = "") -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Changing an API key: rotation, cap, operator scopes, revocation. Each has a confirmation step."""
+"""Changing an API key: rotation, cap, operator scopes, limit of calls, revocation. Each has a confirmation step."""
 
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,13 @@ GRACES = {  # the names in `key_changes.GRACES`
     "7d": "In 7 days",
     "now": "At once",
 }
-TITLES = {"rotate": "Rotate key", "cap": "Cap of a key", "operator": "Operator scopes", "revoke": "Revoke key"}
+TITLES = {
+    "rotate": "Rotate key",
+    "cap": "Cap of a key",
+    "operator": "Operator scopes",
+    "calls": "Limit of calls",
+    "revoke": "Revoke key",
+}
 
 
 @pages.get("/<uuid:key_id>/rotate")
@@ -95,6 +101,29 @@ def operator_scopes(slug: str, key_id: UUID) -> Response:
     return render.redirect(url_for("keys.show", slug=slug, key_id=key.id))
 
 
+@pages.get("/<uuid:key_id>/call-limit")
+def ask_call_limit(slug: str, key_id: UUID) -> Response:
+    visit, key = _enter(slug, key_id, Verb.MANAGE_PLATFORM)
+    return _show("calls", visit, key, 200, values={"call_limit": key.call_limit or "", "reason": ""}, errors={})
+
+
+@pages.post("/<uuid:key_id>/call-limit")
+def call_limit(slug: str, key_id: UUID) -> Response:
+    visit, key = _enter(slug, key_id, Verb.MANAGE_PLATFORM)
+    guards.require_recent()
+    values = {name: request.form.get(name, "") for name in ("call_limit", "reason")}
+    try:
+        most = context.whole_number(values["call_limit"])
+        with transaction(org=visit.org.id):
+            key_changes.set_call_limit(key, most, reason=values["reason"], by=visit.by)
+    except (Invalid, KeyEnded) as refusal:
+        return _show(
+            "calls", visit, key, refusal.status, values=values, errors=context.errors(refusal, at="call_limit")
+        )
+    render.toast_next(f"The limit of {key.name} is changed.")
+    return render.redirect(url_for("keys.show", slug=slug, key_id=key.id))
+
+
 @pages.get("/<uuid:key_id>/revoke")
 def ask_revoke(slug: str, key_id: UUID) -> Response:
     visit, key = _enter(slug, key_id, Verb.MANAGE_OWN_KEYS)
@@ -158,6 +187,7 @@ def _show(name: str, visit: Visit, key: ApiKey, status: int, **more: Any) -> Res
         title=TITLES[name],
         visit=visit,
         row=context.row(visit, key),
+        call_rate=context.call_rate(key),
         dialog=render.is_htmx() if request.method == "GET" else "dialog" in request.form,
         **more,
     )

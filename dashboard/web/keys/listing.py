@@ -31,6 +31,7 @@ def show(slug: str, key_id: UUID) -> Response:
         row=row,
         may_rotate=row.state == "Active" and key_changes.may_rotate(visit.caller, key),
         words=SCOPES,
+        call_rate=context.call_rate(key),
         secret=secret,
         example="\n\n".join((f"COFFER_KEY='{secret or 'your-key'}'", *examples.calls(key.org_id, key.scopes))),
     )
