@@ -28,7 +28,7 @@ _RUN = r"[A-Za-z0-9_\-]"
 # These patterns search texts of up to 64 KB from any caller, so each character is examined a bounded number of times: a
 # part that may fail at its end starts only at the start of a run of characters and does not backtrack (`++`).
 _SECRET_TEXTS = re.compile(
-    rf"(?P<key>\b(?:cofp_|cof_|sk_|rk_|pk_|whsec_))[A-Za-z0-9_\-*]+"
+    rf"(?P<key>\b(?:cofp_|cofs_|cof_|sk_|rk_|pk_|whsec_))[A-Za-z0-9_\-*]+"
     rf"|(?P<signed>(?<!{_RUN})(?={_RUN}++\.{_RUN}++\.){_RUN}*?\beyJ){_RUN}+\.{_RUN}+\.{_RUN}*"
     r"|(?P<bearer>\b(?:Bearer|Basic)\s++)[A-Za-z0-9._~+/=\-]{6,}"
     r"|(?P<cookie>\b(?:__Host-)?coffer=)[^;\s\"']+"

@@ -17,7 +17,7 @@ from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds.spend_limits import Cap
 from dashboard.domain.organizations import follow_ups
 from dashboard.domain.people import users
-from dashboard.domain.platform import user_administration, verify
+from dashboard.domain.platform import external_keys, user_administration, verify
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Transaction
 from tests import factories
 from tests.api.conftest import Program, problem
@@ -213,6 +213,11 @@ def test_a_charge_costs_one_statement_more_than_with_a_key_of_the_organization(p
             assert program.post(path_of(org, "/wallet"), key, json=CHARGE).status_code == 201
         costs[name] = statements
     assert len(costs["service"]) == len(costs["org"]) + 1 == 4, costs
+    with program.app.app_context(), transaction(org.id):
+        external_keys.assign(org, "crm-1", reason="Contract", by=SYSTEM)
+    with counted(program) as statements:
+        assert program.post("/api/v1/orgs/ext:crm-1/wallet", key, json=CHARGE).status_code == 201
+    assert len(statements) == 4
 
 
 def test_the_command_makes_one(program: Program) -> None:

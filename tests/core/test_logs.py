@@ -55,6 +55,7 @@ class Lines:
 SECRETS = [
     "cof_test_0192aa_Canary-1_x",
     "cofp_Canary2",
+    "cofs_test_Canary-3x",
     "sk_live_Canary3",
     "rk_test_Canary4",
     "whsec_Canary5",

@@ -121,6 +121,17 @@ def test_keys_of_organizations_are_not_among_them(app: Flask, team: Team) -> Non
     assert "No service keys yet" in team.manager.get(HERE).text
 
 
+def test_pages_show_an_organization_that_has_no_owner_yet(app: Flask, team: Team) -> None:
+    _, key = create(team)
+    made = app.test_client().post(
+        "/api/v1/orgs", json={"name": "Customer 9", "external_key": "crm-9"}, headers={"Authorization": f"Bearer {key}"}
+    ).get_json()  # fmt: skip
+    org = f"/o/{made['slug']}"
+    for path in ("/admin/", "/admin/orgs", f"/admin/orgs/{made['id']}", f"{org}/", f"{org}/members", f"{org}/audit"):
+        assert team.manager.get(path).status_code == 200, path
+    assert "Backend (service key)" in team.manager.get(f"{org}/audit").text
+
+
 def test_the_page_says_when_whoever_made_it_left(app: Flask, team: Team) -> None:
     path, key = create(team)
     assert "Rotate: maker left" not in team.manager.get(HERE).text
