@@ -296,6 +296,7 @@ ORGANIZATION = (
     Case("return-long-wait", "owner", _payment("pending", "&since=1")),
     Case("return-cancelled", "owner", _payment("pending", "&cancelled=1")),
     Case("return-none", "owner", "/o/demo/buy/return?payment={CHECKOUT_SESSION_ID}"),
+    Case("usage", "owner", "/o/demo/usage"),
     Case("payments", "owner", "/o/demo/payments"),
     Case("payments-viewer", "viewer", "/o/demo/payments"),
     Case("payments-no-match", "owner", "/o/demo/payments?q=nothing-like-this"),

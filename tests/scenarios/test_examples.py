@@ -40,7 +40,6 @@ def test_rows_equal_requests_whatever_breaks(stack: Stack, app_context: Flask, c
         environ = {
             "COFFER": f"http://127.0.0.1:{proxy.port}",
             "KEY": make_key(org, "wallet:charge"),
-            "ORG": str(org.id),
             "PATH": "/usr/bin:/bin",
         }
         program = subprocess.Popen(
