@@ -8,7 +8,7 @@ from flask_login import current_user
 from flask_openapi.blueprint import APIBlueprint
 from markupsafe import Markup, escape
 
-from dashboard.api import document, errors, reference
+from dashboard.api import document, error_codes, errors, reference
 from dashboard.api.auth import platform_mode
 from dashboard.api.document import parts
 from dashboard.api.reference import Group
@@ -72,7 +72,7 @@ def page() -> str:
     limits = settings().api
     return _page(
         "guide", base_url=base_url(), mode=platform_mode(), scopes=(scopes.SCOPES | scopes.SERVICE).items(),
-        errors=errors.reference(),
+        errors=errors.reference(), field_codes=error_codes.fields(),
         limit_calls=limits.throttle_requests, limit_seconds=limits.throttle_seconds,
         own_org_id=current_user.last_org_id if current_user.is_authenticated else None,
     )  # fmt: skip
