@@ -56,8 +56,8 @@ def create(path: inputs.OrgPath, body: CheckoutCreate) -> Response:
 def _check(access: Access, body: CheckoutCreate) -> None:
     if access.mode != auth.platform_provider().mode:
         raise ModeNotConfigured(f"No payment provider is configured for the mode {access.mode}.")
-    require_return_url(body.success_url, field="success_url", hosts=access.org.return_hosts)
-    require_return_url(body.cancel_url, field="cancel_url", hosts=access.org.return_hosts)
+    require_return_url(body.success_url, field="success_url", hosts=access.org.return_hosts, mode=access.mode)
+    require_return_url(body.cancel_url, field="cancel_url", hosts=access.org.return_hosts, mode=access.mode)
 
 
 def _open(access: Access, body: CheckoutCreate, key: str) -> tuple[Payment, bool]:

@@ -1,7 +1,7 @@
 """Organizations: those that a key can access, creating one, and its settings."""
 
 import contextlib
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from flask import Response
@@ -35,6 +35,9 @@ UNCONFIRMED = "An owner set this external key. A platform manager must confirm o
 api = blueprint("orgs")
 
 
+Host = Annotated[inputs.Text, Field(pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
+
+
 class OrgUpdate(inputs.Body):
     """Omitted fields stay unchanged; null clears optional ones. `external_key` is only for service keys."""
 
@@ -44,11 +47,14 @@ class OrgUpdate(inputs.Body):
     billing_email: inputs.Text | None = None
     billing_address: inputs.Lines | None = None
     tax_id: inputs.Text | None = None
+    return_hosts: Annotated[list[Host], Field(max_length=org_settings.MOST_RETURN_HOSTS)] | None = None
     external_key: inputs.Text | None = None
 
     def wanted(self) -> dict[str, str | None]:
         """The fields that an owner may set."""
-        return self.model_dump(include=self.model_fields_set - {"external_key", "owner_email", "idempotency_key"})
+        given = self.model_dump(include=self.model_fields_set - {"external_key", "owner_email", "idempotency_key"})
+        hosts = {"return_hosts": " ".join(given["return_hosts"] or [])} if "return_hosts" in given else {}
+        return given | hosts
 
 
 class OrgCreate(OrgUpdate, inputs.PostBody):

@@ -21,7 +21,7 @@ LIVE_KEYS = ("sk_live_", "rk_live_")
 TEST_KEYS = ("sk_test_", "rk_test_")
 Mode = Literal["test", "live"]
 
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.ASCII)
+HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.ASCII)
 
 
 def _database_url(value: Any) -> Any:
@@ -63,7 +63,7 @@ def _ports(value: Any) -> Any:
 
 def _hosts(value: Any) -> Any:
     hosts = tuple(str(host).lower() for host in _listed(value))
-    if any(not _HOST.fullmatch(host) for host in hosts):
+    if any(not HOST.fullmatch(host) for host in hosts):
         raise ValueError("must be host names such as app.example.com, without https://")
     return hosts
 

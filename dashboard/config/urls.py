@@ -31,9 +31,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def require_return_url(url: str, *, field: str, hosts: list[str]) -> str:
-    """Return `url` if a payer may be redirected there: http(s) on our own origin, or on a host in `hosts` or
-    COFFER_RETURN_HOSTS.
+def require_return_url(url: str, *, field: str, hosts: list[str], mode: str) -> str:
+    """Return `url` if a payer may be redirected there: http(s) on our own origin, on a host in `hosts` or
+    COFFER_RETURN_HOSTS, or in test mode on this machine.
 
     A listed host without a port allows only the default ports. Raises Invalid.
     """
@@ -48,8 +48,7 @@ def require_return_url(url: str, *, field: str, hosts: list[str]) -> str:
     named = host if port in (None, 80 if parts.scheme == "http" else 443) else f"{host}:{port}"
     secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     ours = (parts.scheme, parts.netloc.lower()) == (own.scheme, own.netloc)
-    if "@" in parts.netloc or not (ours or (secure and named in allowed)):
-        raise Invalid(
-            "This address is not on an allowed host. The organization's owner lists return hosts.", field=field
-        )
+    local = mode == "test" and is_loopback(host)
+    if "@" in parts.netloc or not (ours or (secure and (local or named in allowed))):
+        raise Invalid("This address is not on an allowed host. An owner lists return hosts in Settings.", field=field)
     return url

@@ -71,6 +71,18 @@ def test_making_one_takes_a_person_with_the_scope(program: Program, team: Team) 
         problem(program.post("/api/v1/orgs", team.tokens["owner"], json=body), 422, "invalid")
 
 
+def test_an_owner_lists_return_hosts(program: Program, team: Team) -> None:
+    token = team.tokens["owner"]
+    hosts = ["app.acme.test", "Acme.test:8443", "app.acme.test"]
+    told = program.call("PATCH", team.path, token, json={"return_hosts": hosts}).get_json()
+    assert told["return_hosts"] == ["app.acme.test", "acme.test:8443"]
+    for odd in (["https://acme.test"], ["a b"], [7], "acme.test", ["x.test"] * 21, ["-.test-"]):
+        refused = program.call("PATCH", team.path, token, json={"return_hosts": odd})
+        assert problem(refused, 422, "invalid")["errors"][0]["field"].startswith("return_hosts"), odd
+    assert program.call("PATCH", team.path, token, json={"return_hosts": []}).get_json()["return_hosts"] == []
+    assert "return_hosts" not in program.get(team.path, program.key(team.org, "wallet:read")).get_json()
+
+
 def test_settings_change_what_is_named_and_null_unsets(program: Program, team: Team) -> None:
     token = team.tokens["owner"]
     body = {"name": "New", "slug": "new-acme", "billing_email": "a@b.test", "tax_id": "SE1"}

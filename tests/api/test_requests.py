@@ -11,8 +11,10 @@ from flask import Flask
 
 from dashboard import providers
 from dashboard.api.errors import LONGEST_NAME
+from dashboard.config.urls import require_return_url
 from dashboard.core import clock
 from dashboard.core.db import db
+from dashboard.core.errors import Invalid
 from dashboard.domain.people import users
 from dashboard.models import AuditEntry, CreditGrant
 from dashboard.providers.base import Price
@@ -107,6 +109,32 @@ def test_a_checkout_as_written(program: Program) -> None:
     assert again.headers["Idempotent-Replay"] == "true"
     other = program.post(f"/api/v1/orgs/{org.id}/checkout", key, json=body)
     assert other.get_json()["payment_id"] != found["payment_id"]
+
+
+def test_a_checkout_returns_to_listed_hosts_and_in_test_mode_to_this_machine(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org, settings = program.org(), program.app.config["COFFER"]
+    with program.app.app_context(), monkeypatch.context() as patch:
+        patch.setitem(program.app.config, "COFFER", settings.model_copy(update={"base_url": "https://coffer.test"}))
+        for url, test, live in (
+            ("http://localhost:3000/ok", True, False), ("http://127.0.0.1:5173/", True, False),
+            ("https://app.acme.test/", True, True), ("https://app.acme.test:8443/", False, False),
+            ("https://coffer.test/x", True, True), ("http://localhost@evil.test/", False, False),
+            ("http://localhost.evil.test/", False, False),
+        ):  # fmt: skip
+            for mode, allowed in (("test", test), ("live", live)):
+                try:
+                    require_return_url(url, field="success_url", hosts=["app.acme.test"], mode=mode)
+                except Invalid:
+                    assert not allowed, (url, mode)
+                else:
+                    assert allowed, (url, mode)
+    pack = program.make(factories.make_pack)
+    urls = {"success_url": "http://localhost:3000/ok", "cancel_url": "http://127.0.0.1:3000/no"}
+    body = {"product_id": str(pack.product.id), **urls}
+    made = program.post(f"/api/v1/orgs/{org.id}/checkout", program.key(org, "checkout:create"), json=body)
+    assert made.status_code == 201, made.get_json()
 
 
 def test_a_checkout_refuses_what_it_cannot_do(program: Program) -> None:

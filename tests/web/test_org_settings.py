@@ -27,7 +27,7 @@ def org_of(app: Flask, team: Team) -> Organization:
 
 FILLED = {
     "name": "Acme Labs", "slug": "acme-labs", "timezone": "Europe/Stockholm", "billing_email": "bills@acme.test",
-    "billing_address": "Street 1\r\nTown", "tax_id": "SE1",
+    "billing_address": "Street 1\r\nTown", "tax_id": "SE1", "return_hosts": "app.acme.test\r\nacme.test:8443",
 }  # fmt: skip
 
 
@@ -82,7 +82,14 @@ def test_settings_are_saved_and_the_old_address_leads_nowhere(app: Flask, team: 
     answer = team.owner.post(f"/o/{team.slug}/settings", FILLED)
     assert answer.location == "/o/acme-labs/settings"
     page = team.owner.get(answer.location).text
-    for text in ("Settings saved.", "Acme Labs", "bills@acme.test", "Street 1\nTown", "Europe/Stockholm"):
+    for text in (
+        "Settings saved.",
+        "Acme Labs",
+        "bills@acme.test",
+        "Street 1\nTown",
+        "Europe/Stockholm",
+        "app.acme.test\nacme.test:8443",
+    ):
         assert text in page
     assert team.owner.get(f"/o/{team.slug}/settings").status_code == 404
     assert team.owner.get("/o/acme-labs/").status_code == 200
@@ -114,6 +121,7 @@ def test_odd_settings_keep_what_was_typed(app: Flask, team: Team) -> None:
     for field, value, words in (
         ("slug", other.slug, "-2 is free"), ("slug", "A b", "small letters"),
         ("timezone", "Mars", "time zone"), ("name", "", "Enter a name"), ("tax_id", "x" * 51, "up to 50"),
+        ("return_hosts", "https://acme.test", "without https://"),
     ):  # fmt: skip
         answer = team.owner.post(f"/o/{team.slug}/settings", FILLED | {field: value})
         assert answer.status_code == 422, field

@@ -32,6 +32,7 @@ class OrgDetails(Org):
     billing_email: str | None = None
     billing_address: str | None = None
     tax_id: str | None = None
+    return_hosts: list[str] | None = None
 
 
 class OrgTerms(OrgDetails):
@@ -45,6 +46,7 @@ class OrgTerms(OrgDetails):
     billing_email: str | None
     billing_address: str | None
     tax_id: str | None
+    return_hosts: list[str]
     overdraft_limit_micros: int
     frozen_at: datetime | None
 
@@ -148,4 +150,9 @@ def _handed(handover: Handover) -> dict[str, Any]:
 
 
 def _billing(row: Organization) -> dict[str, Any]:
-    return {"billing_email": row.billing_email, "billing_address": row.billing_address, "tax_id": row.tax_id}
+    return {
+        "billing_email": row.billing_email,
+        "billing_address": row.billing_address,
+        "tax_id": row.tax_id,
+        "return_hosts": row.return_hosts,
+    }

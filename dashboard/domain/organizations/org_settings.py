@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from dashboard.config.shape import HOST
 from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid, TooManyRequests
@@ -20,8 +21,11 @@ from dashboard.models import Organization, OrgDirectory, User
 
 LONGEST_ADDRESS = 500
 LONGEST_TAX_ID = 50
+LONGEST_HOST = 253
+MOST_RETURN_HOSTS = 20
 SUGGESTED = 9
 
+Value = str | list[str] | None
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 
@@ -34,9 +38,10 @@ def create_team(wanted: Mapping[str, str | None], *, org_id: UUID, owner: User |
     if owner and (wait := rate_limits.exceeded(rate_limits.NEW_ORG, str(owner.id))):
         raise TooManyRequests("You made many organizations today. Try again later.", retry_after=wait)
     values = {name: check(name, value) for name, value in wanted.items() if value or name == "name"}
-    name, slug = values.pop("name") or "", values.pop("slug", None)
-    org = organizations.make_team(name, org_id=org_id, owner=owner, by=by, slug=slug)
-    return change(org, values, by=by)
+    org = organizations.make_team(
+        str(values["name"]), org_id=org_id, owner=owner, by=by, slug=str(values["slug"]) if "slug" in values else None
+    )
+    return change(org, {name: wanted[name] for name in values.keys() - {"name", "slug"}}, by=by)
 
 
 def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) -> Organization:
@@ -48,7 +53,7 @@ def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) ->
     values = {name: check(name, value) for name, value in wanted.items()}
     row = org_status.locked(org.id)
     directory = db.session.get_one(OrgDirectory, org.id, populate_existing=True)
-    before: dict[str, str | None] = {name: getattr(row, name) for name in values}
+    before: dict[str, Value] = {name: getattr(row, name) for name in values}
     news = {name: value for name, value in values.items() if value != before[name]}
     if not news:
         return row
@@ -63,7 +68,7 @@ def change(org: Organization, wanted: Mapping[str, str | None], *, by: Actor) ->
     return row
 
 
-def check(name: str, value: str | None) -> str | None:
+def check(name: str, value: str | None) -> Value:
     """The value as it is stored. Raises Invalid with the field."""
     try:
         return FIELDS[name]((value or "").strip())
@@ -91,7 +96,7 @@ def suggestion(slug: str) -> str:
     return next((each for each in wanted if each not in taken), f"{stem}-{secrets.token_hex(2)}")
 
 
-def _flush(news: Mapping[str, str | None]) -> None:
+def _flush(news: Mapping[str, Value]) -> None:
     try:
         db.session.flush()
     except IntegrityError:  # only the slug must be unique
@@ -123,12 +128,20 @@ def _tax_id(text: str) -> str | None:
     return text or None
 
 
-FIELDS: dict[str, Callable[[str], str | None]] = {
+def _return_hosts(text: str) -> list[str]:
+    hosts = list(dict.fromkeys(text.lower().split()))
+    if len(hosts) > MOST_RETURN_HOSTS or any(len(host) > LONGEST_HOST or not HOST.fullmatch(host) for host in hosts):
+        raise Invalid(f"Enter up to {MOST_RETURN_HOSTS} host names such as app.example.com, without https://.")
+    return hosts
+
+
+FIELDS: dict[str, Callable[[str], Value]] = {
     "name": users.checked_name,
     "slug": _slug,
     "timezone": _timezone,
     "billing_email": lambda text: users.checked_email(text) if text else None,
     "billing_address": _billing_address,
     "tax_id": _tax_id,
+    "return_hosts": _return_hosts,
 }
 """The settings, and how the text of each is validated."""

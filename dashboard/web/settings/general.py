@@ -17,7 +17,7 @@ from dashboard.web import guards, render
 from dashboard.web.guards import Visit
 from dashboard.web.settings.blueprint import pages
 
-LABELS = {"slug": "Address", "tax_id": "Tax id", "billing_email": "Billing e-mail"}
+LABELS = {"slug": "Address", "tax_id": "Tax id", "billing_email": "Billing e-mail", "return_hosts": "Return hosts"}
 
 
 @pages.get("")
@@ -77,7 +77,7 @@ def _carry_out(visit: Visit) -> None:
 
 
 def _values(org: Organization) -> dict[str, Any]:
-    return {name: getattr(org, name) for name in org_settings.FIELDS}
+    return {name: getattr(org, name) for name in org_settings.FIELDS} | {"return_hosts": "\n".join(org.return_hosts)}
 
 
 def _taken(refusal: SlugTaken, values: dict[str, str]) -> dict[str, str]:
