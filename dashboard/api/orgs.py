@@ -76,7 +76,7 @@ class OrgQuery(paging.PageQuery):
 
     external_key: str | None = Field(default=None, description="The operator's own id for it, if confirmed.")
     email: str | None = Field(default=None, description="The e-mail address of a member, or for billing.")
-    slug: str | None = None
+    slug: str | None = Field(default=None, description="The slug.")
 
     def filters(self) -> OrgFilters:
         return OrgFilters(self.external_key, self.email, self.slug)

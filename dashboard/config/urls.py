@@ -8,6 +8,7 @@ from flask import current_app, has_request_context, request
 from dashboard.core.errors import Invalid
 
 URL_LIMIT = 2_000
+LOCAL_HOSTS = ("localhost", "127.0.0.1")
 
 
 def base_url() -> str:
@@ -33,7 +34,7 @@ def is_loopback(host: str) -> bool:
 
 def require_return_url(url: str, *, field: str, hosts: list[str], mode: str) -> str:
     """Return `url` if a payer may be redirected there: http(s) on our own origin, on a host in `hosts` or
-    COFFER_RETURN_HOSTS, or in test mode on this machine.
+    COFFER_RETURN_HOSTS, or in test mode on LOCAL_HOSTS with any port.
 
     A listed host without a port allows only the default ports. Raises Invalid.
     """
@@ -48,7 +49,7 @@ def require_return_url(url: str, *, field: str, hosts: list[str], mode: str) -> 
     named = host if port in (None, 80 if parts.scheme == "http" else 443) else f"{host}:{port}"
     secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     ours = (parts.scheme, parts.netloc.lower()) == (own.scheme, own.netloc)
-    local = mode == "test" and is_loopback(host)
+    local = mode == "test" and host in LOCAL_HOSTS
     if "@" in parts.netloc or not (ours or (secure and (local or named in allowed))):
         raise Invalid("This address is not on an allowed host. An owner lists return hosts in Settings.", field=field)
     return url

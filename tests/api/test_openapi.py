@@ -119,6 +119,18 @@ def test_generators_can_read_every_type(program: Program) -> None:
         assert {field for _, field in both} <= NULL_CLEARS, "optional or nullable, not both"
 
 
+def test_every_field_and_parameter_has_a_sentence(program: Program) -> None:
+    for found in documents(program):
+        schemas = found["components"]["schemas"]
+        said = {f"{title}.{name}": each for title, one in schemas.items() for name, each in one["properties"].items()}
+        assert [name for name, each in said.items() if not each.get("description")] == []
+        assert [title for title, one in schemas.items() if not one.get("description")] == []
+        for path, method, one in operations(found):
+            for parameter in one.get("parameters", []):
+                assert parameter.get("description"), (method, path, parameter["name"])
+    assert len(said) > 100
+
+
 def test_every_reference_leads_somewhere_and_every_schema_is_one(program: Program) -> None:
     for found in documents(program):
         for reference in [one["$ref"] for one in nodes(found) if "$ref" in one]:

@@ -4,7 +4,15 @@ from typing import Any
 
 from dashboard.api.document import access, parts
 
-JSON = "application/json"
+PARAMETERS = {
+    "from": "The first UTC day, inclusive.",
+    "group_by": "What the sums are told apart by, besides day and metric.",
+    "id": "Its id.",
+    "key_id": "The key's id.",
+    "metric_key": "The metric.",
+    "to": "The last UTC day, inclusive.",
+}
+"""Sentences for parameters that have none of their own."""
 
 
 def finish(operation: dict[str, Any], *, keyed: bool) -> None:
@@ -15,6 +23,8 @@ def finish(operation: dict[str, Any], *, keyed: bool) -> None:
         operation["description"] = " ".join(text.replace("<br/>", "\n").split("\n")).strip()
     for parameter in operation.get("parameters", []):
         parameter.pop("deprecated", None)
+        if parameter["name"] in PARAMETERS:
+            parameter.setdefault("description", PARAMETERS[parameter["name"]])
     if keyed:
         operation.setdefault("parameters", []).append(parts.KEY_PARAMETER)
     operation["responses"] = _responses(operation, keyed=keyed)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from dashboard.api.document import choices, fields
+
 NULL = {"type": "null"}
 CLEARED = {
     "OrgUpdate": {"external_key", "billing_email", "billing_address", "tax_id"},
@@ -11,19 +13,31 @@ CLEARED = {
 
 
 def clean(document: dict[str, Any]) -> None:
-    """In place: 64 bits for integers, no titles, and no field that is optional as well as nullable."""
+    """In place: 64 bits for integers, no titles, no field that is optional as well as nullable, and a sentence and the
+    known values for each field."""
     for title, schema in document["components"]["schemas"].items():
         schema.pop("$defs", None)
+        if not schema.get("description"):
+            schema["description"] = fields.of_schema(title)
         required = schema.get("required", [])
         for name, field in schema.get("properties", {}).items():
             if name not in required and name not in CLEARED.get(title, ()):
                 _without_null(field)
+            field.setdefault("description", fields.of_field(title, name))
+            _name_choices(field, choices.of_field(title, name))
     for methods in document["paths"].values():
         for operation in methods.values():
             for parameter in operation.get("parameters", []):
                 _without_null(parameter["schema"])
                 parameter["schema"].pop("description", None)
     _walk(document)
+
+
+def _name_choices(field: dict[str, Any], values: list[str]) -> None:
+    if values:
+        target = field.get("items", field)
+        target.pop("enum", None)
+        target["x-extensible-enum"] = values
 
 
 def _without_null(field: dict[str, Any]) -> None:
