@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Many processes start in a run; without byte code, each would compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test lint format bench soak lock clean
+.PHONY: help setup run quick test lint format bench soak openapi lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ bench: .venv/.dev ## Measure speed against baselines from the same run
 
 soak: .venv/.dev ## Run the long tests
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+openapi: .venv/.dev ## Write docs/openapi*.json and the answers of the examples, after a change of the API
+	@COFFER_WRITE_EXAMPLES=1 $(BIN)/python -m pytest -q tests/api/test_examples.py
+	@COFFER_WRITE_OPENAPI=1 $(BIN)/python -m pytest -q tests/architecture/test_api_promises.py
 
 lock: .venv/.dev ## Resolve requirements*.in into requirements*.txt, with hashes
 	@UV="$$(command -v uv >/dev/null && uv --version >/dev/null 2>&1 && echo uv || echo $(BIN)/uv)"; \

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboard.api.document import access, parts
+from dashboard.api.document import access, examples, parts
 
 PARAMETERS = {
     "from": "The first UTC day, inclusive.",
@@ -28,6 +28,7 @@ def finish(operation: dict[str, Any], *, keyed: bool) -> None:
     if keyed:
         operation.setdefault("parameters", []).append(parts.KEY_PARAMETER)
     operation["responses"] = _responses(operation, keyed=keyed)
+    examples.add(operation)
 
 
 def _responses(operation: dict[str, Any], *, keyed: bool) -> dict[str, Any]:

@@ -66,4 +66,6 @@ def _walk(node: Any, *, named: bool = False) -> None:
             if isinstance(node.get(bound), float) and node[bound].is_integer():
                 node[bound] = int(node[bound])
     for name, one in node.items():
+        if name == "example":
+            continue
         _walk(one, named=name == "properties" and not named)
