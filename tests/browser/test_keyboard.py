@@ -86,10 +86,11 @@ def test_the_menu_on_a_phone(cost: Page) -> None:
 
 
 def test_a_toast_is_dismissed_by_its_button(cost: Page) -> None:
-    cost.locator("#transactions .cell-main a").first.click()
+    cost.goto("/o/demo/?entries=1")
+    cost.locator("#recent .cell-main a").first.click()
     expect(cost.get_by_role("heading", name="What caused it")).to_be_visible()
     cost.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('not here')); }")
-    cost.get_by_role("button", name="Copy id").click()
+    cost.get_by_role("button", name="Copy ID", exact=True).click()
     toast = cost.get_by_role("status").get_by_text("The text is selected")
     expect(toast).to_be_visible()
     assert cost.evaluate("String(getSelection())")

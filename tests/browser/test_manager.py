@@ -40,7 +40,7 @@ def test_a_grant_is_reviewed_and_seen_by_the_owner(dummy_site: Site, visit: Visi
     owner = visit(dummy_site, "owner")
     owner.goto("/o/demo/")
     expect(balance_card(owner)).to_have_attribute("title", exact(before + 12_345_678))
-    owner.locator("#transactions .cell-main a").first.click()
+    owner.locator("#recent .cell-main a").first.click()
     expect(owner.locator("main")).to_contain_text("Slow answers on Monday")
     expect(owner.locator("main")).not_to_contain_text("Coffer Support")
 
