@@ -187,7 +187,7 @@ def _marks(days: Sequence[Day], many: int, line: Line | None) -> tuple[Mark, ...
     """Dates below the bars, counted back from the newest so that today always has one; and the day at zero, if there is
     room for it."""
     past = len(days)
-    every = 1 if many <= 8 else 7 if many <= 31 else 14 if many <= 62 else 21
+    every = 1 if past <= 8 else 7 if many <= 31 else 14 if many <= 62 else 21
     marks = []
     for index in range(past - 1, -1, -every):
         newest = index == many - 1 and many > 8

@@ -40,12 +40,15 @@ def when(moment: datetime | None, *, seconds: bool = False) -> Markup | str:
 
 
 def step_times(moments: Iterable[datetime | None]) -> list[Markup | str]:
-    """The times of steps in order: with seconds if two steps are in one minute, empty if it is that of the step
-    before."""
+    """The times of steps in order: with seconds if two steps are in one minute, empty if it was just shown."""
     moments = list(moments)
     minutes = [moment.replace(second=0, microsecond=0) for moment in moments if moment]
-    texts = ["" if moment is None else when(moment, seconds=len(set(minutes)) < len(minutes)) for moment in moments]
-    return ["" if index and text == texts[index - 1] else text for index, text in enumerate(texts)]
+    close, last, texts = len(set(minutes)) < len(minutes), "", []
+    for moment in moments:
+        text = when(moment, seconds=close) if moment else ""
+        texts.append("" if text == last else text)
+        last = text or last
+    return texts
 
 
 def zones_shown() -> str:

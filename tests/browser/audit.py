@@ -23,8 +23,8 @@ RUN = """async (colours) => {
   return {violations: facts(found.violations), incomplete: facts(found.incomplete)};
 }""".replace("TAGS", str(TAGS))
 
-# Links in running text are as high as their line; a box and its label are hit together. The bars of a chart may be thin:
-# the links in its table are as good.
+# Links in running text are as high as their line; a box and its label are hit together. The bars of a chart may be
+# thin: the links in its table are as good.
 SMALL = """() => {
   const inText = (el) => getComputedStyle(el).display === "inline" &&
     [...el.parentElement.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim().length > 1);

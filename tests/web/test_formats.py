@@ -1,5 +1,6 @@
 """What times, counts and shares look like, in the viewer's zone and across both clock changes."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -74,6 +75,17 @@ def test_resets_show_utc_and_the_viewers_time() -> None:
 def test_what_is_missing_is_a_dash() -> None:
     for shown in (formats.when(None), formats.day(None), formats.count(None), formats.short_id(None)):
         assert shown == "–"
+
+
+@pytest.mark.usefixtures("_request")
+def test_steps_within_a_minute_show_seconds_and_none_shows_a_time_twice() -> None:
+    first = datetime(2026, 11, 20, 9, 40, 5, tzinfo=UTC)
+    shown = [
+        re.sub("<[^>]+>", "", str(text)) for text in formats.step_times([first, None, first, first.replace(second=7)])
+    ]
+    assert shown == ["20 Nov, 09:40:05", "", "", "20 Nov, 09:40:07"]
+    apart = formats.step_times([first, first.replace(minute=41)])
+    assert [re.sub("<[^>]+>", "", str(text)) for text in apart] == ["20 Nov, 09:40", "20 Nov, 09:41"]
 
 
 @pytest.mark.usefixtures("_request")
