@@ -9,7 +9,7 @@ PEOPLE = ("anonymous", "stranger", "viewer", "member", "admin", "owner", "manage
 
 PERSON_ACT = "/admin/users/<uuid:user_id>/<any(sessions, factor, disable, enable, promote, demote, erase):act>"
 
-SERVICE_KEY_ACT = "/admin/service-keys/<uuid:service_key_id>/<any(rotate, cap, revoke):act>"
+SERVICE_KEY_ACT = "/admin/service-keys/<uuid:service_key_id>/<any(rotate, cap, calls, revoke):act>"
 
 # fmt: off
 PAGES: dict[str, tuple[int, ...]] = {

@@ -210,7 +210,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<uuid:id>": things[next((name for part, name in ITEMS.items() if part in rule), "id")],
         "<key>": things["external_key"],
         "<project_id>": things["org_id"], "<mode>": "test", "<uuid:payment_id>": things["payment_id"],
-        "<uuid:service_key_id>": things["service_key_id"], "<any(rotate, cap, revoke):act>": "revoke",
+        "<uuid:service_key_id>": things["service_key_id"], "<any(rotate, cap, calls, revoke):act>": "revoke",
         "<token>": "x" * 43, "<uuid:session_id>": things["key_id"],
         "<uuid:mail_id>": things["mail_id"], "<int:number>": 0,
         "<uuid:entry_id>": things["entry_id"],

@@ -78,6 +78,7 @@ ALL = (
     Case("service-key", "manager", _service_key()),
     Case("service-key-rotate", "manager", _service_key("/rotate")),
     Case("service-key-cap", "manager", _service_key("/cap")),
+    Case("service-key-calls", "manager", _service_key("/calls")),
     Case("service-key-revoke", "manager", _service_key("/revoke")),
     Case("tokens-none", "owner", "/account/tokens"),
     Case("token-shown-once", "manager", "/account/tokens/new", _new("token")),

@@ -28,11 +28,16 @@ pages = Blueprint("admin_service_keys", __name__, url_prefix="/admin/service-key
 guards.signed_in_only(pages)
 
 TYPED = ("name", "expires_at", "cap", "cap_window", "reason", "idempotency_key")
-TITLES = {"rotate": "Rotate service key", "cap": "Cap of a service key", "revoke": "Revoke service key"}
+TITLES = {
+    "rotate": "Rotate service key",
+    "cap": "Cap of a service key",
+    "calls": "Limit of calls",
+    "revoke": "Revoke service key",
+}
 WORDS = {scope: words.partition(" (")[0] for scope, _, words in scopes.options(SERVICE_SCOPES)}
 """What each scope allows, without who else may give or have it."""
 
-ACTS = "<any(rotate, cap, revoke):act>"
+ACTS = "<any(rotate, cap, calls, revoke):act>"
 
 
 @pages.get("")
@@ -69,7 +74,7 @@ def show(service_key_id: UUID) -> Response:
     key = service_keys.find(service_key_id)
     secret = one_time_secret.take(key.id, org_id=PLATFORM_ORG_ID)
     return render.render(
-        "admin/service_keys/show.html", row=_view(key), secret=secret, words=WORDS,
+        "admin/service_keys/show.html", row=_view(key), secret=secret, words=WORDS, call_rate=context.call_rate(key),
         left=_left([key]), example=_example(key, secret or "your-key"),
     )  # fmt: skip
 
@@ -80,6 +85,7 @@ def ask(service_key_id: UUID, act: str) -> Response:
     key = service_keys.find(service_key_id)
     cap = _view(key).cap
     values = {"grace": "24h", "cap": plain_credits(cap.amount) if cap else "", "cap_window": cap.window if cap else ""}
+    values["call_limit"] = str(key.call_limit or "")
     return _confirm(act, key, values, {})
 
 
@@ -88,7 +94,7 @@ def change(service_key_id: UUID, act: str) -> Response:
     caller = guards.require_platform(Verb.MANAGE_PLATFORM)
     key = service_keys.find(service_key_id)
     guards.require_recent()
-    values = {name: request.form.get(name, "") for name in ("grace", "cap", "cap_window", "reason")}
+    values = {name: request.form.get(name, "") for name in ("grace", "cap", "cap_window", "call_limit", "reason")}
     try:
         return _CHANGES[act](key, values, caller.actor)
     except (Invalid, Conflict, TooManyRequests) as refusal:
@@ -132,6 +138,14 @@ def _set_cap(key: ApiKey, values: dict[str, str], by: Actor) -> Response:
     return render.redirect(url_for(".show", service_key_id=key.id))
 
 
+def _set_call_limit(key: ApiKey, values: dict[str, str], by: Actor) -> Response:
+    most = context.whole_number(values["call_limit"])
+    with transaction(org=PLATFORM_ORG_ID):
+        key_changes.set_call_limit(key, most, reason=values["reason"], by=by)
+    render.toast_next(f"The limit of {key.name} is changed.")
+    return render.redirect(url_for(".show", service_key_id=key.id))
+
+
 def _revoke(key: ApiKey, values: dict[str, str], by: Actor) -> Response:
     reason = audit.checked_reason(values["reason"])
     with transaction(org=PLATFORM_ORG_ID):
@@ -141,7 +155,7 @@ def _revoke(key: ApiKey, values: dict[str, str], by: Actor) -> Response:
 
 
 _CHANGES: dict[str, Callable[[ApiKey, dict[str, str], Actor], Response]] = {
-    "rotate": _rotate, "cap": _set_cap, "revoke": _revoke,
+    "rotate": _rotate, "cap": _set_cap, "calls": _set_call_limit, "revoke": _revoke,
 }  # fmt: skip
 
 
@@ -166,7 +180,7 @@ def _form(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) 
 def _confirm(act: str, key: ApiKey, values: dict[str, str], errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "admin/service_keys/confirm.html", status=status, act=act, title=TITLES[act], row=_view(key), values=values,
-        errors=errors, graces=list(GRACES.items()), reason_limit=audit.REASON_LIMIT,
+        call_rate=context.call_rate(key), errors=errors, graces=list(GRACES.items()), reason_limit=audit.REASON_LIMIT,
     )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def test_a_key_is_made_with_a_reason_and_shown_once(app: Flask, team: Team) -> N
     assert key[-4:] in listed
     assert path in listed
     audit = team.manager.get(f"/admin/audit?object={path.rpartition('/')[2]}").text
-    assert "made the key Backend" in audit
+    assert "created the API key Backend" in audit
     entry = re.findall(r"/admin/audit/[0-9a-f-]{36}", audit)[0]
     assert path in team.manager.get(entry).text
 
@@ -93,7 +93,7 @@ def test_the_same_form_sent_twice_makes_one(app: Flask, team: Team) -> None:
 
 def test_it_is_rotated_capped_and_revoked_with_a_reason(app: Flask, team: Team) -> None:
     path, old = create(team, cap="5", cap_window="month")
-    for act in ("rotate", "cap", "revoke"):
+    for act in ("rotate", "cap", "calls", "revoke"):
         assert team.manager.get(f"{path}/{act}").status_code == 200
         assert "Give a reason" in team.manager.post(f"{path}/{act}", {"grace": "24h"}).text
     answer = team.manager.post(f"{path}/rotate", {"grace": "24h", "reason": "Yearly"})
@@ -103,11 +103,18 @@ def test_it_is_rotated_capped_and_revoked_with_a_reason(app: Flask, team: Team) 
     assert team.manager.post(f"{path}/rotate", {"grace": "now", "reason": "Again"}).status_code == 409
     team.manager.post(f"{new_path}/cap", {"cap": "7", "cap_window": "month", "reason": "Grown"})
     assert "$7.00" in team.manager.get(path).text  # both share it
+    for typed, status in (("x", 422), ("0", 422), ("5,000", 303)):
+        answer = team.manager.post(f"{new_path}/calls", {"call_limit": typed, "reason": "Many customers"})
+        assert answer.status_code == status, typed
+    assert "5,000 in any" in team.manager.get(new_path).text
     assert team.manager.post(f"{new_path}/revoke", {"reason": "Leaked"}).location == HERE
     assert works(app, old)
     assert not works(app, new)
     assert team.manager.post(f"{new_path}/cap", {"cap": "9", "cap_window": "day", "reason": "x"}).status_code == 409
-    assert entries(app)[-3:] == [("key.rotated", "Yearly"), ("key.cap_changed", "Grown"), ("key.revoked", "Leaked")]
+    assert entries(app)[-4:] == [
+        ("key.rotated", "Yearly"), ("key.cap_changed", "Grown"), ("key.call_limit_changed", "Many customers"),
+        ("key.revoked", "Leaked"),
+    ]  # fmt: skip
 
 
 def test_keys_of_organizations_are_not_among_them(app: Flask, team: Team) -> None:
