@@ -32,9 +32,7 @@ _PLATFORM_WEBHOOK = parts.webhook(
 _PROJECT_WEBHOOK = parts.webhook(
     "/api/v1/payments/stripe/webhooks/{project_id}/{mode}",
     "webhook_project",
-    "A provider's event for an organization",
-    "project_id: The organization's id.",
-    "mode: `test` or `live`.",
+    "A provider's event for the organization `project_id`, in the mode `test` or `live`",
 )
 
 

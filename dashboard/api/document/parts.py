@@ -148,7 +148,7 @@ KEY_PARAMETER = {
 }
 
 
-def webhook(path: str, operation_id: str, summary: str, *parameters: str) -> dict[str, Any]:
+def webhook(path: str, operation_id: str, summary: str) -> dict[str, Any]:
     """A call that a payment provider makes to `path`, by its name."""
     refusals = {"400": "Not signed, or not readable.", "413": "Larger than 1 MB."}
     operation: dict[str, Any] = {
@@ -163,9 +163,4 @@ def webhook(path: str, operation_id: str, summary: str, *parameters: str) -> dic
             "503": {"$ref": "#/components/responses/Unavailable"},
         },
     }
-    if parameters:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
-            for name, _, text in (one.partition(": ") for one in parameters)
-        ]
     return {operation_id: {"x-path": path, "post": operation}}
