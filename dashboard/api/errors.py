@@ -135,7 +135,10 @@ def _problem(error: CofferError, *, status: int | None = None, code: str | None 
     if isinstance(error, InvalidFields):
         body["errors"] = error.errors
     elif status == 422:
-        body["errors"] = [{"field": getattr(error, "field", None) or "body", "code": code, "detail": error.detail}]
+        every = (error, *getattr(error, "others", ()))
+        body["errors"] = [
+            {"field": getattr(one, "field", None) or "body", "code": one.code, "detail": one.detail} for one in every
+        ]
     response = Response(orjson.dumps(body), status, content_type=CONTENT_TYPE)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"

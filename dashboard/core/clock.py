@@ -26,6 +26,16 @@ def time_zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+def time_zone(text: str) -> str | None:
+    """The zone of this name, or of this place in any case, such as `stockholm`; None if there is no such zone, or more
+    than one."""
+    if text in time_zones():
+        return text
+    wanted = text.strip().replace(" ", "_").casefold()
+    found = {zone for zone in time_zones() if wanted in (zone.casefold(), zone.rpartition("/")[2].casefold())}
+    return found.pop() if len(found) == 1 else None
+
+
 @contextmanager
 def at(moment: datetime) -> Iterator[None]:
     """Hold the clock at `moment` (timezone-aware) within the block."""

@@ -1,5 +1,6 @@
 """One family of errors: a stable code, a sentence for users and an HTTP status. Each surface has one handler for it."""
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -37,6 +38,14 @@ class Forbidden(CofferError):
     status, code = 403, "forbidden"
 
 
+class WrongRole(Forbidden):
+    """Only `roles` of the organization may do this."""
+
+    def __init__(self, detail: str, roles: tuple[str, ...]) -> None:
+        super().__init__(detail)
+        self.roles = roles
+
+
 class NotFound(CofferError):
     """Also raised for what belongs to someone else: a stranger cannot tell the two apart."""
 
@@ -61,13 +70,27 @@ class TooLarge(CofferError):
 
 
 class Invalid(CofferError):
-    """One invalid field, or no particular field (`field=None`)."""
+    """One invalid field, or no particular field (`field=None`). `others`: more of them, found at the same time."""
 
     status, code = 422, "invalid"
 
     def __init__(self, detail: str, *, field: str | None = None, code: str | None = None) -> None:
         super().__init__(detail, code=code)
         self.field = field
+        self.others: tuple[Invalid, ...] = ()
+
+
+def check_each(*checks: Callable[[], object]) -> None:
+    """Run all checks, and raise the first Invalid with the others."""
+    found = []
+    for check in checks:
+        try:
+            check()
+        except Invalid as refusal:
+            found.append(refusal)
+    if found:
+        found[0].others = tuple(found[1:])
+        raise found[0]
 
 
 class TooManyRequests(CofferError):

@@ -91,7 +91,7 @@ def _again(
 ) -> Response:
     """The form again, with the message at its field and everything that was typed except the password."""
     values = {name: request.form.get(name, "") for name in ("name", "email")}
-    errors = {getattr(refusal, "field", None) or field: refusal.detail}
+    errors = render.errors_of(refusal, at=field)
     response = render.render(page, status=refusal.status, values=values, errors=errors, **context)
     if not isinstance(refusal, Invalid):
         response.headers["Retry-After"] = str(refusal.retry_after)

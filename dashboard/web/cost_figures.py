@@ -1,6 +1,6 @@
 """The parts of the Cost management page as plain values: chart, shares, changes, the notice, the first steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import request, url_for
@@ -12,7 +12,7 @@ from dashboard.domain.funds.reports import costs
 from dashboard.domain.funds.reports.costs import Group, Range, Source
 from dashboard.domain.funds.reports.forecast import Forecast
 from dashboard.models import LOW_MICROS, TRANSACTION_TYPES
-from dashboard.web import charts
+from dashboard.web import charts, guards
 from dashboard.web.formats import day, percent
 from dashboard.web.guards import Visit
 
@@ -144,7 +144,14 @@ def compared(now: int, before: int, period: str) -> Change:
 
 
 def notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
-    """At most one: the most urgent."""
+    """At most one: the most urgent. Those who cannot buy read who can."""
+    shown = _notice(visit, forecast)
+    if shown is None or visit.may(Verb.BUY) or visit.caller.role is None or visit.wallet.frozen_at:
+        return shown
+    return replace(shown, text=f"{shown.text} {guards.who_can(visit.org, Verb.BUY)} can buy credits.")
+
+
+def _notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
     wallet = visit.wallet
     if wallet.frozen_at:
         return Notice("This wallet is frozen", "A payment is disputed. Calls are refused until that is settled.", "bad")

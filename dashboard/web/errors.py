@@ -1,35 +1,42 @@
 """Error pages: what happened, what did not, and what to do next. No technical details and no tracebacks."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from flask import Response, current_app, g, request
+from flask import Response, current_app, g, request, url_for
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from dashboard.core.errors import CofferError, Forbidden
-from dashboard.web import render
+from dashboard.core.errors import CofferError, NotFound, WrongRole
+from dashboard.domain.organizations import memberships
+from dashboard.web import guards, render
+from dashboard.web.confirmation import CONFIRMATION, NOTHING, ConfirmationNeeded
 from dashboard.web.sessions import safe_next
 from dashboard.web.viewer import look_as_stranger, viewer
 
-HOME = ("Go to the start page", "/")
+HOME = ("Go to home", "/")
 
 WORDS: dict[int, tuple[str, str]] = {
     400: ("This request could not be read", "Nothing was changed. Go back and try again."),
-    403: ("You cannot do this", "Your role does not include it. An owner of the organization can change that."),
-    404: ("There is nothing at this address", "The link may be old, or it leads to an organization you are not in."),
-    405: ("This page works differently", "It cannot be opened this way. Nothing was changed."),
-    409: ("This was changed in the meantime", "Nothing was changed now. Open it again and look at the new values."),
-    410: ("This is no longer here", "It has expired or was withdrawn. Whoever sent the link can send a new one."),
-    413: ("This is too large", "Nothing was changed. Send less at once."),
-    422: ("This cannot be used", "Nothing was changed. Check the entries and try again."),
-    429: ("Too many tries", "Nothing was changed."),
-    500: ("Something went wrong on our side", "The failure is recorded. If it happens again, send us the reference."),
-    503: ("Coffer is not available for a moment", "Try again in a few seconds: what was answered before is kept."),
+    403: ("You don't have access", "Your role doesn't include this. An owner of the organization can change that."),
+    404: ("Page not found", "The link may be old, or it leads to an organization you are not in."),
+    405: ("This page cannot be opened this way", "Nothing was changed."),
+    409: (
+        "Someone changed this in the meantime",
+        "Nothing was saved. Open the page again to see the new values.",
+    ),
+    410: ("This link isn't valid", "It has expired, was used or was withdrawn. Whoever sent it can send a new one."),
+    413: ("This is too large", "Nothing was changed. Send less at a time."),
+    422: ("Check your entries", "Nothing was changed. Check your entries and try again."),
+    429: ("Too many attempts", "Nothing was changed."),
+    500: (
+        "Something went wrong on our side",
+        "The error is recorded. If it happens again, send us the reference.",
+    ),
+    503: ("Coffer is briefly unavailable", "Try again in a few seconds. Nothing that was confirmed is lost."),
 }
-PROGRAMS_WAIT = "Calls of your programs get the same answer meanwhile; sent again with the same key, none counts twice."
-CONFIRMATION = "This needs a sign-in within the last 30 minutes. Your entries are kept."
+PROGRAMS_WAIT = "API calls get the same answer. Calls that are sent again with the same idempotency key count once."
 FOREIGN_FORM = "The form did not come from one of our pages, or its token is missing. Nothing was changed."
 
 SECRETS = {"password": "Password", "code": "Code", "new_password": "New password", "secret": "Shared secret"}
@@ -39,22 +46,10 @@ CONFIRMING = {"confirm_password": "Your password", "confirm_code": "Code of your
 """What `ConfirmationNeeded` asks for in the form that it returns. Only users with a second factor are asked for the
 code."""
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
 UNSPOKEN = (
     "csrf_token", "confirm", "confirm_unusual_rate", "dialog", "next", "idempotency_key", "timezone", "version_id",
     "key", "of", "revision", "to", "anew", "username",
 )  # fmt: skip
-
-
-class ConfirmationNeeded(Forbidden):
-    """The last sign-in was too long ago for this action. `wrong` says by field why the entered values are not
-    accepted."""
-
-    code = "confirmation_needed"
-
-    def __init__(self, wrong: Mapping[str, str] = NOTHING, *, status: int = 403) -> None:
-        super().__init__(CONFIRMATION)
-        self.wrong, self.status = wrong, status
 
 
 def answer(error: Exception) -> Response:
@@ -69,6 +64,8 @@ def answer(error: Exception) -> Response:
         return _send_again(
             "Confirm that it is you", CONFIRMATION, "Confirm", asked=asked, wrong=error.wrong, status=error.status
         )
+    if isinstance(error, WrongRole) and g.get("own_org") is not None:
+        return _page(403, error.detail, asks=memberships.people_with(g.own_org.id, error.roles))
     if isinstance(error, CofferError):
         return _page(error.status, error.detail, retry_after=getattr(error, "retry_after", None))
     if isinstance(error, HTTPException):
@@ -78,11 +75,16 @@ def answer(error: Exception) -> Response:
     return _page(500, "")
 
 
-def _page(status: int, detail: str, *, retry_after: int | None = None) -> Response:
+def _page(
+    status: int, detail: str, *, retry_after: int | None = None, asks: Sequence[tuple[str, str]] = ()
+) -> Response:
+    """`asks`: the names and roles of people who can do what was refused."""
     title, usual = WORDS.get(status) or WORDS[400 if status < 500 else 500]
-    text = detail if detail and detail.rstrip(".") != title else usual
+    text = detail if detail not in ("", f"{title}.", NotFound().detail) else usual
     if status == 429 and retry_after:
         text = f"{text} Try again in {wait_in_words(retry_after)}."
+    if asks:
+        text = f"{text} Ask {' or '.join(f'{name} ({role})' for name, role in asks)}."
     if status >= 500:
         look_as_stranger()
     if render.is_htmx() and status < 500:
@@ -96,7 +98,7 @@ def _page(status: int, detail: str, *, retry_after: int | None = None) -> Respon
             text=text,
             more=PROGRAMS_WAIT if status == 503 else "",
             reference=g.get("request_id", "") if status == 500 else "",
-            actions=_actions(status),
+            actions=([_members()] if asks else []) + _actions(status),
         )
     if retry_after:
         response.headers["Retry-After"] = str(retry_after)
@@ -106,9 +108,15 @@ def _page(status: int, detail: str, *, retry_after: int | None = None) -> Respon
 def _layout(status: int) -> str:
     if status >= 500:
         return "layouts/bare.html"
-    if not viewer().signed_in or render.shell() is None:
+    if not viewer().signed_in:
         return "layouts/plain.html"
-    return "layouts/admin.html" if request.path.startswith("/admin") else "layouts/app.html"
+    if render.shell() is None:
+        g.shell = guards.shell_of_address()
+    return "layouts/admin.html" if request.path.startswith("/admin") and current_user.is_manager else "layouts/app.html"
+
+
+def _members() -> tuple[str, str]:
+    return "See members", url_for("members.listing", slug=g.own_org.slug)
 
 
 def _actions(status: int) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The Jinja filters that format values on pages: times, counts and ids. `core.money` formats amounts."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -140,6 +140,14 @@ def typed(value: object) -> Markup:
     return escape(value)
 
 
+def attributes(values: Mapping[str, object]) -> Markup:
+    """Attributes of an HTML element; True is a bare name, False and None are left out."""
+    given = ((name, value) for name, value in values.items() if value is not None and value is not False)
+    return Markup("").join(
+        Markup(" {}").format(name) if value is True else Markup(' {}="{}"').format(name, value) for name, value in given
+    )
+
+
 def init_app(app: Flask) -> None:
     filters: dict[str, Any] = {
         "money": money,
@@ -154,6 +162,7 @@ def init_app(app: Flask) -> None:
         "short_id": short_id,
         "device": device,
         "typed": typed,
+        "attributes": attributes,
     }
     app.jinja_env.filters.update(filters)
     app.jinja_env.finalize = shown

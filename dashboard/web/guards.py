@@ -11,7 +11,7 @@ from dashboard.core import clock
 from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound, TooManyRequests, Unavailable
 from dashboard.domain import audit
-from dashboard.domain.access.permissions import Caller, Verb, allowed, of_person, require
+from dashboard.domain.access.permissions import Caller, Verb, allowed, of_person, require, roles_for
 from dashboard.domain.audit import Actor, trail
 from dashboard.domain.funds import wallets
 from dashboard.domain.org_status import OrgAction, require_state
@@ -21,8 +21,9 @@ from dashboard.models import Organization, Wallet
 from dashboard.providers import client, platform_account
 from dashboard.providers.base import Provider
 from dashboard.web import navigation
-from dashboard.web.errors import ConfirmationNeeded
+from dashboard.web.confirmation import ConfirmationNeeded
 from dashboard.web.sessions import current_row, is_poll, login_manager
+from dashboard.web.shell import Shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def enter(slug: str, verb: Verb, *, act: OrgAction = OrgAction.READ) -> Visit:
     g.shell_maker = partial(
         navigation.of_organization, visit.org, visit.caller, visit.wallet
     )  # before the errors, whose pages keep the navigation
+    g.own_org = entry.org if entry.role else None
     require(verb, caller)
     require_state(act, entry.org, operator=caller.operator)
     if entry.role is None:
@@ -101,6 +103,24 @@ def look_into(org_id: UUID, verb: Verb) -> tuple[Organization, Caller]:
     record_visit(org, by=caller.actor)
     g.shell_maker = lambda: replace(navigation.of_platform(platform_mode()), notice_platform=True)
     return org, caller
+
+
+def shell_of_address() -> Shell:
+    """The navigation for an address without a page, for signed-in users: of its organization if the user is in it, else
+    of their account."""
+    parts = request.path.split("/")
+    if parts[1] == "admin" and current_user.is_manager:
+        return navigation.of_platform(platform_mode())
+    entry = memberships.by_slug(parts[2], current_user.id) if parts[1] == "o" and len(parts) > 2 else None
+    if entry is None or entry.role is None or entry.org.kind == "platform":
+        return navigation.of_account(platform_mode())
+    wallet = wallets.of_organization(entry.org.id, platform_mode())
+    return navigation.of_organization(entry.org, of_person(current_user, entry.role), wallet)
+
+
+def who_can(org: Organization, verb: Verb) -> str:
+    """Some who may do `verb` there, by name: `Mara Lindqvist or Tomas Okafor`; empty if there is nobody."""
+    return " or ".join(name for name, _ in memberships.people_with(org.id, roles_for(verb)))
 
 
 def require_recent() -> None:

@@ -26,6 +26,7 @@ def of_organization(org: Organization, caller: Caller, wallet: Wallet) -> Shell:
         balance_words=words if sees_balance else "",
         platform_href=url_for("admin.show") if current_user.is_manager else "",
         notice_platform=caller.role is None,
+        leave=(f"Back to {org.name} (platform)", url_for("admin_orgs.show", org_id=org.id)),
         suspended=org.suspended_at is not None,
         test_mode=wallet.mode == "test",
     )

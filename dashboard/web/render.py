@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask, Response, current_app, flash, g, make_response, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 
+from dashboard.core.errors import CofferError
 from dashboard.core.mail import Attachment
 from dashboard.web import formats
 from dashboard.web.shell import Shell
@@ -32,6 +33,12 @@ def render(page: str, *, fragment: str | None = None, status: int = 200, **conte
 def invalid(page: str, *, fragment: str | None = None, **context: Any) -> Response:
     """422: the form again with the typed values (never secrets) and its `errors` by field."""
     return render(page, fragment=fragment, status=422, **context)
+
+
+def errors_of(refusal: CofferError, *, at: str = "") -> dict[str, str]:
+    """Each message at its field; those without a field are at `at`."""
+    every = (refusal, *getattr(refusal, "others", ()))
+    return {getattr(one, "field", None) or at: one.detail for one in every}
 
 
 def redirect(url: str) -> Response:

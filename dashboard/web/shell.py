@@ -39,7 +39,8 @@ class Shell:
 
     `place` is the current organization, None on platform pages. `balance_micros` is None if it may not be seen;
     `balance_state` is empty, `warn` or `bad`, and `balance_words` says the same as text. `notice_platform` marks a
-    platform manager who views an organization from outside, `suspended` an organization that the operator suspended.
+    platform manager who views an organization from outside, which `leave` (words, URL) ends; `suspended` an
+    organization that the operator suspended.
     """
 
     groups: tuple[Group, ...]
@@ -51,5 +52,6 @@ class Shell:
     balance_words: str = ""
     platform_href: str = ""
     notice_platform: bool = False
+    leave: tuple[str, str] = ("Back to organizations", "/admin/orgs")
     suspended: bool = False
     test_mode: bool = False

@@ -150,6 +150,15 @@ document.addEventListener("input", (e) => {
   else if (e.target.name === "from" || e.target.name === "to") range.value = "";
 }, true);
 
+/* The names of time zones, for fields that suggest them: loaded when one is used, then kept for a day. */
+document.addEventListener("focusin", async (e) => {
+  const list = e.target.matches?.("[data-zones]") ? e.target.list : null;
+  if (!list || list.options.length) return;
+  const answer = await fetch(e.target.dataset.zones).catch(() => null);
+  if (!answer?.ok) return;
+  for (const name of (await answer.text()).split("\n")) list.append(new Option("", name));
+});
+
 /* Chart readout on hover or tap. Keyboard and screen reader users have the table under the chart. */
 function read(chart, day) {
   const out = chart.closest("[data-chart-card]")?.querySelector("[data-readout]");

@@ -31,7 +31,7 @@ def mail(site: Site) -> str:
 
 
 def _in_vain(page: Page) -> None:
-    page.get_by_label("E-mail addresses").fill(f"{INVITED}, viewer@demo.test\nno-address")
+    page.get_by_label("Email addresses").fill(f"{INVITED}, viewer@demo.test\nno-address")
     page.get_by_role("radio", name="Viewer").check()
     page.get_by_role("button", name="Send invites").click()
     expect(page.get_by_role("heading", name="0 of 3 sent")).to_be_visible()

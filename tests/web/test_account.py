@@ -1,5 +1,7 @@
 """A person's own account: profile, password, sessions."""
 
+import re
+
 import pytest
 from flask import Flask
 
@@ -38,7 +40,7 @@ def test_the_profile_is_saved_and_shows_at_once(app: Flask, ada: Person) -> None
     page = ada.get("/account").text
     assert '<html lang="en" data-theme="dark">' in page
     assert "data-keys" not in page
-    assert 'value="Asia/Kathmandu" selected' in page
+    assert 'value="Asia/Kathmandu"' in page
     user = user_of(app)
     assert (user.name, user.timezone, user.theme, user.keyboard) == ("Ada L.", "Asia/Kathmandu", "dark", False)
 
@@ -101,3 +103,20 @@ def test_a_new_password_needs_the_old_one_and_ends_the_others(app: Flask, ada: P
     assert ada.post("/account/security/password", {"password": PASSWORD, "new_password": NEW}).status_code == 303
     assert ada.get("/account").status_code == 200
     assert phone.get("/account").status_code == 303
+
+
+def test_a_zone_is_found_by_its_city_and_pages_do_not_list_them_all(app: Flask, ada: Person) -> None:
+    assert ada.post("/account", {"name": "Ada", "timezone": "kathmandu", "theme": "dark"}).status_code == 303
+    page = ada.get("/account")
+    assert 'value="Asia/Kathmandu"' in page.text
+    assert len(page.data) < 12_000
+    zones = ada.get("/account/zones")
+    assert zones.headers["Cache-Control"] == "private, max-age=86400"
+    assert {"UTC", "Europe/Stockholm"} <= set(zones.text.splitlines())
+
+
+def test_everything_wrong_is_said_at_once(ada: Person) -> None:
+    page = ada.post("/account", {"name": "", "timezone": "Mars", "theme": "dark"}).text
+    assert "Check these entries" in page
+    assert page.count('aria-invalid="true"') == 2
+    assert "True" not in "".join(re.findall(r"<(?:input|textarea|select)[^>]*>", page))

@@ -71,7 +71,7 @@ def client() -> FlaskClient:
 @each(
     ("path", "status", "words"),
     [
-        ("/nothing", 404, "There is nothing at this address"),
+        ("/nothing", 404, "Page not found"),
         ("/refuse/role", 403, "Only an owner can do this."),
         ("/refuse/changed", 409, "Someone changed this at 09:41."),
         ("/refuse/limit", 429, "Try again in 2 minutes."),

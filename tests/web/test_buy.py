@@ -377,3 +377,21 @@ def test_buying_does_not_need_the_queue(make_app: Callable[..., Flask]) -> None:
     checked = team.owner.post(f"/o/{team.slug}/buy/return/check", {"payment": str(payment.id)})
     assert checked.status_code == 303
     assert team.owner.get(checked.headers["Location"]).status_code == 200
+
+
+def test_a_refusal_names_who_can_help_and_keeps_the_navigation(team: Team) -> None:
+    page = team.member.get(f"/o/{team.slug}/buy").text
+    assert "Only owners and admins can do this. Ask Olga Owner (owner) or Admin Person (admin)." in page
+    assert f'href="/o/{team.slug}/members">See members' in page
+    for address in (f"/o/{team.slug}/nowhere", f"/o/{team.slug}/transactions/1"):
+        answer = team.member.get(address)
+        assert (answer.status_code, f'href="/o/{team.slug}/transactions"' in answer.text) == (404, True), address
+    stranger = team.stranger.get(f"/o/{team.slug}/nowhere").text
+    assert 'href="/account/security"' in stranger
+    assert "Acme" not in stranger
+
+
+def test_a_managers_look_keeps_the_platforms_strip_and_a_way_back(team: Team) -> None:
+    page = team.manager.get(f"/o/{team.slug}/").text
+    assert '<body class="platform"' in page
+    assert f'<a href="/admin/orgs/{team.org_id}">Back to Acme (platform)</a>' in page

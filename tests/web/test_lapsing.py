@@ -83,7 +83,7 @@ def test_a_manager_grants_credit_with_a_last_day(app: Flask, team: Team) -> None
     here, last = f"/admin/orgs/{team.org_id}/grant", clock.today() + timedelta(days=30)
     fields = {"amount": "5", "category": "promotion", "reason": "Spring", "expires_at": last.isoformat()}
     review = team.manager.post(here, fields).text
-    assert f"What is left at the end of {day(last)} (UTC)" in words(review)
+    assert f"Anything left at the end of {day(last)} (UTC)" in words(review)
     assert hidden(review, "expires_at") == last.isoformat()
     key = hidden(review, "idempotency_key")
     for _ in range(2):

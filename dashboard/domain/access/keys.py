@@ -1,7 +1,7 @@
 """API keys: those of an organization (`cof_<mode>_<organization>_<secret>`), service keys of the platform
 (`cofs_<mode>_<secret>`) and personal tokens (`cofp_<secret>`). Only the secret's digest is stored."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from dashboard.core import clock, crypto, ids
 from dashboard.core.db import db
-from dashboard.core.errors import Conflict, Forbidden, Invalid, TooManyRequests, Unauthenticated
+from dashboard.core.errors import Conflict, Forbidden, Invalid, TooManyRequests, Unauthenticated, check_each
 from dashboard.domain import audit, rate_limits
 from dashboard.domain.access import key_lookup, key_rights
 from dashboard.domain.access.key_lookup import ORG_PREFIX, PERSONAL_PREFIX, SERVICE_PREFIX
@@ -251,6 +251,12 @@ def _require_room(org_id: UUID, person_id: UUID) -> None:
         raise TooManyKeys(f"You have {MOST_LIVING} working keys here. Revoke some first.")
     if wait := rate_limits.exceeded(rate_limits.NEW_KEY, str(org_id), str(person_id)):
         raise TooManyRequests("You made many keys today. Try again later.", retry_after=wait)
+
+
+def check_form(name: str, scopes: Iterable[str], *more: Callable[[], object]) -> None:
+    """Check what a form for a key or token says, with `more` checks of its own. Raises Invalid with all that it
+    found."""
+    check_each(lambda: _name(name), lambda: _scopes(scopes, SCOPES), *more)
 
 
 def _name(name: str) -> str:

@@ -6,7 +6,7 @@ Strangers get 404, as if the object did not exist; the wrong role or scope gets 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dashboard.core.errors import Forbidden, NotFound
+from dashboard.core.errors import Forbidden, NotFound, WrongRole
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import origins
 from dashboard.domain.org_status import OrgAction as OrgAction
@@ -17,10 +17,10 @@ from dashboard.models import ApiKey, PersonalToken, User
 
 ROLES = ("owner", "admin", "member", "viewer")
 ROLE_WORDS = {
-    "owner": "Everything, also the organization's settings, its ownership and deleting it.",
+    "owner": "Everything, including settings, ownership and deletion.",
     "admin": "Buy credits, invite and remove people, manage API keys, see all costs and payments.",
-    "member": "Use the credits with own API keys, see the balance and own costs.",
-    "viewer": "See costs, transactions and payments; change and spend nothing.",
+    "member": "Use credits with their own API keys; see the balance and their own costs.",
+    "viewer": "View costs, transactions and payments. Can't change or spend anything.",
 }
 """What each role may do, in words for users."""
 
@@ -219,12 +219,17 @@ def keeps_external_keys(caller: Caller) -> bool:
     return allowed(Verb.PLATFORM_READ, caller) or allowed(Verb.PROVISION, caller)
 
 
+def roles_for(verb: Verb) -> frozenset[str]:
+    """The roles that may do it on a page."""
+    return TABLE[verb].roles
+
+
 def require(verb: Verb, caller: Caller) -> None:
     """Raise NotFound for a stranger to the organization, Forbidden for the wrong role or scope."""
     if not allowed(verb, caller):
         if caller.stranger and verb not in PLATFORM_VERBS:
             raise NotFound
-        raise Forbidden(_refusal(verb, caller))
+        raise _refusal(verb, caller)
 
 
 def grantable(caller: Caller) -> frozenset[str]:
@@ -253,11 +258,20 @@ def personal_scopes(user: User) -> frozenset[str]:
     return SCOPES if user.is_manager else SCOPES - OPERATOR_SCOPES
 
 
-def _refusal(verb: Verb, caller: Caller) -> str:
+def _refusal(verb: Verb, caller: Caller) -> Forbidden:
     rule = TABLE[verb]
     if caller.scopes is not None and rule.scope and rule.scope not in caller.scopes:
-        return f"This key lacks the scope {rule.scope}."
+        return Forbidden(f"This key lacks the scope {rule.scope}.")
     if verb is Verb.CHARGE:
-        return "Charging takes a key of the organization, a service key, or a token of its owner, admin or member."
-    may = [role for role in ROLES if role in rule.roles]
-    return f"This needs the role {' or '.join(may)}." if may else "Only platform managers and keys can do this."
+        return Forbidden(
+            "Charging takes a key of the organization, a service key, or a token of its owner, admin or member."
+        )
+    may = tuple(role for role in ROLES if role in rule.roles)
+    if not may:
+        return Forbidden("Only platform managers and keys can do this.")
+    return WrongRole(f"Only {_plural(may)} can {'see' if verb.startswith('read') else 'do'} this.", may)
+
+
+def _plural(roles: tuple[str, ...]) -> str:
+    *others, last = [f"{role}s" for role in roles]
+    return f"{', '.join(others)} and {last}" if others else last

@@ -22,10 +22,29 @@ SCOPES = {
 
 SERVICE = {"orgs:write": "Create organizations and set their external keys (only service keys)"}
 
+SETS = {
+    "charge": ("Charge from a server", ("wallet:charge", "usage:write", "wallet:read")),
+    "read": ("Read only", ("wallet:read", "usage:read", "payments:read", "catalog:read", "audit:read")),
+}
+"""Ready sets of scopes for the usual programs, with their names."""
+
 Option = tuple[str, str, str]
 
 
 def options(allowed: Iterable[str]) -> list[Option]:
-    """The checkboxes of a form, each with its name and text."""
+    """The checkboxes of a form: scope, what it lets a program do, and the scope again as a hint."""
     may = set(allowed)
-    return [(scope, scope, words) for scope, words in (SCOPES | SERVICE).items() if scope in may]
+    return [(scope, words, scope) for scope, words in (SCOPES | SERVICE).items() if scope in may]
+
+
+def ready_sets(allowed: Iterable[str]) -> list[Option]:
+    """The choices of a form before the single scopes: the ready sets that may be given, and none of them."""
+    may = set(allowed)
+    sets = [(key, name, ", ".join(s for s in its if s in may)) for key, (name, its) in SETS.items() if its[0] in may]
+    return [*sets, ("own", "Choose permissions", "")] if sets else []
+
+
+def chosen(ready_set: str, scopes: list[str], allowed: Iterable[str]) -> list[str]:
+    """The scopes of a form: those of its ready set as far as they may be given, else those that were checked."""
+    may = set(allowed)
+    return [scope for scope in SETS[ready_set][1] if scope in may] if ready_set in SETS else scopes[: len(SCOPES)]

@@ -59,7 +59,7 @@ def delete(org: Organization, *, by: Actor) -> None:
     row = org_status.locked(org.id)
     organizations.require_team(row)
     if memberships.role_now(row.id, by) != "owner":
-        raise Forbidden("This needs the role owner.")
+        raise Forbidden("Only owners can do this.")
     if result := obstacles(row):
         raise NotEmpty(" ".join(result))
     _close(row, by=by, reason=None)

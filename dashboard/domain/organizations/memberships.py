@@ -1,5 +1,6 @@
 """Memberships: which users belong to which organization, and in which role."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -75,6 +76,20 @@ def of_org(org_id: UUID) -> list[Membership]:
         .limit(LISTED)
     )
     return [membership for membership, _ in db.session.execute(query)]
+
+
+def people_with(org_id: UUID, roles: Collection[str], *, most: int = 2) -> list[tuple[str, str]]:
+    """The names and roles of some who have one of `roles`, the highest first."""
+    rank = case({role: place for place, role in enumerate(ROLES)}, value=Membership.role)
+    query = (
+        select(User.name, User.email, Membership.role)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.org_id == org_id, Membership.role.in_(roles), Membership.removed_at.is_(None))
+        .where(User.disabled_at.is_(None))
+        .order_by(rank, User.name, User.id)
+        .limit(most)
+    )
+    return [(name or email, role) for name, email, role in db.session.execute(query)]
 
 
 def page(org_id: UUID, *, after: UUID | None, limit: int) -> list[Membership]:
@@ -234,7 +249,7 @@ def _require_reach(row: Membership, role: str, *, by: Actor) -> None:
     """Require that the actor is an owner or admin now, and ranks no lower than the member's current and new role."""
     own = role_now(row.org_id, by)
     if own not in LEADS:
-        raise Forbidden("This needs the role owner or admin.")
+        raise Forbidden("Only owners and admins can do this.")
     if "owner" in (row.role, role) and own != "owner":
         raise RoleTooHigh("Only owners give and take the owner's role.")
 

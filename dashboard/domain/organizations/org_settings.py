@@ -110,9 +110,10 @@ def _slug(text: str) -> str:
 
 
 def _timezone(text: str) -> str:
-    if text not in clock.time_zones():
-        raise Invalid("Choose a time zone such as Europe/Stockholm.")
-    return text
+    zone = clock.time_zone(text)
+    if zone is None:
+        raise Invalid("Enter a time zone such as Europe/Stockholm.")
+    return zone
 
 
 def _billing_address(text: str) -> str | None:

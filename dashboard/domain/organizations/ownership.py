@@ -34,7 +34,7 @@ def transfer(to: Membership, *, by: Actor) -> Membership:
     target, own = memberships.locked(to), _own(to, by)
     require_able(org, target)
     if own.role != "owner":
-        raise Forbidden("This needs the role owner.")
+        raise Forbidden("Only owners can do this.")
     target.role, own.role = "owner", "admin"
     audit.record(
         org, "ownership.transferred", by=by, before={"owner": str(own.user_id)}, after={"owner": str(target.user_id)},

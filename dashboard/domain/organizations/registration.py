@@ -8,6 +8,7 @@ import structlog
 from dashboard.config import settings
 from dashboard.core import ids
 from dashboard.core.db import transaction
+from dashboard.core.errors import check_each
 from dashboard.domain import audit, rate_limits
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.organizations import organizations
@@ -76,8 +77,11 @@ def create_user(*, email: str, password: str, mode: str, name: str = "", manager
 
 def _judged(name: str, email: str, password: str, *, ip: str) -> tuple[str, str, str]:
     """The name, the address and the password's hash, after validation."""
+    check_each(
+        lambda: users.checked_name(name), lambda: users.checked_email(email),
+        lambda: passwords.check(password, email=email),
+    )  # fmt: skip
     name, email = users.checked_name(name), users.checked_email(email)
-    passwords.check(password, email=email)
     with rate_limits.counted((rate_limits.SIGN_UP_IP, (ip,))):
         return name, email, passwords.hashed(password)
 

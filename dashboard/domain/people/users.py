@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.core.errors import Invalid
+from dashboard.core.errors import Invalid, check_each
 from dashboard.domain.audit import Actor
 from dashboard.models import PLATFORM_ORG_ID, Membership, Organization, User
 
@@ -91,11 +91,17 @@ def change_email(user: User, email: str) -> None:
 
 def change_profile(user: User, *, name: str, timezone: str, theme: str, keyboard: bool) -> None:
     """Change the user's own settings. Needs a transaction. Raises Invalid with the field."""
-    if timezone not in clock.time_zones():
-        raise Invalid("Choose a time zone from the list.", field="timezone")
     if theme not in THEMES:
         raise Invalid(f"Choose one of: {', '.join(THEMES)}.", field="theme")
-    user.name, user.timezone, user.theme, user.keyboard = checked_name(name), timezone, theme, keyboard
+    check_each(lambda: checked_name(name), lambda: _zone(timezone))
+    user.name, user.timezone, user.theme, user.keyboard = checked_name(name), _zone(timezone), theme, keyboard
+
+
+def _zone(text: str) -> str:
+    zone = clock.time_zone(text)
+    if zone is None:
+        raise Invalid("Enter a time zone such as Europe/Stockholm.", field="timezone")
+    return zone
 
 
 def opened(user: User, org_id: UUID) -> None:

@@ -1,6 +1,5 @@
 """`/account`: name, time zone, theme, keys."""
 
-from functools import cache
 from typing import Any
 
 from flask import Response, request, url_for
@@ -16,7 +15,7 @@ from dashboard.web import guards, render
 from dashboard.web.account.blueprints import profile_pages as pages
 from dashboard.web.sessions import sign_out
 
-THEMES = (("system", "As the device"), ("light", "Light"), ("dark", "Dark"))
+THEMES = (("system", "System"), ("light", "Light"), ("dark", "Dark"))
 NOT_PLACES = ("Etc/", "SystemV/", "posix/", "right/")
 
 
@@ -33,9 +32,17 @@ def save() -> Response:
         with transaction():
             users.change_profile(current_user, **typed)
     except Invalid as refusal:
-        return _page(typed, {refusal.field or "": refusal.detail}, status=422)
+        return _page(typed, render.errors_of(refusal), status=422)
     render.toast_next("Your profile is saved.")
     return render.redirect(url_for(".profile"))
+
+
+@pages.get("/zones")
+def zones() -> Response:
+    """The names of all places with a time zone, one a line, for the fields that suggest them: loaded once a day."""
+    named = sorted(zone for zone in clock.time_zones() if "/" in zone and not zone.startswith(NOT_PLACES))
+    headers = {"Cache-Control": "private, max-age=86400"}
+    return Response("\n".join(["UTC", *named]), mimetype="text/plain", headers=headers)
 
 
 @pages.post("/email")
@@ -90,12 +97,5 @@ def _erase_form(errors: dict[str, str], *, status: int = 200) -> Response:
 def _page(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "account/profile.html", status=status, user=current_user,
-        change=email_change.pending(current_user), values=values, errors=errors, zones=_zones(), themes=THEMES,
+        change=email_change.pending(current_user), values=values, errors=errors, themes=THEMES,
     )  # fmt: skip
-
-
-@cache
-def _zones() -> list[tuple[str, str]]:
-    """All zones that are named after a place, and UTC."""
-    named = sorted(zone for zone in clock.time_zones() if "/" in zone and not zone.startswith(NOT_PLACES))
-    return [("UTC", "UTC"), *((zone, zone.replace("_", " ")) for zone in named)]

@@ -20,7 +20,7 @@ from dashboard.models import PLATFORM_ORG_ID, PersonalToken
 from dashboard.web import guards, one_time_secret, render
 from dashboard.web.account.blueprints import token_pages as pages
 
-TYPED = ("name", "expires_at", "idempotency_key")
+TYPED = ("name", "set", "expires_at", "idempotency_key")
 
 
 @pages.get("")
@@ -31,21 +31,22 @@ def listing() -> Response:
 
 @pages.get("/new")
 def new() -> Response:
-    return _form(values={"scopes": [], "idempotency_key": str(ids.new())}, errors={})
+    return _form(values={"scopes": [], "set": "", "idempotency_key": str(ids.new())}, errors={})
 
 
 @pages.post("")
 def create() -> Response:
     guards.require_recent()
     values: dict[str, Any] = {name: request.form.get(name, "") for name in TYPED}
-    values["scopes"] = request.form.getlist("scopes")[: len(scopes.SCOPES)]
+    may = personal_scopes(current_user)
+    values["scopes"] = scopes.chosen(values["set"], request.form.getlist("scopes"), may)
     token_id = one_time_secret.chosen_id(values["idempotency_key"])
     try:
         if not personal_tokens.find(current_user.id, token_id):
             _make(token_id, values)
     except (Invalid, ScopeTooWide, TooManyKeys) as refusal:
-        at = getattr(refusal, "field", None) or ("name" if isinstance(refusal, TooManyKeys) else "scopes")
-        return _form(values=values, errors={at: refusal.detail}, status=refusal.status)
+        at = "name" if isinstance(refusal, TooManyKeys) else "scopes"
+        return _form(values=values, errors=render.errors_of(refusal, at=at), status=refusal.status)
     return render.redirect(url_for(".show", token_id=token_id))
 
 
@@ -84,6 +85,7 @@ def _find(token_id: UUID) -> PersonalToken:
 
 def _make(token_id: UUID, values: dict[str, Any]) -> None:
     until = values["expires_at"].strip()
+    keys.check_form(values["name"], values["scopes"], lambda: until and expiry.end_of(until))
     try:
         with transaction(org=PLATFORM_ORG_ID):
             made = keys.make_personal(
@@ -108,6 +110,7 @@ def _form(*, values: dict[str, Any], errors: dict[str, str], status: int = 200) 
         values=values,
         errors=errors,
         scopes=scopes.options(personal_scopes(current_user)),
+        sets=scopes.ready_sets(personal_scopes(current_user)),
         dialog=render.is_htmx() if request.method == "GET" else "dialog" in request.form,
     )
 

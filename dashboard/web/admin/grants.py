@@ -1,7 +1,6 @@
 """Granting and removing credits: a form, a review with before, change and after, and its confirmation."""
 
 import re
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -12,7 +11,7 @@ from flask import Blueprint, Response, request, url_for
 from dashboard.config import settings
 from dashboard.core import clock, ids
 from dashboard.core.db import retrying, transaction
-from dashboard.core.errors import CofferError, Invalid, NotFound
+from dashboard.core.errors import CofferError, Invalid, NotFound, check_each
 from dashboard.core.money import money, parse_credits, plain_credits
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
@@ -37,14 +36,6 @@ SHOWN = ("amount", "category", "reason", "allow_negative", "expires_at")
 LONGEST_KEY = 255
 PAID_REASON = "Give the reason for taking credit that was paid for."
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
-
-
-class FormErrors(Exception):
-    """All problems of the form, to show them at once."""
-
-    def __init__(self, refusals: list[Invalid]) -> None:
-        super().__init__("the form cannot be used")
-        self.refusals = refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +91,6 @@ def _answer(org_id: UUID, act: GrantAction) -> Response:
         posting, missing = _confirmed(org, act, order, caller.actor)
         if posting is None:
             return render.invalid("admin/grants/review.html", **_review(org, act, order, missing))
-    except FormErrors as refused:
-        errors = {field: text for one in refused.refusals for field, text in _errors(one).items()}
-        return render.invalid("admin/grants/form.html", **_form(org, act, request.form, errors))
     except (Invalid, RemovalTooLarge) as refusal:
         return render.invalid("admin/grants/form.html", **_form(org, act, request.form, _errors(refusal)))
     render.toast_next(_said(act, posting))
@@ -110,19 +98,16 @@ def _answer(org_id: UUID, act: GrantAction) -> Response:
 
 
 def _order(act: GrantAction) -> Order:
-    """The form's values. Raises FormErrors with each message at its field."""
+    """The form's values. Raises Invalid with all that is wrong."""
     form = {name: _one(name) for name in FIELDS}
     category, key = form["category"].strip(), form["idempotency_key"] or str(ids.new())
-    checks: tuple[Callable[[], object], ...] = (
+    check_each(
         lambda: parse_credits(form["amount"], field="amount"),
         lambda: grants.check_category(category, removing=act.removing),
         lambda: audit.checked_reason(form["reason"]),
         lambda: _check_date(act, form["expires_at"].strip()),
         lambda: _check_key(key),
     )
-    errors = [refusal for check in checks if (refusal := _refusal_of(check))]
-    if errors:
-        raise FormErrors(errors)
     allow = act.removing and form["allow_negative"] not in ("", "0", "false")
     reason, last_day = audit.checked_reason(form["reason"]), form["expires_at"].strip()
     return Order(parse_credits(form["amount"]), category, reason, allow, key, last_day, form["paid_reason"].strip())
@@ -132,7 +117,10 @@ def _confirmed(org: Organization, act: GrantAction, order: Order, by: Actor) -> 
     """The posting; or what the review still asks for, by field."""
     wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
     errors = {}
-    if order.paid_reason and (refusal := _refusal_of(lambda: audit.checked_reason(order.paid_reason))):
+    try:
+        if order.paid_reason:
+            audit.checked_reason(order.paid_reason)
+    except Invalid as refusal:
         errors["paid_reason"] = refusal.detail
     done = origins.booked(org.id, wallet.mode, origins.OPERATOR, {order.key})
     if not done and _asks_again(act, wallet, order):
@@ -166,14 +154,6 @@ def _check_date(act: GrantAction, last_day: str) -> None:
 def _check_key(key: str) -> None:
     if not _KEY.fullmatch(key):
         raise Invalid(f"The idempotency key is 1 to {LONGEST_KEY} ASCII characters.", field="idempotency_key")
-
-
-def _refusal_of(check: Callable[[], object]) -> Invalid | None:
-    try:
-        check()
-    except Invalid as refusal:
-        return refusal
-    return None
 
 
 def _one(name: str) -> str:
@@ -247,8 +227,7 @@ def _errors(refusal: CofferError) -> dict[str, str]:
     if isinstance(refusal, RemovalTooLarge):
         left = money(refusal.extra["available_micros"])
         return {"amount": f"That's more than the balance of {left}. Nothing was changed."}
-    field = getattr(refusal, "field", None) or ""
-    return {field if field in SHOWN else "": refusal.detail}
+    return {field if field in SHOWN else "": text for field, text in render.errors_of(refusal).items()}
 
 
 def _said(act: GrantAction, posting: Posting) -> str:

@@ -64,7 +64,7 @@ def create() -> Response:
         if not keys.find(PLATFORM_ORG_ID, key_id):
             _make(values, key_id, by=caller.actor)
     except (Invalid, Conflict, TooManyRequests) as refusal:
-        return _form(values, context.errors(refusal), status=refusal.status)
+        return _form(values, render.errors_of(refusal), status=refusal.status)
     return render.redirect(url_for(".show", service_key_id=key_id))
 
 
@@ -98,7 +98,7 @@ def change(service_key_id: UUID, act: str) -> Response:
     try:
         return _CHANGES[act](key, values, caller.actor)
     except (Invalid, Conflict, TooManyRequests) as refusal:
-        return _confirm(act, key, values, context.errors(refusal), status=refusal.status)
+        return _confirm(act, key, values, render.errors_of(refusal), status=refusal.status)
 
 
 def _make(values: dict[str, Any], key_id: UUID, *, by: Actor) -> None:

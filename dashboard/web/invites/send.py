@@ -28,11 +28,12 @@ STATES = {
     "declined": ("Declined", ""),
     "revoked": ("Withdrawn", ""),
 }
+KNOWN = ("already_member", "already_invited")
 OUTCOMES = {
     "sent": ("Sent", "ok"),
-    "already_member": ("Is a member", ""),
-    "already_invited": ("Is invited", "warn"),
-    "invalid": ("Not an address", "bad"),
+    "already_member": ("Already a member", ""),
+    "already_invited": ("Already invited", "warn"),
+    "invalid": ("Not an email address", "bad"),
 }
 
 
@@ -59,8 +60,8 @@ def create(slug: str) -> Response:
         outcomes = invites.invite_each(visit.org, addresses, role=values["role"], **_right(visit))
     except (Invalid, Conflict, RoleTooHigh) as refusal:
         return _form(visit, values=values, errors=_errors(refusal), status=refusal.status)
-    left = [one.address for one in outcomes if one.invite is None]
-    if left:  # addresses that were not invited stay in the form
+    left = [one.address for one in outcomes if one.invite is None and one.code not in KNOWN]
+    if any(one.invite is None for one in outcomes):  # addresses to correct stay in the form
         return _form(visit, values=values | {"emails": "\n".join(left)}, errors={}, outcomes=outcomes, status=422)
     render.toast_next(f"{len(outcomes)} invites sent." if len(outcomes) > 1 else f"{outcomes[0].address} is invited.")
     return render.redirect(_list(slug))
@@ -130,6 +131,12 @@ def _errors(refusal: CofferError) -> dict[str, str]:
     return {at: refusal.detail}
 
 
+def _resendable(visit: Visit) -> dict[str, UUID]:
+    """The ids of the invites that may be sent again, by address."""
+    rows = [one.invite for one in invites.listed(visit.org.id)]
+    return {row.email: row.id for row in rows if _acts(visit, row, changes=True)}
+
+
 def _form(
     visit: Visit, *, values: dict[str, str], errors: dict[str, str], outcomes: list[Outcome] | None = None,
     status: int = 200,
@@ -142,6 +149,7 @@ def _form(
         values=values,
         errors=errors,
         outcomes=[(one, *OUTCOMES.get(one.code, ("Not sent", "bad"))) for one in outcomes or []],
+        resendable=_resendable(visit) if outcomes else {},
         roles=[(role, role.capitalize(), ROLE_WORDS[role]) for role in reversed(assignable(visit.caller))],
         days=invites.LIFETIME.days,
         most=invites.MOST_AT_ONCE,

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from dashboard.config import settings
@@ -105,8 +104,3 @@ def call_rate(key: ApiKey) -> str:
     """How often the key may call, in words."""
     chosen = settings().api
     return f"{key.call_limit or chosen.throttle_requests:,} in any {chosen.throttle_seconds} seconds"
-
-
-def errors(refusal: Any, *, at: str = "") -> dict[str, str]:
-    """The message at its field."""
-    return {getattr(refusal, "field", None) or at: refusal.detail}

@@ -18,16 +18,15 @@ from dashboard.domain.funds.spend_limits import Cap
 from dashboard.domain.org_status import OrgAction
 from dashboard.web import guards, one_time_secret, render
 from dashboard.web.guards import Visit
-from dashboard.web.keys import context
 from dashboard.web.keys.blueprint import pages
 
-TYPED = ("name", "expires_at", "cap", "cap_window", "idempotency_key")
+TYPED = ("name", "set", "expires_at", "cap", "cap_window", "idempotency_key")
 
 
 @pages.get("/new")
 def new(slug: str) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=OrgAction.MEMBERS)
-    return _form(visit, values={"scopes": [], "idempotency_key": str(ids.new())}, errors={})
+    return _form(visit, values={"scopes": [], "set": "", "idempotency_key": str(ids.new())}, errors={})
 
 
 @pages.post("")
@@ -35,20 +34,24 @@ def create(slug: str) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_OWN_KEYS, act=OrgAction.MEMBERS)
     guards.require_recent()
     values: dict[str, Any] = {name: request.form.get(name, "") for name in TYPED}
-    values["scopes"] = request.form.getlist("scopes")[: len(scopes.SCOPES)]
+    values["scopes"] = scopes.chosen(values["set"], request.form.getlist("scopes"), grantable(visit.caller))
     key_id = _id_of_form(visit, values["idempotency_key"])
     try:
         if not keys.find(visit.org.id, key_id):
             _make(visit, key_id, values)
     except (Invalid, ScopeTooWide) as refusal:
-        return _form(visit, values=values, errors=context.errors(refusal, at="scopes"), status=refusal.status)
+        return _form(visit, values=values, errors=render.errors_of(refusal, at="scopes"), status=refusal.status)
     except (keys.TooManyKeys, TooManyRequests) as refusal:
-        return _form(visit, values=values, errors=context.errors(refusal), status=refusal.status)
+        return _form(visit, values=values, errors=render.errors_of(refusal), status=refusal.status)
     return render.redirect(url_for("keys.show", slug=slug, key_id=key_id))
 
 
 def _make(visit: Visit, key_id: UUID, values: dict[str, Any]) -> None:
     until = values["expires_at"].strip()
+    keys.check_form(
+        values["name"], values["scopes"], lambda: until and expiry.end_of(until),
+        lambda: Cap.parse(values["cap"], values["cap_window"]),
+    )  # fmt: skip
     cap = Cap.parse(values["cap"], values["cap_window"])
     try:
         with transaction(org=visit.org.id):
@@ -87,6 +90,8 @@ def _form(visit: Visit, *, values: dict[str, Any], errors: dict[str, str], statu
         values=values,
         errors=errors,
         scopes=scopes.options(may),
+        sets=scopes.ready_sets(may),
+        spends="wallet:charge" in may,
         bound=key_rights.bound_by(visit.org.id, current_user.id),
         dialog=render.is_htmx() if request.method == "GET" else "dialog" in request.form,
     )

@@ -52,7 +52,9 @@ def rotate(slug: str, key_id: UUID) -> Response:
                 key, grace=grace, by=visit.by, made_by=_person(visit), grantable=grantable(visit.caller)
             )
     except (Invalid, ScopeTooWide, TooManyRequests, keys.TooManyKeys, KeyEnded, KeyRotated) as refusal:
-        return _rotate_form(visit, key, values={"grace": grace}, errors=context.errors(refusal), status=refusal.status)
+        return _rotate_form(
+            visit, key, values={"grace": grace}, errors=render.errors_of(refusal), status=refusal.status
+        )
     one_time_secret.keep(made.row.id, made.key, org_id=visit.org.id)
     return render.redirect(url_for("keys.show", slug=slug, key_id=made.row.id))
 
@@ -75,7 +77,7 @@ def cap(slug: str, key_id: UUID) -> Response:
         with transaction(org=visit.org.id):
             key_changes.set_cap(key, wanted, by=visit.by)
     except (Invalid, KeyEnded) as refusal:
-        return _cap_form(visit, key, values=values, errors=context.errors(refusal), status=refusal.status)
+        return _cap_form(visit, key, values=values, errors=render.errors_of(refusal), status=refusal.status)
     render.toast_next(f"{key.name} is capped." if wanted else f"{key.name} has no cap.")
     return render.redirect(url_for("keys.show", slug=slug, key_id=key.id))
 
@@ -96,7 +98,7 @@ def operator_scopes(slug: str, key_id: UUID) -> Response:
             key_changes.give_operator_scopes(key, wanted, reason=reason, by=visit.by)
     except (Invalid, KeyEnded) as refusal:
         values = {"scopes": wanted, "reason": reason}
-        return _operator_form(visit, key, values=values, errors=context.errors(refusal), status=refusal.status)
+        return _operator_form(visit, key, values=values, errors=render.errors_of(refusal), status=refusal.status)
     render.toast_next(f"The scopes of {key.name} are changed.")
     return render.redirect(url_for("keys.show", slug=slug, key_id=key.id))
 
@@ -118,7 +120,7 @@ def call_limit(slug: str, key_id: UUID) -> Response:
             key_changes.set_call_limit(key, most, reason=values["reason"], by=visit.by)
     except (Invalid, KeyEnded) as refusal:
         return _show(
-            "calls", visit, key, refusal.status, values=values, errors=context.errors(refusal, at="call_limit")
+            "calls", visit, key, refusal.status, values=values, errors=render.errors_of(refusal, at="call_limit")
         )
     render.toast_next(f"The limit of {key.name} is changed.")
     return render.redirect(url_for("keys.show", slug=slug, key_id=key.id))

@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import Response, request, url_for
 
-from dashboard.core import clock
 from dashboard.core.db import retrying, transaction
 from dashboard.core.errors import Conflict, NotFound
 from dashboard.domain.access.permissions import Verb
@@ -87,7 +86,7 @@ def _taken(refusal: SlugTaken, values: dict[str, str]) -> dict[str, str]:
 def _page(visit: Visit, values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "settings/show.html", status=status, visit=visit, values=values, errors=errors, labels=LABELS,
-        zones=sorted(clock.time_zones()), now=_values(visit.org), directory=external_keys.of(visit.org),
+        now=_values(visit.org), directory=external_keys.of(visit.org),
     )  # fmt: skip
 
 
