@@ -186,6 +186,8 @@ def test_the_platform_finds_an_organization_and_a_user_by_what_it_knows(program:
     org = program.make(factories.make_org, "Nina's team", owner=user)
     path = f"/admin/api/v1/orgs/{org.id}"
     set_ = {"external_key": "crm-77", "reason": "Known"}
+    refused = program.call("PATCH", path, manager, json={"suspended": True})
+    assert problem(refused, 422, "invalid")["errors"][0]["field"] == "reason"
     assert program.call("PATCH", path, manager, json=set_).status_code == 200
     for query, many in (
         ({"external_key": "crm-77"}, 1), ({"external_key": "crm-7"}, 0), ({"slug": org.slug}, 1), ({"slug": "x\0"}, 0),
