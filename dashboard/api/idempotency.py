@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 from flask import Response, current_app, g, request
 
 from dashboard.api import auth, inputs
+from dashboard.api.org_paths import SELF
 from dashboard.core import db, ids
 from dashboard.core.errors import Invalid
 from dashboard.domain.access import first_answers
 from dashboard.domain.access.end_users import SignedIn
 from dashboard.domain.access.first_answers import Claim, KeyedRequest, StoredAnswer
-from dashboard.models import ApiKey
+from dashboard.domain.organizations import org_refs
+from dashboard.models import ApiKey, PersonalToken
 
 HEADER = "Idempotency-Key"
 REPLAY_HEADER = "Idempotent-Replay"
@@ -115,4 +117,13 @@ def _request(key: str, body: dict[str, Any]) -> KeyedRequest:
         space = f"{'service' if row.platforms else 'api'}:{row.mode}"
     else:
         owner_id, space, scopes = row.user_id, "user", row.scopes
-    return KeyedRequest(owner_id, space, request.path, key, hashlib.sha256(text.encode()).digest(), scopes)
+    return KeyedRequest(owner_id, space, _path(row), key, hashlib.sha256(text.encode()).digest(), scopes)
+
+
+def _path(row: ApiKey | PersonalToken | SignedIn) -> str:
+    """The request's path with the organization's id, however the caller named it: it is the same call."""
+    ref = str((request.view_args or {}).get("org_id", ""))
+    org_id = row.org_id if ref == SELF and isinstance(row, ApiKey) else ids.parse(ref)
+    if ref.startswith(org_refs.EXTERNAL) and (org := org_refs.find(ref)):
+        org_id = org.id
+    return request.path.replace(ref, str(org_id), 1) if org_id else request.path

@@ -76,6 +76,17 @@ def test_one_business_fact_is_one_charge_however_the_organization_is_named(progr
     assert program.balance(org) == 90
 
 
+def test_one_invite_is_sent_once_however_the_organization_is_named(program: Program) -> None:
+    org = named(program, "crm-1")
+    key, body = program.key(org, "members:write"), {"email": "new@example.test", "role": "member"}
+    answers = [
+        program.post(f"/api/v1/orgs/{ref}/members", key, json=body, headers={"Idempotency-Key": "invite-1"})
+        for ref in ("self", org.id, "ext:crm-1", str(org.id).upper())
+    ]
+    assert [one.status_code for one in answers] == [201] * 4
+    assert [one.headers.get("Idempotent-Replay") for one in answers] == [None, "true", "true", "true"]
+
+
 @pytest.mark.parametrize(
     "ref", ["ext:", "ext:%00", "ext:a%00b", "ext:a%2Fb", "ext:a/b", "ext:%F0%9F%98%80", "ext:-a", "ext:" + "x" * 3000,
             "EXT:crm-1", "Self", "self%00", "..", "", "%00", "0", "ext:crm-1%20", "' OR 1=1"],
