@@ -27,8 +27,9 @@ RANGES: tuple[Choice, ...] = (("all", "All time"), *PRESETS.items(), ("", "Custo
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
     """`typed` holds the filters as entered, `kept` the other parameters that stay in the URL, `reset` is the URL
-    without filters, `widened` that with the same filters for all time, `error` why they cannot be used. `searched_all`
-    is False if the search stopped at its window: then `older` continues."""
+    without filters, `widened` that with the same filters for all time, `error` why they cannot be used. `opening`:
+    nothing was asked, and the dates are its own choice. `searched_all` is False if the search stopped at its window:
+    then `older` continues."""
 
     rows: list[T] = field(default_factory=list)
     typed: dict[str, Any] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Listing(Generic[T]):
     widened: str = ""
     newer: str = ""
     older: str = ""
+    opening: bool = False
     searched_all: bool = True
     error: str = ""
 
@@ -110,5 +112,6 @@ def read(
         here(**rest, range="all") if given.keys() & DATES else "",
         newer="" if page.newer_cursor is None else here(**query, cursor=page.newer_cursor or None),
         older=here(**query, cursor=page.next_cursor) if page.next_cursor else "",
+        opening=opening,
         searched_all=page.searched_all,
     )

@@ -142,12 +142,14 @@ document.addEventListener("keydown", (e) => {
   document.querySelector("[data-menu]").focus();
 });
 
-/* Dates and presets of a filter: the one that is chosen clears the other. */
+/* Dates and presets of a filter: the one that is chosen clears the other. A search is of all time, unless a preset was chosen. */
 document.addEventListener("input", (e) => {
   const range = e.target.form?.elements.range;
   if (!range || !e.target.closest(".filters")) return;
   if (e.target === range) for (const name of ["from", "to"]) e.target.form.elements[name].value = "";
   else if (e.target.name === "from" || e.target.name === "to") range.value = "";
+  else if (range.dataset.opening !== undefined) range.value = "all";
+  delete range.dataset.opening;
 }, true);
 
 /* The names of time zones, for fields that suggest them: loaded when one is used, then kept for a day. */
