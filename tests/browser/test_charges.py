@@ -27,7 +27,7 @@ def test_a_member_sees_what_their_own_key_costs(dummy_site: Site, member: Page, 
     member.goto("/o/demo/keys")
     member.get_by_role("link", name=re.compile("Create (an API )?key")).first.click()
     member.get_by_label("Name").fill("Notebook")
-    member.locator('input[name="scopes"][value="wallet:charge"]').check()
+    member.get_by_label("Charge from a server").check()
     member.get_by_role("button", name=re.compile("Create")).click()
     key = member.locator("#copy-key").inner_text()
     for number in range(2):
