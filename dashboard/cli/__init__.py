@@ -85,7 +85,7 @@ def disable_user(email: str, reason: str) -> None:
 
 @key_commands.command("create")
 @click.option("--org", "slug", help="Slug of the organization the key belongs to.")
-@click.option("--user", "email", help="E-mail of the person, for a personal token.")
+@click.option("--user", "email", help="Email of the person, for a personal token.")
 @click.option("--service", is_flag=True, help="A key of the platform, for all platform-funded organizations.")
 @click.option("--scopes", required=True, help=f"Comma-separated, of: {', '.join(sorted(SCOPES | SERVICE_SCOPES))}.")
 @click.option("--name", required=True)

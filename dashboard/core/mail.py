@@ -152,11 +152,11 @@ def require_address(text: str) -> None:
     local, at, domain = text.rpartition("@")
     readable = one_line(text) == text and " " not in text and len(text) <= LONGEST_ADDRESS
     if not (readable and at and local and domain) or any(mark in text for mark in '<>,;:"\\()[]'):
-        raise ValueError("must be one e-mail address")
+        raise ValueError("must be one email address")
     try:
         _on_the_wire(text)
     except (HeaderParseError, ValueError, IndexError):
-        raise ValueError("must be one e-mail address") from None
+        raise ValueError("must be one email address") from None
 
 
 def _on_the_wire(address: str, name: str = "") -> Address:

@@ -42,7 +42,7 @@ FOREIGN_FORM = "The form did not come from one of our pages, or its token is mis
 SECRETS = {"password": "Password", "code": "Code", "new_password": "New password", "secret": "Shared secret"}
 """Fields whose values are never put back into a page; the user must enter them again."""
 
-CONFIRMING = {"confirm_password": "Your password", "confirm_code": "Code of your authenticator app"}
+CONFIRMING = {"confirm_password": "Your password", "confirm_code": "Code from your authenticator app"}
 """What `ConfirmationNeeded` asks for in the form that it returns. Only users with a second factor are asked for the
 code."""
 

@@ -25,7 +25,7 @@ def verify_again() -> Response:
     except Invalid as refusal:
         return render.invalid("links/verification.html", values={"email": email}, errors={"email": refusal.detail})
     if current_user.is_authenticated:
-        render.toast_next("We have sent the link again. Check your e-mail.")
+        render.toast_next("We have sent the link again. Check your email.")
         return render.redirect(url_for("account.profile"))
     return render.redirect(url_for(".verification"))
 
@@ -91,7 +91,7 @@ def answer_email_change(token: str) -> Response:
         email_change.call_off(link.user)
         words = "The change was cancelled. The address stays unchanged."
     elif email_change.agree(link):
-        words = "The address is changed. Sign in with the new one from now on."
+        words = "Your address was changed. Sign in with the new one from now on."
     else:
         words = "Confirmed. The address changes when the link in the other mail is confirmed too."
     render.toast_next(words)

@@ -124,7 +124,7 @@ def transfer(slug: str, member_id: UUID) -> Response:
         _carry_out(visit, lambda: ownership.transfer(member, by=visit.by))
     except Conflict as refusal:
         return _transfer_form(visit, member, refusal=refusal)
-    render.toast_next(f"{member.user.name} is an owner now; you are an admin.")
+    render.toast_next(f"{member.user.name} is now an owner, and you are an admin.")
     return render.redirect(url_for("members.listing", slug=slug))
 
 

@@ -73,7 +73,7 @@ def create() -> Response:
         return _form(values, {"slug": text}, status=422)
     except TooManyRequests as refusal:
         return _form(values, {"": refusal.detail}, status=refusal.status)
-    render.toast_next(f"{org.name} is made. You are its owner.")
+    render.toast_next(f"{org.name} is created. You are its owner.")
     return render.redirect(url_for("costs.show", slug=org.slug))
 
 

@@ -11,7 +11,7 @@ from dashboard.web.listing import Address, Listing
 
 STATES = {
     "created": ("Created", ""),
-    "unknown": ("Unknown", "warn"),
+    "unknown": ("Checking", "warn"),
     "pending": ("Pending", "warn"),
     "paid": ("Paid", "warn"),
     "credited": ("Credited", "ok"),

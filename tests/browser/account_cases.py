@@ -6,7 +6,7 @@ from tests.browser.cases import Case, _user
 
 
 def _begin_second_factor(page: Page) -> None:
-    page.get_by_role("button", name="Switch on").click()
+    page.get_by_role("button", name="Turn on").click()
     expect(page.get_by_role("img", name="QR code for the authenticator app")).to_be_visible()
 
 

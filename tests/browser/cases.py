@@ -80,7 +80,7 @@ def _decide(button: str) -> Callable[[Page], None]:
     def then(page: Page) -> None:
         page.get_by_role("textbox", name="Reason").fill("Ticket 4821: the price was edited by hand")
         page.get_by_role("button", name=button).click()
-        expect(page.get_by_text("Nothing has moved yet")).to_be_visible()
+        expect(page.get_by_text("Nothing has changed yet")).to_be_visible()
 
     return then
 
@@ -173,7 +173,7 @@ def _unfold_first(page: Page) -> None:
 
 
 def _wrong_password(page: Page) -> None:
-    page.get_by_label("E-mail").fill("nobody@demo.test")
+    page.get_by_label("Email").fill("nobody@demo.test")
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("main [role=alert], main .error").first).to_be_visible()
@@ -193,7 +193,7 @@ def _review(amount: str, button: str, *, negative: bool = False) -> Callable[[Pa
         if negative:
             page.get_by_role("checkbox").check()
         page.get_by_role("button", name=button).click()
-        expect(page.get_by_text("Nothing has moved yet")).to_be_visible()
+        expect(page.get_by_text("Nothing has changed yet")).to_be_visible()
 
     return then
 
@@ -208,7 +208,7 @@ def _wrong_grant(page: Page) -> None:
 def _stale(page: Page) -> None:
     """A form that was left open until its token was no longer good."""
     page.locator("main form [name=csrf_token]").evaluate("field => field.value = 'old'")
-    page.get_by_label("E-mail").fill("owner@demo.test")
+    page.get_by_label("Email").fill("owner@demo.test")
     page.get_by_label("Password").fill("anything")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="This page was open too long")).to_be_visible()

@@ -43,6 +43,6 @@ ALL = (
     Case("invite-link", "", link),
     Case("invite-for-another", "viewer", link),
     Case("organizations-invited", "viewer", "/orgs"),
-    Case("invite-mail", "", mail),
+    Case("invitemail", "", mail),
     Case("invite-expired", "", expired),
 )

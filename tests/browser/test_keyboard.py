@@ -119,7 +119,7 @@ def test_a_filter_keeps_the_focus_and_asks_once(cost: Page) -> None:
 def test_nothing_is_left_after_signing_out(dummy_site: Site, visit: Visit) -> None:
     page = visit(dummy_site)
     page.goto("/login?next=/o/demo/transactions")
-    page.get_by_label("E-mail").fill("owner@demo.test")
+    page.get_by_label("Email").fill("owner@demo.test")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     titled(page, "Transactions")

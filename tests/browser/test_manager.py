@@ -27,7 +27,7 @@ def test_a_grant_is_reviewed_and_seen_by_the_owner(dummy_site: Site, visit: Visi
     page.get_by_role("link", name=re.compile("Grant .*to Northwind Labs")).click()
     fill(page, "12.345678", "Goodwill", "Slow answers on Monday")
     page.get_by_role("button", name="Review grant").click()
-    expect(page.locator("main")).to_contain_text("Nothing has moved yet")
+    expect(page.locator("main")).to_contain_text("Nothing has changed yet")
     expect(page.locator("main")).to_contain_text(f"{exact(before)} + $12.345678 = {exact(before + 12_345_678)}")
     assert dummy_site.balance() == before
     form = page.get_by_role("button", name="Grant $12.34").locator("xpath=ancestor::form")

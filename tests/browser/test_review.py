@@ -34,7 +34,7 @@ def decide(manager: Page, address: str, verb: str, review: str) -> None:
     manager.get_by_role("link", name=verb, exact=True).click()
     manager.get_by_role("textbox", name="Reason").fill(REASON)
     manager.get_by_role("button", name=review).click()
-    expect(manager.locator("main")).to_contain_text("Nothing has moved yet")
+    expect(manager.locator("main")).to_contain_text("Nothing has changed yet")
     manager.get_by_role("button", name=f"{verb} payment").click()
 
 

@@ -60,7 +60,7 @@ def test_customers_pages(stripe_site: Site, visit: Visit, marked: tuple[str, str
     slug, email = marked
     page = visit(stripe_site)
     page.goto(f"/login{ODD}&next=javascript:alert(6)")
-    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     titled(page, "Cost management")
@@ -94,7 +94,7 @@ def test_managers_pages(stripe_site: Site, visit: Visit, marked: tuple[str, str]
     page.get_by_label("Category").select_option(index=1)
     page.get_by_role("textbox", name="Reason").fill(BAD)
     page.get_by_role("button", name="Review grant").click()
-    expect(page.get_by_text("Nothing has moved yet")).to_be_visible()
+    expect(page.get_by_text("Nothing has changed yet")).to_be_visible()
     assert page.evaluate(MARKS) == []
     page.get_by_role("button", name="Grant $1.00").click()
     expect(page.locator("#toasts")).to_contain_text("Granted")

@@ -112,7 +112,7 @@ def test_an_account_accepts_after_signing_in(app: Flask, team: Team, link: str, 
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/o/{team.slug}/")
     page = client.get(answer.headers["Location"])
     assert page.status_code == 200
-    assert "You belong to Acme now, as member." in page.text
+    assert "You joined Acme as member." in page.text
     assert role(app, team) == "member"
 
 
@@ -121,7 +121,7 @@ def test_a_new_person_signs_up_in_the_same_flow(app: Flask, team: Team) -> None:
     typed = {"name": "Grace Hopper", "password": PASSWORD, "timezone": "Europe/Stockholm"}
     answer = post(client, f"{link}/signup", **typed, email="mallory@example.test")
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/o/{team.slug}/")
-    assert "You belong to Acme now" in client.get(answer.headers["Location"]).text
+    assert "You joined Acme" in client.get(answer.headers["Location"]).text
     with app.app_context():
         user = users.by_email(GRACE)
         assert user
@@ -204,7 +204,7 @@ def test_declining_needs_no_account(app: Flask, team: Team, link: str) -> None:
     page = client.get(link)
     assert page.status_code == 410
     assert "This invite was declined" in page.text
-    assert "Declined. You do not join Acme." in page.text
+    assert "You declined the invite to Acme." in page.text
     assert "Declined" in team.owner.get(f"/o/{team.slug}/members").text
 
 

@@ -40,7 +40,7 @@ def token(app: Flask) -> str:
 
 
 def test_an_invite_is_sent_and_listed(app: Flask, team: Team) -> None:
-    assert "Nobody is invited" in team.owner.get(f"/o/{team.slug}/members").text
+    assert "No open invites" in team.owner.get(f"/o/{team.slug}/members").text
     answer = send(team.owner, team)
     assert answer.status_code == 303
     page = team.owner.get(answer.headers["Location"]).text
@@ -140,7 +140,7 @@ def test_withdrawing_has_a_step_between(app: Flask, team: Team) -> None:
     assert rows(app)[0].state == "revoked"
     assert team.owner.post(f"/o/{team.slug}/invites/{row.id}/resend").status_code == 409
     assert app.test_client().get(f"/invite/{token(app)}").status_code == 410
-    assert "Nobody is invited" in team.owner.get(f"/o/{team.slug}/members").text
+    assert "No open invites" in team.owner.get(f"/o/{team.slug}/members").text
 
 
 def test_rights_are_given_after_a_recent_sign_in_only(app: Flask, team: Team) -> None:

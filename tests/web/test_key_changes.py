@@ -110,7 +110,7 @@ def test_a_cap_is_set_with_the_key_shown_and_kept(app: Flask, team: Team) -> Non
         assert "Cap reached" in team.owner.get(where).text
         assert team.admin.post(f"{where}/cap", {"cap": "", "cap_window": "month"}).status_code == 303
         assert call(app, team, key, 1_000_000) == 201
-        assert "it may charge all that is there" in team.owner.get(where).text
+        assert "it can spend the whole balance" in team.owner.get(where).text
 
 
 def test_caps_are_changed_by_owner_and_admin_alone(app: Flask, team: Team) -> None:

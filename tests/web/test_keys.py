@@ -59,7 +59,7 @@ def test_a_new_key_works_and_is_shown_once(app: Flask, team: Team) -> None:
     found = KEY.search(first.text)
     assert found
     assert first.headers["Cache-Control"] == "no-store"
-    assert "It is shown once" in first.text
+    assert "It is shown only once" in first.text
     with app.app_context():
         assert keys.authenticate(found[0]).name == "Production server"
     assert not KEY.search(team.owner.get(where).text)
@@ -180,7 +180,7 @@ def test_a_key_never_has_more_than_its_maker(app: Flask, team: Team, role: str, 
         ("name", "a\x00b", "Enter a name"), ("scopes", [], "Choose at least one scope"),
         ("scopes", ["no:such"], "There is no scope"), ("expires_at", "tomorrow", "Enter a date"),
         ("expires_at", "9999-12-31", "too far away"), ("expires_at", "2026-02-30", "Enter a date"),
-        ("expires_at", "2001-01-01", "expired already"),
+        ("expires_at", "2001-01-01", "already have expired"),
     ],
 )  # fmt: skip
 def test_odd_entries_are_refused_in_place(app: Flask, team: Team, field: str, value: Any, words: str) -> None:

@@ -93,7 +93,7 @@ def test_a_manager_grants_credit_with_a_last_day(app: Flask, team: Team) -> None
     assert grant.expires_at == expiry.end_of(last.isoformat())
     yesterday = (clock.today() - timedelta(days=1)).isoformat()
     refused = team.manager.post(here, fields | {"expires_at": yesterday})
-    assert (refused.status_code, "This day is over" in refused.text) == (422, True)
+    assert (refused.status_code, "This day is in the past" in refused.text) == (422, True)
     refused = team.manager.post(here.replace("/grant", "/remove"), fields)
     assert refused.status_code == 422
 

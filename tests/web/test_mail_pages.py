@@ -101,7 +101,7 @@ def test_the_return_page_promises_the_mail_that_was_written(app: Flask, team: Te
 
 def test_development_shows_every_mail(app: Flask, team: Team, payment_id: UUID) -> None:
     client = app.test_client()
-    assert "No mail server is set" in client.get("/dev/mail").text
+    assert "No mail server is set up" in client.get("/dev/mail").text
     one = f"/dev/mail/{mail_of(app, team)}"
     assert one in client.get("/dev/mail").text
     page = client.get(one)
@@ -170,7 +170,7 @@ def mail_kinds() -> set[str]:
 
 def test_managers_see_what_was_not_sent_and_send_it_again(app: Flask, team: Team, payment_id: UUID) -> None:
     change(app, state="parked", error="550 no such user")
-    assert "Mails parked" in team.manager.get("/admin/").text
+    assert "Emails parked" in team.manager.get("/admin/").text
     page = team.manager.get("/admin/mail").text
     assert "550 no such user" in page
     assert "Send again" in page
@@ -190,18 +190,18 @@ def test_managers_see_what_was_not_sent_and_send_it_again(app: Flask, team: Team
 
 def test_managers_are_told_when_nothing_waits(app: Flask, team: Team, payment_id: UUID) -> None:
     change(app, state="sent")
-    assert "Nothing waits to be sent" in team.manager.get("/admin/mail").text
+    assert "No undelivered email" in team.manager.get("/admin/mail").text
 
 
 def test_a_parked_mail_is_given_up_and_leaves_the_work_list(app: Flask, team: Team, payment_id: UUID) -> None:
     here = f"/admin/mail/{mail_of(app, team)}"
     assert team.manager.post(f"{here}/dismiss").status_code == 409  # it waits, and may still go out
     change(app, state="parked", error="The mail server answered 550 No such mailbox")
-    assert "Mails parked" in team.manager.get("/admin/").text
+    assert "Emails parked" in team.manager.get("/admin/").text
     assert f"{here}/dismiss" in team.manager.get("/admin/mail").text
     assert team.manager.post(f"{here}/dismiss").status_code == 303
-    assert "Nothing waits to be sent" in team.manager.get("/admin/mail").text
-    assert "Mails parked" not in team.manager.get("/admin/").text
+    assert "No undelivered email" in team.manager.get("/admin/mail").text
+    assert "Emails parked" not in team.manager.get("/admin/").text
     assert team.manager.post(f"{here}/retry").status_code == 409
     assert "The receipt goes" not in team.owner.get(f"/o/{team.slug}/buy/return?payment={payment_id}").text
     with app.app_context():

@@ -70,7 +70,7 @@ def test_an_admin_is_offered_nothing_that_would_be_refused(app: Flask, team: Tea
     page = team.admin.get(f"/o/{team.slug}/members").text
     owner = member(app, team, "owner")
     assert path(team, owner, "role") not in page
-    assert "The only owner cannot go" in page
+    assert "The only owner can't leave" in page
     for act in ("role", "remove"):
         assert team.admin.get(path(team, owner, act)).status_code == 403
         assert team.admin.post(path(team, owner, act), {"role": "member"}).status_code == 403
@@ -244,7 +244,7 @@ def test_a_personal_organization_says_whose_it_is(app: Flask, team: Team) -> Non
     assert "Leave organization" not in page
     assert "cannot be left" in solo.get(f"/o/{slug}/leave").text
     assert solo.post(f"/o/{slug}/leave").status_code == 409
-    assert "it goes with your account" in solo.get(f"/o/{slug}/settings").text
+    assert "it is deleted with your account" in solo.get(f"/o/{slug}/settings").text
     assert solo.get(f"/o/{slug}/settings/delete").status_code == 404
 
 

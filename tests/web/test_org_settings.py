@@ -36,7 +36,7 @@ def test_a_team_is_made_with_a_name_alone(app: Flask, team: Team) -> None:
     assert answer.status_code == 303
     assert answer.location.startswith("/o/acme-")
     page = team.stranger.get(answer.location).text
-    assert "Acme is made. You are its owner." in page
+    assert "Acme is created. You are its owner." in page
     assert "Owner" in page
     assert team.owner.get(answer.location).status_code == 404
 
@@ -54,8 +54,8 @@ def test_a_taken_address_comes_with_a_free_one(app: Flask, team: Team) -> None:
     [
         ({"name": ""}, "Enter a name"),
         ({"name": "x" * 101}, "Enter a name"),
-        ({"name": "Fine", "slug": "Not Fine"}, "small letters"),
-        ({"name": "Fine", "billing_email": "nobody"}, "Enter an e-mail address"),
+        ({"name": "Fine", "slug": "Not Fine"}, "lowercase letters"),
+        ({"name": "Fine", "billing_email": "nobody"}, "Enter an email address"),
     ],
 )
 def test_odd_entries_come_back_with_their_sentence(app: Flask, team: Team, fields: dict[str, str], words: str) -> None:
@@ -119,7 +119,7 @@ def test_odd_settings_keep_what_was_typed(app: Flask, team: Team) -> None:
     with app.app_context():
         other = make_org("Other")
     for field, value, words in (
-        ("slug", other.slug, "-2 is free"), ("slug", "A b", "small letters"),
+        ("slug", other.slug, "-2 is free"), ("slug", "A b", "lowercase letters"),
         ("timezone", "Mars", "time zone"), ("name", "", "Enter a name"), ("tax_id", "x" * 51, "up to 50"),
         ("return_hosts", "https://acme.test", "without https://"),
     ):  # fmt: skip

@@ -94,7 +94,7 @@ def test_a_poll_changes_nothing_until_there_is_news(app: Flask, team: Team, paym
 
 def test_the_page_says_from_the_start_that_a_bank_may_take_days(team: Team, payment_id: str) -> None:
     page = team.owner.get(at(team, payment_id)).text
-    assert "A payment from a bank account may take days: do not pay again meanwhile." in page
+    assert "A payment from a bank account may take days: do not pay again in the meantime." in page
 
 
 def test_a_delayed_payment_is_on_its_way_and_not_to_be_paid_again(app: Flask, team: Team, payment_id: str) -> None:
@@ -117,7 +117,7 @@ def test_what_is_paid_and_not_booked_says_so(app: Flask, team: Team, payment_id:
     change(app, payment_id, state="paid", problem=fulfil.UNREADABLE)
     for path in (at(team, payment_id), f"/o/{team.slug}/payments/{payment_id}"):
         page = team.owner.get(path).text
-        assert "Paid, not yet booked" in page
+        assert "Paid, credits on the way" in page
         assert "Do not pay again" in page
 
 
@@ -143,7 +143,7 @@ def test_tax_on_top_and_tax_in_the_price_are_told_apart(
 def test_waiting_ends_with_a_promise(team: Team, payment_id: str, since: str) -> None:
     for htmx in (True, False):
         page = team.owner.get(at(team, payment_id, since=since), htmx=htmx).text
-        assert "There is nothing else to do" in page
+        assert "You can close this page" in page
         assert "every 2s" not in page
         assert "refresh" not in page
 
@@ -187,7 +187,7 @@ def test_who_left_but_had_paid_is_told_so(app: Flask, team: Team, payment_id: st
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("declined", "not enough money on the account. Nothing was charged."), ("expired", "expired before it was paid")],
+    [("declined", "insufficient funds. Nothing was charged."), ("expired", "expired before it was paid")],
 )
 def test_a_payment_that_came_to_nothing_says_why(
     app: Flask, team: Team, payment_id: str, state: str, words: str

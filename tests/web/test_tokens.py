@@ -128,7 +128,7 @@ def test_a_disabled_persons_tokens_are_worthless(app: Flask, team: Team) -> None
     [
         ("name", " ", "Enter a name"), ("scopes", [], "Choose at least one scope"),
         ("scopes", ["no:such"], "There is no scope"), ("expires_at", "soon", "Enter a date"),
-        ("expires_at", "2001-01-01", "expired already"),
+        ("expires_at", "2001-01-01", "already have expired"),
     ],
 )  # fmt: skip
 def test_odd_entries_are_refused_in_place(app: Flask, team: Team, field: str, value: Any, words: str) -> None:

@@ -138,7 +138,7 @@ def test_a_confirmation_asks_for_the_code_too(app: Flask, ada: Person) -> None:
         assert 'id="f-confirm_code-error"' in alone.text
         both = {"confirm_password": PASSWORD, "confirm_code": codes[0]}
         assert ada.post(f"{SECURITY}/two-factor/off", both).status_code == 303
-        assert "Switch on" in ada.get(SECURITY).text
+        assert "Turn on" in ada.get(SECURITY).text
     assert send(browser(app), "/login", ADA) == (303, "/o/ada-example/")
 
 

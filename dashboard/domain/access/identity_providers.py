@@ -155,7 +155,7 @@ def _checked(wanted: Wanted, row: IdentityProvider | None, org_id: UUID) -> dict
         raise Invalid(f"Choose one of {', '.join(ALGORITHMS)}.", field="algorithm")
     issuer = wanted.issuer.strip()
     if not issuer or len(issuer) > LONGEST_ISSUER or not issuer.isprintable():
-        raise Invalid("Enter the issuer exactly as it stands in the tokens.", field="issuer")
+        raise Invalid("Enter the issuer exactly as in the tokens.", field="issuer")
     common = {"issuer": issuer, "algorithm": wanted.algorithm, "tried_at": None, "fetch_error": None}
     if wanted.algorithm == SHARED:
         if wanted.jwks_url or wanted.jwks is not None:
@@ -186,5 +186,5 @@ def _secret(wanted: Wanted, row: IdentityProvider | None, org_id: UUID) -> str:
     try:
         OctKey.import_key(secret)
     except ValueError:
-        raise Invalid("This is a public key, and no secret.", field="secret") from None
+        raise Invalid("This is a public key, not a secret.", field="secret") from None
     return crypto.encrypt(secret, org_id=org_id, purpose=_PURPOSE)

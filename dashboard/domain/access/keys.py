@@ -280,5 +280,5 @@ def _scopes(scopes: Iterable[str], grantable: frozenset[str]) -> list[str]:
 
 def _future(moment: datetime | None) -> datetime | None:
     if moment is not None and moment <= clock.now():
-        raise Invalid("The key would have expired already.", field="expires_at")
+        raise Invalid("The key would already have expired.", field="expires_at")
     return moment

@@ -54,7 +54,7 @@ class Terms:
     def check(self) -> None:
         """Raise Invalid, whose `field` is the API's name."""
         if not 0 < self.price_minor <= LARGEST_PAYMENT_MINOR:
-            raise Invalid("The price must lie between $0.01 and $999,999.99.", field="price_cents")
+            raise Invalid("The price must be between $0.01 and $999,999.99.", field="price_cents")
         if self.currency not in CURRENCIES:
             raise Invalid("Only usd is sold.", field="currency")
         if not 0 < self.grant_micros <= CREDITS_LIMIT:
@@ -64,13 +64,15 @@ class Terms:
         if self.grant_kind not in GRANT_KINDS:
             raise Invalid(f"The kind of credit is {' or '.join(GRANT_KINDS)}.", field="grant_kind")
         if not 1 <= self.min_quantity <= QUANTITY_LIMIT:
-            raise Invalid(f"The smallest quantity lies between 1 and {QUANTITY_LIMIT}.", field="min_quantity")
+            raise Invalid(f"The smallest quantity must be between 1 and {QUANTITY_LIMIT}.", field="min_quantity")
         if self.price_minor * self.min_quantity > LARGEST_PAYMENT_MINOR:
-            raise Invalid("So many cost more than one payment takes, which is $999,999.99.", field="min_quantity")
+            raise Invalid("That is more than the largest payment, $999,999.99.", field="min_quantity")
         if not self.min_quantity <= self.max_quantity <= QUANTITY_LIMIT:
-            raise Invalid(f"The largest quantity lies between the smallest and {QUANTITY_LIMIT}.", field="max_quantity")
+            raise Invalid(
+                f"The largest quantity is at least the smallest, up to {QUANTITY_LIMIT}.", field="max_quantity"
+            )
         if not 0 <= self.expires_days <= EXPIRY_LIMIT_DAYS:
-            raise Invalid(f"Credits lapse after 1 to {EXPIRY_LIMIT_DAYS:,} days.", field="expires_days")
+            raise Invalid(f"Credits expire after 1 to {EXPIRY_LIMIT_DAYS:,} days.", field="expires_days")
 
 
 def check_words(name: str, description: str) -> None:

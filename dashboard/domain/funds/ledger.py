@@ -229,7 +229,7 @@ def _execute(statement: TextClause, values: dict[str, Any]) -> Row[Any] | None:
         return connection.execute(statement, values).one_or_none()
     except DataError as error:
         if sqlstate(error) != NUMBER_OUT_OF_RANGE:
-            raise Invalid("The text holds characters that cannot be kept.") from error
+            raise Invalid("The text contains characters that can't be stored.") from error
         raise Invalid("The balance cannot hold this amount.", field="amount") from error
 
 
@@ -264,7 +264,7 @@ def _judge(
             raise KeyReused("This idempotency key was used for another request.", field="idempotency_key")
         return _posting(booked, replayed=True)
     if amount > 0:
-        raise Invalid("The credit would have lapsed already.", field="expires_at")
+        raise Invalid("The credit would already have expired.", field="expires_at")
     if type in SPENDING and wallet.frozen_at is not None:
         raise WalletFrozen("This wallet is frozen while a payment is disputed. Nothing was changed.")
     if TRANSACTION_TYPES[type].liftable:

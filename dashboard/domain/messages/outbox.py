@@ -61,7 +61,7 @@ def send(
     try:
         mail.require_address(to)
     except ValueError:
-        raise Invalid("This is not one e-mail address.", field="to", code="invalid_address") from None
+        raise Invalid("This is not one email address.", field="to", code="invalid_address") from None
     if not event.replace("_", "").isalpha() or mail.one_line(key) != key:
         raise Invalid("A mail's event is a word, its key one line.", code="invalid_mail")
     row = {"org_id": org_id, "id": ids.new(), "created_at": clock.now(), "state": "waiting", "attempts": 0}
@@ -88,7 +88,7 @@ def find(org_id: UUID, mail_id: UUID) -> OutboxEmail:
         select(OutboxEmail).filter_by(org_id=org_id, id=mail_id), execution_options={"populate_existing": True}
     )
     if row is None:
-        raise NotFound("There is no such mail.")
+        raise NotFound("There is no such email.")
     return row
 
 
@@ -125,7 +125,7 @@ def retry(row: OutboxEmail, *, by: Actor) -> None:
     """Send a parked or failing e-mail again, at once. Locks it. Raises Conflict."""
     current = _locked(row)
     if current.state not in ("parked", "failed"):
-        raise Conflict(f"The mail is {current.state}; there is nothing to repeat.", code="not_retryable")
+        raise Conflict(f"The email is {current.state}; there is nothing to retry.", code="not_retryable")
     audit.record(
         current, "email.retried", by=by, before={"state": current.state, "error": current.error},
         after={"state": "waiting"},
@@ -137,7 +137,7 @@ def dismiss(row: OutboxEmail, *, by: Actor) -> None:
     """Give up a parked e-mail: it is never sent. Locks it. Raises Conflict."""
     current = _locked(row)
     if current.state != "parked":
-        raise Conflict(f"The mail is {current.state}; only parked mails are dismissed.", code="not_parked")
+        raise Conflict(f"The email is {current.state}; only parked emails can be dismissed.", code="not_parked")
     audit.record(
         current, "email.dismissed", by=by, before={"state": current.state, "error": current.error},
         after={"state": "dismissed"},

@@ -105,7 +105,7 @@ def _flush(news: Mapping[str, Value]) -> None:
 
 def _slug(text: str) -> str:
     if not _SLUG.fullmatch(text) or not 2 <= len(text) <= LONGEST_SLUG:
-        raise Invalid(f"Use 2 to {LONGEST_SLUG} small letters and digits, joined by hyphens, such as acme-labs.")
+        raise Invalid(f"Use 2 to {LONGEST_SLUG} lowercase letters and digits, joined by hyphens, such as acme-labs.")
     return text
 
 

@@ -11,26 +11,24 @@ class Decline:
     advice: str
 
 
-_BANK = "Ask the bank why, or pay with another card."
+_BANK = "Ask your bank why, or use another card."
 _AGAIN = "Try again in a few minutes, or pay with another card."
 _OTHER = "Pay with another card."
-_RETYPE = "Check what was typed and try again."
+_RETYPE = "Check your entries and try again."
 
-_MONEY = Decline("The payment was declined: there is not enough money on the account.", _OTHER)
-_NUMBER = Decline("The payment was declined: the card number is not right.", _RETYPE)
-_CODE = Decline("The payment was declined: the security code is not right.", _RETYPE)
-_DATE = Decline("The payment was declined: the expiry date is not right.", _RETYPE)
-_BLOCKED = Decline("The payment was declined: the bank does not let this card be used here.", _BANK)
+_MONEY = Decline("The payment was declined: insufficient funds.", _OTHER)
+_NUMBER = Decline("The payment was declined: the card number is incorrect.", _RETYPE)
+_CODE = Decline("The payment was declined: the security code is incorrect.", _RETYPE)
+_DATE = Decline("The payment was declined: the expiry date is incorrect.", _RETYPE)
+_BLOCKED = Decline("The payment was declined: the bank doesn't allow this card here.", _BANK)
 _CLOSED = Decline(
     "The payment was declined: the account cannot be used for it.", "Pay from another account or by card."
 )
 _BANK_AWAY = Decline("The payment was declined: the bank could not be reached.", _AGAIN)
 _CONFIRM = Decline(
-    "The payment was declined: the bank's confirmation is missing.", "Try again and confirm the payment at the bank."
+    "The payment was declined: the bank needs you to confirm it.", "Try again and confirm the payment with your bank."
 )
-_LIMIT = Decline(
-    "The payment was declined: a limit of the card was reached.", "Try again tomorrow, or use another card."
-)
+_LIMIT = Decline("The payment was declined: the card's limit was reached.", "Try again tomorrow, or use another card.")
 
 UNKNOWN = Decline("The payment was declined. The bank gave no reason.", _BANK)
 
@@ -44,12 +42,12 @@ TABLE: dict[str, Decline] = {
     "invalid_cvc": _CODE,
     "invalid_expiry_month": _DATE,
     "invalid_expiry_year": _DATE,
-    "incorrect_zip": Decline("The payment was declined: the postal code does not belong to the card.", _RETYPE),
-    "incorrect_address": Decline("The payment was declined: the address does not belong to the card.", _RETYPE),
+    "incorrect_zip": Decline("The payment was declined: the postal code doesn't match the card.", _RETYPE),
+    "incorrect_address": Decline("The payment was declined: the address doesn't match the card.", _RETYPE),
     "authentication_required": _CONFIRM,
     "payment_intent_authentication_failure": _CONFIRM,
     "authentication_not_handled": _CONFIRM,
-    "processing_error": Decline("The payment was declined: it could not be processed just then.", _AGAIN),
+    "processing_error": Decline("The payment was declined: it couldn't be processed at the moment.", _AGAIN),
     "try_again_later": _BANK_AWAY,
     "issuer_not_available": _BANK_AWAY,
     "reenter_transaction": _BANK_AWAY,
@@ -67,14 +65,14 @@ TABLE: dict[str, Decline] = {
     "new_account_information_available": _CLOSED,
     "account_closed": _CLOSED,
     "bank_account_unusable": _CLOSED,
-    "debit_not_authorized": Decline("The payment was declined: the account's holder did not allow the debit.", _BANK),
-    "payment_method_customer_decline": Decline("The payment was declined at the bank by its payer.", _OTHER),
+    "debit_not_authorized": Decline("The payment was declined: the account holder didn't authorize the debit.", _BANK),
+    "payment_method_customer_decline": Decline("The payment was declined by the payer at the bank.", _OTHER),
     "payment_intent_payment_attempt_expired": Decline(
-        "The payment was declined: it was not confirmed in time.", "Try again and confirm the payment at the bank."
+        "The payment was declined: it was not confirmed in time.", "Try again and confirm the payment with your bank."
     ),
     "duplicate_transaction": Decline(
-        "The payment was declined: the same amount was paid with this card a moment ago.",
-        "Look at the list of payments first; then try again, or pay with another card.",
+        "The payment was declined: the same amount was just paid with this card.",
+        "Check your payments first, then try again or use another card.",
     ),
 }
 """Codes that are not listed get UNKNOWN. Some are omitted on purpose: a bank's response about a stolen card is not for
@@ -84,17 +82,17 @@ the person who uses it."""
 _PAGE = "The payment provider refused to open a payment page"
 _ACCOUNT = Decline(
     f"{_PAGE}: the operator's payment account cannot take payments now. Nothing was charged.",
-    "Tell the operator: trying again does not help.",
+    "Contact support: trying again won't help.",
 )
 _CURRENCY = Decline(
     f"{_PAGE}: it does not take this pack's currency from your organization. Nothing was charged.",
-    "Tell the operator: your organization may have paid in another currency before.",
+    "Contact support: your organization may have paid in another currency before.",
 )
-_SMALL = Decline(f"{_PAGE}: the amount is too small for it. Nothing was charged.", "Buy a larger pack, or more of it.")
-_LARGE = Decline(f"{_PAGE}: the amount is too large for it. Nothing was charged.", "Buy a smaller pack, or less of it.")
+_SMALL = Decline(f"{_PAGE}: the amount is too small for it. Nothing was charged.", "Buy a larger pack or quantity.")
+_LARGE = Decline(f"{_PAGE}: the amount is too large for it. Nothing was charged.", "Buy a smaller pack or quantity.")
 REFUSED = Decline(
     f"{_PAGE}. Nothing was charged.",
-    "Try another pack. If that is refused too, tell the operator, who sees the provider's reason.",
+    "Try another pack. If that fails too, contact support.",
 )
 
 PAGES: dict[str, Decline] = {

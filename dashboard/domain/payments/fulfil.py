@@ -172,8 +172,8 @@ def _take(payment: Payment, wallet: Wallet, session: CheckoutSession) -> None:
     payment.discount_minor, payment.tax_minor = session.amount_discount, session.amount_tax
     if not _fits(payment, session):
         problem = (
-            f"Sold for {timeline.amount(payment.amount_minor, payment.currency)}, "
-            f"the provider took {timeline.amount(_before_discount(session), session.currency)}. Nothing was credited."
+            f"The price was {timeline.amount(payment.amount_minor, payment.currency)}, but "
+            f"{timeline.amount(_before_discount(session), session.currency)} was paid. No credits were added yet."
         )
         states.move(payment, "review", problem=problem, facts={"problem": problem} | _taken(session))
         return

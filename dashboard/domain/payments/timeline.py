@@ -28,8 +28,8 @@ TITLES = {
 }
 """The audit entries that are shown, and how they look; the rest is in the row with its own times."""
 
-DELAYED = "It was paid in a way that takes its time: the bank may need days to confirm it."
-NO_ANSWER = "The payment provider gave no definite answer."
+DELAYED = "The bank may need days to confirm this payment."
+NO_ANSWER = "We're waiting for the payment provider to confirm."
 DO_NOT_PAY = "Wait, and do not pay again: the credits are added automatically when the bank confirms the payment."
 
 ENDINGS = ("failed", "expired", "review", "unknown")
@@ -86,9 +86,9 @@ def advice(payment: Payment) -> str:
     if payment.state == "pending" and payment.decline_code:
         return declines.explain(payment.decline_code).advice
     return {
-        "expired": "Buy again where the credits are still wanted.",
+        "expired": "Buy again if you still need the credits.",
         "paid": "Wait, and do not pay again.",
-        "review": "Wait for the operator, and do not pay again.",
+        "review": "Wait for support, and do not pay again.",
     }.get(payment.state, "")
 
 
@@ -104,7 +104,7 @@ def problem(payment: Payment, *, for_manager: bool = False) -> str:
 
 def amount(minor: int | None, currency: str | None) -> str:
     """A provider's amount as text, or that it was not reported."""
-    return "not told" if minor is None or not currency else of_currency(minor, currency)
+    return "an unknown amount" if minor is None or not currency else of_currency(minor, currency)
 
 
 def _row(payment: Payment, payer: str) -> Iterator[Step]:
@@ -170,14 +170,17 @@ def _now(payment: Payment, for_manager: bool) -> Iterator[Step]:
         )
         yield Step("Waiting for the payment", f"{last}{problem(payment, for_manager=for_manager)}".strip(), "now", None)
     elif payment.state in ("created", "unknown"):
-        yield Step("Asking the provider", "It is asked again by itself until it answers.", "now", None)
+        yield Step("Asking the provider", "We keep asking until it answers.", "now", None)
     elif payment.state == "paid":
         why = problem(payment, for_manager=for_manager) if for_manager else ""
         yield Step(
-            "Booking the credits", f"The money is there. The credits follow by themselves. {why}".strip(), "now", None
+            "Adding the credits",
+            f"We received the payment. The credits are added automatically. {why}".strip(),
+            "now",
+            None,
         )
     elif payment.state == "review":
-        yield Step("Waiting for the operator", "A platform manager accepts or rejects it.", "now", None)
+        yield Step("Waiting for support", "A platform manager accepts or rejects it.", "now", None)
 
 
 def _taken(payment: Payment, entries: list[AuditEntry]) -> Taken | None:

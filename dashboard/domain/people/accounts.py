@@ -76,7 +76,7 @@ def change_password(user: User, *, old: str, new: str, keep: UUID, code: str = "
     TooManyRequests, Unavailable."""
     passwords.check(new, email=user.email, field="new_password")
     if new == old:
-        raise Invalid("This is the password you have now.", field="new_password")
+        raise Invalid("This is your current password.", field="new_password")
     verified = user.password_hash
     authentication.confirm(user, old, code=code)
     password_hash = passwords.hashed(new, known=True)

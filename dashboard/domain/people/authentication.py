@@ -35,7 +35,7 @@ class BadCredentials(Invalid):
 
     code = "bad_credentials"
 
-    def __init__(self, detail: str = "The e-mail address or the password is wrong.") -> None:
+    def __init__(self, detail: str = "The email address or the password is wrong.") -> None:
         super().__init__(detail)
 
 

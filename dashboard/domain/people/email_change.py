@@ -25,7 +25,7 @@ def ask(user: User, email: str) -> None:
     """
     address = users.checked_email(email)
     if address == user.email.lower():
-        raise Invalid("This is your address now.", field="email")
+        raise Invalid("This is your current address.", field="email")
     rate_limits.require((rate_limits.EMAIL_CHANGE, (str(user.id),)))
     owner = users.by_email(address)
     home, change = users.personal_org_id(user.id), ids.new()

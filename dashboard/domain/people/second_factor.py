@@ -61,7 +61,7 @@ def secret_of(user: User) -> str:
     """The secret for the app, in base32. Shown before the second factor is switched on, and never afterwards. Raises
     Conflict."""
     if user.totp_secret is None:
-        raise Conflict("No second factor was begun.")
+        raise Conflict("No second-factor set-up was started.")
     return crypto.decrypt(user.totp_secret, org_id=PLATFORM_ORG_ID, purpose=_purpose(user))
 
 
@@ -82,7 +82,7 @@ def enable(user: User, code: str, *, keep: UUID) -> list[str]:
         lock(select(User).filter_by(id=user.id))
         # another page started the set-up again: the app would have the wrong secret
         if on(user) or user.totp_secret != judged:
-            raise Conflict("Another set-up was begun in the meantime. Nothing was switched on.")
+            raise Conflict("Another set-up was started in the meantime. Nothing was turned on.")
         user.totp_enabled_at = clock.now()
         sessions.end_all(user.id, but=keep)
         _tell(user, home=home, action="user.second_factor_on", event="second_factor_on")

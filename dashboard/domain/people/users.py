@@ -65,7 +65,7 @@ def checked_email(email: str) -> str:
         # `test_environment` accepts the reserved domain `.test` of demos and makes no DNS lookup.
         result = validate_email(email[: LONGEST_EMAIL + 1].strip(), test_environment=True)
     except EmailNotValidError:
-        raise Invalid("Enter an e-mail address such as ada@example.com.", field="email") from None
+        raise Invalid("Enter an email address such as ada@example.com.", field="email") from None
     return result.normalized.lower()
 
 

@@ -91,7 +91,7 @@ def locked(user_id: UUID, *, by: Actor) -> User:
     if by.kind == "manager":
         actor: User | None = lock(select(User).filter_by(id=by.id))
         if actor is None or not actor.is_manager or not actor.is_active:
-            raise Forbidden("You are no platform manager any more.")
+            raise Forbidden("You are no longer a platform manager.")
     row: User | None = lock(select(User).filter_by(id=user_id))
     if row is None or row.erased_at is not None:
         raise NotFound

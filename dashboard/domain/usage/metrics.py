@@ -40,7 +40,7 @@ def create(owner_id: UUID, *, key: str, name: str, unit: str, by: Actor) -> Metr
     """A metric without a price: usage of it is refused until it has one. Needs the owner's transaction. Raises Invalid,
     MetricExists."""
     if not _KEY.fullmatch(key):
-        raise Invalid("Use 1 to 63 small letters, digits and . _ -, and begin with a letter.", field="metric_key")
+        raise Invalid("Use 1 to 63 lowercase letters, digits and . _ -, and begin with a letter.", field="metric_key")
     for field, text in (("name", name), ("unit", unit)):
         if not text.strip() or len(text) > LONGEST_NAME:
             raise Invalid(f"Enter 1 to {LONGEST_NAME} characters.", field=field)

@@ -53,7 +53,7 @@ def change_email() -> Response:
         email_change.ask(current_user, typed)
     except (Invalid, TooManyRequests) as refusal:
         return _page(_kept() | {"email": typed}, {"email": refusal.detail}, status=refusal.status)
-    render.toast_next("We have sent a mail to both addresses. The change needs both links.")
+    render.toast_next("We emailed both addresses. Confirm the change from each.")
     return render.redirect(url_for(".profile"))
 
 
@@ -73,7 +73,7 @@ def ask_erase() -> Response:
 def erase() -> Response:
     guards.require_recent()
     if request.form.get("email", "").strip().lower() != current_user.email.lower():
-        return _erase_form({"email": "Type your address."}, status=422)
+        return _erase_form({"email": "Enter your address."}, status=422)
     try:
         erasure.erase(current_user, reason="They asked for it", by=users.actor_of(current_user))
     except Conflict as refusal:

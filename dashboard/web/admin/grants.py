@@ -148,7 +148,7 @@ def _check_date(act: GrantAction, last_day: str) -> None:
     if last_day and act.removing:
         raise Invalid("Only a grant can expire.", field="expires_at")
     if last_day and expiry.end_of(last_day) <= clock.now():
-        raise Invalid("This day is over. Enter one to come, or leave it empty.", field="expires_at")
+        raise Invalid("This day is in the past. Enter a later one, or leave it empty.", field="expires_at")
 
 
 def _check_key(key: str) -> None:

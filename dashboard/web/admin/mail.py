@@ -36,7 +36,7 @@ def retry(org_id: UUID, mail_id: UUID) -> Response:
     guards.require_recent()
     with transaction(org=org_id):
         outbox.retry(row, by=caller.actor)
-    render.toast_next("Queued. The worker sends the mail; it leaves this list once it is sent.")
+    render.toast_next("Queued. The email leaves this list once it is sent.")
     return render.redirect(url_for(".listing"))
 
 
@@ -47,7 +47,7 @@ def dismiss(org_id: UUID, mail_id: UUID) -> Response:
     guards.require_recent()
     with transaction(org=org_id):
         outbox.dismiss(row, by=caller.actor)
-    render.toast_next(f"Dismissed: the mail to {row.to_address} is not sent.")
+    render.toast_next(f"Dismissed. The email to {row.to_address} will not be sent.")
     return render.redirect(url_for(".listing"))
 
 

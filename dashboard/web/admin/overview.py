@@ -21,18 +21,18 @@ KINDS = {
     "tick_late": ("Worker is late", "Nothing is swept up until worker.py runs again", "/admin/system"),
     "seals_late": ("Seals are late", "Transactions unsealed for over 15 minutes", "/admin/system"),
     "webhooks_silent": ("Webhooks stopped coming", "Payments credited without one", "/admin/webhooks"),
-    "payment_review": ("Payments in review", "Paid, but not what was sold", "/admin/payments?state=review"),
-    "inbox_parked": ("Webhooks parked", "Not repeated by themselves", "/admin/webhooks?state=parked"),
+    "payment_review": ("Payments in review", "Paid amount doesn't match the order", "/admin/payments?state=review"),
+    "inbox_parked": ("Webhooks parked", "Won't retry automatically", "/admin/webhooks?state=parked"),
     "payment_uncredited": ("Paid, not credited", "For over 5 minutes", "/admin/payments?state=paid"),
     "payment_unknown": ("Payments unknown", "No definite answer for over 5 minutes", "/admin/payments?state=unknown"),
     "inbox_failed": ("Webhooks failing", "Repeated by themselves", "/admin/webhooks?state=failed"),
     "inbox_waiting": ("Webhooks waiting", "For over 5 minutes", "/admin/webhooks?state=received"),
     "price_drift": ("Packs not sold", "Their price differs at Stripe", "/admin/catalog/packs"),
     "external_keys": ("External keys to confirm", "Set by owners, not in use until confirmed", "/admin/external-keys"),
-    "mail_parked": ("Mails parked", "Not repeated by themselves", "/admin/mail"),
+    "mail_parked": ("Emails parked", "Won't retry automatically", "/admin/mail"),
     "mail_waiting": ("Mails waiting", "For over 5 minutes", "/admin/mail"),
-    "mail_unset": ("No mail server is set", "Mails wait until there is one", "/admin/mail"),
-    "overdrawn": ("Balances below zero", "Oldest by last movement", "/admin/orgs?state=overdrawn"),
+    "mail_unset": ("No mail server is set up", "Emails wait until there is one", "/admin/mail"),
+    "overdrawn": ("Balances below zero", "Oldest by last activity", "/admin/orgs?state=overdrawn"),
 }
 """Title, meaning, and the page with the details."""
 

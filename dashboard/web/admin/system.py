@@ -63,9 +63,9 @@ def test_mail() -> Response:
         )  # fmt: skip
         audit.record(current_user, "email.tested", by=by, org=PLATFORM_ORG_ID)
     if settings().smtp.url:
-        render.toast_next(f"A test mail goes to {current_user.email}.")
+        render.toast_next(f"A test email is on its way to {current_user.email}.")
     else:
-        render.toast_next("No mail server is set: the test mail waits for one.", bad=True)
+        render.toast_next("No mail server is set up: the test email waits for one.", bad=True)
     return render.redirect(url_for(".show"))
 
 

@@ -41,7 +41,7 @@ ACTS = {
     "factor": UserAction(
         "Switch second factor off",
         "For users who lost both phone and recovery codes: make sure that it is really them. "
-        "They then sign in with only the password, and are notified by e-mail.",
+        "They then sign in with only the password, and are notified by email.",
         "has no second factor now",
     ),
     "disable": UserAction(
@@ -145,7 +145,7 @@ def _judged(verb: Callable[..., None], user: User, reason: str, by: Actor) -> No
 
 def _require_typed(user: User, act: UserAction) -> None:
     if act.typed and request.form.get("email", "").strip().lower() != user.email.lower():
-        raise Invalid("Type the person's address.", field="email")
+        raise Invalid("Enter the person's address.", field="email")
 
 
 def _form(user: User, act: str, *, errors: dict[str, str], status: int = 200) -> Response:

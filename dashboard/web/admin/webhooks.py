@@ -75,7 +75,7 @@ def retry(event_id: UUID) -> Response:
     guards.require_recent()
     with transaction(org=event.org_id):
         inbox.retry(event, by=caller.actor)
-    render.toast_next("Queued. The worker reads the object from the provider and says here what came of it.")
+    render.toast_next("Queued. The result appears here.")
     return render.redirect(here)
 
 
@@ -91,7 +91,7 @@ def ignore(event_id: UUID) -> Response:
         except Invalid as refusal:
             errors = {"reason": refusal.detail}
         else:
-            render.toast_next("Ignored. Nothing is done for this event; the provider was answered when it came.")
+            render.toast_next("Ignored. This event is not processed.")
             return render.redirect(url_for(".show", event_id=event.id))
     elif event.state != "parked":
         raise Conflict(f"The event is {event.state}; only parked events are ignored by hand.")

@@ -91,7 +91,7 @@ def _act(entry: AuditEntry) -> str:
         category = str(after.get("category") or "no category")
         return f"{verb} {money(abs(after['amount']))} · {grants.REMOVALS.get(category, category.capitalize())}"
     if entry.action == VISIT:
-        return "Looked at the organization"
+        return "Viewed the organization"
     return entry.action.replace("_", " ").replace(".", " ").capitalize()
 
 

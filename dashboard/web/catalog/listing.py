@@ -89,7 +89,7 @@ def price(product_id: UUID) -> Response:
         raise NotFound
     with transaction(org=catalog.catalog_id):
         sync.put_right(offer.version, mode=catalog.mode, replace=replace, by=catalog.by)
-    render.toast_next("The worker puts the price right now." if replace else "The worker looks at the price now.")
+    render.toast_next("The price is being corrected." if replace else "The price is being checked.")
     return render.redirect(url_for(".show", product_id=product_id))
 
 

@@ -117,7 +117,7 @@ def _join(view: InviteView, user: User, *, by_link: bool) -> Response:
     _accept(view, user, by_link=by_link)
     if by_link:
         accounts.confirm_by_link(user, mode=guards.platform_mode())
-    render.toast_next(f"You belong to {view.org.name} now, as {view.invite.role}.")
+    render.toast_next(f"You joined {view.org.name} as {view.invite.role}.")
     return render.redirect(url_for("costs.show", slug=view.org.slug))
 
 
@@ -125,7 +125,7 @@ def _turn_down(view: InviteView, *, by_link: bool) -> None:
     person = current_user if current_user.is_authenticated else None
     with transaction(org=view.org.id):
         invites.decline(view.invite, by=person, by_link=by_link)
-    render.toast_next(f"Declined. You do not join {view.org.name}.")
+    render.toast_next(f"You declined the invite to {view.org.name}.")
 
 
 def _page(

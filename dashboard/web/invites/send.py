@@ -74,7 +74,7 @@ def resend(slug: str, invite_id: UUID) -> Response:
     guards.require_recent()
     with transaction(org=visit.org.id):
         invites.resend(row, **_right(visit))
-    render.toast_next(f"A new link is on its way to {row.email}. The old one no longer works.")
+    render.toast_next(f"A new link is on its way to {row.email}. The old link no longer works.")
     return render.redirect(_list(slug))
 
 

@@ -16,7 +16,7 @@ from dashboard.web import guards, render
 from dashboard.web.guards import Visit
 from dashboard.web.settings.blueprint import pages
 
-LABELS = {"slug": "Address", "tax_id": "Tax id", "billing_email": "Billing e-mail", "return_hosts": "Return hosts"}
+LABELS = {"slug": "Address", "tax_id": "Tax ID", "billing_email": "Billing email", "return_hosts": "Return hosts"}
 
 
 @pages.get("")

@@ -76,7 +76,7 @@ def remove_identity(slug: str) -> Response:
     guards.require_recent()
     with transaction(org=visit.org.id):
         identity_providers.remove(row, by=visit.by)
-    render.toast_next("The identity provider is removed. Its tokens are refused from now on.")
+    render.toast_next("The identity provider is removed. Its tokens no longer work.")
     return render.redirect(url_for(".identity", slug=slug))
 
 

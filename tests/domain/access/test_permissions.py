@@ -105,7 +105,7 @@ def test_a_manager_who_is_demoted_keeps_nothing_of_the_platform_in_a_token() -> 
 def test_strangers_get_404_and_wrong_roles_or_scopes_403() -> None:
     with pytest.raises(NotFound):
         permissions.require(Verb.READ_BALANCE, Caller(ACTOR))
-    with pytest.raises(Forbidden, match="owner or admin"):
+    with pytest.raises(Forbidden, match="owners and admins"):
         permissions.require(Verb.BUY, Caller(ACTOR, "viewer"))
     with pytest.raises(Forbidden, match="wallet:charge"):
         permissions.require(Verb.CHARGE, Caller(ACTOR, scopes=frozenset({"wallet:read"}), key=True))

@@ -301,7 +301,7 @@ def test_ownership_moves_in_one_step_and_both_are_told(team: Team) -> None:
         team.owner.email: False, team.people["member"].email: True,
     }  # fmt: skip
     letters = {mail.to_address: outbox.rendered(mail) for mail in mails}
-    assert letters[team.people["member"].email].subject == "You own Acme now"
+    assert letters[team.people["member"].email].subject == "You are now an owner of Acme"
     assert "you are an admin" in letters[team.owner.email].text
 
 

@@ -131,7 +131,7 @@ def test_a_customer_of_another_currency_is_refused_in_words_and_nothing_stays_op
     with pytest.raises(CheckoutRefused) as refusal:
         shop.buy("form-2")
     assert "Nothing was charged. Try another pack." in refusal.value.detail
-    assert "tell the operator" in refusal.value.detail
+    assert "contact support" in refusal.value.detail
     payment = db.session.query(Payment).filter_by(key="form-2").one()
     assert (payment.state, shop.wallet.balance) == ("failed", 0)
     assert "combine currencies" in timeline.problem(payment, for_manager=True)

@@ -96,7 +96,7 @@ def test_another_sum_or_currency_goes_to_review(shop: Shop, changes: dict[str, o
     shop.stripe.amend(str(payment.session_id), **changes)
     done = fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
     assert done.state == "review"
-    assert "Nothing was credited" in str(done.problem)
+    assert "No credits were added" in str(done.problem)
     assert shop.wallet.balance == 0
 
 
@@ -134,7 +134,7 @@ def test_a_delayed_payment_that_fails_late_is_told_by_one_mail(shop: Shop) -> No
     assert (sent.event, sent.to_address, sent.org_id) == ("payment_failed", "ada@example.test", shop.org.id)
     letter = mail.render(sent.event, sent.context)
     assert letter.subject == "Payment failed: Starter for Acme (test mode)"
-    for words in ("Nothing was charged", "not enough money", "Pay with another card.", str(payment.id)):
+    for words in ("Nothing was charged", "insufficient funds", "Pay with another card.", str(payment.id)):
         assert words in letter.text
         assert words in letter.html
 

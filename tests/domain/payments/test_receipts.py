@@ -85,7 +85,7 @@ def test_it_goes_where_bills_go_too_and_names_the_customer(shop: Shop, ada: User
         for words in ("Street 1", "Town", "SE1"):
             assert words in place
     before = {name: value for name, value in said.items() if name not in ("address", "tax_id")}
-    assert "Tax id" not in mail.render("receipt", before).text  # a mail that was owed before there were any
+    assert "Tax ID" not in mail.render("receipt", before).text  # a mail that was owed before there were any
     assert receipts.pdf(before).content
 
 

@@ -135,7 +135,7 @@ def test_the_story_tells_both_sides_in_order(shop: Shop, manager: Actor) -> None
     payment = in_review(shop, currency="eur")
     before = timeline.of(shop.payment(payment.id))
     titles = [step.title for step in before.steps]
-    assert titles == ["Created", "Sent to the provider", "Paid", "Held for review", "Waiting for the operator"]
+    assert titles == ["Created", "Sent to the provider", "Paid", "Held for review", "Waiting for support"]
     assert before.taken is not None
     assert (before.taken.subtotal_minor, before.taken.currency) == (2_500, "eur")
     accept(shop, payment, manager)
@@ -149,7 +149,7 @@ def test_between_payment_and_credit_the_story_says_what_follows(shop: Shop) -> N
     payment = shop.buy()
     with transaction(org=shop.org.id):
         payment.state = "paid"
-    assert timeline.of(payment).steps[-1].title == "Booking the credits"
+    assert timeline.of(payment).steps[-1].title == "Adding the credits"
 
 
 def test_a_declined_payments_story_says_why_and_what_to_do(shop: Shop) -> None:
@@ -159,7 +159,7 @@ def test_a_declined_payments_story_says_why_and_what_to_do(shop: Shop) -> None:
     fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
     told = timeline.of(shop.payment(payment.id))
     assert [step.title for step in told.steps] == ["Created", "Sent to the provider", "Failed"]
-    assert "not enough money" in told.steps[-1].detail
+    assert "insufficient funds" in told.steps[-1].detail
     assert told.advice == "Pay with another card."
 
 

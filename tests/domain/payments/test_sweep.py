@@ -196,7 +196,7 @@ def test_a_delayed_payment_that_failed_silently_fails_with_words(shop: Shop) -> 
     ask(shop)
     failed = shop.payment(payment.id)
     assert (failed.state, failed.decline_code, failed.paid_at) == ("failed", "insufficient_funds", None)
-    assert "not enough money" in str(failed.problem)
+    assert "insufficient funds" in str(failed.problem)
 
 
 def test_a_declined_try_on_an_open_page_is_noted_and_nothing_ends(shop: Shop) -> None:

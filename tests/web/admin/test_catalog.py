@@ -160,7 +160,7 @@ def test_what_cannot_be_sold_is_refused_at_its_field(app: Flask, team: Team, fie
 def test_a_pack_that_no_payment_could_take_is_refused_at_its_field(app: Flask, team: Team) -> None:
     answer = team.manager.post(LIST, form(price="500000", min_quantity="2"))
     assert answer.status_code == 422
-    assert 'id="f-min_quantity-error">So many cost more than one payment takes' in answer.text
+    assert 'id="f-min_quantity-error">That is more than the largest payment' in answer.text
     assert not named(app, "Starter")
 
 

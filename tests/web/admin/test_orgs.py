@@ -119,7 +119,7 @@ def test_an_organization_shows_everything_but_secrets(app: Flask, team: Team) ->
         make_payment(org.id, state="review", problem="Sold for 2500 usd, the provider took 2400 usd.")
     page = team.manager.get(f"/admin/orgs/{team.org_id}").text
     for text in ("$8.75", "Olga Owner", "Viewer Person", "chat-api", "the provider took 2400 usd", "In review",
-                 "wallet:charge", "Needs 3 full days of usage", "Looked at the organization"):  # fmt: skip
+                 "wallet:charge", "Needs 3 full days of usage", "Viewed the organization"):  # fmt: skip
         assert text in page, text
     assert "platform manager. The visit is in its audit log" in page
     assert key.split("_", 3)[3] not in page
@@ -148,7 +148,7 @@ def test_each_visit_is_in_the_organizations_trail(app: Flask, team: Team) -> Non
         visits = list(db.session.scalars(query.order_by(AuditEntry.id)))
     assert [visit.actor_kind for visit in visits] == ["manager"] * 3
     assert visits[0].object_id == f"/admin/orgs/{team.org_id}"
-    assert team.manager.get(f"/admin/orgs/{team.org_id}").text.count("Looked at the organization") == 1
+    assert team.manager.get(f"/admin/orgs/{team.org_id}").text.count("Viewed the organization") == 1
 
 
 def test_reading_moves_nothing(app: Flask, team: Team) -> None:

@@ -66,7 +66,7 @@ def test_the_work_list_and_the_organization_lead_to_the_review(team: Team, payme
 
 def test_both_sides_stand_beside_each_other(app: Flask, team: Team, payment_id: UUID) -> None:
     page = team.manager.get(f"/admin/payments/{payment_id}").text
-    for text in ("Sold and taken", "$25.00", "$0.01", "Differs", "Held for review", "/accept", "/reject"):
+    for text in ("Sold and paid", "$25.00", "$0.01", "Differs", "Held for review", "/accept", "/reject"):
         assert text in page, text
     with app.app_context():
         visit = db.session.query(AuditEntry).filter_by(org_id=team.org_id, action="organization.visited").one()
@@ -77,7 +77,7 @@ def test_accepting_is_reviewed_then_credits_once(app: Flask, team: Team, payment
     here = f"/admin/payments/{payment_id}/accept"
     assert "$26.00, exactly what was sold" in team.manager.get(here).text
     review = team.manager.post(here, {"reason": REASON}).text
-    for text in ("Nothing has moved yet", "+$26.00", REASON, "Runs out"):
+    for text in ("Nothing has changed yet", "+$26.00", REASON, "Runs out"):
         assert text in review, text
     assert balance(app, team) == 0
     for _ in range(2):  # a double click
@@ -95,7 +95,7 @@ def test_accepting_is_reviewed_then_credits_once(app: Flask, team: Team, payment
 
 def test_rejecting_credits_nothing_and_tells_the_organization(app: Flask, team: Team, payment_id: UUID) -> None:
     here = f"/admin/payments/{payment_id}/reject"
-    assert "Nothing has moved yet" in team.manager.post(here, {"reason": REASON}).text
+    assert "Nothing has changed yet" in team.manager.post(here, {"reason": REASON}).text
     assert state(app, payment_id) == "review"
     assert team.manager.post(here, {"reason": REASON, "confirm": "1"}).status_code == 303
     assert (balance(app, team), state(app, payment_id)) == (0, "failed")

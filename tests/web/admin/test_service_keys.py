@@ -76,7 +76,7 @@ def test_only_scopes_of_service_keys_are_offered_and_taken(team: Team) -> None:
         ({"scopes": []}, "Choose at least one scope"), ({"scopes": ["platform:grant"]}, "cannot have platform:grant"),
         ({"reason": " "}, "Give a reason"), ({"name": ""}, "Enter a name"),
         ({"cap": "x", "cap_window": "day"}, "Enter an amount"),
-        ({"expires_at": "soon"}, "Enter a date"), ({"expires_at": "2001-01-01"}, "expired already"),
+        ({"expires_at": "soon"}, "Enter a date"), ({"expires_at": "2001-01-01"}, "already have expired"),
     ):  # fmt: skip
         answer = team.manager.post(HERE, good | changed)  # type: ignore[operator]
         assert (answer.status_code, words in answer.text) == (422, True), words

@@ -76,7 +76,7 @@ def test_what_runs_and_waits_is_told(app: Flask, team: Team) -> None:
         mail("parked", created_at=clock.now() - timedelta(minutes=7))
         mail("sent", sent_at=clock.now() - timedelta(minutes=9))
     page = shown(team)
-    assert "Everything runs" in page
+    assert "All systems running" in page
     assert "a-worker" in page
     assert "On time" in page
     assert "oldest" in page.partition("Queue work")[2][:200]
@@ -154,12 +154,12 @@ def test_the_version_is_that_of_the_project() -> None:
 
 def test_a_test_mail_goes_to_whoever_asks(app: Flask, team: Team) -> None:
     team.manager.post("/admin/system/test-mail")
-    assert "the test mail waits" in shown(team)
+    assert "the test email waits" in shown(team)
     with app.app_context():
         row = db.session.query(OutboxEmail).one()
         (manager,) = db.session.query(User.email).filter_by(platform_role="platform_manager").one()
         letter = mails.render(row.event, row.context)
     assert (row.org_id, row.to_address, row.state) == (PLATFORM_ORG_ID, manager, "waiting")
-    assert letter.subject == "Test mail from Coffer"
+    assert letter.subject == "Test email from Coffer"
     assert "/admin/system" in letter.text
     assert "/admin/system" in letter.html

@@ -57,7 +57,7 @@ def addresses_in(text: str) -> list[str]:
         for word in [named[1].strip()] if named else part.split():
             addresses.setdefault(word.lower(), word)
     if not addresses:
-        raise Invalid("Enter at least one e-mail address.", field="emails")
+        raise Invalid("Enter at least one email address.", field="emails")
     if len(addresses) > MOST_AT_ONCE:
         raise Invalid(f"Invite up to {MOST_AT_ONCE} addresses at once; these are {len(addresses)}.", field="emails")
     return list(addresses.values())
@@ -205,7 +205,7 @@ def _require_role(role: str, may_give: Collection[str]) -> None:
     if role not in ROLES:
         raise Invalid("Choose a role.", field="role")
     if role not in may_give:
-        raise RoleTooHigh("Only owners give the owner's role." if may_give else "You may not invite anybody.")
+        raise RoleTooHigh("Only owners give the owner's role." if may_give else "You can't invite anyone.")
 
 
 def _require_room(org_id: UUID) -> None:

@@ -63,7 +63,7 @@ def draw(receipt: dict[str, Any], *, fonts: Path = FONTS) -> bytes:
 def _customer(receipt: dict[str, Any]) -> list[str]:
     """Who bought, with the billing details that owners set. Older receipts have only the name."""
     tax_id = receipt.get("tax_id")
-    return [receipt["org"], *receipt.get("address", [])[:ADDRESS_LINES], *([f"Tax id {tax_id}"] if tax_id else [])]
+    return [receipt["org"], *receipt.get("address", [])[:ADDRESS_LINES], *([f"Tax ID {tax_id}"] if tax_id else [])]
 
 
 class _Sheet:
