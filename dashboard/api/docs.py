@@ -6,7 +6,6 @@ import orjson
 from flask import Blueprint, Flask, Response, current_app, render_template
 from flask_login import current_user
 from flask_openapi.blueprint import APIBlueprint
-from markupsafe import Markup, escape
 
 from dashboard.api import document, error_codes, errors, reference
 from dashboard.api.auth import platform_mode
@@ -99,12 +98,3 @@ def _groups(name: str) -> tuple[Group, ...]:
         app.extensions[kept] = reference.groups(app.extensions[name])
     result: tuple[Group, ...] = app.extensions[kept]
     return result
-
-
-@api.app_template_filter("code_spans")
-def code_spans(text: str) -> Markup:
-    """Escaped text in which what stands between backticks is code."""
-    pieces = str(text).split("`")
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(pieces)
-    )

@@ -148,6 +148,14 @@ def attributes(values: Mapping[str, object]) -> Markup:
     )
 
 
+def code_spans(text: str) -> Markup:
+    """Escaped text in which what stands between backticks is code."""
+    pieces = str(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(pieces)
+    )
+
+
 def init_app(app: Flask) -> None:
     filters: dict[str, Any] = {
         "money": money,
@@ -162,6 +170,7 @@ def init_app(app: Flask) -> None:
         "short_id": short_id,
         "device": device,
         "typed": typed,
+        "code_spans": code_spans,
         "attributes": attributes,
     }
     app.jinja_env.filters.update(filters)

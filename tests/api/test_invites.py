@@ -190,7 +190,8 @@ def test_whoever_has_the_link_may_look(program: Program, org: Organization, toke
     assert body.pop("expires_at")
     assert body == {
         "org_id": str(org.id), "org_name": "Acme", "email": GRACE, "role": "member",
-        "role_may": "Use the credits with own API keys, see the balance and own costs.", "invited_by": owner.name,
+        "role_may": "Use credits with their own API keys; see the balance and their own costs.",
+        "invited_by": owner.name,
     }  # fmt: skip
     with program.app.app_context(), transaction(org=org.id):
         row = db.session.scalars(select(Invite)).one()

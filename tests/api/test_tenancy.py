@@ -143,7 +143,7 @@ def test_a_manager_looks_in_from_outside_and_leaves_a_trace(program: Program) ->
     assert program.post(f"{path}/checkout", token, json=BUY).status_code == 403
     assert program.post(f"{path}/wallet", token, json=WALLET | {"operation": "deposit"}).status_code == 201
     with program.app.app_context():
-        found = db.session.query(AuditEntry).filter_by(org_id=org.id, actor_kind="manager")
+        found = db.session.query(AuditEntry).filter_by(org_id=org.id, actor_kind="manager").order_by(AuditEntry.id)
         assert [entry.action for entry in found] == ["organization.visited", "credits.deposited"]
 
 

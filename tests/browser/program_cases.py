@@ -44,7 +44,7 @@ def _no_name(page: Page) -> None:
 def _new(what: str) -> Callable[[Page], None]:
     def then(page: Page) -> None:
         page.get_by_label("Name").fill("Nightly report")
-        page.get_by_role("checkbox").first.check()
+        page.get_by_role("radio").first.check()
         page.get_by_role("button", name=f"Create {what}").click()
         expect(page.get_by_role("heading", name=f"Copy the {what} now")).to_be_visible()
 
