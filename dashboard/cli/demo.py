@@ -4,29 +4,25 @@ Every fact has its own key, so that the next run finishes an interrupted one.
 """
 
 import logging
-import random
+import os
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
-from functools import partial
 from uuid import UUID
 
 import orjson
 from flask import current_app
 from sqlalchemy import select
 
-from dashboard.cli import demo_catalog, demo_invites, demo_mail
-from dashboard.cli.demo_use import DEMO_USE, SMALL_USE, Use
+from dashboard.cli import demo_catalog, demo_invites, demo_mail, demo_programs
+from dashboard.cli.demo_use import DEMO_USE, SINGLES, SMALL_USE
 from dashboard.config import settings
 from dashboard.config.urls import base_url
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.domain import audit
-from dashboard.domain.access import keys
-from dashboard.domain.access.permissions import of_key
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import expiry, ledger, seals, wallets
-from dashboard.domain.funds.spend_limits import Cap
 from dashboard.domain.organizations import memberships, organizations, registration
 from dashboard.domain.payments.checkout import checkout, hosted_page
 from dashboard.domain.payments.webhooks import inbox
@@ -68,7 +64,7 @@ def seed(platform_mode: str) -> str:
         return "Live keys: no demo is made. Make an account with `flask --app wsgi users create --platform-manager`."
     begin = datetime.combine(clock.today() - timedelta(days=DAYS), time(8), UTC)
     provider = DummyProvider(settings().secret_key.get_secret_value())
-    with current_app.test_request_context(base_url="http://127.0.0.1:8000"):
+    with current_app.test_request_context(base_url=f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"):
         with clock.at(begin):
             people = _people()
             demo, birch = _organizations(people)
@@ -130,13 +126,15 @@ def _live_through(
     owner, admin = Actor("user", people["owner"].id), Actor("user", people["admin"].id)
     manager = Actor("manager", people["manager"].id)
     with clock.at(begin):
-        programs = {org.id: _keys(org, by) for org, by in ((demo, owner), (birch, admin))}
+        programs = {org.id: demo_programs.make_keys(org, by) for org, by in ((demo, owner), (birch, admin))}
+        for name, whose in demo_programs.OWN_KEYS.items():
+            programs[demo.id][name] = demo_programs.make_key(demo, name, people[whose])
     for number in range(DAYS + 1):
         day = begin + timedelta(days=number)
         if day > datetime.now(UTC):
             break
         with clock.at(day):
-            if number in (0, 41):
+            if number in (0, 41, 66):
                 _buy(demo, owner, provider, "Team", f"demo:{number}")
             if number == 50:
                 demo_catalog.move_on(manager, mode=MODE)
@@ -156,11 +154,15 @@ def _live_through(
                     f"demo:{number}",
                     days=30,
                 )
-        _spend(demo, DEMO_USE, day, programs[demo.id])
+        demo_programs.spend(demo, DEMO_USE, day, programs[demo.id])
+        for single in SINGLES:
+            if single.day == number:
+                demo_programs.charge_once(demo, single, day, programs[demo.id])
         if number >= 30:
-            _spend(birch, SMALL_USE, day, programs[birch.id])
+            demo_programs.spend(birch, SMALL_USE, day, programs[birch.id])
     for org in (demo, birch):
-        _used(org, programs[org.id])
+        for key in programs[org.id].values():
+            demo_programs.mark_used(org, key)
 
 
 def _today(demo: Organization, birch: Organization, people: dict[str, User], provider: DummyProvider) -> None:
@@ -186,7 +188,8 @@ def _today(demo: Organization, birch: Organization, people: dict[str, User], pro
     if wallet.balance > 0:
         with transaction(org=birch.id):
             grants.remove(
-                birch, mode=MODE, amount_micros=wallet.balance + 3_110_000, category="correction", allow_negative=True,
+                birch, mode=MODE, amount_micros=wallet.balance + 3_110_000, category="mistaken_grant",
+                allow_negative=True,
                 reason="Starter pack was granted twice, agreed with Tomas", by=manager, key="demo:overdrawn",
             )  # fmt: skip
 
@@ -241,43 +244,3 @@ def _give(org: Organization, micros: int, category: str, reason: str, by: Actor,
             org, mode=MODE, amount_micros=micros, category=category, reason=reason, by=by, key=key,
             expires_at=expiry.after_days(days),
         )  # fmt: skip
-
-
-def _keys(org: Organization, by: Actor) -> Actor:
-    """The organization's keys, one in each state. The demo's programs charge with the first."""
-    known = {row.name: row for row in keys.of_org(org.id)}
-    if "Production" not in known:
-        soon = clock.now() + timedelta(days=30)
-        make = partial(keys.make, org, mode=MODE, by=by, made_by=by.id)
-        with transaction(org=org.id):
-            made = make(name="Production", scopes=["wallet:read", "wallet:charge"], cap=Cap.parse("50", "month"))
-            make(name="Trial", scopes=["wallet:read"], expires_at=soon)
-            keys.revoke(make(name="Old server", scopes=["wallet:charge"]).row, by=by)
-        return of_key(made.row).actor
-    return of_key(known["Production"]).actor
-
-
-def _used(org: Organization, program: Actor) -> None:
-    """The program uses its key, from a reserved address."""
-    row = keys.find(org.id, program.id) if program.id else None
-    if row:
-        with transaction(org=org.id):
-            keys.used(row, ip="203.0.113.7")
-
-
-def _spend(org: Organization, uses: tuple[Use, ...], day: datetime, by: Actor) -> None:
-    """One day's charges: fewer on weekends, and always the same for the same day."""
-    chance = random.Random(f"{org.slug} {day:%F}")  # noqa: S311 - believable, not secret
-    wallet_id = wallets.of_organization(org.id, MODE).id
-    weekend = 45 if day.weekday() >= 5 else 100
-    charges = []
-    for use in uses:
-        for number in range(use.charges):
-            micros = use.micros // use.charges * weekend * chance.randint(70, 135) // 10_000
-            moment = day + timedelta(minutes=chance.randint(0, 15 * 60))
-            key = f"demo:{use.app}:{use.description}:{day:%F}:{number}"
-            charges.append((moment, ledger.LedgerEntry(wallet_id, micros, key, use.description, use.app)))
-    for moment, entry in sorted(charges, key=lambda pair: pair[0]):
-        if moment <= datetime.now(UTC):
-            with clock.at(moment), transaction(org=org.id):
-                ledger.post_batch(org.id, [entry], mode=MODE, origin="api", by=by)

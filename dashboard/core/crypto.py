@@ -3,13 +3,14 @@
 import hashlib
 import hmac
 import secrets
+import string
 from collections.abc import Sequence
 from uuid import UUID
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from flask import Flask, current_app
 
-TOKEN_BYTES = 32
+ALPHABET, TOKEN_LENGTH = string.ascii_letters + string.digits, 43
 _MARK = "coffer1"
 
 
@@ -43,8 +44,8 @@ def decrypt(sealed: str, *, org_id: UUID, purpose: str) -> str:
 
 
 def token() -> str:
-    """256 random bits, url-safe: 43 characters. Store its `digest`, never the token."""
-    return secrets.token_urlsafe(TOKEN_BYTES)
+    """256 random bits as 43 letters and digits, which a double click selects. Store its `digest`, never the token."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(TOKEN_LENGTH))
 
 
 def digest(token: str) -> bytes:

@@ -101,7 +101,8 @@ def read(
             page = page_of(given, cursor)
     except Invalid as refusal:
         label = fields.get(refusal.field or "")
-        return Listing([], given, others, reset, error=f"{label}: {refusal.detail}" if label else refusal.detail)
+        detail = "Choose one from the list." if refusal.code == "not_a_choice" else refusal.detail
+        return Listing([], given, others, reset, error=f"{label}: {detail}" if label else detail)
     query = given | others
     rest = {name: text for name, text in query.items() if name not in DATES}
     return Listing(

@@ -231,7 +231,7 @@ def _configured(site: Site) -> str:
     """The pack that the settings name is made when the first buyer looks."""
     cookies = {one["name"]: one["value"] for one in site.cookies("owner")}
     requests.get(f"{site.url}/o/demo/buy", cookies=cookies, timeout=10)
-    return _pack("Dummy credits")(site)
+    return _pack("Mini")(site)
 
 
 def _wrong_pack(page: Page) -> None:

@@ -112,7 +112,7 @@ def test_the_form_shows_packs_and_what_they_make_of_the_balance(team: Team, pack
     assert "Starter" in page
     assert "$25.00" in page
     assert "+$1.00 bonus" in page
-    assert "Dummy credits" in page
+    assert "Mini" in page
     assert "$36.00" in page
     assert 'name="promotion_code"' in page
 

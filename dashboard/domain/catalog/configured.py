@@ -97,7 +97,7 @@ def _save(source: str, price: Price | None, wanted: Terms) -> None:
         return
     create(
         PLATFORM_ORG_ID,
-        name=price.product_name[:NAME_LIMIT] if price else "Dummy credits",
+        name=price.product_name[:NAME_LIMIT] if price else "Mini",
         price_minor=wanted.price_minor,
         grant_micros=wanted.grant_micros,
         currency=wanted.currency,

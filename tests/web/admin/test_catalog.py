@@ -241,7 +241,7 @@ def test_packs_move_up_and_down(app: Flask, team: Team) -> None:
 
 def test_a_pack_of_the_settings_is_not_changed_here(app: Flask, team: Team) -> None:
     team.owner.get(f"/o/{team.slug}/buy")  # makes it
-    found = named(app, "Dummy credits")[0].id
+    found = named(app, "Mini")[0].id
     assert "Comes from" in team.manager.get(f"{LIST}/{found}").text
     assert team.manager.get(f"{LIST}/{found}/edit").status_code == 403
     assert team.manager.post(f"{LIST}/{found}/edit", form()).status_code == 403

@@ -1,7 +1,7 @@
 """Spend by member: charges by the user to whom each counts, from the newest rows of the organization only."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, func, select
@@ -21,8 +21,9 @@ class Spending:
 
 
 def by_person(wallet: Wallet, *, days: int) -> Spending:
-    """What each user's keys and tokens were charged in the last `days`, among the newest 20,000 rows."""
-    since = clock.now() - timedelta(days=days)
+    """What each user's keys and tokens were charged on the last `days` UTC days, today among them, as in the reports of
+    costs; among the newest 20,000 rows."""
+    since = datetime.combine(clock.today() - timedelta(days=days - 1), time(), UTC)
     of_org = Transaction.org_id == wallet.org_id
     recent = lists.made_between(Transaction.id, since, None)
     # Rows from before `member_id` was written count to whoever has the key now.
