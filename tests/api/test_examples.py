@@ -52,7 +52,7 @@ def example_id(number: int) -> str:
     return f"0193a7c0-0000-7000-8000-{number:012x}"
 
 
-class Shop:
+class Seller:
     """What the examples are about, and who makes them."""
 
     def __init__(self, program: Program) -> None:
@@ -141,22 +141,22 @@ OWN = example_id(0x02)
 class Examples:
     """Translates between the texts of the examples and those of this run."""
 
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
+    def __init__(self, seller: Seller) -> None:
+        self.seller = seller
 
     def real(self, value: Any) -> Any:
         text = json.dumps(value)
-        for shown, real in self.shop.texts.items():
+        for shown, real in self.seller.texts.items():
             text = text.replace(shown, real)
         return json.loads(text)
 
     def shown(self, operation_id: str, value: Any) -> Any:
         text = json.dumps(value, ensure_ascii=False)
-        known = {real: shown for shown, real in self.shop.texts.items()}
+        known = {real: shown for shown, real in self.seller.texts.items()}
         for index, real in enumerate(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", text)):
             if real not in known:
                 made_up = uuid5(MADE_UP, f"{operation_id} {index}").hex
-                known[real] = self.shop.texts[real] = f"0193a7c0-{made_up[:4]}-7000-8000-{made_up[4:16]}"
+                known[real] = self.seller.texts[real] = f"0193a7c0-{made_up[:4]}-7000-8000-{made_up[4:16]}"
         for real, shown in known.items():
             text = text.replace(real, shown)
         for pattern, shown in FAKE:
@@ -181,9 +181,9 @@ def test_every_example_does_what_it_shows(program: Program) -> None:
     clear_contextvars()  # the request of another test, which the audit log would name
     with clock.at(NOW):
         with program.app.test_request_context(base_url="http://localhost"):
-            shop = Shop(program)
-        shop.pay()
-        texts = Examples(shop)
+            seller = Seller(program)
+        seller.pay()
+        texts = Examples(seller)
         given = {name: answer_of(program, texts, one, wanted[name]) for name, one in every_example(program).items()}
     if os.environ.get(WRITE):
         FILE.write_text(json.dumps(given, indent=1, ensure_ascii=False) + "\n")
@@ -197,9 +197,9 @@ def answer_of(program: Program, texts: Examples, operation: dict[str, Any], exam
     path = operation["template"].format(**sent.get("path", {}))
     named = {"query_string": sent.get("query", {})} | ({"json": sent["request"]} if "request" in sent else {})
     if operation["x-scopes"]:
-        refused = program.call(operation["method"].upper(), path, texts.shop.caller(operation, right=False), **named)
+        refused = program.call(operation["method"].upper(), path, texts.seller.caller(operation, right=False), **named)
         assert refused.status_code == 403, (name, refused.get_json())
-    response = program.call(operation["method"].upper(), path, texts.shop.caller(operation, right=True), **named)
+    response = program.call(operation["method"].upper(), path, texts.seller.caller(operation, right=True), **named)
     assert response.status_code < 300, (name, response.get_json())
     result = {key: example[key] for key in ("path", "query", "request") if key in example}
     result["status"] = response.status_code

@@ -42,7 +42,7 @@ NOUNS = {"memberships": "members"}
 """What the API calls the rows of a table, where it is another word."""
 
 
-class World:
+class Tenants:
     """An organization with one of everything, who calls in it, and the ids of what there is, by table."""
 
     def __init__(self, program: Program) -> None:
@@ -96,7 +96,7 @@ class World:
 )
 def test_every_answer_is_one_that_the_document_holds(program: Program, requests: int) -> None:
     program.app.config["PROPAGATE_EXCEPTIONS"] = False
-    world = World(program)
+    tenants = Tenants(program)
     start = int(os.environ.get("COFFER_FUZZ_SEED") or (SEED if requests == SHORT else secrets.randbits(32)))
     print(f"COFFER_FUZZ_SEED={start}")
     dice = random.Random(start)
@@ -107,13 +107,13 @@ def test_every_answer_is_one_that_the_document_holds(program: Program, requests:
         for found in schemathesis.openapi.from_wsgi(path, program.app).get_all_operations()
     ]
     for operation in operations:
-        asks(operation, world, dice, answers, most=max(1, requests // len(operations)))
+        asks(operation, tenants, dice, answers, most=max(1, requests // len(operations)))
     print(*sorted(answers.items()), sep="\n")
     assert {status for _, _, status in answers} >= {200, 201, 403, 404, 422}
 
 
 def asks(
-    operation: schemathesis.APIOperation, world: World, dice: random.Random, answers: "Counter[Any]", *, most: int
+    operation: schemathesis.APIOperation, tenants: Tenants, dice: random.Random, answers: "Counter[Any]", *, most: int
 ) -> None:
     @seed(dice.randrange(2**32))
     @settings(
@@ -125,7 +125,7 @@ def asks(
     )  # fmt: skip
     @given(operation.as_strategy())
     def ask(case: schemathesis.Case) -> None:
-        world.address(case, dice)
+        tenants.address(case, dice)
         response = case.call()
         answers[operation.method, operation.path, response.status_code] += 1
         try:

@@ -13,7 +13,7 @@ from dashboard.models import AuditEntry, Invite, Membership, Organization
 from tests import factories
 from tests.api.conftest import Program, problem
 from tests.api.test_external_keys import unconfirm
-from tests.racing import at_once
+from tests.concurrency import at_once
 
 ORGS = "/api/v1/orgs"
 CUSTOMER = {"name": "Acme", "external_key": "crm-1", "billing_email": "pay@acme.example"}

@@ -21,7 +21,7 @@ from dashboard.domain.platform import external_keys, user_administration, verify
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Transaction
 from tests import factories
 from tests.api.conftest import Program, problem
-from tests.racing import at_once
+from tests.concurrency import at_once
 
 CHARGE = {"operation": "charge", "amount_micros": 10}
 DEPOSIT = {"operation": "deposit", "amount_micros": 10}

@@ -1,12 +1,12 @@
-"""The world in which every route is tried."""
+"""The tenants in which every route is tried."""
 
 import pytest
 from flask import Flask
 
-from tests.architecture.world import World
+from tests.architecture.tenants import Tenants
 from tests.servers import Servers
 
 
 @pytest.fixture
-def world(app: Flask, servers: Servers) -> World:
-    return World.ready(app, servers)
+def tenants(app: Flask, servers: Servers) -> Tenants:
+    return Tenants.ready(app, servers)

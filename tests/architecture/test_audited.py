@@ -10,7 +10,7 @@ from dashboard.core.db import db
 from dashboard.domain.audit import words
 from dashboard.models import AuditEntry
 from tests.architecture.matrix import CALLS, PAGES, SERVICE_KEY_ACT, body_of
-from tests.architecture.world import World, fresh, path_of
+from tests.architecture.tenants import Tenants, fresh, path_of
 from tests.factories import PASSWORD
 
 PACK = {
@@ -102,7 +102,7 @@ PROGRAMS: dict[str, tuple[dict[str, Any] | None, str]] = {
 }  # fmt: skip
 
 ELSEWHERE = {
-    # what it takes does not stand in this world: the entry it leaves, shown by a test of its own
+    # what it takes does not stand in this tenants: the entry it leaves, shown by a test of its own
     "POST /login": "session.opened", "POST /login/code": "session.opened", "POST /signup": "organization.made",
     "POST /verify/<token>": "user.verified", "POST /reset/<token>": "user.password_reset",
     "POST /account/security/sessions/<uuid:session_id>/end": "session.revoked",
@@ -171,40 +171,40 @@ def test_every_write_says_which_entry_it_leaves_or_why_none() -> None:
     assert said | set(ELSEWHERE.values()) <= words.ACTIONS.keys()
 
 
-def newest(world: World) -> list[AuditEntry]:
-    with world.app.app_context():
+def newest(tenants: Tenants) -> list[AuditEntry]:
+    with tenants.app.app_context():
         return list(db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(6)))
 
 
-def test_forms_leave_the_entry_that_they_say(world: World) -> None:
+def test_forms_leave_the_entry_that_they_say(tenants: Tenants) -> None:
     wrong = []
     for line, (who, fields, action) in FORMS.items():
-        things = fresh(world)
+        things = fresh(tenants)
         if "invite_id" in line:
-            things |= world.invite(world.org)
-        before = {entry.id for entry in newest(world)}
+            things |= tenants.invite(tenants.org)
+        before = {entry.id for entry in newest(tenants)}
         form = {"idempotency_key": str(uuid4()), "key": str(uuid4()), **fields}
-        answer = getattr(world.team, who).post(path_of(line, things), form)
-        left = [entry.action for entry in newest(world) if entry.id not in before]
+        answer = getattr(tenants.team, who).post(path_of(line, things), form)
+        left = [entry.action for entry in newest(tenants) if entry.id not in before]
         if action not in left:
             wrong.append(f"{line}: {answer.status_code}, left {left}, not {action}")
     assert not wrong, "\n".join(wrong)
 
 
-def test_calls_leave_the_entry_that_they_say(world: World) -> None:
+def test_calls_leave_the_entry_that_they_say(tenants: Tenants) -> None:
     wrong = []
     for line, (body, action) in PROGRAMS.items():
-        things, method = fresh(world), line.partition(" ")[0]
+        things, method = fresh(tenants), line.partition(" ")[0]
         if "/invites/" in line:
-            things |= world.invite(world.org)
+            things |= tenants.invite(tenants.org)
         good = body_of(line, str(things["org_id"]), str(things["id"]), str(things["member_id"]))
-        token = world.tokens["manager" if "/admin/" in line else "full" if line.endswith("/wallet") else "owner"]
-        before = {entry.id for entry in newest(world)}
-        answer = world.app.test_client().open(
+        token = tenants.tokens["manager" if "/admin/" in line else "full" if line.endswith("/wallet") else "owner"]
+        before = {entry.id for entry in newest(tenants)}
+        answer = tenants.app.test_client().open(
             path_of(line, things), method=method, headers={"Authorization": f"Bearer {token}"},
             json=None if method == "DELETE" else good if body is None else body,
         )  # fmt: skip
-        left = [entry for entry in newest(world) if entry.id not in before]
+        left = [entry for entry in newest(tenants) if entry.id not in before]
         if action not in [entry.action for entry in left]:
             wrong.append(
                 f"{line}: {answer.status_code} {answer.get_data(as_text=True)[:200]}, left {left}, not {action}"

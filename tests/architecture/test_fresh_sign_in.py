@@ -13,7 +13,7 @@ from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.domain.people import sessions
 from tests.architecture.matrix import PAGES, PERSON_ACT, SERVICE_KEY_ACT
-from tests.architecture.world import World, path_of
+from tests.architecture.tenants import Tenants, path_of
 from tests.servers import Servers
 from tests.web.people import Person
 
@@ -114,22 +114,22 @@ def posts() -> set[str]:
     return {line.partition(" ")[2] for line in PAGES if line.startswith("POST ")}
 
 
-def later(world: World, rule: str, fields: dict[str, str]) -> Any:
-    who: Person = world.team.manager if rule.endswith(OF_MANAGERS) or "/admin" in rule else world.team.owner
-    return who.post(path_of(f"POST {rule}", world.own), fields)
+def later(tenants: Tenants, rule: str, fields: dict[str, str]) -> Any:
+    who: Person = tenants.team.manager if rule.endswith(OF_MANAGERS) or "/admin" in rule else tenants.team.owner
+    return who.post(path_of(f"POST {rule}", tenants.own), fields)
 
 
 @pytest.fixture
-def old(world: World) -> World:
+def old(tenants: Tenants) -> Tenants:
     """Everyone has been signed in for longer than a fresh sign-in lasts."""
-    for person in world.team.people().values():
+    for person in tenants.team.people().values():
         assert person.token
     provider = {"issuer": "https://login.example.test", "algorithm": "HS256", "secret": "x" * 40}
-    assert world.team.owner.post(f"/o/{world.own['slug']}/settings/identity", provider).status_code == 303
-    with world.app.app_context():
+    assert tenants.team.owner.post(f"/o/{tenants.own['slug']}/settings/identity", provider).status_code == 303
+    with tenants.app.app_context():
         past = clock.now() - sessions.REAUTHENTICATED - timedelta(minutes=1)
         db.session.execute(db.text("UPDATE user_sessions SET reauthenticated_at = :past"), {"past": past})
-    return world
+    return tenants
 
 
 def test_every_form_decides_whether_it_asks() -> None:
@@ -138,7 +138,7 @@ def test_every_form_decides_whether_it_asks() -> None:
     assert not set(ASKING) & set(NOT_ASKING)
 
 
-def test_what_moves_money_or_rights_asks(old: World) -> None:
+def test_what_moves_money_or_rights_asks(old: Tenants) -> None:
     wrong = []
     for rule, fields in ASKING.items():
         answer = later(old, rule, fields)
@@ -147,7 +147,7 @@ def test_what_moves_money_or_rights_asks(old: World) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_is_said_to_be_harmless_does_not_ask(old: World) -> None:
+def test_what_is_said_to_be_harmless_does_not_ask(old: Tenants) -> None:
     wrong = [rule for rule in NOT_ASKING if ASKED in later(old, rule, {}).text]
     assert not wrong, "\n".join(wrong)
 

@@ -13,7 +13,7 @@ from dashboard.core.db import db
 from dashboard.domain.people import users
 from dashboard.models import Membership, User, Wallet
 from tests.architecture.matrix import CALLS, PAGES, body_of
-from tests.architecture.world import World, call, path_of
+from tests.architecture.tenants import Tenants, call, path_of
 from tests.factories import PASSWORD
 from tests.web.people import HTMX, make_team, token_in
 
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.slow
 FORMS = [line for line in PAGES if line.startswith("POST ")]
 
 
-def state(world: World) -> list[tuple[Any, ...]]:
+def state(tenants: Tenants) -> list[tuple[Any, ...]]:
     """What somebody could want to change: roles, rights, money."""
-    with world.app.app_context():
+    with tenants.app.app_context():
         tables = (
             (Membership.user_id, Membership.role),
             (User.id, User.platform_role, User.email),
@@ -32,11 +32,11 @@ def state(world: World) -> list[tuple[Any, ...]]:
         return [tuple(row) for columns in tables for row in db.session.query(*columns).order_by(*columns)]
 
 
-def test_a_forms_token_counts_in_its_form_and_its_session_alone(world: World) -> None:
-    world.app.config["WTF_CSRF_ENABLED"] = True
-    mine, own, theirs = world.team.owner.client, world.team.owner.token, world.team.manager.token
+def test_a_forms_token_counts_in_its_form_and_its_session_alone(tenants: Tenants) -> None:
+    tenants.app.config["WTF_CSRF_ENABLED"] = True
+    mine, own, theirs = tenants.team.owner.client, tenants.team.owner.token, tenants.team.manager.token
     for line in FORMS:
-        path = path_of(line, world.own)
+        path = path_of(line, tenants.own)
         tries: list[dict[str, Any]] = [
             {"data": {"csrf_token": theirs}},
             {"query_string": {"csrf_token": own}},
@@ -49,24 +49,24 @@ def test_a_forms_token_counts_in_its_form_and_its_session_alone(world: World) ->
         for sent in tries:
             answer = mine.post(path, **sent)
             assert answer.status_code == 403, f"{line} {sent}"
-        assert world.app.test_client().post(path).status_code == 403, f"{line} as nobody"
+        assert tenants.app.test_client().post(path).status_code == 403, f"{line} as nobody"
 
 
-def test_no_header_and_no_field_makes_another_verb_of_a_request(world: World) -> None:
-    before = state(world)
+def test_no_header_and_no_field_makes_another_verb_of_a_request(tenants: Tenants) -> None:
+    before = state(tenants)
     for line in FORMS:
-        path = path_of(line, world.own)
-        for client in (world.team.owner.client, world.team.manager.client):
+        path = path_of(line, tenants.own)
+        for client in (tenants.team.owner.client, tenants.team.manager.client):
             asked = client.get(path)
             headers = dict.fromkeys(("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"), "POST")
             fooled = client.get(path, headers=headers, query_string={"_method": "POST"})
             assert fooled.status_code == asked.status_code, line
-    assert state(world) == before
+    assert state(tenants) == before
 
 
-def test_odd_verbs_are_refused(world: World) -> None:
+def test_odd_verbs_are_refused(tenants: Tenants) -> None:
     for line, verb in zip([*PAGES, *CALLS], cycle(("TRACE", "TRACK", "PROPFIND")), strict=False):
-        status = world.team.owner.client.open(path_of(line, world.own), method=verb).status_code
+        status = tenants.team.owner.client.open(path_of(line, tenants.own), method=verb).status_code
         assert status in (401, 403, 404, 405), f"{verb} {line}: {status}"
 
 
@@ -76,16 +76,16 @@ EXTRA = {
 }  # fmt: skip
 
 
-def test_a_call_takes_no_field_that_is_not_its_own(world: World) -> None:
+def test_a_call_takes_no_field_that_is_not_its_own(tenants: Tenants) -> None:
     asked = 0
     for line in CALLS:
-        body = body_of(line, str(world.own["org_id"]), str(world.own["id"]))
+        body = body_of(line, str(tenants.own["org_id"]), str(tenants.own["id"]))
         if line.split()[0] not in ("POST", "PATCH", "PUT") or "webhooks" in line or line.endswith("/resend"):
             continue
         for name, value in EXTRA.items():
-            token = world.tokens["manager" if "/admin/" in line else "owner"]
-            answer = world.app.test_client().open(
-                path_of(line, world.own), method=line.split()[0], json=body | {name: value},
+            token = tenants.tokens["manager" if "/admin/" in line else "owner"]
+            answer = tenants.app.test_client().open(
+                path_of(line, tenants.own), method=line.split()[0], json=body | {name: value},
                 headers={"Authorization": f"Bearer {token}"},
             )  # fmt: skip
             told = answer.get_json()
@@ -95,14 +95,16 @@ def test_a_call_takes_no_field_that_is_not_its_own(world: World) -> None:
     assert asked >= 60
 
 
-def test_a_query_takes_no_name_that_is_not_its_own(world: World) -> None:
+def test_a_query_takes_no_name_that_is_not_its_own(tenants: Tenants) -> None:
     for line in CALLS:
         if line.startswith("GET ") and CALLS[line][0] == 401 and CALLS[line][-1] == 200:
-            token = world.tokens["manager"]
+            token = tenants.tokens["manager"]
             headers = {"Authorization": f"Bearer {token}"}
-            path = path_of(line, world.own)
-            answer = world.app.test_client().get(path, query_string={"org_id": "x", "sort": "balance"}, headers=headers)
-            plain = call(world, line, world.own, "manager")
+            path = path_of(line, tenants.own)
+            answer = tenants.app.test_client().get(
+                path, query_string={"org_id": "x", "sort": "balance"}, headers=headers
+            )
+            plain = call(tenants, line, tenants.own, "manager")
             assert answer.status_code in (422, plain[0]), line
             assert answer.status_code == 422 or answer.get_json().keys() >= plain[1].keys(), line
 
@@ -121,15 +123,15 @@ THEIR_OWN = (
 """What anyone may make or end for themselves."""
 
 
-def test_a_form_gives_no_power_that_it_does_not_show(world: World) -> None:
+def test_a_form_gives_no_power_that_it_does_not_show(tenants: Tenants) -> None:
     """Every form of the product, sent by a member with all fields that one could wish for."""
-    before = state(world)
+    before = state(tenants)
     for line in FORMS:
         if line not in THEIR_OWN:
-            client = world.team.member.client  # what an earlier form did may have renewed its token
+            client = tenants.team.member.client  # what an earlier form did may have renewed its token
             token = token_in(client.get("/no-organization").text)
-            client.post(path_of(line, world.own), data=POWERS | {"csrf_token": token, "name": "Member Person"})
-    assert state(world) == before
+            client.post(path_of(line, tenants.own), data=POWERS | {"csrf_token": token, "name": "Member Person"})
+    assert state(tenants) == before
 
 
 def test_signing_up_makes_a_standard_person(app: Flask) -> None:
@@ -183,34 +185,36 @@ def test_next_leads_to_our_own_pages_alone(app: Flask) -> None:
             assert not location.startswith(("//", "/\\")), (target, location)
 
 
-def test_a_payer_is_sent_back_to_listed_hosts_alone(world: World) -> None:
+def test_a_payer_is_sent_back_to_listed_hosts_alone(tenants: Tenants) -> None:
     line = "POST /api/v1/orgs/<org:org_id>/checkout"
-    good = body_of(line, str(world.own["org_id"]), str(world.own["id"]))
+    good = body_of(line, str(tenants.own["org_id"]), str(tenants.own["id"]))
     for target in ELSEWHERE:
         for name in ("success_url", "cancel_url"):
-            answer = world.app.test_client().post(
-                path_of(line, world.own), json=good | {name: target},
-                headers={"Authorization": f"Bearer {world.tokens['owner']}"},
+            answer = tenants.app.test_client().post(
+                path_of(line, tenants.own), json=good | {name: target},
+                headers={"Authorization": f"Bearer {tenants.tokens['owner']}"},
             )  # fmt: skip
             assert answer.status_code == 422, (name, target)
 
 
-def test_a_forged_host_is_never_led_to(world: World) -> None:
+def test_a_forged_host_is_never_led_to(tenants: Tenants) -> None:
     for line in PAGES:
         for host in ("attacker.example", "localhost:80@attacker.example"):
             if line.startswith("GET "):
-                answer = world.team.owner.client.get(path_of(line, world.own), headers={"Host": host}, buffered=True)
+                answer = tenants.team.owner.client.get(
+                    path_of(line, tenants.own), headers={"Host": host}, buffered=True
+                )
                 assert "attacker" not in answer.headers.get("Location", ""), line
                 assert b"attacker" not in answer.data, line
 
 
-def test_every_answer_says_what_a_browser_may_do_with_it(world: World) -> None:
+def test_every_answer_says_what_a_browser_may_do_with_it(tenants: Tenants) -> None:
     """Pages, refusals and files alike; what the API answers is no page."""
     answers = [
-        (line, client.get(path_of(line, world.own), buffered=True))
+        (line, client.get(path_of(line, tenants.own), buffered=True))
         for line in [*PAGES, *CALLS]
         if line.startswith("GET ")
-        for client in (world.app.test_client(), world.team.manager.client)
+        for client in (tenants.app.test_client(), tenants.team.manager.client)
     ]
     for line, answer in answers:
         headers = answer.headers

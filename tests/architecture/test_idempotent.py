@@ -6,7 +6,7 @@ from flask import Flask
 
 from dashboard.api import idempotency
 from tests.architecture.matrix import CALLS, PROGRAMS, body_of
-from tests.architecture.world import World, path_of
+from tests.architecture.tenants import Tenants, path_of
 
 BATCH = "/api/v1/orgs/<org:org_id>/usage/batch"
 """Each of its events has a key of its own."""
@@ -34,18 +34,18 @@ def test_every_post_goes_through_the_one_mechanism(app: Flask) -> None:
     assert own == MONEY | {BATCH}
 
 
-def test_every_post_acts_once_for_a_key(world: World) -> None:
+def test_every_post_acts_once_for_a_key(tenants: Tenants) -> None:
     for line in (one for one in POSTS if BATCH not in one):
         callers = [name for name, status in zip(PROGRAMS, CALLS[line], strict=True) if 200 <= status < 300]
         assert bool(callers) == (line[5:] not in ONLY_REFUSED), line
         if not callers:
             continue
-        things = world.own | (world.invite(world.org) if "/invites/<uuid:id>" in line else {})
+        things = tenants.own | (tenants.invite(tenants.org) if "/invites/<uuid:id>" in line else {})
         body = body_of(
             line, **{name: str(things[name]) for name in ("org_id", "member_id")}, product_id=str(things["id"])
         )
-        headers = {"Authorization": f"Bearer {world.tokens[callers[0]]}", "Idempotency-Key": "once"}
-        send: Any = lambda: world.app.test_client().post(path_of(line, things), json=body, headers=headers)  # noqa: B023, E731
+        headers = {"Authorization": f"Bearer {tenants.tokens[callers[0]]}", "Idempotency-Key": "once"}
+        send: Any = lambda: tenants.app.test_client().post(path_of(line, things), json=body, headers=headers)  # noqa: B023, E731
         first, again = send(), send()
         assert first.status_code == CALLS[line][PROGRAMS.index(callers[0])], line
         told = first.get_json()

@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests import servers as plumbing
 from tests.browser import site as sites
+from tests.browser.monitor import Monitor
 from tests.browser.site import Site
-from tests.browser.watch import Watch
 from tests.servers import Servers
 
 HERE = Path(__file__).parent
@@ -59,20 +59,20 @@ def visit(browser: Browser) -> Iterator[Visit]:
 
     Options go to the browser's context. Ends with a failure when the browser complained about a page of ours.
     """
-    opened: list[tuple[Any, Watch]] = []
+    opened: list[tuple[Any, Monitor]] = []
 
     def make(site: Site, person: str = "", **options: Any) -> Page:
         context = browser.new_context(base_url=site.url, timezone_id="Europe/Stockholm", **options)
         context.set_default_timeout(WAIT_MS)
         if person:
             context.add_cookies(site.cookies(person))  # type: ignore[arg-type]
-        watch = Watch(site.url)
-        context.on("page", watch.over)
-        opened.append((context, watch))
+        monitor = Monitor(site.url)
+        context.on("page", monitor.over)
+        opened.append((context, monitor))
         return context.new_page()
 
     yield make
     for context, _ in opened:
         context.close()
-    for _, watch in opened:
-        watch.require_quiet()
+    for _, monitor in opened:
+        monitor.require_quiet()

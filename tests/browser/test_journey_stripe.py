@@ -19,7 +19,7 @@ def session_on(page: Page, site: Site) -> str:
 
 
 @pytest.fixture
-def shop(stripe_site: Site, visit: Visit) -> Page:
+def seller(stripe_site: Site, visit: Visit) -> Page:
     """On the payment page, with a Starter pack chosen."""
     page = visit(stripe_site, "owner")
     choose(page)
@@ -27,15 +27,15 @@ def shop(stripe_site: Site, visit: Visit) -> Page:
     return page
 
 
-def test_paid_at_once(stripe_site: Site, shop: Page) -> None:
+def test_paid_at_once(stripe_site: Site, seller: Page) -> None:
     before = stripe_site.balance()
-    shop.get_by_role("button", name="Pay", exact=True).click()
-    titled(shop, "Payment confirmed")
-    payment(shop).get_by_role("link", name="See the transaction").click()
-    expect(shop.locator(".timeline")).to_contain_text("Paid through Stripe")
-    expect(shop.locator(".sum")).to_contain_text(exact(before + STARTER))
-    shop.goto("/o/demo/")
-    expect(balance_card(shop)).to_have_attribute("title", exact(before + STARTER))
+    seller.get_by_role("button", name="Pay", exact=True).click()
+    titled(seller, "Payment confirmed")
+    payment(seller).get_by_role("link", name="See the transaction").click()
+    expect(seller.locator(".timeline")).to_contain_text("Paid through Stripe")
+    expect(seller.locator(".sum")).to_contain_text(exact(before + STARTER))
+    seller.goto("/o/demo/")
+    expect(balance_card(seller)).to_have_attribute("title", exact(before + STARTER))
 
     # Every copy of every event was taken, and the books moved once.
     assert stripe_site.stripe.courier.idle()
@@ -46,43 +46,43 @@ def test_paid_at_once(stripe_site: Site, shop: Page) -> None:
     assert stripe_site.balance() == before + STARTER
 
 
-def test_a_delayed_method_is_credited_when_it_settles(stripe_site: Site, shop: Page) -> None:
+def test_a_delayed_method_is_credited_when_it_settles(stripe_site: Site, seller: Page) -> None:
     before = stripe_site.balance()
-    session_id = session_on(shop, stripe_site)
-    shop.get_by_role("button", name="Pay later").click()
-    titled(shop, "Payment being confirmed")
+    session_id = session_on(seller, stripe_site)
+    seller.get_by_role("button", name="Pay later").click()
+    titled(seller, "Payment being confirmed")
     assert stripe_site.stripe.courier.idle()
     assert stripe_site.balance() == before
     stripe_site.stripe.fake.settle(session_id)
-    titled(shop, "Payment confirmed")
+    titled(seller, "Payment confirmed")
     assert stripe_site.balance() == before + STARTER
 
 
-def test_a_delayed_method_that_fails_says_so(stripe_site: Site, shop: Page) -> None:
+def test_a_delayed_method_that_fails_says_so(stripe_site: Site, seller: Page) -> None:
     before = stripe_site.balance()
-    session_id = session_on(shop, stripe_site)
-    shop.get_by_role("button", name="Pay later").click()
-    titled(shop, "Payment being confirmed")
+    session_id = session_on(seller, stripe_site)
+    seller.get_by_role("button", name="Pay later").click()
+    titled(seller, "Payment being confirmed")
     stripe_site.stripe.fake.fail(session_id)
-    titled(shop, "Payment failed")
+    titled(seller, "Payment failed")
     assert stripe_site.balance() == before
 
 
-def test_a_declined_card_can_be_tried_again(stripe_site: Site, shop: Page) -> None:
+def test_a_declined_card_can_be_tried_again(stripe_site: Site, seller: Page) -> None:
     before = stripe_site.balance()
-    shop.get_by_role("button", name="Pay with a declined card").click()
-    expect(shop.locator("body")).to_contain_text(re.compile("declined", re.I))
+    seller.get_by_role("button", name="Pay with a declined card").click()
+    expect(seller.locator("body")).to_contain_text(re.compile("declined", re.I))
     assert stripe_site.balance() == before
-    shop.get_by_role("button", name="Pay", exact=True).click()
-    titled(shop, "Payment confirmed")
+    seller.get_by_role("button", name="Pay", exact=True).click()
+    titled(seller, "Payment confirmed")
     assert stripe_site.balance() == before + STARTER
 
 
-def test_going_back_changes_nothing(stripe_site: Site, shop: Page) -> None:
+def test_going_back_changes_nothing(stripe_site: Site, seller: Page) -> None:
     before = stripe_site.balance()
-    shop.get_by_role("button", name="Cancel and go back").click()
-    titled(shop, "Payment cancelled")
-    payment(shop).get_by_role("link", name="Try again").click()
-    titled(shop, "Buy credits")
+    seller.get_by_role("button", name="Cancel and go back").click()
+    titled(seller, "Payment cancelled")
+    payment(seller).get_by_role("link", name="Try again").click()
+    titled(seller, "Buy credits")
     assert stripe_site.balance() == before
     assert stripe_site.stripe.fake.complaints == []

@@ -9,7 +9,7 @@ from flask import Flask
 
 from tests.scenarios import processes
 from tests.scenarios.processes import Stack
-from tests.scenarios.till import Till
+from tests.scenarios.purchases import Purchases
 from tests.servers import Servers
 
 HERE = Path(__file__).parent
@@ -55,6 +55,6 @@ def idle(servers: Servers) -> bool:
 
 
 @pytest.fixture
-def till(stack: Stack, app_context: Flask) -> Till:
+def purchases(stack: Stack, app_context: Flask) -> Purchases:
     """Sells credits at the stack's Stripe, from this process."""
-    return Till(stack, app_context)
+    return Purchases(stack, app_context)

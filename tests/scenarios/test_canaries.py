@@ -15,7 +15,7 @@ from tests.factories import PASSWORD, make_user
 from tests.identity_provider import ISSUER, Signer
 from tests.scenarios.processes import WEBHOOK, Stack, wait_until
 from tests.scenarios.programs import csrf_of
-from tests.scenarios.till import Till
+from tests.scenarios.purchases import Purchases
 from tests.servers import Servers
 from tests.stripe_fake import signing
 
@@ -62,7 +62,7 @@ class Witness:
         return answer
 
 
-def test_no_secret_comes_out(stack: Stack, till: Till, servers: Servers) -> None:
+def test_no_secret_comes_out(stack: Stack, purchases: Purchases, servers: Servers) -> None:
     stack.start(worker=False)
     stack.stop_workers()  # so that the jobs stay where they can be looked at
     password, wrong = f"password-{ids.new().hex}", f"wrong-{ids.new().hex}"
@@ -74,7 +74,7 @@ def test_no_secret_comes_out(stack: Stack, till: Till, servers: Servers) -> None
     assert len(secrets["session"]) > 20
     refusals = use_wrongly(stack, made, person.http.cookies.get("coffer") or "")
     refusals += send_signed(stack, secrets["end user's token"])
-    buy(stack, till, person)
+    buy(stack, purchases, person)
     seen = person.crawl("/")
     assert any(path.endswith("/transactions") for path in seen), seen
     operator = manager(stack)
@@ -86,12 +86,12 @@ def test_no_secret_comes_out(stack: Stack, till: Till, servers: Servers) -> None
     require_absent("Redis", secrets | {"csrf": person.csrf}, redis_dump(servers.redis))
     require_absent("the database", secrets, database_dump(servers))
     stack.start()
-    wait_until(lambda: parked(till), "the event to be parked")
+    wait_until(lambda: parked(purchases), "the event to be parked")
     operator.crawl("/admin/webhooks")
     require_absent("pages of a refused event", secrets, operator.told)
     require_absent("logs", secrets | {"csrf": person.csrf}, [stack.logs()])
     assert '"request"' in stack.logs(), "the logs were not written where this test looks"
-    till.fake.revoked_keys.discard(stack.stripe_key)
+    purchases.fake.revoked_keys.discard(stack.stripe_key)
 
 
 def sign_up(stack: Stack, password: str, wrong: str) -> Witness:
@@ -179,11 +179,11 @@ def use_wrongly(stack: Stack, key: str, cookie: str) -> list[requests.Response]:
     return [call for call in calls if not call.ok]
 
 
-def buy(stack: Stack, till: Till, person: Witness) -> None:
+def buy(stack: Stack, purchases: Purchases, person: Witness) -> None:
     """One purchase is told and waits for a worker; then Stripe no longer takes our key."""
-    sale = till.sell(till.org("Waiting"))
+    sale = purchases.sell(purchases.org("Waiting"))
     assert stack.deliver(sale.events[0]).status_code == 200
-    till.fake.revoked_keys.add(stack.stripe_key)
+    purchases.fake.revoked_keys.add(stack.stripe_key)
     home = person.get("/").url.rstrip("/")
     choice = person.get(f"{home}/buy").text
     form = dict(re.findall(r'name="(product(?:_id)?|idempotency_key|version_id)"[^>]*value="([^"]+)"', choice))
@@ -200,8 +200,8 @@ def manager(stack: Stack) -> Witness:
     return made
 
 
-def parked(till: Till) -> bool:
-    with till.sql() as books:
+def parked(purchases: Purchases) -> bool:
+    with purchases.sql() as books:
         return books.execute("SELECT state = 'parked' FROM inbox_events").fetchall() == [(True,)]  # type: ignore[comparison-overlap]
 
 

@@ -13,7 +13,7 @@ from tests.factories import make_key, make_org
 from tests.scenarios import processes
 from tests.scenarios.processes import Stack, kill, wait_until
 from tests.scenarios.programs import Program, at_once
-from tests.scenarios.till import Till
+from tests.scenarios.purchases import Purchases
 from tests.servers import Servers
 
 TOKEN = ids.new().hex
@@ -64,9 +64,9 @@ def test_every_process_answers_for_all(watched: Stack, app_context: Flask) -> No
 
 def test_what_a_worker_posts_is_counted(watched: Stack, app_context: Flask) -> None:
     watched.start()
-    till = Till(watched, app_context)
-    sale = till.sell(till.org())
+    purchases = Purchases(watched, app_context)
+    sale = purchases.sell(purchases.org())
     watched.deliver(sale.events[0])
     name = 'coffer_worker_ledger_rows_total{type="purchase"}'
     wait_until(lambda: scraped(watched).get(name) == 1, "the purchase")
-    till.require_credited_once([sale])
+    purchases.require_credited_once([sale])

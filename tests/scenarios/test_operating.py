@@ -23,8 +23,8 @@ from tests import servers as plumbing
 from tests.factories import make_key, make_org, wallet_of
 from tests.scenarios.processes import Process, Stack, wait_until
 from tests.scenarios.programs import Program
+from tests.scenarios.purchases import Purchases
 from tests.scenarios.test_race import worked_off
-from tests.scenarios.till import Till
 from tests.servers import ROOT, Servers
 
 pytestmark = pytest.mark.soak  # restarts under load take their time
@@ -81,9 +81,9 @@ def test_a_restart_under_load_loses_no_charge(stack: Stack, app_context: Flask, 
     assert verify.broken() == []
 
 
-def test_a_restart_of_the_workers_under_load_credits_each_payment_once(stack: Stack, till: Till) -> None:
+def test_a_restart_of_the_workers_under_load_credits_each_payment_once(stack: Stack, purchases: Purchases) -> None:
     stack.start()
-    sales = [till.sell(till.org(f"Buyer {number}")) for number in range(12)]
+    sales = [purchases.sell(purchases.org(f"Buyer {number}")) for number in range(12)]
     for place, sale in enumerate(sales):
         for event in sale.events:
             assert stack.deliver(event).status_code == 200
@@ -93,8 +93,8 @@ def test_a_restart_of_the_workers_under_load_credits_each_payment_once(stack: St
             assert stack.worker.wait(STOP_SECONDS) == 0
             assert stack.workers() == []
             stack.start(web=False)
-    wait_until(lambda: worked_off(till), "the last event", 60)
-    till.require_credited_once(sales)
+    wait_until(lambda: worked_off(purchases), "the last event", 60)
+    purchases.require_credited_once(sales)
 
 
 def test_migrations_run_by_many_at_once_are_run_once(servers: Servers, tmp_path: Path) -> None:

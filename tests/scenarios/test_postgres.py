@@ -21,8 +21,8 @@ from tests.scenarios import own_servers, processes
 from tests.scenarios.own_servers import Postgres
 from tests.scenarios.processes import Stack, wait_until
 from tests.scenarios.programs import Program, browser
+from tests.scenarios.purchases import Purchases, Sale
 from tests.scenarios.test_race import credited
-from tests.scenarios.till import Sale, Till
 from tests.servers import Servers
 
 PRICE = 1_000
@@ -116,11 +116,11 @@ def test_every_surface_says_503_and_is_back_within_seconds(
     cluster: Postgres, own: Stack, own_app: Flask, times: int
 ) -> None:
     own.start()
-    till = Till(own, own_app)
-    org = till.org()
+    purchases = Purchases(own, own_app)
+    org = purchases.org()
     grant(wallet_of(org), 1_000_000 * PRICE)
     person = add_member(org, "owner", user=make_user("reader@example.test"))
-    sales = [till.sell(org) for _ in range(5)]
+    sales = [purchases.sell(org) for _ in range(5)]
     key = make_key(org, "wallet:charge")
     payers = [Payer(Program(own.url, org.id, key), f"payer{number}") for number in range(3)]
     page = partial(browser(own.url, person.email, PASSWORD).get, f"{own.url}/o/{org.slug}/", timeout=30)
@@ -141,7 +141,7 @@ def test_every_surface_says_503_and_is_back_within_seconds(
     cluster.kill()
     cluster.start()  # nobody asked meanwhile, so every process still holds connections that are dead
     assert [client.ask().status_code for client in clients * 8] == [client.good for client in clients * 8]
-    require_nothing_lost(till, org.id, payers, list(teller.told.values()))
+    require_nothing_lost(purchases, org.id, payers, list(teller.told.values()))
 
 
 def outage(cluster: Postgres, clients: list[Client], end: Callable[[], None]) -> None:
@@ -157,7 +157,7 @@ def outage(cluster: Postgres, clients: list[Client], end: Callable[[], None]) ->
     print(f"back after {time.monotonic() - began:.1f} s")
 
 
-def require_nothing_lost(till: Till, org_id: object, payers: list[Payer], told: list[Sale]) -> None:
+def require_nothing_lost(purchases: Purchases, org_id: object, payers: list[Payer], told: list[Sale]) -> None:
     db.session.rollback()
     db.engine.dispose()  # this process had connections, too
     in_ledger = {key for (key,) in db.session.query(Transaction.key).filter_by(org_id=org_id, type="charge")}
@@ -168,5 +168,5 @@ def require_nothing_lost(till: Till, org_id: object, payers: list[Payer], told: 
     assert acknowledged <= in_ledger
     assert told, "no event was acknowledged: this run proves nothing"
     for sale in told:
-        wait_until(partial(credited, till, sale), "the credit", 60)
-    till.require_books_right()
+        wait_until(partial(credited, purchases, sale), "the credit", 60)
+    purchases.require_books_right()

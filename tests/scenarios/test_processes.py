@@ -14,8 +14,8 @@ from tests.factories import make_key
 from tests.scenarios import processes
 from tests.scenarios.processes import MARK, Process, Stack, free_port, kill, marked, wait_until
 from tests.scenarios.programs import at_once
+from tests.scenarios.purchases import Purchases
 from tests.scenarios.test_race import credited, worked_off
-from tests.scenarios.till import Till
 from tests.servers import Servers
 
 SESSION = "/checkout/sessions"
@@ -46,38 +46,38 @@ def test_the_death_of_gunicorn_ends_its_workers(stack: Stack) -> None:
     wait_until(lambda: not any(map(processes.alive, children)), "the end of gunicorn's workers", 10)
 
 
-def test_a_worker_told_to_stop_finishes_its_job(stack: Stack, till: Till) -> None:
+def test_a_worker_told_to_stop_finishes_its_job(stack: Stack, purchases: Purchases) -> None:
     stack.start()
-    sale = till.sell(till.org())
-    before = len(till.fake.calls)
-    till.fake.inject("delay", method="GET", path=SESSION, seconds=1.5)
+    sale = purchases.sell(purchases.org())
+    before = len(purchases.fake.calls)
+    purchases.fake.inject("delay", method="GET", path=SESSION, seconds=1.5)
     stack.deliver(sale.events[0])
-    wait_until(lambda: len(till.fake.calls) > before, "the worker's question")
+    wait_until(lambda: len(purchases.fake.calls) > before, "the worker's question")
     stack.worker.signal(signal.SIGTERM)
     assert stack.worker.wait() == 0
     assert stack.workers() == []
-    assert credited(till, sale)
-    assert worked_off(till)
-    with till.sql() as books:
+    assert credited(purchases, sale)
+    assert worked_off(purchases)
+    with purchases.sql() as books:
         assert books.execute("SELECT attempts FROM inbox_events").fetchall() == [(1,)]
 
 
-def test_a_website_told_to_stop_answers_first(stack: Stack, till: Till) -> None:
+def test_a_website_told_to_stop_answers_first(stack: Stack, purchases: Purchases) -> None:
     stack.start(worker=False)
-    org = till.org()
+    org = purchases.org()
     key = make_key(org, "checkout:create")
     order = {
-        "product_id": str(till.offer.product.id),
+        "product_id": str(purchases.offer.product.id),
         "success_url": f"{stack.url}/o/{org.slug}/buy/return",
         "cancel_url": f"{stack.url}/o/{org.slug}/",
     }
     headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "the last one"}
     buy = partial(requests.post, f"{stack.url}/api/v1/orgs/{org.id}/checkout", json=order, headers=headers, timeout=30)
-    before = len(till.fake.calls)
-    till.fake.inject("delay", method="POST", path=SESSION, seconds=1.5)
+    before = len(purchases.fake.calls)
+    purchases.fake.inject("delay", method="POST", path=SESSION, seconds=1.5)
 
     def stop() -> SimpleNamespace:
-        asked = lambda: any(call.path.endswith("sessions") for call in till.fake.calls[before:])  # noqa: E731
+        asked = lambda: any(call.path.endswith("sessions") for call in purchases.fake.calls[before:])  # noqa: E731
         wait_until(asked, "the website's question")
         stack.web.signal(signal.SIGTERM)
         return SimpleNamespace(status_code=stack.web.wait())

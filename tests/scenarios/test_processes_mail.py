@@ -11,8 +11,8 @@ from dashboard.core.db import transaction
 from dashboard.domain.messages import outbox
 from tests.scenarios import processes
 from tests.scenarios.processes import wait_until
+from tests.scenarios.purchases import Purchases
 from tests.scenarios.test_race import credited
-from tests.scenarios.till import Till
 from tests.servers import Servers
 
 
@@ -31,15 +31,15 @@ def test_it_holds_up_no_credit(
         )
         with processes.stack(environ, tmp_path_factory.mktemp("mail")) as own:
             own.start()
-            till = Till(own, app_context)
-            org = till.org()
+            purchases = Purchases(own, app_context)
+            org = purchases.org()
             with transaction(org=org.id):
                 outbox.send(org.id, key="one", event="test", to="ada@example.test", context={"asked_by": "Ada"})
             connection, _ = silent.accept()
             with connection:
                 wait_until(lambda: busy() == [queue.MAIL], "the mail's own worker, and no other, to wait for it")
-                sale = till.sell(org)
+                sale = purchases.sell(org)
                 own.deliver(sale.events[0])
-                wait_until(partial(credited, till, sale), "the credit")
-        till.require_credited_once([sale])
+                wait_until(partial(credited, purchases, sale), "the credit")
+        purchases.require_credited_once([sale])
         assert outbox.owed(org.id, "one")

@@ -15,11 +15,11 @@ from flask import Flask
 from dashboard.core import ids
 from dashboard.models import Organization
 from tests.factories import make_key, make_org
-from tests.scenarios import front as fronts
 from tests.scenarios import processes
-from tests.scenarios.front import Front
+from tests.scenarios import proxy as proxies
 from tests.scenarios.processes import WEBHOOK, Stack, wait_until
 from tests.scenarios.programs import Program
+from tests.scenarios.proxy import Proxy
 from tests.servers import Servers
 from tests.stripe_fake import signing
 
@@ -28,88 +28,88 @@ SLOW = 500
 
 
 @pytest.fixture(scope="module")
-def made(_servers: Servers, _stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Front]]:
-    if not (program := fronts.nginx()):
+def made(_servers: Servers, _stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Proxy]]:
+    if not (program := proxies.nginx()):
         pytest.skip("no nginx: install the package `nginx-light`")
     _stack.stop_workers()
     folder = tmp_path_factory.mktemp("proxy")
     # The port is known once the stack is made, the address people use before it starts.
     with processes.stack(_servers.environ(), folder, COFFER_PROXY_HOPS="1") as stack:
-        front = Front(program, folder, stack.url.removeprefix("http://"))
-        stack.environ["COFFER_BASE_URL"] = front.url
-        yield stack, front
+        proxy = Proxy(program, folder, stack.url.removeprefix("http://"))
+        stack.environ["COFFER_BASE_URL"] = proxy.url
+        yield stack, proxy
 
 
 @pytest.fixture(scope="module")
-def _front(made: tuple[Stack, Front]) -> Iterator[Front]:
-    with fronts.running(made[1]) as running:
+def _front(made: tuple[Stack, Proxy]) -> Iterator[Proxy]:
+    with proxies.running(made[1]) as running:
         yield running
 
 
 @pytest.fixture
-def front(made: tuple[Stack, Front], _front: Front, servers: Servers) -> Front:
+def proxy(made: tuple[Stack, Proxy], _front: Proxy, servers: Servers) -> Proxy:
     """nginx and the website run."""
     made[0].start(worker=False)
     return _front
 
 
 @pytest.fixture
-def web(front: Front) -> requests.Session:
+def web(proxy: Proxy) -> requests.Session:
     http = requests.Session()
     http.trust_env = False
-    http.verify = str(front.certificate)
+    http.verify = str(proxy.certificate)
     return http
 
 
-def test_nginx_accepts_the_shipped_file(made: tuple[Stack, Front]) -> None:
+def test_nginx_accepts_the_shipped_file(made: tuple[Stack, Proxy]) -> None:
     done = made[1].check()
     assert done.returncode == 0, done.stderr
     assert "[warn]" not in done.stderr or "http2" in done.stderr
 
 
-def test_the_log_holds_nothing_that_opens_something(front: Front, web: requests.Session) -> None:
+def test_the_log_holds_nothing_that_opens_something(proxy: Proxy, web: requests.Session) -> None:
     link = "/invite/0192aa00000070008000000000000000_Canary"
     for path in (link, "/reset/Canary", "/api/v1/invites/peek?token=Canary", f"/login?next={link}", "/nothing"):
-        web.get(front.url + path, timeout=10, headers={"Referer": front.url + link})
-    requests.get(f"http://localhost:{front.plain}{link}", timeout=10, allow_redirects=False)
+        web.get(proxy.url + path, timeout=10, headers={"Referer": proxy.url + link})
+    requests.get(f"http://localhost:{proxy.plain}{link}", timeout=10, allow_redirects=False)
     lines = (
         '"GET /invite/***" 404', '"GET /reset/***"', '"GET /api/v1/invites/peek" 404', '"GET /login"', '"GET /nothing"',
         '"GET /invite/***" 308',
     )  # fmt: skip
     # Each is written after its answer, by either of two processes.
-    processes.wait_until(lambda: all(line in front.log.read_text() for line in lines), "the line of every request")
-    assert "Canary" not in front.log.read_text()
+    processes.wait_until(lambda: all(line in proxy.log.read_text() for line in lines), "the line of every request")
+    assert "Canary" not in proxy.log.read_text()
 
 
-def test_pages_and_static_files_come_through(front: Front, web: requests.Session) -> None:
-    page = web.get(f"{front.url}/login", timeout=10)
+def test_pages_and_static_files_come_through(proxy: Proxy, web: requests.Session) -> None:
+    page = web.get(f"{proxy.url}/login", timeout=10)
     assert page.status_code == 200
     assert page.headers["Cache-Control"] == "no-store"
     assert page.headers["Server"] == "nginx"
     assert "Content-Encoding" not in page.headers
     style = page.text.partition('rel="stylesheet" href="')[2].partition('"')[0]
     assert "?v=" in style
-    kept = web.get(front.url + style, timeout=10)
+    kept = web.get(proxy.url + style, timeout=10)
     assert kept.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert kept.headers["Content-Encoding"] == "gzip"
     assert kept.headers["X-Content-Type-Options"] == "nosniff"
     assert kept.headers["Content-Type"].startswith("text/css")
-    assert web.get(front.url + style.partition("?")[0], timeout=10).headers["Cache-Control"] == "no-cache"
-    assert web.get(f"{front.url}/static/../wsgi.py", timeout=10).status_code == 404
-    moved = requests.get(f"http://localhost:{front.plain}/login?next=/x", timeout=10, allow_redirects=False)
+    assert web.get(proxy.url + style.partition("?")[0], timeout=10).headers["Cache-Control"] == "no-cache"
+    assert web.get(f"{proxy.url}/static/../wsgi.py", timeout=10).status_code == 404
+    moved = requests.get(f"http://localhost:{proxy.plain}/login?next=/x", timeout=10, allow_redirects=False)
     assert (moved.status_code, moved.headers["Location"]) == (308, "https://localhost/login?next=/x")
     for path in ("/api/v1/orgs", "/admin/api/v1/orgs"):
         assert (
-            requests.get(f"http://localhost:{front.plain}{path}", timeout=10, allow_redirects=False).status_code == 403
+            requests.get(f"http://localhost:{proxy.plain}{path}", timeout=10, allow_redirects=False).status_code == 403
         )
-    assert [web.get(front.url + path, timeout=10).status_code for path in ("/metrics", "/readyz", "/healthz")] == [
+    assert [web.get(proxy.url + path, timeout=10).status_code for path in ("/metrics", "/readyz", "/healthz")] == [
         404, 404, 200,
     ]  # fmt: skip
 
 
-def test_a_client_cannot_say_who_it_is(made: tuple[Stack, Front], front: Front, web: requests.Session) -> None:
+def test_a_client_cannot_say_who_it_is(made: tuple[Stack, Proxy], proxy: Proxy, web: requests.Session) -> None:
     forged = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Host": "evil.example", "X-Request-Id": "forged-by-client"}
-    answer = web.get(f"{front.url}/o/none/", headers=forged, timeout=10, allow_redirects=False)
+    answer = web.get(f"{proxy.url}/o/none/", headers=forged, timeout=10, allow_redirects=False)
     assert answer.status_code == 303
     assert "evil" not in answer.headers["Location"]
     said = made[0].web.said()
@@ -120,10 +120,10 @@ def test_a_client_cannot_say_who_it_is(made: tuple[Stack, Front], front: Front, 
 
 
 def test_bodies_are_limited_where_they_come_in(
-    made: tuple[Stack, Front], front: Front, web: requests.Session, app_context: Flask
+    made: tuple[Stack, Proxy], proxy: Proxy, web: requests.Session, app_context: Flask
 ) -> None:
     stack, org = made[0], make_org()
-    wallet = f"{front.url}/api/v1/orgs/{org.id}/wallet"
+    wallet = f"{proxy.url}/api/v1/orgs/{org.id}/wallet"
     assert web.post(wallet, data=b"x" * 65_000, timeout=10).status_code in (401, 415)
     assert web.post(wallet, data=b"x" * 66_000, timeout=10).status_code == 413
     assert "POST" not in stack.web.said().rpartition("/wallet")[2]
@@ -132,23 +132,23 @@ def test_bodies_are_limited_where_they_come_in(
         event = {"id": f"evt_{size}", "object": "event", "type": "customer.updated", "created": int(time.time()),
                  "livemode": False, "api_version": None, "data": {"object": about}}  # fmt: skip
         body, headers = signing.signed(event, stack.webhook_secret)
-        assert web.post(front.url + WEBHOOK, data=body, headers=headers, timeout=10).status_code == status
+        assert web.post(proxy.url + WEBHOOK, data=body, headers=headers, timeout=10).status_code == status
 
 
-def test_one_address_cannot_flood_the_sign_in(front: Front, web: requests.Session) -> None:
+def test_one_address_cannot_flood_the_sign_in(proxy: Proxy, web: requests.Session) -> None:
     def sent(method: str, path: str) -> list[int]:
-        return [web.request(method, front.url + path, timeout=10).status_code for _ in range(40)]
+        return [web.request(method, proxy.url + path, timeout=10).status_code for _ in range(40)]
 
     assert 0 < sent("POST", "/login").count(429) < 25, "about 20 at once, then one in two seconds"
     assert 429 not in sent("GET", "/login")
     assert 429 not in sent("POST", "/logout")
 
 
-def test_slow_clients_starve_nobody(front: Front, web: requests.Session, app_context: Flask) -> None:
+def test_slow_clients_starve_nobody(proxy: Proxy, web: requests.Session, app_context: Flask) -> None:
     org = make_org(funds=1_000_000)
-    program = program_of(front, web, org)
+    program = program_of(proxy, web, org)
     with ExitStack() as open_ones:
-        slow = [open_ones.enter_context(connection(front)) for _ in range(SLOW)]
+        slow = [open_ones.enter_context(connection(proxy)) for _ in range(SLOW)]
         for number, one in enumerate(slow):
             one.sendall(b"GET /login HTTP/1.1\r\nHost: loc" if number % 5 else upload(org.id))
         for _ in range(4):
@@ -159,27 +159,27 @@ def test_slow_clients_starve_nobody(front: Front, web: requests.Session, app_con
                 assert program.charge(1, ids.new().hex).status_code == 201
 
 
-def test_while_coffer_is_away_the_proxy_says_so(made: tuple[Stack, Front], front: Front, web: requests.Session) -> None:
+def test_while_coffer_is_away_the_proxy_says_so(made: tuple[Stack, Proxy], proxy: Proxy, web: requests.Session) -> None:
     wait_until(lambda: len(made[0].web_workers()) == 2, "both processes")
     time.sleep(0.5)  # gunicorn's child that is told to stop while it starts does not hear it, and is killed after 30 s
     made[0].web.signal(signal.SIGTERM)
     made[0].web.wait(45)
-    answer = web.get(f"{front.url}/login", timeout=10)
+    answer = web.get(f"{proxy.url}/login", timeout=10)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "does not answer for a moment" in answer.text
     made[0].start(worker=False)
-    assert web.get(f"{front.url}/login", timeout=10).status_code == 200
+    assert web.get(f"{proxy.url}/login", timeout=10).status_code == 200
 
 
-def program_of(front: Front, web: requests.Session, org: Organization) -> Program:
-    program = Program(front.url, org.id, make_key(org, "wallet:charge"))
+def program_of(proxy: Proxy, web: requests.Session, org: Organization) -> Program:
+    program = Program(proxy.url, org.id, make_key(org, "wallet:charge"))
     program.http.verify = web.verify
     return program
 
 
-def connection(front: Front) -> ssl.SSLSocket:
-    context = ssl.create_default_context(cafile=str(front.certificate))
-    plain = socket.create_connection(("127.0.0.1", front.port), timeout=10, source_address=(SLOW_FROM, 0))
+def connection(proxy: Proxy) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=str(proxy.certificate))
+    plain = socket.create_connection(("127.0.0.1", proxy.port), timeout=10, source_address=(SLOW_FROM, 0))
     return context.wrap_socket(plain, server_hostname="localhost")
 
 

@@ -12,8 +12,8 @@ from tests.scenarios import processes
 from tests.scenarios.own_servers import Valkey
 from tests.scenarios.processes import Stack, wait_until
 from tests.scenarios.programs import Program, browser
+from tests.scenarios.purchases import Purchases, Sale
 from tests.scenarios.test_race import credited
-from tests.scenarios.till import Sale, Till
 from tests.servers import Servers
 
 SCHEDULE = "rq:scheduler:scheduled_jobs"
@@ -46,17 +46,19 @@ def own(_own: Stack, alone: None, valkey: Valkey, servers: Servers) -> Iterator[
 
 
 @pytest.fixture
-def till(own: Stack, app_context: Flask) -> Till:
-    return Till(own, app_context)
+def purchases(own: Stack, app_context: Flask) -> Purchases:
+    return Purchases(own, app_context)
 
 
 def ticking(valkey: Valkey) -> bool:
     return valkey.answers() and valkey.client.zscore(SCHEDULE, "tick") is not None
 
 
-def require_service(own: Stack, till: Till, sales: list[Sale], paths: list[str], http: requests.Session) -> None:
+def require_service(
+    own: Stack, purchases: Purchases, sales: list[Sale], paths: list[str], http: requests.Session
+) -> None:
     """Webhooks are acknowledged, pages open, charges succeed."""
-    org = till.org("Charged")
+    org = purchases.org("Charged")
     grant(wallet_of(org), 5_000_000)
     program = Program(own.url, org.id, make_key(org, "wallet:charge"))
     for sale in sales:
@@ -70,39 +72,39 @@ def sign_in(own: Stack) -> requests.Session:
     return browser(own.url, make_user("owner@example.test").email, PASSWORD)
 
 
-def require_caught_up(till: Till, sales: list[Sale], valkey: Valkey) -> None:
+def require_caught_up(purchases: Purchases, sales: list[Sale], valkey: Valkey) -> None:
     wait_until(partial(ticking, valkey), "the tick's registration")
     for sale in sales:
-        wait_until(partial(credited, till, sale), "the credit", 60)
-    till.require_credited_once(sales)
+        wait_until(partial(credited, purchases, sale), "the credit", 60)
+    purchases.require_credited_once(sales)
 
 
-def test_emptied_while_work_waits(own: Stack, till: Till, valkey: Valkey) -> None:
-    org = till.org()
-    sales = [till.sell(org) for _ in range(10)]
+def test_emptied_while_work_waits(own: Stack, purchases: Purchases, valkey: Valkey) -> None:
+    org = purchases.org()
+    sales = [purchases.sell(org) for _ in range(10)]
     own.stripe.fake.inject("delay", times=10, method="GET", path="/checkout/sessions/", seconds=0.1)
     for sale in sales:
         own.deliver(sale.events[0])
         valkey.client.flushall()
-    require_caught_up(till, sales, valkey)
+    require_caught_up(purchases, sales, valkey)
 
 
-def test_killed_and_back_with_nothing(own: Stack, till: Till, valkey: Valkey) -> None:
-    org = till.org()
-    sales = [till.sell(org) for _ in range(10)]
+def test_killed_and_back_with_nothing(own: Stack, purchases: Purchases, valkey: Valkey) -> None:
+    org = purchases.org()
+    sales = [purchases.sell(org) for _ in range(10)]
     http = sign_in(own)
     valkey.process.kill()
-    require_service(own, till, sales, ["/", "/readyz"], http)
+    require_service(own, purchases, sales, ["/", "/readyz"], http)
     assert requests.get(f"{own.url}/readyz", timeout=10).json()["redis"] == "away"
     valkey.start()
-    require_caught_up(till, sales, valkey)
+    require_caught_up(purchases, sales, valkey)
 
 
 def test_stored_work_survives_killed_workers_an_emptied_queue_and_deliveries_without_it(
-    own: Stack, till: Till, valkey: Valkey
+    own: Stack, purchases: Purchases, valkey: Valkey
 ) -> None:
     """Fifty organizations wait while workers die and the queue is emptied; ten more are told of while it is away."""
-    sales = [till.sell(till.org(f"Org {number}")) for number in range(60)]
+    sales = [purchases.sell(purchases.org(f"Org {number}")) for number in range(60)]
     own.stripe.fake.inject("delay", times=60, method="GET", path="/checkout/sessions/", seconds=0.05)
     for number, sale in enumerate(sales[:50]):
         assert own.deliver(sale.events[0]).status_code == 200
@@ -114,24 +116,24 @@ def test_stored_work_survives_killed_workers_an_emptied_queue_and_deliveries_wit
     for sale in sales[50:]:
         assert own.deliver(sale.events[0]).status_code == 200
     valkey.start()
-    require_caught_up(till, sales, valkey)
+    require_caught_up(purchases, sales, valkey)
 
 
-def test_frozen(own: Stack, till: Till, valkey: Valkey) -> None:
-    org = till.org()
-    sales = [till.sell(org) for _ in range(10)]
+def test_frozen(own: Stack, purchases: Purchases, valkey: Valkey) -> None:
+    org = purchases.org()
+    sales = [purchases.sell(org) for _ in range(10)]
     http = sign_in(own)
     valkey.freeze()
-    require_service(own, till, sales, ["/", "/readyz"], http)
+    require_service(own, purchases, sales, ["/", "/readyz"], http)
     valkey.thaw()
-    require_caught_up(till, sales, valkey)
+    require_caught_up(purchases, sales, valkey)
 
 
 @pytest.mark.soak
-def test_what_waits_while_it_is_away_needs_no_new_bell(own: Stack, till: Till, valkey: Valkey) -> None:
+def test_what_waits_while_it_is_away_needs_no_new_bell(own: Stack, purchases: Purchases, valkey: Valkey) -> None:
     """The workers die together with Valkey, too: the next tick finds the events in the tables."""
-    org = till.org()
-    sales = [till.sell(org) for _ in range(3)]
+    org = purchases.org()
+    sales = [purchases.sell(org) for _ in range(3)]
     valkey.process.kill()
     own.worker.kill()
     for sale in sales:
@@ -139,4 +141,4 @@ def test_what_waits_while_it_is_away_needs_no_new_bell(own: Stack, till: Till, v
     wait_until(lambda: not own.workers(), "the end of the workers")
     valkey.start()
     own.worker.start()
-    require_caught_up(till, sales, valkey)
+    require_caught_up(purchases, sales, valkey)

@@ -23,7 +23,7 @@ from dashboard.models import Organization, Payment
 from dashboard.providers.base import ProviderError
 from dashboard.providers.stripe import StripeProvider
 from tests.scenarios.processes import Stack, wait_until
-from tests.scenarios.till import Till
+from tests.scenarios.purchases import Purchases
 from tests.stripe_fake.signing import Json
 
 SOAK_SECONDS = int(os.environ.get("COFFER_SOAK_SECONDS", "600"))
@@ -95,17 +95,17 @@ class Chaos:
 class Buyers:
     """People who buy, try again, pay, pay later, are declined, or walk away; and what really happened at Stripe."""
 
-    def __init__(self, till: Till, rng: random.Random) -> None:
-        self.till, self.rng, self.fake = till, rng, till.fake
-        # Over the wire, unlike the till's own: broken bodies and silence are the network's.
-        self.provider = StripeProvider(api_key=till.stack.stripe_key, api_base=till.stack.stripe.url)
+    def __init__(self, purchases: Purchases, rng: random.Random) -> None:
+        self.purchases, self.rng, self.fake = purchases, rng, purchases.fake
+        # Over the wire, unlike the purchases's own: broken bodies and silence are the network's.
+        self.provider = StripeProvider(api_key=purchases.stack.stripe_key, api_base=purchases.stack.stripe.url)
         self.provider.account_id()  # asked once per process: the faults are to strike purchases
-        self.orgs = [till.org(f"Org {number}") for number in range(ORGANIZATIONS)]
+        self.orgs = [purchases.org(f"Org {number}") for number in range(ORGANIZATIONS)]
         self.came: Counter[str] = Counter()
 
     def buy_until(self, end: float, number: int) -> None:
         """Until `end`, and on until somebody paid: a run in which nobody did proves nothing."""
-        with self.till.app.app_context():
+        with self.purchases.app.app_context():
             for turn in range(10**9):
                 late = time.monotonic() - end
                 if late > 0 and (self.came["pay"] >= FEWEST_PAID or late > PATIENCE_SECONDS):
@@ -129,9 +129,9 @@ class Buyers:
 
     def _ask(self, org: Organization, key: str) -> Payment:
         return checkout.open_checkout(
-            checkout.Buyer(org, Actor("user"), "buyer@example.test"), self.till.offer, provider=self.provider,
-            quantity=1, success_url=f"{self.till.stack.url}/ok", cancel_url=f"{self.till.stack.url}/no", key=key,
-            body_hash=b"0" * 32,
+            checkout.Buyer(org, Actor("user"), "buyer@example.test"), self.purchases.offer, provider=self.provider,
+            quantity=1, success_url=f"{self.purchases.stack.url}/ok",
+            cancel_url=f"{self.purchases.stack.url}/no", key=key, body_hash=b"0" * 32,
         )  # fmt: skip
 
     def _act(self, session_id: str) -> None:
@@ -144,35 +144,35 @@ class Buyers:
 
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(SOAK_SECONDS, marks=pytest.mark.soak)], ids=["short", "soak"])
-def test_every_payment_is_credited_once_or_honestly_not(stack: Stack, till: Till, seconds: int) -> None:
+def test_every_payment_is_credited_once_or_honestly_not(stack: Stack, purchases: Purchases, seconds: int) -> None:
     seed = int(os.environ.get("SCENARIO_SEED", secrets.randbelow(10**6)))
     rng = random.Random(seed)
     print(f"seed {seed}", flush=True)
     stack.start()
-    chaos, buyers = Chaos(stack, rng), Buyers(till, rng)
+    chaos, buyers = Chaos(stack, rng), Buyers(purchases, rng)
     with chaos.reigning(), ThreadPoolExecutor(BUYERS) as crowd:
         end = time.monotonic() + seconds
         done = [crowd.submit(buyers.buy_until, end, number) for number in range(BUYERS)]
         for one in done:
             one.result()
     chaos.end()
-    with till.sql() as books:
+    with purchases.sql() as books:
         started = time.monotonic()
-        _leave_the_rest(till)
+        _leave_the_rest(purchases)
         _settle(books, SETTLE_SECONDS + seconds)
         took = time.monotonic() - started
         faults = dict(chaos.struck)
         print(f"{dict(buyers.came)}; {chaos.struck.total()} faults {faults}; settled in {took:.0f} s")
         assert chaos.struck.total() > seconds, "hardly a fault: this run proves nothing"
-        _require_the_truth(till, books)
-    assert not till.fake.complaints
+        _require_the_truth(purchases, books)
+    assert not purchases.fake.complaints
 
 
-def _leave_the_rest(till: Till) -> None:
+def _leave_the_rest(purchases: Purchases) -> None:
     """A day later: pages that nobody paid have expired, those that we know of and those that we do not."""
-    for session in till.fake.account().newest("checkout.session"):
+    for session in purchases.fake.account().newest("checkout.session"):
         if session["status"] == "open":
-            till.fake.expire(session["id"])
+            purchases.fake.expire(session["id"])
 
 
 def _settle(books: "psycopg.Connection[Any]", within: int) -> None:
@@ -191,10 +191,10 @@ def _settle(books: "psycopg.Connection[Any]", within: int) -> None:
         wait_until(settled, "", within, 0.5)
 
 
-def _require_the_truth(till: Till, books: "psycopg.Connection[Any]") -> None:
+def _require_the_truth(purchases: Purchases, books: "psycopg.Connection[Any]") -> None:
     """What Stripe took is credited once; what it did not take is not, and says so."""
     ours = {str(org_id) for (org_id,) in books.execute("SELECT id FROM organizations").fetchall()}
-    sessions = [one for one in till.fake.account().newest("checkout.session") if one["metadata"]["org_id"] in ours]
+    sessions = [one for one in purchases.fake.account().newest("checkout.session") if one["metadata"]["org_id"] in ours]
     paid = Counter(UUID(one["metadata"]["order_id"]) for one in sessions if one["payment_status"] == "paid")
     assert set(paid.values()) <= {1}, "somebody paid one form twice"
     found = books.execute("SELECT id, state, checks, session_id, problem FROM payments").fetchall()
@@ -205,11 +205,11 @@ def _require_the_truth(till: Till, books: "psycopg.Connection[Any]") -> None:
     assert set(states.values()) <= {"credited", "expired", "failed"}
     assert set(paid) <= set(states)
     credited = books.execute("SELECT key, amount FROM transactions WHERE type = 'purchase'").fetchall()
-    assert sorted(credited) == sorted((str(id_), till.credits) for id_ in paid)
+    assert sorted(credited) == sorted((str(id_), purchases.credits) for id_ in paid)
     [(silent,)] = books.execute(
         "SELECT count(*) FROM payments WHERE state <> 'credited' AND coalesce(problem, '') = ''"
     ).fetchall()
     assert not silent, "a payment that came to nothing does not say why"
     [(parked,)] = books.execute("SELECT count(*) FROM inbox_events WHERE state = 'parked'").fetchall()
     assert not parked
-    till.require_books_right()
+    purchases.require_books_right()

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.scenarios.processes import Stack, kill
-from tests.scenarios.till import Till, deliveries
+from tests.scenarios.purchases import Purchases, deliveries
 
 COPIES = 5
 ORGANIZATIONS = 5
@@ -30,15 +30,15 @@ LOST = "SELECT (SELECT coalesce(sum(attempts), 0) FROM inbox_events) - (SELECT c
 @pytest.mark.parametrize(
     ("payments", "kills"), [(100, 200), pytest.param(1_000, 2_000, marks=pytest.mark.soak)], ids=["100", "1000"]
 )
-def test_each_payment_is_credited_once(stack: Stack, till: Till, payments: int, kills: int) -> None:
+def test_each_payment_is_credited_once(stack: Stack, purchases: Purchases, payments: int, kills: int) -> None:
     seed = int(os.environ.get("SCENARIO_SEED", secrets.randbelow(10**6)))
     rng = random.Random(seed)
     stack.start()
-    orgs = [till.org(f"Org {number}") for number in range(ORGANIZATIONS)]
-    sales = [till.sell(orgs[number % ORGANIZATIONS]) for number in range(payments)]
+    orgs = [purchases.org(f"Org {number}") for number in range(ORGANIZATIONS)]
+    sales = [purchases.sell(orgs[number % ORGANIZATIONS]) for number in range(payments)]
     stack.stripe.fake.inject("delay", times=10**9, method="GET", path="/checkout/sessions/", seconds=PROVIDER_SECONDS)
     told = deliveries(sales, COPIES, rng)
-    with ThreadPoolExecutor(8) as posters, till.sql() as books:
+    with ThreadPoolExecutor(8) as posters, purchases.sql() as books:
         taken = [posters.submit(stack.deliver_until_taken, event) for event in told]
         killed = _kill_until_done(stack, books, len({event["id"] for event in told}), rng, kills)
         assert sum(one.result() for one in taken) >= len(told)
@@ -46,7 +46,7 @@ def test_each_payment_is_credited_once(stack: Stack, till: Till, payments: int, 
     print(f"seed {seed}: {dict(killed)} killed, {lost} of them while they held a payment")
     assert killed.total() > 0, "nothing was killed: this run proves nothing"
     assert lost > 0, "no kill hit a worker that held a payment: this run proves nothing"
-    till.require_credited_once(sales)
+    purchases.require_credited_once(sales)
 
 
 def _kill_until_done(

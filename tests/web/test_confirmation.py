@@ -10,8 +10,8 @@ from dashboard.core.db import db
 from dashboard.domain import rate_limits
 from dashboard.domain.access import keys
 from dashboard.domain.people import passwords, sessions
+from tests.concurrency import taken
 from tests.factories import PASSWORD
-from tests.racing import taken
 from tests.servers import Servers
 from tests.web.people import Person, Team, ready_team, token_in
 

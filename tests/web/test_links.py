@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from dashboard.domain.people import users
+from tests.emails import link_in, mails
 from tests.factories import PASSWORD, make_user
-from tests.letters import link_in, mails
 from tests.web.people import Person, token_in
 
 NEW = "another long password"

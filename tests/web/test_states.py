@@ -47,7 +47,7 @@ BY_PERSON: dict[str, tuple[int, ...]] = {
 # fmt: on
 
 
-class World:
+class Tenants:
     """An organization in one state, with an owner who tries everything."""
 
     def __init__(self, app: Flask, state: str) -> None:
@@ -133,9 +133,9 @@ class World:
 
 @pytest.mark.parametrize("state", STATES)
 def test_programs_are_answered_as_the_table_says(app: Flask, servers: Servers, state: str) -> None:
-    world, wrong = World.ready(app, servers, state), []
+    tenants, wrong = Tenants.ready(app, servers, state), []
     for act, expected in BY_PROGRAM.items():
-        answer, wanted = world.program(act), expected[STATES.index(state)]
+        answer, wanted = tenants.program(act), expected[STATES.index(state)]
         got = (answer.status_code, answer.get_json()["code"]) if answer.status_code >= 400 else answer.status_code
         if got != wanted:
             wrong.append(f"{act}: {got}, not {wanted}")
@@ -144,9 +144,9 @@ def test_programs_are_answered_as_the_table_says(app: Flask, servers: Servers, s
 
 @pytest.mark.parametrize("state", STATES)
 def test_people_are_answered_as_the_table_says(app: Flask, servers: Servers, state: str) -> None:
-    world, wrong = World.ready(app, servers, state), []
+    tenants, wrong = Tenants.ready(app, servers, state), []
     for act, expected in BY_PERSON.items():
-        answer, wanted = world.page(act), expected[STATES.index(state)]
+        answer, wanted = tenants.page(act), expected[STATES.index(state)]
         if answer.status_code != wanted:
             wrong.append(f"{act}: {answer.status_code}, not {wanted}")
     assert not wrong, "\n".join(wrong)
@@ -154,23 +154,23 @@ def test_people_are_answered_as_the_table_says(app: Flask, servers: Servers, sta
 
 @pytest.mark.parametrize("state", STATES)
 def test_operators_read_in_every_state(app: Flask, servers: Servers, state: str) -> None:
-    world = World.ready(app, servers, state)
+    tenants = Tenants.ready(app, servers, state)
     for path in ("/", "/transactions", "/members"):
-        assert world.manager.get(f"/o/{world.org.slug}{path}").status_code == 200
-    assert world.call("GET", "/wallet", bearer=world.manager_token).status_code == 200
-    page = world.manager.get(f"/admin/orgs/{world.org.id}")
+        assert tenants.manager.get(f"/o/{tenants.org.slug}{path}").status_code == 200
+    assert tenants.call("GET", "/wallet", bearer=tenants.manager_token).status_code == 200
+    page = tenants.manager.get(f"/admin/orgs/{tenants.org.id}")
     assert page.status_code == 200
-    assert ("This organization is suspended" in world.manager.get(f"/o/{world.org.slug}/").text) == (
+    assert ("This organization is suspended" in tenants.manager.get(f"/o/{tenants.org.slug}/").text) == (
         state == "suspended"
     )
 
 
 def test_a_repeated_charge_is_told_again_in_any_state_but_closed(app: Flask, servers: Servers) -> None:
     """What was answered before stays answered where the organization can be read; nothing moves twice."""
-    world = World.ready(app, servers, "active")
+    tenants = Tenants.ready(app, servers, "active")
     body = {"operation": "charge", "amount_micros": 5, "idempotency_key": "once"}
-    assert world.call("POST", "/wallet", body).status_code == 201
+    assert tenants.call("POST", "/wallet", body).status_code == 201
     with app.app_context():
-        world._put_into("frozen")
-    again = world.call("POST", "/wallet", body)
+        tenants._put_into("frozen")
+    again = tenants.call("POST", "/wallet", body)
     assert (again.status_code, again.headers["Idempotent-Replay"]) == (201, "true")

@@ -24,8 +24,8 @@ from dashboard.domain.org_status import OrgSuspended
 from dashboard.domain.organizations import lifecycle, memberships
 from dashboard.domain.platform import user_administration
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Membership, Organization, User
+from tests.concurrency import head_on
 from tests.factories import add_member, make_org, make_user
-from tests.racing import head_on
 
 ADMINS = given_by("admin")
 """What an admin's request took along from the page's start."""

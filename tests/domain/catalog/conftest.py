@@ -4,10 +4,10 @@ import pytest
 from flask import Flask
 
 from dashboard import providers
-from tests.domain.payments.shop import Shop
+from tests.domain.payments.seller import Seller
 
 
 @pytest.fixture
-def shop(app_context: Flask) -> Iterator[Shop]:
-    yield Shop(app_context)
+def seller(app_context: Flask) -> Iterator[Seller]:
+    yield Seller(app_context)
     app_context.extensions.pop(providers.EXTENSION, None)

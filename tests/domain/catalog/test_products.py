@@ -15,10 +15,10 @@ from dashboard.domain.catalog.products import AlreadyMade, Offer, Stale
 from dashboard.domain.catalog.sales import RecentSales
 from dashboard.domain.catalog.terms import LARGEST_PAYMENT_MINOR, Terms
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, Organization, Product, ProductVersion
-from tests.domain.payments.shop import Shop
+from tests.concurrency import somebody_waits
+from tests.domain.payments.seller import Seller
 from tests.each import each
 from tests.factories import make_org, make_pack
-from tests.racing import somebody_waits
 from tests.scenarios.processes import wait_until
 
 PLATFORM = PLATFORM_ORG_ID
@@ -167,32 +167,37 @@ def test_a_catalog_has_an_end(app_context: Flask) -> None:
         make_pack("One more")
 
 
-def sell(shop: Shop, key: str, quantity: int) -> None:
-    shop.stripe.pay(shop.buy(key, quantity=quantity).session_id or "")
-    shop.deliver_all()
-    shop.work()
+def sell(seller: Seller, key: str, quantity: int) -> None:
+    seller.stripe.pay(seller.buy(key, quantity=quantity).session_id or "")
+    seller.deliver_all()
+    seller.work()
 
 
-def test_sales_are_counted_by_version(shop: Shop) -> None:
-    sell(shop, "one", 3)
-    first = shop.offer
-    shop.offer = change(first, price_minor=2_600)
-    sell(shop, "two", 2)
+def test_sales_are_counted_by_version(seller: Seller) -> None:
+    sell(seller, "one", 3)
+    first = seller.offer
+    seller.offer = change(first, price_minor=2_600)
+    sell(seller, "two", 2)
     sold = RecentSales(PLATFORM, [first.product.id], mode="test")
     assert sold.by_product == {first.product.id: 5}
-    assert sold.by_version == {first.version.id: 3, shop.offer.version.id: 2}
+    assert sold.by_version == {first.version.id: 3, seller.offer.version.id: 2}
     assert not sold.partial
 
 
-def test_sales_of_another_catalog_under_the_same_id_are_not_counted(shop: Shop) -> None:
-    sell(shop, "ours", 3)
-    ours, shop.org = shop.offer, make_org("Other")
-    with transaction(org=shop.org.id):
-        shop.offer = products.create(
-            shop.org.id, name="Same id", price_minor=100, grant_micros=1_000_000, by=SYSTEM, product_id=ours.product.id
+def test_sales_of_another_catalog_under_the_same_id_are_not_counted(seller: Seller) -> None:
+    sell(seller, "ours", 3)
+    ours, seller.org = seller.offer, make_org("Other")
+    with transaction(org=seller.org.id):
+        seller.offer = products.create(
+            seller.org.id,
+            name="Same id",
+            price_minor=100,
+            grant_micros=1_000_000,
+            by=SYSTEM,
+            product_id=ours.product.id,
         )
     same = [ours.product.id]
-    assert RecentSales(shop.org.id, same, mode="test").by_product == {ours.product.id: 0}
-    sell(shop, "theirs", 2)
+    assert RecentSales(seller.org.id, same, mode="test").by_product == {ours.product.id: 0}
+    sell(seller, "theirs", 2)
     assert RecentSales(PLATFORM, same, mode="test").by_version == {ours.version.id: 3}
-    assert RecentSales(shop.org.id, same, mode="test").by_version == {shop.offer.version.id: 2}
+    assert RecentSales(seller.org.id, same, mode="test").by_version == {seller.offer.version.id: 2}

@@ -22,7 +22,7 @@ from dashboard.providers import Account, Credentials, Stored
 from dashboard.providers.base import BadSignature, Provider
 from dashboard.providers.dummy import DummyProvider
 from dashboard.providers.stripe import StripeProvider
-from tests.domain.payments.shop import Shop
+from tests.domain.payments.seller import Seller
 from tests.factories import make_org
 from tests.servers import Servers
 from tests.stripe_fake import signing
@@ -129,31 +129,31 @@ def test_an_organization_never_falls_back_to_the_platforms_key() -> None:
         add(org, account_id="acct_second")
 
 
-def test_synchronization_records_the_platforms_account(shop: Shop) -> None:
+def test_synchronization_records_the_platforms_account(seller: Seller) -> None:
     for _ in range(2):
-        sync.run(PLATFORM_ORG_ID, provider=shop.provider)
+        sync.run(PLATFORM_ORG_ID, provider=seller.provider)
         assert rows() == [("stripe", "test", DEFAULT_ACCOUNT, True)]
     assert provider_accounts.find(PLATFORM_ORG_ID, "stripe", "test") == Account("stripe", "test")
 
-    shop.stripe.account_of_key["sk_test_relocated"] = "acct_moved"
-    moved = StripeProvider(api_key="sk_test_relocated", http_client=FakeClient(shop.stripe))
+    seller.stripe.account_of_key["sk_test_relocated"] = "acct_moved"
+    moved = StripeProvider(api_key="sk_test_relocated", http_client=FakeClient(seller.stripe))
     sync.run(PLATFORM_ORG_ID, provider=moved)
     assert rows() == [("stripe", "test", DEFAULT_ACCOUNT, False), ("stripe", "test", "acct_moved", True)]
-    sync.run(PLATFORM_ORG_ID, provider=shop.provider)
+    sync.run(PLATFORM_ORG_ID, provider=seller.provider)
     assert rows() == [("stripe", "test", DEFAULT_ACCOUNT, True), ("stripe", "test", "acct_moved", False)]
 
 
-def test_first_purchase_records_the_platforms_account(shop: Shop) -> None:
-    shop.buy()
+def test_first_purchase_records_the_platforms_account(seller: Seller) -> None:
+    seller.buy()
     assert rows() == [("stripe", "test", DEFAULT_ACCOUNT, True)]
     provider_accounts.record_platform(DummyProvider("secret"))
     assert rows()[1:] == [("dummy", "test", "dummy", True)]
 
 
-def test_migration_records_the_accounts_of_existing_prices_and_customers(shop: Shop, servers: Servers) -> None:
-    shop.buy()
-    sync.run(PLATFORM_ORG_ID, provider=shop.provider)
-    org_id = shop.org.id
+def test_migration_records_the_accounts_of_existing_prices_and_customers(seller: Seller, servers: Servers) -> None:
+    seller.buy()
+    sync.run(PLATFORM_ORG_ID, provider=seller.provider)
+    org_id = seller.org.id
     db.session.rollback()
     migration = import_module("migrations.versions.0041_provider_accounts")
     with psycopg.connect(servers.database_url.replace("+psycopg", "")) as owner:

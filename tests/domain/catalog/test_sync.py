@@ -11,20 +11,20 @@ from dashboard.domain.catalog.sync import NotAvailable
 from dashboard.domain.payments.checkout.checkout import CheckoutRefused
 from dashboard.models import PLATFORM_ORG_ID, ProviderPrice
 from dashboard.providers.stripe import StripeProvider
-from tests.domain.payments.shop import Shop
+from tests.domain.payments.seller import Seller
 from tests.stripe_fake.client import FakeClient
 
 PLATFORM = PLATFORM_ORG_ID
 
 
-def run(shop: Shop) -> None:
-    assert sync.run(PLATFORM, provider=shop.provider) is False
-    assert shop.stripe.complaints == []
+def run(seller: Seller) -> None:
+    assert sync.run(PLATFORM, provider=seller.provider) is False
+    assert seller.stripe.complaints == []
     db.session.expire_all()
 
 
-def status(shop: Shop, version: Any = None) -> ProviderPrice:
-    found = sync.status_of(version or shop.offer.version, "test")
+def status(seller: Seller, version: Any = None) -> ProviderPrice:
+    found = sync.status_of(version or seller.offer.version, "test")
     assert found
     return found
 
@@ -34,76 +34,76 @@ def an_hour_later() -> None:
         session.execute(db.text("UPDATE provider_prices SET next_check_at = now() WHERE next_check_at IS NOT NULL"))
 
 
-def change(shop: Shop, **changes: Any) -> None:
+def change(seller: Seller, **changes: Any) -> None:
     with transaction(org=PLATFORM):
-        shop.offer = products.change(PLATFORM, shop.offer.product.id, by=SYSTEM, **changes)
+        seller.offer = products.change(PLATFORM, seller.offer.product.id, by=SYSTEM, **changes)
 
 
-def at_stripe(shop: Shop, version: Any = None) -> dict[str, Any]:
-    return shop.stripe.account().things[status(shop, version).price_ref or ""]
+def at_stripe(seller: Seller, version: Any = None) -> dict[str, Any]:
+    return seller.stripe.account().things[status(seller, version).price_ref or ""]
 
 
-def test_a_version_gets_its_price_and_checkout_sells_with_it(shop: Shop) -> None:
-    assert sync.due(shop.provider) == [PLATFORM]
-    run(shop)
-    row = status(shop)
-    assert (row.state, row.product_ref) == ("ready", f"coffer_{shop.offer.product.id.hex}")
-    assert at_stripe(shop)["lookup_key"] == f"coffer_{shop.offer.version.id.hex}"
-    assert sync.due(shop.provider) == []
-    payment = shop.buy()
+def test_a_version_gets_its_price_and_checkout_sells_with_it(seller: Seller) -> None:
+    assert sync.due(seller.provider) == [PLATFORM]
+    run(seller)
+    row = status(seller)
+    assert (row.state, row.product_ref) == ("ready", f"coffer_{seller.offer.product.id.hex}")
+    assert at_stripe(seller)["lookup_key"] == f"coffer_{seller.offer.version.id.hex}"
+    assert sync.due(seller.provider) == []
+    payment = seller.buy()
     assert payment.provider_price_id == row.price_ref
-    assert shop.stripe.calls[-1].params["line_items"] == [{"price": row.price_ref, "quantity": 1}]
+    assert seller.stripe.calls[-1].params["line_items"] == [{"price": row.price_ref, "quantity": 1}]
 
 
-def test_selling_does_not_wait_for_the_price(shop: Shop) -> None:
-    payment = shop.buy()
+def test_selling_does_not_wait_for_the_price(seller: Seller) -> None:
+    payment = seller.buy()
     assert payment.provider_price_id is None
-    assert "price_data" in shop.stripe.calls[-1].params["line_items"][0]
+    assert "price_data" in seller.stripe.calls[-1].params["line_items"][0]
 
 
 @pytest.mark.parametrize("kind", ["timeout", "reset", "broken"])
 @pytest.mark.parametrize("executed", [True, False])
-def test_a_lost_answer_ends_in_one_price(shop: Shop, kind: str, executed: bool) -> None:
-    shop.stripe.inject(kind, path="/v1/prices", method="POST", executed=executed, times=2, seconds=0)
-    run(shop)
-    assert status(shop).state == "wanted"
-    shop.stripe.faults.clear()
+def test_a_lost_answer_ends_in_one_price(seller: Seller, kind: str, executed: bool) -> None:
+    seller.stripe.inject(kind, path="/v1/prices", method="POST", executed=executed, times=2, seconds=0)
+    run(seller)
+    assert status(seller).state == "wanted"
+    seller.stripe.faults.clear()
     an_hour_later()
-    run(shop)
-    assert status(shop).state == "ready"
-    assert len(shop.stripe.account().newest("price")) == 1
+    run(seller)
+    assert status(seller).state == "ready"
+    assert len(seller.stripe.account().newest("price")) == 1
 
 
-def test_a_new_version_ends_the_old_ones_price(shop: Shop) -> None:
-    run(shop)
-    old = shop.offer.version
-    change(shop, price_minor=2_600)
-    assert sync.due(shop.provider) == [PLATFORM]
-    run(shop)
-    assert (status(shop, old).state, at_stripe(shop, old)["active"]) == ("archived", False)
-    assert (status(shop).state, at_stripe(shop)["unit_amount"]) == ("ready", 2_600)
-    assert len(shop.stripe.account().newest("product")) == 1
+def test_a_new_version_ends_the_old_ones_price(seller: Seller) -> None:
+    run(seller)
+    old = seller.offer.version
+    change(seller, price_minor=2_600)
+    assert sync.due(seller.provider) == [PLATFORM]
+    run(seller)
+    assert (status(seller, old).state, at_stripe(seller, old)["active"]) == ("archived", False)
+    assert (status(seller).state, at_stripe(seller)["unit_amount"]) == ("ready", 2_600)
+    assert len(seller.stripe.account().newest("product")) == 1
 
 
-def test_archived_products_come_back_with_the_same_price(shop: Shop) -> None:
-    run(shop)
-    price = status(shop).price_ref
-    change(shop, active=False)
-    run(shop)
-    assert (status(shop).state, at_stripe(shop)["active"]) == ("archived", False)
-    assert sync.due(shop.provider) == []
-    change(shop, active=True)
-    run(shop)
-    assert (status(shop).state, status(shop).price_ref, at_stripe(shop)["active"]) == ("ready", price, True)
+def test_archived_products_come_back_with_the_same_price(seller: Seller) -> None:
+    run(seller)
+    price = status(seller).price_ref
+    change(seller, active=False)
+    run(seller)
+    assert (status(seller).state, at_stripe(seller)["active"]) == ("archived", False)
+    assert sync.due(seller.provider) == []
+    change(seller, active=True)
+    run(seller)
+    assert (status(seller).state, status(seller).price_ref, at_stripe(seller)["active"]) == ("ready", price, True)
 
 
-def test_a_new_name_is_told(shop: Shop) -> None:
-    run(shop)
-    change(shop, name="Begin")
-    assert sync.due(shop.provider) == [PLATFORM]
-    run(shop)
-    assert shop.stripe.account().newest("product")[0]["name"] == "Begin"
-    assert sync.due(shop.provider) == []
+def test_a_new_name_is_told(seller: Seller) -> None:
+    run(seller)
+    change(seller, name="Begin")
+    assert sync.due(seller.provider) == [PLATFORM]
+    run(seller)
+    assert seller.stripe.account().newest("product")[0]["name"] == "Begin"
+    assert sync.due(seller.provider) == []
 
 
 @pytest.mark.parametrize(
@@ -115,150 +115,154 @@ def test_a_new_name_is_told(shop: Shop) -> None:
     ],
     ids=["amount", "currency", "active"],
 )
-def test_what_was_changed_by_hand_is_not_sold(shop: Shop, by_hand: dict[str, Any], words: str) -> None:
-    run(shop)
-    shop.stripe.amend(status(shop).price_ref or "", **by_hand)
+def test_what_was_changed_by_hand_is_not_sold(seller: Seller, by_hand: dict[str, Any], words: str) -> None:
+    run(seller)
+    seller.stripe.amend(status(seller).price_ref or "", **by_hand)
     an_hour_later()
-    run(shop)
-    row = status(shop)
+    run(seller)
+    row = status(seller)
     assert row.state == "drift"
     assert words in (row.problem or "")
     assert [offer.blocked for offer in products.on_sale(PLATFORM, mode="test")] == [True]
     with pytest.raises(NotAvailable) as refusal:
-        shop.buy()
+        seller.buy()
     assert refusal.value.field == "product_id"
 
 
-def test_a_payment_opened_before_goes_on(shop: Shop) -> None:
-    run(shop)
-    payment = shop.buy("before")
-    shop.stripe.amend(status(shop).price_ref or "", active=False)
+def test_a_payment_opened_before_goes_on(seller: Seller) -> None:
+    run(seller)
+    payment = seller.buy("before")
+    seller.stripe.amend(status(seller).price_ref or "", active=False)
     an_hour_later()
-    run(shop)
-    assert shop.buy("before").id == payment.id
-    shop.stripe.pay(payment.session_id or "")
-    shop.deliver_all()
-    shop.work()
-    assert shop.payment(payment.id).state == "credited"
+    run(seller)
+    assert seller.buy("before").id == payment.id
+    seller.stripe.pay(payment.session_id or "")
+    seller.deliver_all()
+    seller.work()
+    assert seller.payment(payment.id).state == "credited"
 
 
-def test_agreeing_again_sells_again(shop: Shop) -> None:
-    run(shop)
-    shop.stripe.amend(status(shop).price_ref or "", active=False)
+def test_agreeing_again_sells_again(seller: Seller) -> None:
+    run(seller)
+    seller.stripe.amend(status(seller).price_ref or "", active=False)
     an_hour_later()
-    run(shop)
-    shop.stripe.amend(status(shop).price_ref or "", active=True)
+    run(seller)
+    seller.stripe.amend(status(seller).price_ref or "", active=True)
     an_hour_later()
-    run(shop)
-    assert status(shop).state == "ready"
-    assert shop.buy().session_url
+    run(seller)
+    assert status(seller).state == "ready"
+    assert seller.buy().session_url
 
 
 @pytest.mark.parametrize("by_hand", [{"unit_amount": 1, "unit_amount_decimal": "1"}, {"active": False}], ids=str)
-def test_ours_is_put_in_place_when_a_manager_says_so(shop: Shop, by_hand: dict[str, Any]) -> None:
-    run(shop)
-    first = status(shop).price_ref
-    shop.stripe.amend(first or "", **by_hand)
+def test_ours_is_put_in_place_when_a_manager_says_so(seller: Seller, by_hand: dict[str, Any]) -> None:
+    run(seller)
+    first = status(seller).price_ref
+    seller.stripe.amend(first or "", **by_hand)
     an_hour_later()
-    run(shop)
+    run(seller)
     with transaction(org=PLATFORM):
-        sync.put_right(shop.offer.version, mode="test", replace=True, by=SYSTEM)
-    run(shop)
-    assert (status(shop).state, at_stripe(shop)["unit_amount"], at_stripe(shop)["active"]) == ("ready", 2_500, True)
-    assert (status(shop).price_ref == first) == ("active" in by_hand)
-    assert shop.buy().session_url
+        sync.put_right(seller.offer.version, mode="test", replace=True, by=SYSTEM)
+    run(seller)
+    assert (status(seller).state, at_stripe(seller)["unit_amount"], at_stripe(seller)["active"]) == (
+        "ready",
+        2_500,
+        True,
+    )
+    assert (status(seller).price_ref == first) == ("active" in by_hand)
+    assert seller.buy().session_url
 
 
-def test_a_product_archived_at_stripe_is_seen_and_put_in_place(shop: Shop) -> None:
-    run(shop)
-    row = status(shop)
-    shop.stripe.amend(row.product_ref or "", active=False)
-    assert at_stripe(shop)["active"]
+def test_a_product_archived_at_stripe_is_seen_and_put_in_place(seller: Seller) -> None:
+    run(seller)
+    row = status(seller)
+    seller.stripe.amend(row.product_ref or "", active=False)
+    assert at_stripe(seller)["active"]
     with pytest.raises(CheckoutRefused):
-        shop.buy("while archived")
-    run(shop)
-    row = status(shop)
+        seller.buy("while archived")
+    run(seller)
+    row = status(seller)
     assert (row.state, "its product is archived there" in (row.problem or "")) == ("drift", True)
     with pytest.raises(NotAvailable):
-        shop.buy("while blocked")
+        seller.buy("while blocked")
     with transaction(org=PLATFORM):
-        sync.put_right(shop.offer.version, mode="test", replace=True, by=SYSTEM)
-    run(shop)
-    assert (status(shop).state, status(shop).price_ref) == ("ready", row.price_ref)
-    assert shop.buy("after").session_url
+        sync.put_right(seller.offer.version, mode="test", replace=True, by=SYSTEM)
+    run(seller)
+    assert (status(seller).state, status(seller).price_ref) == ("ready", row.price_ref)
+    assert seller.buy("after").session_url
 
 
-def test_a_new_version_switches_its_archived_product_on(shop: Shop) -> None:
-    run(shop)
-    shop.stripe.amend(status(shop).product_ref or "", active=False)
-    change(shop, price_minor=2_600)
-    run(shop)
-    assert status(shop).state == "ready"
-    assert shop.buy().session_url
+def test_a_new_version_switches_its_archived_product_on(seller: Seller) -> None:
+    run(seller)
+    seller.stripe.amend(status(seller).product_ref or "", active=False)
+    change(seller, price_minor=2_600)
+    run(seller)
+    assert status(seller).state == "ready"
+    assert seller.buy().session_url
 
 
-def test_a_price_that_is_gone_is_said_and_made_again(shop: Shop) -> None:
-    run(shop)
-    del shop.stripe.account().things[status(shop).price_ref or ""]
+def test_a_price_that_is_gone_is_said_and_made_again(seller: Seller) -> None:
+    run(seller)
+    del seller.stripe.account().things[status(seller).price_ref or ""]
     an_hour_later()
-    run(shop)
-    assert (status(shop).state, "no longer there" in (status(shop).problem or "")) == ("drift", True)
+    run(seller)
+    assert (status(seller).state, "no longer there" in (status(seller).problem or "")) == ("drift", True)
     with transaction(org=PLATFORM):
-        sync.put_right(shop.offer.version, mode="test", replace=True, by=SYSTEM)
-    run(shop)
-    assert status(shop).state == "ready"
-    assert shop.buy().session_url
+        sync.put_right(seller.offer.version, mode="test", replace=True, by=SYSTEM)
+    run(seller)
+    assert status(seller).state == "ready"
+    assert seller.buy().session_url
 
 
-def test_a_refusal_at_the_page_has_the_price_looked_at(shop: Shop) -> None:
-    run(shop)
-    shop.stripe.amend(status(shop).price_ref or "", active=False)
+def test_a_refusal_at_the_page_has_the_price_looked_at(seller: Seller) -> None:
+    run(seller)
+    seller.stripe.amend(status(seller).price_ref or "", active=False)
     with pytest.raises(CheckoutRefused):
-        shop.buy()
-    assert sync.due(shop.provider) == [PLATFORM]
-    run(shop)
-    assert status(shop).state == "drift"
+        seller.buy()
+    assert sync.due(seller.provider) == [PLATFORM]
+    run(seller)
+    assert status(seller).state == "drift"
 
 
-def test_another_account_gets_prices_of_its_own(shop: Shop) -> None:
-    run(shop)
-    first = status(shop).price_ref
-    shop.stripe.account_of_key["sk_test_moved"] = "acct_other"
-    moved = StripeProvider(api_key="sk_test_moved", http_client=FakeClient(shop.stripe))
-    assert sync.price_for(shop.offer.version, moved) is None
+def test_another_account_gets_prices_of_its_own(seller: Seller) -> None:
+    run(seller)
+    first = status(seller).price_ref
+    seller.stripe.account_of_key["sk_test_moved"] = "acct_other"
+    moved = StripeProvider(api_key="sk_test_moved", http_client=FakeClient(seller.stripe))
+    assert sync.price_for(seller.offer.version, moved) is None
     assert sync.run(PLATFORM, provider=moved) is False
     db.session.expire_all()
     rows = db.session.query(ProviderPrice).order_by(ProviderPrice.id).all()
     assert [(row.account_id, row.state) for row in rows][1] == ("acct_other", "ready")
     assert rows[0].state == "archived"
-    assert sync.price_for(shop.offer.version, moved) == rows[1].price_ref != first
+    assert sync.price_for(seller.offer.version, moved) == rows[1].price_ref != first
 
 
-def test_the_first_account_comes_back_with_its_prices(shop: Shop) -> None:
-    run(shop)
-    first = status(shop).price_ref
-    shop.stripe.account_of_key["sk_test_moved"] = "acct_other"
-    moved = StripeProvider(api_key="sk_test_moved", http_client=FakeClient(shop.stripe))
+def test_the_first_account_comes_back_with_its_prices(seller: Seller) -> None:
+    run(seller)
+    first = status(seller).price_ref
+    seller.stripe.account_of_key["sk_test_moved"] = "acct_other"
+    moved = StripeProvider(api_key="sk_test_moved", http_client=FakeClient(seller.stripe))
     assert sync.run(PLATFORM, provider=moved) is False
-    assert sync.price_for(shop.offer.version, shop.provider) is None
-    run(shop)
-    assert (status(shop).account_id, status(shop).state) == (shop.provider.account_id(), "ready")
-    assert sync.price_for(shop.offer.version, shop.provider) == first
-    assert sync.due(shop.provider) == []
+    assert sync.price_for(seller.offer.version, seller.provider) is None
+    run(seller)
+    assert (status(seller).account_id, status(seller).state) == (seller.provider.account_id(), "ready")
+    assert sync.price_for(seller.offer.version, seller.provider) == first
+    assert sync.due(seller.provider) == []
     with transaction(org=PLATFORM):
-        sync.put_right(shop.offer.version, mode="test", replace=False, by=SYSTEM)
+        sync.put_right(seller.offer.version, mode="test", replace=False, by=SYSTEM)
 
 
-def test_a_claim_that_was_rung_over_does_not_win(shop: Shop) -> None:
+def test_a_claim_that_was_rung_over_does_not_win(seller: Seller) -> None:
     """Who changed the product while Stripe was asked is looked at again."""
-    sync._want(PLATFORM, shop.provider)
+    sync._want(PLATFORM, seller.provider)
     claim = sync.WORK.claim(PLATFORM, seconds=60)
     assert claim
-    outcome = sync._attempt(sync.WORK.load(PLATFORM, claim.id), claim, provider=shop.provider)
-    sync.suspect(shop.offer.version.id, catalog_id=PLATFORM, mode="test")
+    outcome = sync._attempt(sync.WORK.load(PLATFORM, claim.id), claim, provider=seller.provider)
+    sync.suspect(seller.offer.version.id, catalog_id=PLATFORM, mode="test")
     with transaction(org=PLATFORM):
         assert not sync.WORK.finish(PLATFORM, claim, outcome)
-    assert status(shop).state == "wanted"
-    run(shop)
-    assert status(shop).state == "ready"
-    assert len(shop.stripe.account().newest("price")) == 1
+    assert status(seller).state == "wanted"
+    run(seller)
+    assert status(seller).state == "ready"
+    assert len(seller.stripe.account().newest("price")) == 1

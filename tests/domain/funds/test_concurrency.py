@@ -13,8 +13,8 @@ from dashboard.domain.funds import ledger
 from dashboard.domain.funds.ledger import LedgerEntry
 from dashboard.domain.platform import verify
 from dashboard.models import Wallet
+from tests.concurrency import at_once
 from tests.factories import charge, grant, make_org, wallet_of
-from tests.racing import at_once
 
 
 def detached(wallet: Wallet) -> Wallet:

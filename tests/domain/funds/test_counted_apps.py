@@ -19,8 +19,8 @@ from dashboard.domain.funds.transactions import TransactionFilters
 from dashboard.domain.funds.transactions.filter_choices import MOST_SUMS
 from dashboard.domain.platform import verify
 from dashboard.models import OTHER_APPS, Transaction, Wallet, WalletDay
+from tests.concurrency import at_once
 from tests.factories import charge, make_org, wallet_of
-from tests.racing import at_once
 from tests.servers import Servers
 
 APPS = 10_000

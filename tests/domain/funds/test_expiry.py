@@ -18,7 +18,7 @@ from dashboard.domain.platform import verify
 from dashboard.jobs import expiry as jobs
 from dashboard.jobs import schedule
 from dashboard.models import CreditGrant, GrantBurn, Transaction, Wallet
-from tests.domain.funds.slices import assert_settled
+from tests.domain.funds.grants import assert_settled
 from tests.domain.funds.test_concurrency import at_once, detached
 from tests.factories import charge, grant, make_org, wallet_of
 

@@ -20,7 +20,7 @@ from dashboard.domain.funds import expiry, ledger, ledger_sql, settlement
 from dashboard.domain.funds.ledger import LedgerEntry, NewGrant
 from dashboard.domain.platform import verify
 from dashboard.models import CreditGrant, GrantBurn, Wallet
-from tests.domain.funds.slices import assert_settled, naive
+from tests.domain.funds.grants import assert_settled, naive
 from tests.factories import charge, make_org, wallet_of
 from tests.servers import Servers
 

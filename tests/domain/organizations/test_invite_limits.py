@@ -18,9 +18,9 @@ from dashboard.domain.organizations import invites, memberships, organizations
 from dashboard.domain.organizations.invites import UnknownInvite
 from dashboard.domain.people import users
 from dashboard.models import Invite, Membership, Organization, OutboxEmail, User
+from tests.concurrency import at_once, head_on
 from tests.factories import add_member, make_org, make_user
 from tests.invites import GRACE, IP, accept, look, refused, resend, revoke, right, send, token_of
-from tests.racing import at_once, head_on
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ from dashboard.models import (
     User,
     Wallet,
 )
+from tests.concurrency import head_on
 from tests.each import each
 from tests.factories import add_member, charge, grant, make_key, make_org, make_pack, make_user, wallet_of
-from tests.racing import head_on
 
 MANAGER = Actor("manager", None)
 

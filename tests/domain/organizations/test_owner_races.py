@@ -15,8 +15,8 @@ from dashboard.domain.organizations import memberships, ownership
 from dashboard.domain.people import users
 from dashboard.domain.platform import verify
 from dashboard.models import Membership, User
+from tests.concurrency import head_on
 from tests.factories import make_org, make_user
-from tests.racing import head_on
 
 
 class Arena:

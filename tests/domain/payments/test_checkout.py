@@ -10,130 +10,130 @@ from dashboard.domain.funds.ledger import KeyReused
 from dashboard.domain.payments import declines, timeline
 from dashboard.domain.payments.checkout.checkout import CheckoutRefused, ProviderAway, ProviderCrowded
 from dashboard.models import Customer, Payment
-from tests.domain.payments.shop import Shop
+from tests.domain.payments.seller import Seller
 from tests.factories import make_pack
 from tests.stripe_fake.model import Refusal
 
 SESSIONS = "/v1/checkout/sessions"
 
 
-def sessions_opened(shop: Shop) -> int:
-    return len([thing for thing in shop.stripe.account().things if thing.startswith("cs_")])
+def sessions_opened(seller: Seller) -> int:
+    return len([thing for thing in seller.stripe.account().things if thing.startswith("cs_")])
 
 
-def test_payment_holds_a_copy_of_what_is_sold(shop: Shop) -> None:
-    payment = shop.buy(quantity=3)
+def test_payment_holds_a_copy_of_what_is_sold(seller: Seller) -> None:
+    payment = seller.buy(quantity=3)
     assert (payment.state, payment.amount_minor, payment.currency) == ("pending", 7_500, "usd")
     assert (payment.grant_micros, payment.bonus_micros) == (75_000_000, 3_000_000)
     assert payment.session_id is not None
     assert payment.session_url is not None
-    assert shop.stripe.complaints == []
+    assert seller.stripe.complaints == []
 
 
-def test_metadata_is_exactly_the_contract(shop: Shop) -> None:
-    payment = shop.buy()
-    session = shop.stripe.session(str(payment.session_id))
+def test_metadata_is_exactly_the_contract(seller: Seller) -> None:
+    payment = seller.buy()
+    session = seller.stripe.session(str(payment.session_id))
     assert session["metadata"] == {
-        "org_id": str(shop.org.id),
+        "org_id": str(seller.org.id),
         "mode": "test",
         "kind": "credit_pack",
         "order_id": str(payment.id),
-        "pack_id": str(shop.offer.product.id),
+        "pack_id": str(seller.offer.product.id),
         "credits": "26",
     }
-    assert session["client_reference_id"] == str(shop.org.id)
+    assert session["client_reference_id"] == str(seller.org.id)
     assert str(payment.id) in session["success_url"]
 
 
-def test_metadata_shows_parts_of_a_credit(shop: Shop) -> None:
-    shop.offer = make_pack("Parts", price_minor=1_000, credits_micros=10_500_000)
-    session = shop.stripe.session(str(shop.buy().session_id))
+def test_metadata_shows_parts_of_a_credit(seller: Seller) -> None:
+    seller.offer = make_pack("Parts", price_minor=1_000, credits_micros=10_500_000)
+    session = seller.stripe.session(str(seller.buy().session_id))
     assert session["metadata"]["credits"] == "10.5"
 
 
-def test_same_key_opens_one_session(shop: Shop) -> None:
-    first, second = shop.buy("form-1"), shop.buy("form-1")
+def test_same_key_opens_one_session(seller: Seller) -> None:
+    first, second = seller.buy("form-1"), seller.buy("form-1")
     assert (first.id, first.session_url) == (second.id, second.session_url)
-    assert sessions_opened(shop) == 1
+    assert sessions_opened(seller) == 1
 
 
-def test_same_key_at_the_same_time_opens_one_session(shop: Shop) -> None:
+def test_same_key_at_the_same_time_opens_one_session(seller: Seller) -> None:
     from flask import current_app
 
     app = current_app._get_current_object()  # type: ignore[attr-defined]
 
     def submit(_: int) -> str:
         with app.app_context():
-            return str(shop.buy("form-1").session_url)
+            return str(seller.buy("form-1").session_url)
 
     with ThreadPoolExecutor(5) as threads:
         urls = set(threads.map(submit, range(5)))
     assert len(urls) == 1
-    assert sessions_opened(shop) == 1
+    assert sessions_opened(seller) == 1
     assert db.session.query(Payment).count() == 1
 
 
-def test_same_key_with_another_body_is_refused(shop: Shop) -> None:
-    shop.buy("form-1", quantity=1)
+def test_same_key_with_another_body_is_refused(seller: Seller) -> None:
+    seller.buy("form-1", quantity=1)
     with pytest.raises(KeyReused):
-        shop.buy("form-1", quantity=2)
+        seller.buy("form-1", quantity=2)
 
 
-def test_another_key_is_another_payment_of_the_same_customer(shop: Shop) -> None:
-    assert shop.buy("form-1").id != shop.buy("form-2").id
+def test_another_key_is_another_payment_of_the_same_customer(seller: Seller) -> None:
+    assert seller.buy("form-1").id != seller.buy("form-2").id
     assert db.session.query(Customer).count() == 1
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 101])
-def test_quantity_is_bounded(shop: Shop, quantity: int) -> None:
+def test_quantity_is_bounded(seller: Seller, quantity: int) -> None:
     with pytest.raises(Invalid) as refusal:
-        shop.buy(quantity=quantity)
+        seller.buy(quantity=quantity)
     assert refusal.value.field == "quantity"
     assert db.session.query(Payment).count() == 0
 
 
-def test_no_answer_leaves_unknown_and_the_same_form_finishes_it(shop: Shop) -> None:
-    shop.stripe.inject("reset", times=2, path=SESSIONS, executed=True)
+def test_no_answer_leaves_unknown_and_the_same_form_finishes_it(seller: Seller) -> None:
+    seller.stripe.inject("reset", times=2, path=SESSIONS, executed=True)
     with pytest.raises(ProviderAway):
-        shop.buy("form-1")
+        seller.buy("form-1")
     payment = db.session.query(Payment).one()
     assert payment.state == "unknown"
-    assert shop.buy("form-1").id == payment.id
-    assert shop.payment(payment.id).state == "pending"
-    assert sessions_opened(shop) == 1
+    assert seller.buy("form-1").id == payment.id
+    assert seller.payment(payment.id).state == "pending"
+    assert sessions_opened(seller) == 1
 
 
-def test_a_customer_that_stripe_failed_to_make_keeps_nobody_from_buying(shop: Shop) -> None:
-    shop.stripe.inject("error", status=500, path="/v1/customers")
+def test_a_customer_that_stripe_failed_to_make_keeps_nobody_from_buying(seller: Seller) -> None:
+    seller.stripe.inject("error", status=500, path="/v1/customers")
     with pytest.raises(ProviderAway):
-        shop.buy("form-1")
-    assert shop.buy("form-2").state == "pending"
+        seller.buy("form-1")
+    assert seller.buy("form-2").state == "pending"
 
 
-def test_a_colleague_may_buy_after_a_customer_got_no_answer(shop: Shop) -> None:
-    shop.stripe.inject("reset", times=2, path="/v1/customers", executed=True)
+def test_a_colleague_may_buy_after_a_customer_got_no_answer(seller: Seller) -> None:
+    seller.stripe.inject("reset", times=2, path="/v1/customers", executed=True)
     with pytest.raises(ProviderAway):
-        shop.buy("form-1")
-    assert shop.buy("form-2", email="colleague@example.test").state == "pending"
+        seller.buy("form-1")
+    assert seller.buy("form-2", email="colleague@example.test").state == "pending"
     assert db.session.query(Customer).count() == 1
 
 
-def test_a_definite_no_fails_the_payment(shop: Shop) -> None:
-    shop.stripe.inject("error", status=400, path=SESSIONS)
+def test_a_definite_no_fails_the_payment(seller: Seller) -> None:
+    seller.stripe.inject("error", status=400, path=SESSIONS)
     with pytest.raises(CheckoutRefused):
-        shop.buy()
+        seller.buy()
     assert db.session.query(Payment).one().state == "failed"
 
 
-def test_a_customer_of_another_currency_is_refused_in_words_and_nothing_stays_open(shop: Shop) -> None:
-    shop.buy("form-1")
-    shop.stripe.account().newest("customer")[0]["currency"] = "eur"
+def test_a_customer_of_another_currency_is_refused_in_words_and_nothing_stays_open(seller: Seller) -> None:
+    seller.buy("form-1")
+    seller.stripe.account().newest("customer")[0]["currency"] = "eur"
     with pytest.raises(CheckoutRefused) as refusal:
-        shop.buy("form-2")
+        seller.buy("form-2")
     assert "Nothing was charged. Try another pack." in refusal.value.detail
     assert "contact support" in refusal.value.detail
     payment = db.session.query(Payment).filter_by(key="form-2").one()
-    assert (payment.state, shop.wallet.balance) == ("failed", 0)
+    assert (payment.state, seller.wallet.balance) == ("failed", 0)
     assert "combine currencies" in timeline.problem(payment, for_manager=True)
     assert timeline.problem(payment) == declines.REFUSED.why
     assert timeline.advice(payment) == declines.REFUSED.advice
@@ -150,32 +150,32 @@ def test_a_customer_of_another_currency_is_refused_in_words_and_nothing_stays_op
     ],
 )  # fmt: skip
 def test_each_refusal_names_the_next_step_and_tells_nothing_of_the_account(
-    shop: Shop, error: Refusal, words: declines.Decline
+    seller: Seller, error: Refusal, words: declines.Decline
 ) -> None:
-    shop.stripe.refuse_sessions = error
+    seller.stripe.refuse_sessions = error
     with pytest.raises(CheckoutRefused) as refusal:
-        shop.buy()
+        seller.buy()
     assert refusal.value.detail == f"{words.why} {words.advice}"
     assert "acct_1" not in refusal.value.detail
     payment = db.session.query(Payment).one()
     assert (payment.state, timeline.advice(payment)) == ("failed", words.advice)
 
 
-def test_a_deleted_customer_is_made_anew_once(shop: Shop) -> None:
-    shop.buy("form-1")
+def test_a_deleted_customer_is_made_anew_once(seller: Seller) -> None:
+    seller.buy("form-1")
     old = db.session.query(Customer).one().customer_id
-    shop.stripe.account().things[old] = {"id": old, "object": "customer", "deleted": True}
-    assert shop.buy("form-2").state == "pending"
+    seller.stripe.account().things[old] = {"id": old, "object": "customer", "deleted": True}
+    assert seller.buy("form-2").state == "pending"
     db.session.expire_all()
     assert db.session.query(Customer).one().customer_id != old
 
 
-def test_a_repeat_does_not_wait_long_for_the_first_one(shop: Shop) -> None:
-    payment = shop.buy("form-1")
-    with transaction(org=shop.org.id):
-        row = shop.payment(payment.id)
+def test_a_repeat_does_not_wait_long_for_the_first_one(seller: Seller) -> None:
+    payment = seller.buy("form-1")
+    with transaction(org=seller.org.id):
+        row = seller.payment(payment.id)
         row.state, row.session_id, row.session_url = "created", None, None
     with pytest.raises(ProviderCrowded):
-        shop.buy("form-1")
-    assert shop.payment(payment.id).state == "created"
-    assert sessions_opened(shop) == 1
+        seller.buy("form-1")
+    assert seller.payment(payment.id).state == "created"
+    assert sessions_opened(seller) == 1

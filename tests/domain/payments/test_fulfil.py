@@ -13,91 +13,91 @@ from dashboard.domain.funds import expiry
 from dashboard.domain.payments import fulfil, timeline
 from dashboard.domain.payments.fulfil import SessionMismatch
 from dashboard.models import PLATFORM_ORG_ID, CreditGrant, OutboxEmail, Transaction
-from tests.domain.payments.shop import Shop, buy_as
+from tests.domain.payments.seller import Seller, buy_as
 from tests.factories import make_org, make_user
 from tests.stripe_fake import signing
 
 
-def test_a_paid_session_credits_grant_and_bonus_in_one_row(shop: Shop) -> None:
-    payment = shop.buy(quantity=2)
-    shop.stripe.pay(str(payment.session_id))
-    done = fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+def test_a_paid_session_credits_grant_and_bonus_in_one_row(seller: Seller) -> None:
+    payment = seller.buy(quantity=2)
+    seller.stripe.pay(str(payment.session_id))
+    done = fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
     assert done.state == "credited"
-    assert shop.wallet.balance == 52_000_000
-    row = db.session.query(Transaction).filter_by(org_id=shop.org.id).one()
+    assert seller.wallet.balance == 52_000_000
+    row = db.session.query(Transaction).filter_by(org_id=seller.org.id).one()
     assert (row.type, row.amount, row.payment_id, row.origin) == ("purchase", 52_000_000, payment.id, "payment")
-    slices = {(part.kind, part.amount) for part in db.session.query(CreditGrant).filter_by(org_id=shop.org.id)}
+    slices = {(part.kind, part.amount) for part in db.session.query(CreditGrant).filter_by(org_id=seller.org.id)}
     assert slices == {("paid", 50_000_000), ("promotional", 2_000_000)}
 
 
-def test_what_was_sold_with_days_lapses_after_them(shop: Shop) -> None:
+def test_what_was_sold_with_days_lapses_after_them(seller: Seller) -> None:
     with transaction(org=PLATFORM_ORG_ID):
-        shop.offer = products.change(PLATFORM_ORG_ID, shop.offer.product.id, by=SYSTEM, expires_days=30)
-    payment = shop.buy()
+        seller.offer = products.change(PLATFORM_ORG_ID, seller.offer.product.id, by=SYSTEM, expires_days=30)
+    payment = seller.buy()
     with transaction(org=PLATFORM_ORG_ID):
-        products.change(PLATFORM_ORG_ID, shop.offer.product.id, by=SYSTEM, expires_days=0)
-    shop.stripe.pay(str(payment.session_id))
-    fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
-    dates = {part.expires_at for part in db.session.query(CreditGrant).filter_by(org_id=shop.org.id)}
+        products.change(PLATFORM_ORG_ID, seller.offer.product.id, by=SYSTEM, expires_days=0)
+    seller.stripe.pay(str(payment.session_id))
+    fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
+    dates = {part.expires_at for part in db.session.query(CreditGrant).filter_by(org_id=seller.org.id)}
     assert dates == {expiry.after_days(30)}
-    assert shop.wallet.next_expiry_at == expiry.after_days(30)
+    assert seller.wallet.next_expiry_at == expiry.after_days(30)
 
 
-def test_confirmed_many_times_credits_once(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
+def test_confirmed_many_times_credits_once(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
     for _ in range(3):
-        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
-    assert shop.wallet.balance == 26_000_000
+        fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
+    assert seller.wallet.balance == 26_000_000
 
 
-def test_confirmed_by_many_at_once_credits_once(shop: Shop) -> None:
-    payment = shop.buy()
-    payment_id, org_id = payment.id, shop.org.id
-    shop.stripe.pay(str(payment.session_id))
+def test_confirmed_by_many_at_once_credits_once(seller: Seller) -> None:
+    payment = seller.buy()
+    payment_id, org_id = payment.id, seller.org.id
+    seller.stripe.pay(str(payment.session_id))
     app = current_app._get_current_object()  # type: ignore[attr-defined]
 
     def confirm(_: int) -> str:
         with app.app_context():
-            return fulfil.confirm(org_id, payment_id, provider=shop.provider).state
+            return fulfil.confirm(org_id, payment_id, provider=seller.provider).state
 
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(confirm, range(16))) == {"credited"}
-    assert shop.wallet.balance == 26_000_000
+    assert seller.wallet.balance == 26_000_000
 
 
-def test_an_unpaid_session_credits_nothing(shop: Shop) -> None:
-    payment = shop.buy()
-    assert fulfil.confirm(shop.org.id, payment.id, provider=shop.provider).state == "pending"
-    assert shop.wallet.balance == 0
+def test_an_unpaid_session_credits_nothing(seller: Seller) -> None:
+    payment = seller.buy()
+    assert fulfil.confirm(seller.org.id, payment.id, provider=seller.provider).state == "pending"
+    assert seller.wallet.balance == 0
 
 
-def test_a_delayed_method_waits_then_credits(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay_later(str(payment.session_id))
-    assert fulfil.confirm(shop.org.id, payment.id, provider=shop.provider).state == "pending"
-    shop.stripe.settle(str(payment.session_id))
-    assert fulfil.confirm(shop.org.id, payment.id, provider=shop.provider).state == "credited"
+def test_a_delayed_method_waits_then_credits(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay_later(str(payment.session_id))
+    assert fulfil.confirm(seller.org.id, payment.id, provider=seller.provider).state == "pending"
+    seller.stripe.settle(str(payment.session_id))
+    assert fulfil.confirm(seller.org.id, payment.id, provider=seller.provider).state == "credited"
 
 
-def test_a_100_percent_coupon_credits_the_full_grant(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.discount(str(payment.session_id), 100)
-    shop.stripe.pay(str(payment.session_id))
-    done = fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+def test_a_100_percent_coupon_credits_the_full_grant(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.discount(str(payment.session_id), 100)
+    seller.stripe.pay(str(payment.session_id))
+    done = fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
     assert (done.state, done.total_minor, done.discount_minor) == ("credited", 0, 2_500)
-    assert shop.wallet.balance == 26_000_000
+    assert seller.wallet.balance == 26_000_000
 
 
 @pytest.mark.parametrize("changes", [{"amount_subtotal": 2_499}, {"amount_subtotal": 2_501}, {"currency": "eur"}])
-def test_another_sum_or_currency_goes_to_review(shop: Shop, changes: dict[str, object]) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    shop.stripe.amend(str(payment.session_id), **changes)
-    done = fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+def test_another_sum_or_currency_goes_to_review(seller: Seller, changes: dict[str, object]) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    seller.stripe.amend(str(payment.session_id), **changes)
+    done = fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
     assert done.state == "review"
     assert "No credits were added" in str(done.problem)
-    assert shop.wallet.balance == 0
+    assert seller.wallet.balance == 0
 
 
 @pytest.mark.parametrize(
@@ -105,33 +105,35 @@ def test_another_sum_or_currency_goes_to_review(shop: Shop, changes: dict[str, o
     [(2_500, 0, 0, "credited"), (2_750, 0, 250, "credited"), (2_500, 0, 417, "credited"), (2_000, 500, 0, "credited"),
      (2_200, 500, 200, "credited"), (2_499, 0, 0, "review"), (2_750, 0, 0, "review")],
 )  # fmt: skip
-def test_without_a_subtotal_the_total_is_compared(shop: Shop, total: int, discount: int, tax: int, state: str) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
+def test_without_a_subtotal_the_total_is_compared(
+    seller: Seller, total: int, discount: int, tax: int, state: str
+) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
     details = {"amount_discount": discount, "amount_tax": tax, "amount_shipping": 0}
-    shop.stripe.amend(str(payment.session_id), amount_subtotal=None, amount_total=total, total_details=details)
-    assert fulfil.confirm(shop.org.id, payment.id, provider=shop.provider).state == state
-    assert shop.wallet.balance == (26_000_000 if state == "credited" else 0)
+    seller.stripe.amend(str(payment.session_id), amount_subtotal=None, amount_total=total, total_details=details)
+    assert fulfil.confirm(seller.org.id, payment.id, provider=seller.provider).state == state
+    assert seller.wallet.balance == (26_000_000 if state == "credited" else 0)
 
 
 def mails() -> list[OutboxEmail]:
     return db.session.query(OutboxEmail).order_by(OutboxEmail.id).all()
 
 
-def test_a_delayed_payment_that_fails_late_is_told_by_one_mail(shop: Shop) -> None:
-    payment = buy_as(shop, make_user("ada@example.test"))
-    shop.stripe.pay_later(str(payment.session_id))
-    shop.deliver_all()
-    shop.work()
-    assert (timeline.delayed(shop.payment(payment.id)), mails(), shop.wallet.balance) == (True, [], 0)
-    shop.stripe.fail(str(payment.session_id))
+def test_a_delayed_payment_that_fails_late_is_told_by_one_mail(seller: Seller) -> None:
+    payment = buy_as(seller, make_user("ada@example.test"))
+    seller.stripe.pay_later(str(payment.session_id))
+    seller.deliver_all()
+    seller.work()
+    assert (timeline.delayed(seller.payment(payment.id)), mails(), seller.wallet.balance) == (True, [], 0)
+    seller.stripe.fail(str(payment.session_id))
     for _ in range(2):
-        shop.deliver_all()
-        shop.work()
-        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
-    assert (shop.payment(payment.id).state, shop.wallet.balance) == ("failed", 0)
+        seller.deliver_all()
+        seller.work()
+        fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
+    assert (seller.payment(payment.id).state, seller.wallet.balance) == ("failed", 0)
     (sent,) = mails()
-    assert (sent.event, sent.to_address, sent.org_id) == ("payment_failed", "ada@example.test", shop.org.id)
+    assert (sent.event, sent.to_address, sent.org_id) == ("payment_failed", "ada@example.test", seller.org.id)
     letter = mail.render(sent.event, sent.context)
     assert letter.subject == "Payment failed: Starter for Acme (test mode)"
     for words in ("Nothing was charged", "insufficient funds", "Pay with another card.", str(payment.id)):
@@ -139,76 +141,76 @@ def test_a_delayed_payment_that_fails_late_is_told_by_one_mail(shop: Shop) -> No
         assert words in letter.html
 
 
-def test_a_late_success_credits_once_with_one_receipt_also_if_it_comes_first(shop: Shop) -> None:
-    payment = buy_as(shop, make_user("ada@example.test"))
-    shop.stripe.pay_later(str(payment.session_id))
-    shop.stripe.settle(str(payment.session_id))
-    late, first = shop.told("checkout.session.async_payment_succeeded"), shop.told("checkout.session.completed")
+def test_a_late_success_credits_once_with_one_receipt_also_if_it_comes_first(seller: Seller) -> None:
+    payment = buy_as(seller, make_user("ada@example.test"))
+    seller.stripe.pay_later(str(payment.session_id))
+    seller.stripe.settle(str(payment.session_id))
+    late, first = seller.told("checkout.session.async_payment_succeeded"), seller.told("checkout.session.completed")
     for event in (late, first, late):
-        shop.deliver(event)
-        shop.work()
-    assert (shop.payment(payment.id).state, shop.wallet.balance) == ("credited", 26_000_000)
+        seller.deliver(event)
+        seller.work()
+    assert (seller.payment(payment.id).state, seller.wallet.balance) == ("credited", 26_000_000)
     assert [sent.event for sent in mails()] == ["receipt"]
 
 
-def test_an_expired_page_or_a_declined_card_sends_no_mail(shop: Shop) -> None:
+def test_an_expired_page_or_a_declined_card_sends_no_mail(seller: Seller) -> None:
     person = make_user("ada@example.test")
-    left, declined = buy_as(shop, person, "form-1"), buy_as(shop, person, "form-2")
-    shop.stripe.expire(str(left.session_id))
-    shop.stripe.decline(str(declined.session_id))
+    left, declined = buy_as(seller, person, "form-1"), buy_as(seller, person, "form-2")
+    seller.stripe.expire(str(left.session_id))
+    seller.stripe.decline(str(declined.session_id))
     for payment in (left, declined):
-        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+        fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
     assert mails() == []
 
 
-def test_an_expired_session_that_comes_late_changes_nothing_of_the_paid_one(shop: Shop) -> None:
+def test_an_expired_session_that_comes_late_changes_nothing_of_the_paid_one(seller: Seller) -> None:
     person = make_user("ada@example.test")
-    left, paid = buy_as(shop, person, "form-1"), buy_as(shop, person, "form-2")
-    shop.stripe.pay(str(paid.session_id))
-    shop.deliver_all()
-    shop.work()
-    shop.stripe.expire(str(left.session_id))
-    shop.deliver(shop.told("checkout.session.expired"))
-    shop.deliver(signing.event("checkout.session.expired", dict(shop.stripe.session(str(paid.session_id)))))
-    shop.work()
-    assert (shop.payment(left.id).state, shop.payment(paid.id).state) == ("expired", "credited")
-    assert shop.wallet.balance == 26_000_000
+    left, paid = buy_as(seller, person, "form-1"), buy_as(seller, person, "form-2")
+    seller.stripe.pay(str(paid.session_id))
+    seller.deliver_all()
+    seller.work()
+    seller.stripe.expire(str(left.session_id))
+    seller.deliver(seller.told("checkout.session.expired"))
+    seller.deliver(signing.event("checkout.session.expired", dict(seller.stripe.session(str(paid.session_id)))))
+    seller.work()
+    assert (seller.payment(left.id).state, seller.payment(paid.id).state) == ("expired", "credited")
+    assert seller.wallet.balance == 26_000_000
     assert [sent.event for sent in mails()] == ["receipt"]
 
 
-def test_an_expired_session_ends_the_payment(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.expire(str(payment.session_id))
-    assert fulfil.confirm(shop.org.id, payment.id, provider=shop.provider).state == "expired"
+def test_an_expired_session_ends_the_payment(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.expire(str(payment.session_id))
+    assert fulfil.confirm(seller.org.id, payment.id, provider=seller.provider).state == "expired"
 
 
-def test_a_session_of_another_payment_is_refused(shop: Shop) -> None:
-    ours, other = shop.buy("form-1"), shop.buy("form-2")
-    shop.stripe.pay(str(other.session_id))
-    session = shop.provider.read_checkout(str(other.session_id))
+def test_a_session_of_another_payment_is_refused(seller: Seller) -> None:
+    ours, other = seller.buy("form-1"), seller.buy("form-2")
+    seller.stripe.pay(str(other.session_id))
+    session = seller.provider.read_checkout(str(other.session_id))
     with pytest.raises(SessionMismatch):
-        fulfil.fulfil(shop.org.id, ours.id, session=session)
-    assert shop.wallet.balance == 0
+        fulfil.fulfil(seller.org.id, ours.id, session=session)
+    assert seller.wallet.balance == 0
 
 
-def test_a_second_session_that_names_our_payment_is_refused(shop: Shop) -> None:
-    ours, other = shop.buy("form-1"), shop.buy("form-2")
-    shop.stripe.pay(str(other.session_id))
-    shop.stripe.amend(str(other.session_id), metadata=shop.stripe.session(str(ours.session_id))["metadata"])
+def test_a_second_session_that_names_our_payment_is_refused(seller: Seller) -> None:
+    ours, other = seller.buy("form-1"), seller.buy("form-2")
+    seller.stripe.pay(str(other.session_id))
+    seller.stripe.amend(str(other.session_id), metadata=seller.stripe.session(str(ours.session_id))["metadata"])
     with pytest.raises(SessionMismatch):
-        fulfil.fulfil(shop.org.id, ours.id, session=shop.provider.read_checkout(str(other.session_id)))
-    assert shop.wallet.balance == 0
+        fulfil.fulfil(seller.org.id, ours.id, session=seller.provider.read_checkout(str(other.session_id)))
+    assert seller.wallet.balance == 0
 
 
-def test_a_live_session_never_credits_a_test_payment(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    shop.stripe.amend(str(payment.session_id), livemode=True)
+def test_a_live_session_never_credits_a_test_payment(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    seller.stripe.amend(str(payment.session_id), livemode=True)
     with pytest.raises(SessionMismatch):
-        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+        fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
 
 
-def test_another_organizations_payment_is_not_found(shop: Shop) -> None:
-    payment = shop.buy()
+def test_another_organizations_payment_is_not_found(seller: Seller) -> None:
+    payment = seller.buy()
     with pytest.raises(fulfil.NotFound):
-        fulfil.confirm(make_org("Other").id, payment.id, provider=shop.provider)
+        fulfil.confirm(make_org("Other").id, payment.id, provider=seller.provider)

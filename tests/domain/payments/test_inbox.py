@@ -15,7 +15,7 @@ from dashboard.domain.payments.webhooks import inbox
 from dashboard.domain.platform import overview
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent, InboxTry, Payment
 from dashboard.providers.stripe import StripeProvider
-from tests.domain.payments.shop import SECRET, Shop
+from tests.domain.payments.seller import SECRET, Seller
 from tests.factories import make_org, make_pack, wallet_of
 from tests.stripe_fake import signing
 from tests.stripe_fake.client import FakeClient
@@ -27,159 +27,159 @@ def make_due() -> None:
     autocommit().execute(text("UPDATE inbox_events SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL"))
 
 
-def test_purchase_is_credited_by_the_worker(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    shop.deliver_all()
-    assert shop.wallet.balance == 0
-    shop.work()
-    assert shop.wallet.balance == 26_000_000
-    done = shop.event(shop.told(COMPLETED)["id"])
+def test_purchase_is_credited_by_the_worker(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    seller.deliver_all()
+    assert seller.wallet.balance == 0
+    seller.work()
+    assert seller.wallet.balance == 26_000_000
+    done = seller.event(seller.told(COMPLETED)["id"])
     assert (done.state, done.attempts) == ("processed", 1)
     assert done.effects["payment_id"] == str(payment.id)
 
 
-def test_delivered_five_times_is_one_row_and_one_credit(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
+def test_delivered_five_times_is_one_row_and_one_credit(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
     for _ in range(5):
-        shop.deliver(shop.told(COMPLETED))
-        shop.work()
-    assert shop.event(shop.told(COMPLETED)["id"]).deliveries == 5
-    assert shop.wallet.balance == 26_000_000
+        seller.deliver(seller.told(COMPLETED))
+        seller.work()
+    assert seller.event(seller.told(COMPLETED)["id"]).deliveries == 5
+    assert seller.wallet.balance == 26_000_000
 
 
-def test_events_in_any_order_end_the_same(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay_later(str(payment.session_id))
-    shop.stripe.settle(str(payment.session_id))
-    for event in reversed(shop.sent):
-        shop.deliver(event)
-        shop.work()
-    assert shop.payment(payment.id).state == "credited"
-    assert shop.wallet.balance == 26_000_000
+def test_events_in_any_order_end_the_same(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay_later(str(payment.session_id))
+    seller.stripe.settle(str(payment.session_id))
+    for event in reversed(seller.sent):
+        seller.deliver(event)
+        seller.work()
+    assert seller.payment(payment.id).state == "credited"
+    assert seller.wallet.balance == 26_000_000
 
 
-def test_a_failed_delayed_payment_fails_with_a_reason(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay_later(str(payment.session_id))
-    shop.stripe.fail(str(payment.session_id))
-    shop.deliver_all()
-    shop.work()
-    failed = shop.payment(payment.id)
-    assert (failed.state, shop.wallet.balance) == ("failed", 0)
+def test_a_failed_delayed_payment_fails_with_a_reason(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay_later(str(payment.session_id))
+    seller.stripe.fail(str(payment.session_id))
+    seller.deliver_all()
+    seller.work()
+    failed = seller.payment(payment.id)
+    assert (failed.state, seller.wallet.balance) == ("failed", 0)
     assert "declined" in str(failed.problem)
 
 
-def test_what_we_do_not_know_is_ignored_with_a_reason(shop: Shop) -> None:
+def test_what_we_do_not_know_is_ignored_with_a_reason(seller: Seller) -> None:
     event = signing.event_file("payment_intent.succeeded.checkout")
-    shop.deliver(event)
-    shop.work()
-    stored = shop.event(event["id"])
+    seller.deliver(event)
+    seller.work()
+    stored = seller.event(event["id"])
     assert stored.state == "ignored"
     assert "payment_intent.succeeded" in str(stored.error)
 
 
-def test_a_foreign_session_of_the_account_is_ignored(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    shop.stripe.amend(str(payment.session_id), metadata={"shop": "elsewhere"})
-    shop.deliver(shop.told(COMPLETED))
-    shop.work()
-    assert shop.event(shop.told(COMPLETED)["id"]).state == "ignored"
+def test_a_foreign_session_of_the_account_is_ignored(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    seller.stripe.amend(str(payment.session_id), metadata={"seller": "elsewhere"})
+    seller.deliver(seller.told(COMPLETED))
+    seller.work()
+    assert seller.event(seller.told(COMPLETED)["id"]).state == "ignored"
 
 
 @pytest.mark.parametrize(
     "metadata",
     [{"org_id": "org_acme"}, {"org_id": "00000000-0000-7000-8000-0000000000ff"}, {"order_id": "ord_1001"}],
 )
-def test_an_unknown_organization_or_order_is_parked(shop: Shop, metadata: dict[str, str]) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    known = shop.stripe.session(str(payment.session_id))["metadata"]
-    shop.stripe.amend(str(payment.session_id), metadata=known | metadata)
-    shop.deliver(shop.told(COMPLETED))
-    shop.work()
-    parked = shop.event(shop.told(COMPLETED)["id"])
+def test_an_unknown_organization_or_order_is_parked(seller: Seller, metadata: dict[str, str]) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    known = seller.stripe.session(str(payment.session_id))["metadata"]
+    seller.stripe.amend(str(payment.session_id), metadata=known | metadata)
+    seller.deliver(seller.told(COMPLETED))
+    seller.work()
+    parked = seller.event(seller.told(COMPLETED)["id"])
     assert parked.state == "parked"
     assert "Nothing was credited" in str(parked.error)
-    assert shop.wallet.balance == 0
+    assert seller.wallet.balance == 0
 
 
-def test_a_passing_failure_comes_again_later(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    shop.deliver(shop.told(COMPLETED))
-    shop.stripe.inject("reset", times=2, path="/v1/checkout/sessions")
-    shop.work()
-    waiting = shop.event(shop.told(COMPLETED)["id"])
+def test_a_passing_failure_comes_again_later(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    seller.deliver(seller.told(COMPLETED))
+    seller.stripe.inject("reset", times=2, path="/v1/checkout/sessions")
+    seller.work()
+    waiting = seller.event(seller.told(COMPLETED)["id"])
     assert waiting.state == "failed"
     assert waiting.next_attempt_at > clock.now()
     assert inbox.due() == []
     make_due()
     assert inbox.due() == [PLATFORM_ORG_ID]
-    shop.work()
-    assert shop.wallet.balance == 26_000_000
+    seller.work()
+    assert seller.wallet.balance == 26_000_000
     tries = db.session.query(InboxTry).order_by(InboxTry.number).all()
     assert [one.result for one in tries] == ["failed", "processed"]
 
 
-def test_failures_without_end_are_parked(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    shop.deliver(shop.told(COMPLETED))
-    shop.stripe.inject("reset", times=10_000, path="/v1/checkout/sessions")
+def test_failures_without_end_are_parked(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    seller.deliver(seller.told(COMPLETED))
+    seller.stripe.inject("reset", times=10_000, path="/v1/checkout/sessions")
     for _ in range(inbox.MAX_ATTEMPTS):
         make_due()
-        shop.work()
-    parked = shop.event(shop.told(COMPLETED)["id"])
+        seller.work()
+    parked = seller.event(seller.told(COMPLETED)["id"])
     assert parked.state == "parked"
     assert str(inbox.MAX_ATTEMPTS) in str(parked.error)
 
 
-def test_a_dead_workers_claim_runs_out(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    shop.deliver(shop.told(COMPLETED))
+def test_a_dead_workers_claim_runs_out(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    seller.deliver(seller.told(COMPLETED))
     inbox.WORK.claim(PLATFORM_ORG_ID, seconds=60)  # a worker takes it and dies
     assert inbox.due() == []
-    shop.work()
-    assert shop.wallet.balance == 0
+    seller.work()
+    assert seller.wallet.balance == 0
     autocommit().execute(text("UPDATE inbox_events SET next_attempt_at = now() - interval '1 second'"))
     assert inbox.due() == [PLATFORM_ORG_ID]
-    shop.work()
-    assert shop.wallet.balance == 26_000_000
+    seller.work()
+    assert seller.wallet.balance == 26_000_000
 
 
-def test_another_api_version_is_put_aside_and_retry_reads_the_object(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    event = shop.told(COMPLETED) | {"api_version": "2020-08-27"}
-    shop.deliver(event)
-    shop.work()
-    parked = shop.event(event["id"])
+def test_another_api_version_is_put_aside_and_retry_reads_the_object(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    event = seller.told(COMPLETED) | {"api_version": "2020-08-27"}
+    seller.deliver(event)
+    seller.work()
+    parked = seller.event(event["id"])
     assert parked.state == "parked"
     assert "2020-08-27" in str(parked.error)
-    assert shop.wallet.balance == 0
+    assert seller.wallet.balance == 0
     with transaction(org=PLATFORM_ORG_ID):
         inbox.retry(parked, by=SYSTEM)
-    shop.work()
-    assert shop.event(event["id"]).state == "processed"
-    assert shop.wallet.balance == 26_000_000
+    seller.work()
+    assert seller.event(event["id"]).state == "processed"
+    assert seller.wallet.balance == 26_000_000
 
 
-def test_only_parked_and_failed_events_can_be_retried(shop: Shop) -> None:
-    shop.deliver(signing.event_file("customer.updated"))
-    shop.work()
+def test_only_parked_and_failed_events_can_be_retried(seller: Seller) -> None:
+    seller.deliver(signing.event_file("customer.updated"))
+    seller.work()
     event = db.session.query(InboxEvent).one()
     with pytest.raises(Conflict), transaction(org=PLATFORM_ORG_ID):
         inbox.retry(event, by=SYSTEM)
 
 
-def replay(shop: Shop, event: InboxEvent) -> None:
+def replay(seller: Seller, event: InboxEvent) -> None:
     with transaction(org=PLATFORM_ORG_ID):
         inbox.retry(event, by=SYSTEM)
-    shop.work()
+    seller.work()
 
 
 class MovedClient(FakeClient):
@@ -192,65 +192,65 @@ class MovedClient(FakeClient):
         return (body.replace(b'"payment_status"', b'"state_of_payment"') if self.moved else body), status, headers
 
 
-def test_paid_sessions_that_cannot_be_read_are_credited_once_after_the_repair(shop: Shop) -> None:
+def test_paid_sessions_that_cannot_be_read_are_credited_once_after_the_repair(seller: Seller) -> None:
     other, large = make_org("Other"), make_pack(price_minor=2_000, credits_micros=20_000_000)
     small = make_pack("Small", price_minor=500, credits_micros=5_000_000)
     bought: list[Payment] = []
-    for number, (offer, org) in enumerate(((large, shop.org), (small, shop.org), (large, other))):
-        shop.offer = offer
-        bought.append(shop.buy(f"form-{number}", org=org))
-        shop.stripe.pay(str(bought[-1].session_id))
-    client = MovedClient(shop.stripe)
-    shop.provider = StripeProvider(api_key="sk_test_later", webhook_secrets=[SECRET], http_client=client)
-    shop.deliver_all()
-    shop.work()
+    for number, (offer, org) in enumerate(((large, seller.org), (small, seller.org), (large, other))):
+        seller.offer = offer
+        bought.append(seller.buy(f"form-{number}", org=org))
+        seller.stripe.pay(str(bought[-1].session_id))
+    client = MovedClient(seller.stripe)
+    seller.provider = StripeProvider(api_key="sk_test_later", webhook_secrets=[SECRET], http_client=client)
+    seller.deliver_all()
+    seller.work()
     db.session.expire_all()
     stuck = db.session.query(InboxEvent).filter_by(type=COMPLETED).all()
     assert [(event.state, event.error) for event in stuck] == [("failed", "Stripe's answer could not be read.")] * 3
-    assert [shop.payment(payment.id).state for payment in bought] == ["paid"] * 3
-    assert (shop.wallet.balance, wallet_of(other).balance) == (0, 0)
+    assert [seller.payment(payment.id).state for payment in bought] == ["paid"] * 3
+    assert (seller.wallet.balance, wallet_of(other).balance) == (0, 0)
     autocommit().execute(text("UPDATE payments SET changed_at = now() - interval '6 minutes'"))
     counts = {item.kind: item.count for item in overview.work_list("test")}
     assert (counts["payment_uncredited"], counts["inbox_failed"]) == (3, 3)
     client.moved = False
     for event in stuck:
-        replay(shop, event)
+        replay(seller, event)
     for event in stuck:
         with pytest.raises(Conflict):
-            replay(shop, event)
-    shop.deliver_all()
-    shop.work()
-    assert (shop.wallet.balance, wallet_of(other).balance) == (25_000_000, 20_000_000)
+            replay(seller, event)
+    seller.deliver_all()
+    seller.work()
+    assert (seller.wallet.balance, wallet_of(other).balance) == (25_000_000, 20_000_000)
 
 
-def test_a_payment_that_cannot_be_read_is_asked_about_until_it_can(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    client = MovedClient(shop.stripe)
-    shop.provider = StripeProvider(api_key="sk_test_later", webhook_secrets=[SECRET], http_client=client)
-    shop.deliver(shop.told(COMPLETED))
-    shop.work()
+def test_a_payment_that_cannot_be_read_is_asked_about_until_it_can(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    client = MovedClient(seller.stripe)
+    seller.provider = StripeProvider(api_key="sk_test_later", webhook_secrets=[SECRET], http_client=client)
+    seller.deliver(seller.told(COMPLETED))
+    seller.work()
     for moved, state in ((True, "paid"), (False, "credited")):
         client.moved = moved
         autocommit().execute(text("UPDATE payments SET next_check_at = now()"))
-        assert sweep.due() == [shop.org.id]
-        sweep.drain(shop.org.id, provider=shop.provider)
-        assert shop.payment(payment.id).state == state
-    assert shop.wallet.balance == 26_000_000
+        assert sweep.due() == [seller.org.id]
+        sweep.drain(seller.org.id, provider=seller.provider)
+        assert seller.payment(payment.id).state == state
+    assert seller.wallet.balance == 26_000_000
 
 
-def test_a_review_of_sums_that_were_not_told_is_judged_again_by_a_replay(shop: Shop) -> None:
-    payment = shop.buy()
-    shop.stripe.pay(str(payment.session_id))
-    shop.stripe.amend(str(payment.session_id), amount_subtotal=None, amount_total=None)
-    shop.deliver(shop.told(COMPLETED))
-    shop.work()
-    held = shop.payment(payment.id)
-    assert (held.state, shop.wallet.balance) == ("review", 0)
+def test_a_review_of_sums_that_were_not_told_is_judged_again_by_a_replay(seller: Seller) -> None:
+    payment = seller.buy()
+    seller.stripe.pay(str(payment.session_id))
+    seller.stripe.amend(str(payment.session_id), amount_subtotal=None, amount_total=None)
+    seller.deliver(seller.told(COMPLETED))
+    seller.work()
+    held = seller.payment(payment.id)
+    assert (held.state, seller.wallet.balance) == ("review", 0)
     assert "an unknown amount was paid" in str(held.problem)
-    shop.stripe.amend(str(payment.session_id), amount_subtotal=2_500, amount_total=2_500)
-    event = shop.event(shop.told(COMPLETED)["id"])
-    replay(shop, event)
-    assert (shop.payment(payment.id).state, shop.wallet.balance) == ("credited", 26_000_000)
+    seller.stripe.amend(str(payment.session_id), amount_subtotal=2_500, amount_total=2_500)
+    event = seller.event(seller.told(COMPLETED)["id"])
+    replay(seller, event)
+    assert (seller.payment(payment.id).state, seller.wallet.balance) == ("credited", 26_000_000)
     with pytest.raises(Conflict):
-        replay(shop, event)
+        replay(seller, event)

@@ -19,7 +19,7 @@ from dashboard.domain.payments.checkout import checkout
 from dashboard.domain.payments.receipts import receipt_pdf, receipts
 from dashboard.models import OutboxEmail, Payment, User
 from tests.domain.messages.test_outbox import FACTS
-from tests.domain.payments.shop import Shop
+from tests.domain.payments.seller import Seller
 from tests.each import each
 from tests.factories import make_pack, make_user
 
@@ -30,20 +30,20 @@ ODD_NAMES = [
 ]  # fmt: skip
 
 
-def buy(shop: Shop, by: Actor, key: str = "form-1", quantity: int = 2) -> Payment:
+def buy(seller: Seller, by: Actor, key: str = "form-1", quantity: int = 2) -> Payment:
     return checkout.open_checkout(
-        checkout.Buyer(shop.org, by, "ada@example.test"), shop.offer, provider=shop.provider, quantity=quantity,
+        checkout.Buyer(seller.org, by, "ada@example.test"), seller.offer, provider=seller.provider, quantity=quantity,
         success_url="http://127.0.0.1/ok?payment={payment_id}", cancel_url="http://127.0.0.1/no",
         key=key, body_hash=key.encode().ljust(32, b"0"),
     )  # fmt: skip
 
 
-def credited(shop: Shop, by: Actor, **changes: Any) -> Payment:
-    payment = buy(shop, by)
-    shop.stripe.pay(str(payment.session_id))
+def credited(seller: Seller, by: Actor, **changes: Any) -> Payment:
+    payment = buy(seller, by)
+    seller.stripe.pay(str(payment.session_id))
     if changes:
-        shop.stripe.amend(str(payment.session_id), **changes)
-    return fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+        seller.stripe.amend(str(payment.session_id), **changes)
+    return fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
 
 
 @pytest.fixture
@@ -59,13 +59,13 @@ def words_of(pdf: bytes) -> str:
     return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
 
 
-def test_the_payer_is_mailed_once_with_the_credit(shop: Shop, ada: User) -> None:
-    payment = credited(shop, person(ada))
+def test_the_payer_is_mailed_once_with_the_credit(seller: Seller, ada: User) -> None:
+    payment = credited(seller, person(ada))
     for _ in range(3):
-        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+        fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
     row = db.session.query(OutboxEmail).one()
     assert (row.key, row.event, row.to_address) == (f"receipt:{payment.id}", "receipt", "ada@example.test")
-    assert (row.org_id, row.state) == (shop.org.id, "waiting")
+    assert (row.org_id, row.state) == (seller.org.id, "waiting")
     assert receipts.mailed(payment) is row
 
 
@@ -73,10 +73,10 @@ BILLS = {"billing_email": "bills@acme.test", "billing_address": "Street 1\nTown"
 
 
 @pytest.mark.parametrize("program", [False, True])
-def test_it_goes_where_bills_go_too_and_names_the_customer(shop: Shop, ada: User, program: bool) -> None:
-    with transaction(org=shop.org.id):
-        org_settings.change(shop.org, BILLS, by=person(ada))
-    payment = credited(shop, Actor("key", ids.new()) if program else person(ada))
+def test_it_goes_where_bills_go_too_and_names_the_customer(seller: Seller, ada: User, program: bool) -> None:
+    with transaction(org=seller.org.id):
+        org_settings.change(seller.org, BILLS, by=person(ada))
+    payment = credited(seller, Actor("key", ids.new()) if program else person(ada))
     rows = db.session.query(OutboxEmail).order_by(OutboxEmail.id).all()
     assert [row.to_address for row in rows] == ([] if program else ["ada@example.test"]) + ["bills@acme.test"]
     said = receipts.facts(payment)
@@ -89,17 +89,17 @@ def test_it_goes_where_bills_go_too_and_names_the_customer(shop: Shop, ada: User
     assert receipts.pdf(before).content
 
 
-def test_who_pays_and_takes_the_bills_gets_one_mail(shop: Shop, ada: User) -> None:
-    with transaction(org=shop.org.id):
-        org_settings.change(shop.org, {"billing_email": ada.email}, by=person(ada))
-    credited(shop, person(ada))
+def test_who_pays_and_takes_the_bills_gets_one_mail(seller: Seller, ada: User) -> None:
+    with transaction(org=seller.org.id):
+        org_settings.change(seller.org, {"billing_email": ada.email}, by=person(ada))
+    credited(seller, person(ada))
     assert db.session.query(OutboxEmail).count() == 1
 
 
-def test_mail_text_html_and_file_say_the_same(shop: Shop, ada: User) -> None:
+def test_mail_text_html_and_file_say_the_same(seller: Seller, ada: User) -> None:
     with clock.at(clock.now().replace(year=2026, month=11, day=20, hour=9, minute=41)):
         payment = credited(
-            shop,
+            seller,
             person(ada),
             amount_total=4_860,
             total_details={"amount_discount": 500, "amount_tax": 360, "amount_shipping": 0},
@@ -120,8 +120,8 @@ def test_mail_text_html_and_file_say_the_same(shop: Shop, ada: User) -> None:
     assert "http" not in letter.text  # no base URL is set, so no link is invented
 
 
-def test_what_is_zero_is_not_mentioned(shop: Shop, ada: User) -> None:
-    payment = credited(shop, person(ada))
+def test_what_is_zero_is_not_mentioned(seller: Seller, ada: User) -> None:
+    payment = credited(seller, person(ada))
     letter = mail.render("receipt", receipts.facts(payment))
     for place in (letter.text, letter.html, words_of(receipts.pdf(receipts.facts(payment)).content)):
         assert "Discount" not in place
@@ -133,12 +133,12 @@ def details(tax: int, discount: int = 0) -> dict[str, int]:
     return {"amount_discount": discount, "amount_tax": tax, "amount_shipping": 0}
 
 
-def test_tax_on_top_is_one_of_the_sums(shop: Shop, ada: User) -> None:
-    shop.offer = make_pack(price_minor=5_000, credits_micros=50_000_000)
-    payment = credited(shop, person(ada), amount_total=10_825, total_details=details(825))
+def test_tax_on_top_is_one_of_the_sums(seller: Seller, ada: User) -> None:
+    seller.offer = make_pack(price_minor=5_000, credits_micros=50_000_000)
+    payment = credited(seller, person(ada), amount_total=10_825, total_details=details(825))
     said = receipts.facts(payment)
     assert (said["price"], said["tax"], said["paid"], said["credits"]) == ("$100.00", "$8.25", "$108.25", "$100.00")
-    assert (said["tax_included"], said["without_tax"], shop.wallet.balance) == ("", "", 100_000_000)
+    assert (said["tax_included"], said["without_tax"], seller.wallet.balance) == ("", "", 100_000_000)
     letter = mail.render("receipt", said)
     for place in (letter.text, letter.html, words_of(receipts.pdf(said).content)):
         assert "Of which tax" not in place
@@ -148,13 +148,13 @@ def test_tax_on_top_is_one_of_the_sums(shop: Shop, ada: User) -> None:
     ("total", "tax", "discount", "net"), [(10_000, 1_667, 0, "$83.33"), (7_500, 1_250, 2_500, "$62.50")]
 )
 def test_tax_in_the_price_is_a_part_of_what_was_paid(
-    shop: Shop, ada: User, total: int, tax: int, discount: int, net: str
+    seller: Seller, ada: User, total: int, tax: int, discount: int, net: str
 ) -> None:
-    shop.offer = make_pack(price_minor=5_000, credits_micros=50_000_000)
-    payment = credited(shop, person(ada), amount_total=total, total_details=details(tax, discount))
+    seller.offer = make_pack(price_minor=5_000, credits_micros=50_000_000)
+    payment = credited(seller, person(ada), amount_total=total, total_details=details(tax, discount))
     said = receipts.facts(payment)
     assert (said["tax"], said["tax_included"], said["without_tax"]) == ("", money(from_minor(tax)), net)
-    assert shop.wallet.balance == 100_000_000
+    assert seller.wallet.balance == 100_000_000
     letter = mail.render("receipt", said)
     for place in (letter.text, letter.html, words_of(receipts.pdf(said).content)):
         assert "f which tax" in place
@@ -165,9 +165,9 @@ def test_tax_in_the_price_is_a_part_of_what_was_paid(
     assert receipts.pdf(owed_before).content
 
 
-def test_a_whole_discount_is_paid_with_nothing(shop: Shop, ada: User) -> None:
+def test_a_whole_discount_is_paid_with_nothing(seller: Seller, ada: User) -> None:
     payment = credited(
-        shop, person(ada), amount_total=0,
+        seller, person(ada), amount_total=0,
         total_details={"amount_discount": 5_000, "amount_tax": 0, "amount_shipping": 0},
         payment_status="no_payment_required",
     )  # fmt: skip
@@ -177,60 +177,60 @@ def test_a_whole_discount_is_paid_with_nothing(shop: Shop, ada: User) -> None:
 
 
 @pytest.mark.parametrize("by", [Actor("key"), Actor("system"), Actor("user"), Actor("user", UUID(int=7))])
-def test_programs_and_people_who_are_gone_get_no_mail(shop: Shop, by: Actor) -> None:
-    payment = credited(shop, by)
+def test_programs_and_people_who_are_gone_get_no_mail(seller: Seller, by: Actor) -> None:
+    payment = credited(seller, by)
     assert payment.state == "credited"
     assert db.session.query(OutboxEmail).count() == 0
     assert receipts.facts(payment)["payer"] == ""
     assert words_of(receipts.pdf(receipts.facts(payment)).content)
 
 
-def test_a_disabled_payer_gets_no_mail(shop: Shop, ada: User) -> None:
+def test_a_disabled_payer_gets_no_mail(seller: Seller, ada: User) -> None:
     with transaction():
         ada.disabled_at = clock.now()
-    assert credited(shop, person(ada)).state == "credited"
+    assert credited(seller, person(ada)).state == "credited"
     assert db.session.query(OutboxEmail).count() == 0
 
 
 @pytest.mark.parametrize("address", ["ada@example.test\nBcc: x@y.test", "not an address", "a@b.test,c@d.test"])
-def test_an_address_no_mail_can_reach_never_stops_the_credit(shop: Shop, ada: User, address: str) -> None:
+def test_an_address_no_mail_can_reach_never_stops_the_credit(seller: Seller, ada: User, address: str) -> None:
     with transaction():
         ada.email = address
-    payment = credited(shop, person(ada))
+    payment = credited(seller, person(ada))
     assert payment.state == "credited"
-    assert shop.wallet.balance == 52_000_000
+    assert seller.wallet.balance == 52_000_000
     assert db.session.query(OutboxEmail).count() == 0
 
 
-def test_what_was_not_credited_has_no_receipt(shop: Shop, ada: User) -> None:
-    payment = buy(shop, person(ada))
+def test_what_was_not_credited_has_no_receipt(seller: Seller, ada: User) -> None:
+    payment = buy(seller, person(ada))
     assert not receipts.exists(payment)
     with pytest.raises(NotFound):
         receipts.facts(payment)
-    shop.stripe.pay(str(payment.session_id))
-    shop.stripe.amend(str(payment.session_id), amount_subtotal=4_000, amount_total=4_000)
-    held = fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+    seller.stripe.pay(str(payment.session_id))
+    seller.stripe.amend(str(payment.session_id), amount_subtotal=4_000, amount_total=4_000)
+    held = fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
     assert held.state == "review"
     assert not receipts.exists(held)
     assert db.session.query(OutboxEmail).count() == 0
 
 
-def test_where_nobody_told_what_was_taken_the_credit_comes_without_a_receipt(shop: Shop, ada: User) -> None:
-    held = credited(shop, person(ada), currency=None, amount_total=None)
+def test_where_nobody_told_what_was_taken_the_credit_comes_without_a_receipt(seller: Seller, ada: User) -> None:
+    held = credited(seller, person(ada), currency=None, amount_total=None)
     assert held.state == "review"
-    with transaction(org=shop.org.id):
-        assert review.accept(shop.org.id, held.id, reason="Seen at the bank", by=Actor("manager", UUID(int=7)))
-    assert shop.wallet.balance == 52_000_000
-    assert not receipts.exists(shop.payment(held.id))
+    with transaction(org=seller.org.id):
+        assert review.accept(seller.org.id, held.id, reason="Seen at the bank", by=Actor("manager", UUID(int=7)))
+    assert seller.wallet.balance == 52_000_000
+    assert not receipts.exists(seller.payment(held.id))
     assert db.session.query(OutboxEmail).count() == 0
 
 
-def test_what_a_review_accepted_says_what_was_paid_in_its_currency(shop: Shop, ada: User) -> None:
-    held = credited(shop, person(ada), amount_subtotal=4_650, amount_total=4_150, currency="eur",
+def test_what_a_review_accepted_says_what_was_paid_in_its_currency(seller: Seller, ada: User) -> None:
+    held = credited(seller, person(ada), amount_subtotal=4_650, amount_total=4_150, currency="eur",
                     total_details={"amount_discount": 500, "amount_tax": 0, "amount_shipping": 0})  # fmt: skip
-    with transaction(org=shop.org.id):
-        review.accept(shop.org.id, held.id, reason="Charged in euros by mistake", by=Actor("manager", UUID(int=7)))
-    said = receipts.facts(shop.payment(held.id))
+    with transaction(org=seller.org.id):
+        review.accept(seller.org.id, held.id, reason="Charged in euros by mistake", by=Actor("manager", UUID(int=7)))
+    said = receipts.facts(seller.payment(held.id))
     assert (said["price"], said["discount"], said["paid"], said["credits"]) == (
         "$50.00", "5.00 EUR", "41.50 EUR", "$52.00",
     )  # fmt: skip

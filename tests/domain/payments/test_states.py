@@ -5,7 +5,7 @@ import pytest
 from dashboard.core.db import db, transaction
 from dashboard.domain.payments import states
 from dashboard.models import PAYMENT_STATES, AuditEntry
-from tests.domain.payments.shop import Shop
+from tests.domain.payments.seller import Seller
 
 
 def test_every_state_says_where_it_leads_and_credited_is_the_end() -> None:
@@ -15,19 +15,19 @@ def test_every_state_says_where_it_leads_and_credited_is_the_end() -> None:
     assert all("credited" in ends for start, ends in states.MOVES.items() if start != "credited")
 
 
-def test_a_move_that_cannot_be_is_refused_and_changes_nothing(shop: Shop) -> None:
-    payment = shop.buy()
+def test_a_move_that_cannot_be_is_refused_and_changes_nothing(seller: Seller) -> None:
+    payment = seller.buy()
     with pytest.raises(RuntimeError, match="pending to created"), transaction(org=payment.org_id):
         states.move(payment, "created")
-    assert shop.payment(payment.id).state == "pending"
+    assert seller.payment(payment.id).state == "pending"
 
 
-def test_a_move_is_dated_and_recorded_and_a_stay_is_not(shop: Shop) -> None:
-    payment = shop.buy()
+def test_a_move_is_dated_and_recorded_and_a_stay_is_not(seller: Seller) -> None:
+    payment = seller.buy()
     with transaction(org=payment.org_id):
         states.move(payment, "unknown", problem="No answer.")
     with transaction(org=payment.org_id):
         states.move(payment, "unknown", problem="Still no answer.")
     entry = db.session.query(AuditEntry).filter_by(object_id=str(payment.id), action="payment.unknown").one()
     assert (entry.before, entry.after) == ({"state": "pending"}, {"state": "unknown", "problem": "No answer."})
-    assert shop.payment(payment.id).problem == "Still no answer."
+    assert seller.payment(payment.id).problem == "Still no answer."

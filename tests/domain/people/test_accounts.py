@@ -19,8 +19,8 @@ from dashboard.domain.messages import outbox
 from dashboard.domain.organizations import registration
 from dashboard.domain.people import accounts, authentication, email_tokens, sessions, users
 from dashboard.models import AuditEntry, EmailToken, OutboxEmail, Transaction, User
+from tests.emails import link_in, mails
 from tests.factories import PASSWORD, make_token, make_user
-from tests.letters import link_in, mails
 
 IP = "192.0.2.1"
 NEW = "another long password"

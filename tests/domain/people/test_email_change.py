@@ -12,8 +12,8 @@ from dashboard.core.errors import Gone, Invalid, TooManyRequests
 from dashboard.domain import rate_limits
 from dashboard.domain.people import accounts, email_change, email_tokens, users
 from dashboard.models import User
+from tests.emails import link_in, mails
 from tests.factories import make_user
-from tests.letters import link_in, mails
 
 OLD, NEW = "ada@demo.test", "ada@new.test"
 pytestmark = pytest.mark.usefixtures("app_context")

@@ -11,9 +11,9 @@ from dashboard.domain import rate_limits
 from dashboard.domain.organizations import registration
 from dashboard.domain.people import accounts, authentication, devices, passwords, users
 from dashboard.models import User
+from tests.concurrency import somebody_waits, taken
+from tests.emails import link_in
 from tests.factories import PASSWORD, make_user
-from tests.letters import link_in
-from tests.racing import somebody_waits, taken
 from tests.scenarios.processes import wait_until
 
 IP = "192.0.2.1"

@@ -18,9 +18,9 @@ from dashboard.domain import rate_limits
 from dashboard.domain.audit import Actor
 from dashboard.domain.people import authentication, second_factor, users
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, RecoveryCode, User
+from tests.concurrency import somebody_waits
+from tests.emails import mails
 from tests.factories import PASSWORD, make_user
-from tests.letters import mails
-from tests.racing import somebody_waits
 from tests.scenarios.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("app_context", "amid_a_step")

@@ -8,8 +8,8 @@ from dashboard.core.db import transaction
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.platform import external_keys
 from dashboard.models import Organization
+from tests.concurrency import head_on
 from tests.factories import make_org
-from tests.racing import head_on
 
 
 def test_of_two_organizations_given_the_same_key_at_once_one_gets_it(app: Flask) -> None:

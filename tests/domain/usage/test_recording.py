@@ -26,8 +26,8 @@ from dashboard.models import (
     UsageEvent,
     UsagePosition,
 )
+from tests.concurrency import at_once
 from tests.factories import make_metric, make_org, wallet_of
-from tests.racing import at_once
 
 pytestmark = pytest.mark.usefixtures("app_context")
 

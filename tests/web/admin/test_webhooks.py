@@ -20,7 +20,7 @@ from dashboard.domain.platform import webhooks
 from dashboard.jobs import platform_provider
 from dashboard.models import PLATFORM_ORG_ID, AuditEntry, InboxEvent, RateBucket
 from dashboard.providers import reading
-from tests.domain.payments.shop import Shop
+from tests.domain.payments.seller import Seller
 from tests.each import each
 from tests.servers import Servers
 from tests.web.people import Team, ready_team
@@ -84,10 +84,10 @@ def test_deliveries_that_were_not_taken_say_why_and_what_to_do(app: Flask, team:
 
 def test_webhooks_that_stopped_coming_say_what_to_do(app: Flask, team: Team) -> None:
     with app.app_context():
-        shop = Shop(app)
-        payment = shop.buy()
-        shop.stripe.pay(str(payment.session_id))
-        fulfil.confirm(shop.org.id, payment.id, provider=shop.provider)
+        seller = Seller(app)
+        payment = seller.buy()
+        seller.stripe.pay(str(payment.session_id))
+        fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
     with clock.at(clock.now() + timedelta(minutes=11)):
         page = " ".join(team.manager.get("/admin/webhooks").text.split())
         overview = team.manager.get("/admin/").text
@@ -163,13 +163,13 @@ def test_a_queued_event_is_asked_after_until_it_changes(app: Flask, team: Team) 
 
 def test_what_an_event_did_leads_to_the_books(app: Flask, team: Team) -> None:
     with app.app_context():
-        shop = Shop(app)
-        payment = shop.buy()
-        shop.stripe.pay(str(payment.session_id))
-        shop.deliver_all()
-        shop.work()
-        done_id = shop.event(shop.told(COMPLETED)["id"]).id
-        row, slug, org_id = shop.payment(payment.id).transaction_id, shop.org.slug, shop.org.id
+        seller = Seller(app)
+        payment = seller.buy()
+        seller.stripe.pay(str(payment.session_id))
+        seller.deliver_all()
+        seller.work()
+        done_id = seller.event(seller.told(COMPLETED)["id"]).id
+        row, slug, org_id = seller.payment(payment.id).transaction_id, seller.org.slug, seller.org.id
         app.extensions.pop(providers.EXTENSION, None)
     for path in ("/admin/webhooks?state=processed", f"/admin/webhooks/{done_id}", f"/admin/webhooks?org={org_id}"):
         page = team.manager.get(path).text

@@ -55,7 +55,7 @@ ITEMS = {
 }  # fmt: skip
 
 
-class World:
+class Tenants:
     """Two teams with one of everything, and everyone who may come along."""
 
     def __init__(self, app: Flask) -> None:
@@ -162,16 +162,16 @@ def _people_of(org_id: UUID) -> Iterator[UUID]:
     yield from db.session.scalars(db.select(Membership.user_id).filter_by(org_id=org_id, role="owner"))
 
 
-def fresh(world: World) -> dict[str, Any]:
+def fresh(tenants: Tenants) -> dict[str, Any]:
     """A key and an event that nobody has revoked or retried yet."""
-    with world.app.app_context():
-        org = organizations.by_id(world.own["org_id"])
-        make_key(org, "wallet:read", by=Actor("user", world.own["user_id"]))
+    with tenants.app.app_context():
+        org = organizations.by_id(tenants.own["org_id"])
+        make_key(org, "wallet:read", by=Actor("user", tenants.own["user_id"]))
         newest = db.session.query(ApiKey.id).filter_by(org_id=org.id).order_by(ApiKey.id.desc()).limit(1).scalar()
         db.session.execute(db.text("UPDATE inbox_events SET state = 'parked'"))
         db.session.execute(db.text("UPDATE outbox_emails SET state = 'parked'"))
         member = _member(org)
-    return world.own | {"key_id": newest, "member_id": member}
+    return tenants.own | {"key_id": newest, "member_id": member}
 
 
 def _external_key(org: Any) -> str:
@@ -222,15 +222,15 @@ def path_of(line: str, things: dict[str, Any]) -> str:
     return rule
 
 
-def call(world: World, line: str, things: dict[str, Any], caller: str) -> tuple[int, dict[str, Any]]:
+def call(tenants: Tenants, line: str, things: dict[str, Any], caller: str) -> tuple[int, dict[str, Any]]:
     method = line.partition(" ")[0]
-    if "/invites/<uuid:id>" in line and things is world.own:
-        things = world.own | world.invite(world.org)
-    token = world.tokens[caller]
+    if "/invites/<uuid:id>" in line and things is tenants.own:
+        things = tenants.own | tenants.invite(tenants.org)
+    token = tenants.tokens[caller]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     sends = method in ("POST", "PATCH", "PUT")
     named = {name: str(things[name]) for name in ("org_id", "member_id")}
     body = body_of(line, product_id=str(things["id"]), **named) if sends else None
-    answer = world.app.test_client().open(path_of(line, things), method=method, headers=headers, json=body)
+    answer = tenants.app.test_client().open(path_of(line, things), method=method, headers=headers, json=body)
     told = answer.get_json(silent=True) or {}
     return answer.status_code, {name: value for name, value in told.items() if name != "request_id"}

@@ -42,7 +42,7 @@ def nginx() -> str | None:
     return shutil.which("nginx", path=path)
 
 
-class Front:
+class Proxy:
     """The shipped file with its placeholders filled, and where it listens."""
 
     def __init__(self, program: str, folder: Path, upstream: str) -> None:
@@ -72,12 +72,12 @@ class Front:
 
 
 @contextmanager
-def running(front: Front) -> Iterator[Front]:
-    process = Process(front.command(), dict(os.environ), front.folder / "nginx.log")
+def running(proxy: Proxy) -> Iterator[Proxy]:
+    process = Process(proxy.command(), dict(os.environ), proxy.folder / "nginx.log")
     process.start()
     try:
-        wait_until(lambda: (front.folder / "nginx.pid").exists() and process.running, f"nginx\n{process.said()}")
-        yield front
+        wait_until(lambda: (proxy.folder / "nginx.pid").exists() and process.running, f"nginx\n{process.said()}")
+        yield proxy
     finally:
         process.signal(15)
         process.wait()

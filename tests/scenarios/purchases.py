@@ -34,7 +34,7 @@ class Sale:
     events: tuple[Json, Json]
 
 
-class Till:
+class Purchases:
     def __init__(self, stack: Stack, app: Flask) -> None:
         self.stack, self.app = stack, app
         self.fake = stack.stripe.fake

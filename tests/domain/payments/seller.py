@@ -1,4 +1,4 @@
-"""A shop in front of the Stripe fake: buy, let the buyer act, deliver what Stripe tells, let the worker work."""
+"""A seller in front of the Stripe fake: buy, let the buyer act, deliver what Stripe tells, let the worker work."""
 
 import secrets
 from uuid import UUID
@@ -32,7 +32,7 @@ SECRET = "whsec_ours"
 SOMEBODY = Actor("user")
 
 
-class Shop:
+class Seller:
     """Keeps the events Stripe sent; `deliver` brings one to the inbox, `work` lets a worker drain it."""
 
     def __init__(self, app: Flask) -> None:
@@ -93,5 +93,5 @@ class Shop:
         return next(event for event in reversed(self.sent) if event["type"] == type)
 
 
-def buy_as(shop: Shop, person: User, key: str = "form-1") -> Payment:
-    return shop.buy(key, email=person.email, by=Actor("user", person.id))
+def buy_as(seller: Seller, person: User, key: str = "form-1") -> Payment:
+    return seller.buy(key, email=person.email, by=Actor("user", person.id))

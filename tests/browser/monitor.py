@@ -11,7 +11,7 @@ ANSWERS = re.compile(r"Failed to load resource: the server responded with a stat
 
 
 @dataclass
-class Watch:
+class Monitor:
     """Collects what must not happen on our pages: errors, refused content, dialogs, requests to other places."""
 
     site: str
