@@ -1,4 +1,5 @@
-"""Goal 3: a charge over HTTP and a webhook's acknowledgment, beside an endpoint that signs in and does nothing."""
+"""Goals 3 and 5: a charge, a usage event, a batch of 1,000 of them, and a webhook's acknowledgment over HTTP, beside an
+endpoint that signs in and does nothing."""
 
 import json
 import random
@@ -6,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 from uuid import uuid4
 
 from redis import Redis
@@ -19,11 +21,15 @@ from dashboard.core.db import transaction
 from dashboard.domain.access import keys
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.organizations import organizations
+from dashboard.domain.usage import metrics
+from dashboard.models import PLATFORM_ORG_ID
 from dashboard.providers.dummy import SIGNATURE_HEADER, DummyProvider
 
 ORGS = 200
 AMOUNT = 25
 CONNECTIONS = 4
+BATCH = 1_000
+METRIC = "bench"
 MOST_A_SECOND = 8_000
 """More than a server here answers, so that no key comes round again within a measurement."""
 
@@ -37,10 +43,12 @@ class Endpoint:
 
     make: Callable[[], load.Request]
     loads: list[load.Load]
+    rows: int = 0
+    """Ledger rows that each request makes."""
 
     def measure(self, port: int, seconds: float) -> int:
         """Post for some seconds and return how many were taken."""
-        wanted = (self.make() for _ in range(int(seconds * MOST_A_SECOND)))
+        wanted = (self.make() for _ in range(int(seconds * MOST_A_SECOND) // max(self.rows, 1)))
         found = load.post(port, wanted, seconds, connections=CONNECTIONS)
         if found.refused:
             raise RuntimeError(f"{found.refused} of {found.requests} requests were refused; see the server's log")
@@ -62,12 +70,18 @@ def measure(cluster: Cluster, size: Size, report: Report) -> None:
         callers = _callers(database)
         endpoints = {
             "null": Endpoint(lambda: _post(random.choice(callers), "/api/v1/null"), []),
-            "charge_spread": Endpoint(lambda: _charge(random.choice(callers)), []),
-            "charge_hot": Endpoint(lambda: _charge(callers[0]), []),
+            "charge_spread": Endpoint(lambda: _charge(random.choice(callers)), [], rows=1),
+            "charge_hot": Endpoint(lambda: _charge(callers[0]), [], rows=1),
+            "usage_spread": Endpoint(lambda: _usage(random.choice(callers)), [], rows=1),
+            "usage_hot": Endpoint(lambda: _usage(callers[0]), [], rows=1),
+            "usage_batch_spread": Endpoint(lambda: _batch(random.choice(callers)), [], rows=BATCH),
+            "usage_batch_hot": Endpoint(lambda: _batch(callers[0]), [], rows=BATCH),
             "webhook": Endpoint(_webhooks(database).__next__, []),
         }
         rows, events = _run(database, endpoints, size.seconds)
-        checked = books.check(database, expected=rows, slack=(ROUNDS + 1) * 2 * CONNECTIONS, events=events)
+        checked = books.check(
+            database, expected=rows, slack=(ROUNDS + 1) * CONNECTIONS * 2 * (2 + BATCH), events=events
+        )
         Redis.from_url(database.redis_url).flushdb()  # the bells that no worker answered
     _tell(endpoints, report, checked)
 
@@ -79,7 +93,7 @@ def _run(database: Database, endpoints: dict[str, Endpoint], seconds: float) -> 
         for number in range(ROUNDS + 1):
             for name, endpoint in endpoints.items():
                 taken = endpoint.measure(port, seconds)
-                rows += taken if name.startswith("charge") else 0
+                rows += taken * endpoint.rows
                 events += taken if name == "webhook" else 0
                 if number == 0:  # warm: plans, connections
                     endpoint.loads.clear()
@@ -97,16 +111,27 @@ def _tell(endpoints: dict[str, Endpoint], report: Report, checked: books.Checked
         report.value(3, f"http_{name}_p99", endpoint.p("p99"), "ms", target=slowest, checked=checked,
                      p50=endpoint.p("p50"))  # fmt: skip
 
+    for place, target in (("spread", 20), ("hot", 30)):
+        single, batch = endpoints[f"usage_{place}"], endpoints[f"usage_batch_{place}"]
+        report.ratio(3, f"http_usage_{place}", single.rates, null.rates, against="the null endpoint, signed in",
+                     target=None, checked=checked)  # fmt: skip
+        events = [rate * BATCH for rate in batch.rates]
+        report.ratio(5, f"http_usage_batch_{place}", events, single.rates, against="one event per call, in events/s",
+                     target=target, checked=checked)  # fmt: skip
+
 
 def _callers(database: Database) -> list[Caller]:
     """A key for each organization, used a moment ago: the note of its use, once a minute, is not in the figures."""
     made = []
     with database.app():
+        with transaction(PLATFORM_ORG_ID):
+            metric = metrics.create(PLATFORM_ORG_ID, key=METRIC, name=METRIC, unit="unit", by=SYSTEM)
+            metrics.set_price(PLATFORM_ORG_ID, metric, amount_micros=AMOUNT, by=SYSTEM)
         for number in range(1, ORGS + 1):
             org = organizations.by_id(books.org_id(number))
             assert org is not None
             with transaction(org.id):
-                key = keys.make(org, name="bench", scopes=["wallet:charge"], mode="test", by=SYSTEM)
+                key = keys.make(org, name="bench", scopes=["wallet:charge", "usage:write"], mode="test", by=SYSTEM)
                 keys.used(key.row, ip=None)
             made.append((str(org.id), key.key))
     return made
@@ -116,6 +141,20 @@ def _charge(caller: Caller) -> load.Request:
     return _post(caller, f"/api/v1/orgs/{caller[0]}/wallet")
 
 
+def _usage(caller: Caller) -> load.Request:
+    body = {"metric_key": METRIC, "units": 1, "app": "bench", "idempotency_key": str(uuid4())}
+    return _sent(caller, f"/api/v1/orgs/{caller[0]}/usage", body)
+
+
+def _batch(caller: Caller) -> load.Request:
+    events = [{"metric_key": METRIC, "units": 1, "app": "bench", "idempotency_key": str(uuid4())} for _ in range(BATCH)]
+    return _sent(caller, f"/api/v1/orgs/{caller[0]}/usage/batch", {"events": events})
+
+
+def _sent(caller: Caller, path: str, body: dict[str, Any]) -> load.Request:
+    return load.Request(path, ("Authorization", f"Bearer {caller[1]}"), json.dumps(body))
+
+
 def _post(caller: Caller, path: str) -> load.Request:
     body = {
         "operation": "charge",
@@ -123,7 +162,7 @@ def _post(caller: Caller, path: str) -> load.Request:
         "description": "One request",
         "idempotency_key": str(uuid4()),
     }
-    return load.Request(path, ("Authorization", f"Bearer {caller[1]}"), json.dumps(body))
+    return _sent(caller, path, body)
 
 
 def _webhooks(database: Database) -> Iterator[load.Request]:

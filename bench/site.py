@@ -6,7 +6,7 @@ Gunicorn serves this instead of `wsgi:app`; the product itself has no such endpo
 from flask import Response
 from pydantic import BaseModel
 
-from dashboard.api import inputs
+from dashboard.api import idempotency, inputs
 from dashboard.api.routes import answer, blueprint
 from wsgi import app
 
@@ -27,6 +27,7 @@ class Answered(BaseModel):
 
 
 @api.post("/null")
+@idempotency.own_row
 def null(body: Asked) -> Response:
     return answer(Answered(operation=body.operation), 201)
 
