@@ -53,8 +53,8 @@ def test_pages_and_filters(program: Program) -> None:
     assert program.get(f"{path}?from={day}&to={day}", key).get_json()["data"]
     assert not program.get(f"{path}?to={day - timedelta(days=1)}", key).get_json()["data"]
     odd = {
-        "actor_id=x": "not_an_id", "from=tomorrow": "not_a_time", "limit=0": "out_of_range", "cursor=%00": "not_a_cursor",
-        "group=money": "unknown_field",
+        "actor_id=x": "not_an_id", "from=tomorrow": "not_a_time", "limit=0": "out_of_range",
+        "cursor=%00": "not_a_cursor", "group=money": "unknown_field",
     }  # fmt: skip
     for query, code in odd.items():
         (error,) = problem(program.get(f"{path}?{query}", key), 422, "invalid")["errors"]
