@@ -143,7 +143,8 @@ def _personal(more: str = "") -> Callable[[Site], str]:
 
 def _press(name: str) -> Callable[[Page], None]:
     def then(page: Page) -> None:
-        page.locator("main").get_by_role("button", name=name).first.click()
+        with page.expect_navigation():
+            page.locator("main").get_by_role("button", name=name).first.click()
 
     return then
 
