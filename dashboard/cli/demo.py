@@ -13,7 +13,7 @@ import orjson
 from flask import current_app
 from sqlalchemy import select
 
-from dashboard.cli import demo_catalog, demo_invites, demo_mail, demo_programs
+from dashboard.cli import demo_catalog, demo_invites, demo_mail, demo_metrics, demo_programs
 from dashboard.cli.demo_use import DEMO_USE, SINGLES, SMALL_USE
 from dashboard.config import settings
 from dashboard.config.urls import base_url
@@ -69,6 +69,7 @@ def seed(platform_mode: str) -> str:
             people = _people()
             demo, birch = _organizations(people)
             demo_catalog.make(Actor("manager", people["manager"].id), mode=MODE)
+            demo_metrics.make(Actor("manager", people["manager"].id))
         _live_through(demo, birch, people, provider, begin)
         logging.disable(logging.ERROR)  # today's errors are intentional
         _today(demo, birch, people, provider)
@@ -138,10 +139,13 @@ def _live_through(
                 _buy(demo, owner, provider, "Team", f"demo:{number}")
             if number == 50:
                 demo_catalog.move_on(manager, mode=MODE)
+                demo_metrics.move_on(manager, birch)
             if number in (58, 72, 85):
                 _buy(demo, owner, provider, "Starter", f"demo:{number}", code="DEMO20" if number == 72 else "")
             if number == 30:
                 _buy(birch, admin, provider, "Starter", f"demo:{number}")
+            if number == 58:
+                demo_programs.set_cap(demo, programs[demo.id]["Production"], owner)
             if number == 60:
                 _give(birch, 10_000_000, "promotion", "Welcome back", manager, f"demo:{number}", days=15)
             if number == 88:
@@ -154,12 +158,10 @@ def _live_through(
                     f"demo:{number}",
                     days=30,
                 )
-        demo_programs.spend(demo, DEMO_USE, day, programs[demo.id])
-        for single in SINGLES:
-            if single.day == number:
-                demo_programs.charge_once(demo, single, day, programs[demo.id])
+        singles = [single for single in SINGLES if single.day == number]
+        demo_programs.use(demo, DEMO_USE, singles, day, programs[demo.id])
         if number >= 30:
-            demo_programs.spend(birch, SMALL_USE, day, programs[birch.id])
+            demo_programs.use(birch, SMALL_USE, (), day, programs[birch.id])
     for org in (demo, birch):
         for key in programs[org.id].values():
             demo_programs.mark_used(org, key)
@@ -181,6 +183,7 @@ def _today(demo: Organization, birch: Organization, people: dict[str, User], pro
         _receive(provider, "customer.updated", {"id": "dummy_cus_demo", "object": "customer"})
         stray = {"org_id": str(UUID(int=0)), "order_id": str(UUID(int=0)), "kind": hosted_page.KIND}
         _receive(provider, "checkout.session.completed", {"id": "dummy_cs_elsewhere", "metadata": stray})
+    demo_metrics.schedule(manager)
     demo_mail.tell_ends(demo.id)
     demo_invites.make(demo, people["owner"], demo_invites.DEMO)
     demo_invites.make(birch, people["admin"], demo_invites.BIRCH)

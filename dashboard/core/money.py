@@ -112,6 +112,12 @@ def shown(micros: int) -> str:
     return exact(micros) if micros % MICROS_PER_CENT else money(micros)
 
 
+def unit_price(micros: int) -> str:
+    """For prices: exact, with as few decimals as that takes but at least two: `$25.00`, `$0.0006`."""
+    whole, _, part = plain_credits(micros).partition(".")
+    return f"${int(whole):,}.{part.ljust(2, '0')}"
+
+
 def _text(value: int, places: int, *, plus: bool) -> str:
     sign = MINUS if value < 0 else "+" if plus and value > 0 else ""
     whole, part = divmod(abs(value), 10**places)

@@ -9,17 +9,17 @@ from flask import Blueprint, Response, request, url_for
 
 from dashboard.core import clock, lists
 from dashboard.core.errors import NotFound
-from dashboard.core.money import money
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds.reports import costs
 from dashboard.domain.funds.reports.costs import Range
-from dashboard.domain.usage import metrics, reports
+from dashboard.domain.usage import metrics, reports, units
 from dashboard.domain.usage.reports import Dimension, Sum
-from dashboard.models import Price, UsageEvent
+from dashboard.models import UsageEvent
 from dashboard.web import charts, cost_figures, examples, guards, render
 from dashboard.web import listing as listings
 from dashboard.web.formats import percent, zones_shown
 from dashboard.web.guards import Visit
+from dashboard.web.price_words import price_words
 
 pages = Blueprint("usage", __name__, url_prefix="/o/<slug>/usage")
 guards.signed_in_only(pages)
@@ -56,7 +56,7 @@ def show(slug: str, event_id: UUID) -> Response:
     return render.render(
         "usage/show.html", slug=slug, event=event, explained=reports.explain(event),
         metric=metrics.find(metrics.owner_of(visit.org), event.metric_key), names=reports.names_of([event]),
-        price_words=price_words,
+        price_words=price_words, counted=units.counted,
     )  # fmt: skip
 
 
@@ -128,24 +128,3 @@ def _shares(visit: Visit, period: Range, group: Dimension) -> list[cost_figures.
         )
         for number, row in enumerate(rows, 1)
     ]  # fmt: skip
-
-
-def price_words(price: Price, unit: str) -> str:
-    """`$0.15 per 1,000,000 tokens, the first 500 of each month free`."""
-
-    def rate(micros: int, per: int) -> str:
-        return f"{money(micros)} per {unit}" if per == 1 else f"{money(micros)} per {per:,} {unit}s"
-
-    if price.kind == "graduated":
-        steps = []
-        for tier in price.tiers or ():
-            end = f"up to {tier['up_to']:,}" if tier["up_to"] else "above"
-            steps.append(f"{rate(tier['amount_micros'], tier['per_units'])} {end}")
-        words = ", ".join(steps)
-    else:
-        words = rate(price.amount_micros, price.per_units)
-        words += ", for each begun package" if price.kind == "package" else ""
-    if not price.free_units:
-        return words
-    period = {"none": "", "day": " of each day", "month": " of each month"}[price.period]
-    return f"{words}, the first {price.free_units:,}{period} free"

@@ -24,7 +24,7 @@ from dashboard.domain.funds import ledger, spend_limits, wallets
 from dashboard.domain.funds.ledger import KeyReused, LedgerEntry, Posting
 from dashboard.domain.funds.spend_limits import LimitId
 from dashboard.domain.org_status import OrgAction
-from dashboard.domain.usage import counters, metrics, positions
+from dashboard.domain.usage import counters, metrics, positions, units
 from dashboard.domain.usage.formula import Formula
 from dashboard.domain.usage.positions import Place, Position
 from dashboard.models import Organization, Price, UsageEvent, Wallet
@@ -277,4 +277,4 @@ class _Batch:
             position.cost += event.cost
 
     def _described(self, event: UsageEvent) -> str:
-        return f"{event.units:,} {self.known.units[event.metric_key]}{'s' if event.units != 1 else ''}"
+        return units.counted(event.units, self.known.units[event.metric_key])
