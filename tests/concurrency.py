@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import Barrier, BoundedSemaphore
 
 from flask import Flask
+from sqlalchemy import event
 
 from dashboard.core.db import db
 from dashboard.core.errors import CofferError
@@ -43,6 +44,21 @@ def head_on(app: Flask, *works: Callable[[], str]) -> list[str]:
 
     with ThreadPoolExecutor(len(works)) as pool:
         return list(pool.map(one, works))
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is sent to the database inside the block."""
+    sent: list[str] = []
+
+    def note(*args: object) -> None:
+        sent.append(str(args[2]))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
 
 
 def somebody_waits() -> bool:

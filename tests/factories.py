@@ -12,7 +12,7 @@ from dashboard.domain.catalog import products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.funds.ledger import NewGrant, Posting
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.organizations import memberships, organizations, registration
 from dashboard.domain.usage import metrics
 from dashboard.models import PLATFORM_ORG_ID, Metric, Organization, User, Wallet

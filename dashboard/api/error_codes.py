@@ -75,6 +75,11 @@ CODES = {
             "The charge is above what the key's cap leaves until `resets_at`.",
             "Wait until `resets_at`, or have an owner or admin raise the cap.",
         ),
+        "limit_reached": (
+            "The charge is above what a spend limit of the organization, the member or the app leaves until "
+            "`resets_at`. `limit_id` and `scope` name it, `limits_tested` has all that applied.",
+            "Wait until `resets_at`, or have an owner or admin raise the limit.",
+        ),
         "wallet_frozen": ("The wallet is frozen while a dispute is checked.", "Ask the platform's support."),
     },
     403: {
@@ -149,6 +154,10 @@ CODES = {
         "external_key_changed": ("Someone changed the external key in the meantime.", _READ_AGAIN),
         "key_ended": ("The key was revoked or has expired.", "Make a new key."),
         "key_rotated": ("The key was rotated already.", "Rotate the key that took its place."),
+        "limit_exists": (
+            "There is a spend limit of the same kind on the same thing.", "Change the existing one.",
+        ),
+        "too_many_limits": ("The organization has as many spend limits as are allowed.", "Remove some first."),
         "too_many_keys": ("The user has as many working keys as are allowed.", "Revoke some first."),
         "slug_taken": ("Another organization has this slug, or had it until recently.", "Choose another slug."),
         "personal_organization": (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import orjson
 from flask import Response, g
@@ -48,10 +48,23 @@ class FieldError(BaseModel):
     detail: str
 
 
+class TestedLimit(BaseModel):
+    """A spend limit that applied to the refused charge, with what was spent before it."""
+
+    limit_id: str
+    scope: Literal["key", "member", "app", "org"]
+    window: Literal["day", "week", "month"]
+    hard: bool
+    limit_micros: int
+    spent_micros: int
+    resets_at: str
+
+
 class Problem(BaseModel):
     """The body of every response from 400 on. A 422 has `errors`; a 402 has the two amounts.
 
-    For `key_cap_exceeded`, the amounts are those of the key's cap, which resets at `resets_at`.
+    `limit_reached` and `key_cap_exceeded` name the limit that has no room, and `limits_tested` has every limit that
+    applied; the two amounts are those of the named one.
     """
 
     type: str
@@ -65,6 +78,11 @@ class Problem(BaseModel):
     available_micros: int | None = None
     required_micros: int | None = None
     resets_at: str | None = None
+    limit_id: str | None = None
+    scope: Literal["key", "member", "app", "org"] | None = None
+    limit_micros: int | None = None
+    spent_micros: int | None = None
+    limits_tested: list[TestedLimit] | None = None
 
 
 class InvalidFields(Invalid):

@@ -17,7 +17,7 @@ from dashboard.domain.access import key_changes, keys
 from dashboard.domain.access.keys import MadeKey
 from dashboard.domain.access.permissions import Verb, allowed, grantable, require
 from dashboard.domain.funds import spend_limits
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.org_status import OrgAction
 from dashboard.models import ApiKey
 
@@ -27,10 +27,10 @@ api = blueprint("api_keys")
 
 
 class ApiKeyCapInput(inputs.Body):
-    """The most that may be charged per UTC day or month. A charge above it is 402 `key_cap_exceeded`."""
+    """The most that may be charged per UTC day, week or month. A charge above it is 402 `key_cap_exceeded`."""
 
     amount_micros: inputs.AmountMicros
-    window: Literal["day", "month"]
+    window: Literal["day", "week", "month"]
 
     @property
     def cap(self) -> Cap:

@@ -20,9 +20,14 @@ ASKED_FOR = f"The header {TEST_HEADER} asked for this answer. Nothing was change
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _STATUS_OF = {code: status for status, codes in CODES.items() for code in codes}
 _FIRST_OF = {str(status): next(iter(codes)) for status, codes in CODES.items()}
+_FULL: dict[str, Any] = {
+    "available_micros": 0, "required_micros": 1, "limit_id": "00000000-0000-7000-8000-000000000002", "limit_micros": 1,
+    "spent_micros": 1, "resets_at": "2100-01-01T00:00:00Z", "limits_tested": [],
+}  # fmt: skip
 _TEST_VALUES: dict[str, dict[str, Any]] = {
     "insufficient_funds": {"available_micros": 0, "required_micros": 1},
-    "key_cap_exceeded": {"available_micros": 0, "required_micros": 1, "resets_at": "2100-01-01T00:00:00Z"},
+    "key_cap_exceeded": _FULL | {"scope": "key"},
+    "limit_reached": _FULL | {"scope": "org"},
 }
 
 

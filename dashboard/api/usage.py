@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from dashboard.api import auth, idempotency, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint, refusal
-from dashboard.api.wallets import limit_of
+from dashboard.api.wallets import spender_of
 from dashboard.core import ids
 from dashboard.core.errors import CofferError, Invalid
 from dashboard.domain.access.permissions import Verb
@@ -22,8 +22,8 @@ MOST_PROPERTIES = 20
 LONGEST_PROPERTY = 200
 
 SHORT = (
-    "The balance is too low (`insufficient_funds`), the wallet is frozen (`wallet_frozen`), or the key's cap has no "
-    "room until `resets_at` (`key_cap_exceeded`). Nothing was recorded."
+    "The balance is too low (`insufficient_funds`), the wallet is frozen (`wallet_frozen`), or a spend limit or the "
+    "key's cap has no room until `resets_at` (`limit_reached`, `key_cap_exceeded`). Nothing was recorded."
 )
 
 api = blueprint("usage")
@@ -136,7 +136,7 @@ def _record(access: auth.Access, usages: list[Usage]) -> tuple[list[Recorded | C
     row = auth.bearer()
     return recording.record(
         access.org, usages, mode=access.mode, by=access.actor, api_key_id=row.id if isinstance(row, ApiKey) else None,
-        limit=limit_of(access),
+        spender=spender_of(access),
     )  # fmt: skip
 
 

@@ -13,13 +13,13 @@ from dashboard.domain.access import key_rights
 from dashboard.domain.access.permissions import LEADS, Verb, origin_of
 from dashboard.domain.funds import charging, ledger, transactions, wallets
 from dashboard.domain.funds.ledger import Posting
-from dashboard.domain.funds.spend_limits import LimitId
+from dashboard.domain.funds.spend_limits import LimitId, Spender
 from dashboard.domain.org_status import OrgAction
 from dashboard.models import Transaction, Wallet
 
 SHORT = (
-    "The balance is too low (`insufficient_funds`), the wallet is frozen (`wallet_frozen`), or the key's cap has no "
-    "room until `resets_at` (`key_cap_exceeded`). Nothing was booked."
+    "The balance is too low (`insufficient_funds`), the wallet is frozen (`wallet_frozen`), or a spend limit or the "
+    "key's cap has no room until `resets_at` (`limit_reached`, `key_cap_exceeded`). Nothing was booked."
 )
 
 VERBS = {"charge": Verb.CHARGE, "deposit": Verb.DEPOSIT}
@@ -83,11 +83,16 @@ def move(path: inputs.OrgPath, body: WalletMovement) -> Response:
 def _charge(access: auth.Access, wallet: Wallet, body: WalletMovement, key: str) -> Posting:
     return charging.charge(
         wallet, org=access.org, amount=body.amount_micros, origin=_origin(access, body), key=key, by=access.actor,
-        limit=limit_of(access), description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
+        spender=spender_of(access), description=body.description, app=body.app or "", body_hash=_hash(wallet, body),
     )  # fmt: skip
 
 
-def limit_of(access: auth.Access) -> LimitId | None:
+def spender_of(access: auth.Access) -> Spender:
+    """Who spends: charges with a personal token count as those of its user."""
+    return Spender(access.actor.user_id, _cap_of(access))
+
+
+def _cap_of(access: auth.Access) -> LimitId | None:
     """The cap that the charge counts towards: the key's, or the one that binds the user of a personal token."""
     if access.person is None or access.caller.role in LEADS:
         return access.limit

@@ -12,7 +12,8 @@ from dashboard.core.db import transaction
 from dashboard.domain.access import key_changes, keys
 from dashboard.domain.access.permissions import of_key
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds.spend_limits import Cap, LimitId
+from dashboard.domain.funds.spend_limits import LimitId, Spender
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.usage import recording
 from dashboard.domain.usage.recording import Usage
 from dashboard.models import ApiKey, Organization, User
@@ -96,7 +97,8 @@ def record(org: Organization, moment: datetime, program: ApiKey, events: list[Us
     """Report usage as a call of the key would; what does not fit is refused."""
     if moment > datetime.now(UTC):
         return
-    limit = LimitId(org.id, program.limit_id) if program.limit_id else None
+    by = of_key(program).actor
+    spender = Spender(by.user_id, LimitId(org.id, program.limit_id) if program.limit_id else None)
     events.sort(key=lambda event: event.occurred_at or moment)
     with clock.at(moment):
-        recording.record(org, events, mode=MODE, by=of_key(program).actor, api_key_id=program.id, limit=limit)
+        recording.record(org, events, mode=MODE, by=by, api_key_id=program.id, spender=spender)

@@ -37,7 +37,7 @@ from dashboard.models.identity import (
     UserSession,
 )
 from dashboard.models.invites import ALGORITHMS, INVITE_STATES, EndUser, IdentityProvider, Invite
-from dashboard.models.limits import WINDOWS, LimitWindow, SpendLimit
+from dashboard.models.limits import LIMIT_SCOPES, WINDOWS, LimitAlert, LimitWindow, SpendLimit
 from dashboard.models.messages import EMAIL_STATES, OutboxEmail
 from dashboard.models.payments import (
     INBOX_STATES,
@@ -69,6 +69,7 @@ __all__ = [
     "EMAIL_STATES",
     "INBOX_STATES",
     "INVITE_STATES",
+    "LIMIT_SCOPES",
     "LOW_MICROS",
     "OTHER_APPS",
     "OVERDRAWN",
@@ -98,6 +99,7 @@ __all__ = [
     "KnownDevice",
     "Lease",
     "LedgerSeal",
+    "LimitAlert",
     "LimitWindow",
     "Membership",
     "Metric",

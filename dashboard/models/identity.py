@@ -137,6 +137,8 @@ class UserFollowUp(Base):
 
 
 class Organization(Base):
+    """`has_limits`: spend limits besides those of keys may apply to what it spends; if not, charges look for none."""
+
     __tablename__ = "organizations"
     __tenant__ = True
 
@@ -153,6 +155,7 @@ class Organization(Base):
     billing_email: Mapped[str | None]
     billing_address: Mapped[str | None]
     tax_id: Mapped[str | None]
+    has_limits: Mapped[bool] = mapped_column(default=False, server_default="false")
 
     __table_args__ = (
         CheckConstraint("kind IN ('personal', 'team', 'platform')", name="kind"),

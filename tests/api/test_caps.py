@@ -12,7 +12,7 @@ from dashboard.core.db import db, transaction
 from dashboard.core.money import Micros
 from dashboard.domain.access import key_changes, keys
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.platform import verify
 from dashboard.models import LimitWindow, Organization
 from tests.api.conftest import Program, problem

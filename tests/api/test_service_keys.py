@@ -14,7 +14,7 @@ from dashboard.core.db import db, transaction
 from dashboard.core.money import Micros
 from dashboard.domain.access.permissions import SCOPES, SERVICE_SCOPES
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.organizations import follow_ups
 from dashboard.domain.people import users
 from dashboard.domain.platform import external_keys, user_administration, verify

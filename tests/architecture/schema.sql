@@ -360,6 +360,21 @@ CREATE TABLE public.ledger_seals (
 
 
 --
+-- Name: limit_alerts; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.limit_alerts (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    limit_id uuid NOT NULL,
+    window_start date NOT NULL,
+    amount bigint NOT NULL,
+    spent bigint NOT NULL
+);
+
+
+--
 -- Name: limit_windows; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -386,9 +401,12 @@ CREATE TABLE public.limits (
     amount bigint NOT NULL,
     ended_at timestamp with time zone,
     imposed boolean DEFAULT false NOT NULL,
+    mode text NOT NULL,
+    hard boolean DEFAULT true NOT NULL,
     CONSTRAINT ck_limits_amount CHECK ((amount > 0)),
-    CONSTRAINT ck_limits_scope CHECK ((scope = 'key'::text)),
-    CONSTRAINT ck_limits_window CHECK (("window" = ANY (ARRAY['day'::text, 'month'::text])))
+    CONSTRAINT ck_limits_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text]))),
+    CONSTRAINT ck_limits_scope CHECK ((scope = ANY (ARRAY['key'::text, 'member'::text, 'app'::text, 'org'::text]))),
+    CONSTRAINT ck_limits_window CHECK (("window" = ANY (ARRAY['day'::text, 'week'::text, 'month'::text])))
 );
 
 
@@ -454,6 +472,7 @@ CREATE TABLE public.organizations (
     billing_email text,
     billing_address text,
     tax_id text,
+    has_limits boolean DEFAULT false NOT NULL,
     CONSTRAINT ck_organizations_funding CHECK ((funding = ANY (ARRAY['platform'::text, 'own'::text]))),
     CONSTRAINT ck_organizations_kind CHECK ((kind = ANY (ARRAY['personal'::text, 'team'::text, 'platform'::text])))
 );
@@ -1087,6 +1106,14 @@ ALTER TABLE ONLY public.leases
 
 ALTER TABLE ONLY public.ledger_seals
     ADD CONSTRAINT pk_ledger_seals PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: limit_alerts pk_limit_alerts; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.limit_alerts
+    ADD CONSTRAINT pk_limit_alerts PRIMARY KEY (org_id, id);
 
 
 --
@@ -1734,10 +1761,17 @@ CREATE UNIQUE INDEX uq_ledger_seals_org_id_wallet_id_seq_from ON public.ledger_s
 
 
 --
+-- Name: uq_limit_alerts_org_id_limit_id_window_start; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_limit_alerts_org_id_limit_id_window_start ON public.limit_alerts USING btree (org_id, limit_id, window_start);
+
+
+--
 -- Name: uq_limits_org_id_scope; Type: INDEX; Schema: public; Owner: -
 --
 
-CREATE UNIQUE INDEX uq_limits_org_id_scope ON public.limits USING btree (org_id, scope, scope_id, "window") WHERE (ended_at IS NULL);
+CREATE UNIQUE INDEX uq_limits_org_id_scope ON public.limits USING btree (org_id, mode, scope, scope_id, "window", hard) WHERE (ended_at IS NULL);
 
 
 --
@@ -2066,6 +2100,14 @@ ALTER TABLE ONLY public.known_devices
 
 ALTER TABLE ONLY public.ledger_seals
     ADD CONSTRAINT fk_ledger_seals_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: limit_alerts fk_limit_alerts_org_id_limit_id_limits; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.limit_alerts
+    ADD CONSTRAINT fk_limit_alerts_org_id_limit_id_limits FOREIGN KEY (org_id, limit_id) REFERENCES public.limits(org_id, id) ON DELETE RESTRICT;
 
 
 --
@@ -2431,6 +2473,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.leases TO coffer_app;
 --
 
 GRANT SELECT,INSERT ON TABLE public.ledger_seals TO coffer_app;
+
+
+--
+-- Name: TABLE limit_alerts; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.limit_alerts TO coffer_app;
 
 
 --

@@ -12,11 +12,11 @@ from dashboard.models import ApiKey as ApiKeyRow
 
 
 class ApiKeyCap(BaseModel):
-    """The most that the key may charge per UTC day or month, and what it charged in the current one."""
+    """The most that the key may charge per UTC day, week or month, and what it charged in the current one."""
 
     amount_micros: int
     amount_usd: str
-    window: Literal["day", "month"]
+    window: Literal["day", "week", "month"]
     spent_micros: int
     spent_usd: str
     resets_at: datetime
@@ -68,5 +68,5 @@ def new_key(row: ApiKeyRow, usage: LimitUsage | None, text: str) -> ApiKeyWithSe
     return ApiKeyWithSecret(**dict(key(row, usage)), key=text)
 
 
-def _window(text: str) -> Literal["day", "month"]:
-    return "day" if text == "day" else "month"
+def _window(text: str) -> Literal["day", "week", "month"]:
+    return "day" if text == "day" else "week" if text == "week" else "month"

@@ -16,8 +16,8 @@ from dashboard.domain.access import key_rights, keys
 from dashboard.domain.access.keys import MadeKey, ScopeTooWide
 from dashboard.domain.access.permissions import OPERATOR_SCOPES, Caller
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import spend_limits
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits import changes
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.models import ApiKey, Organization, SpendLimit
 
 GRACES = {
@@ -96,17 +96,17 @@ def set_cap(key: ApiKey, cap: Cap | None, *, by: Actor, reason: str | None = Non
     is removed: a revoked key still binds its member.
     """
     row = _living(key) if cap else _locked(key)
-    old = spend_limits.find(row.org_id, row.limit_id)
+    old = changes.find(row.org_id, row.limit_id)
     was = _of(old)
     if was == cap and (old is None or old.imposed):
         return
     if old and cap and old.window == cap.window:
-        old.amount, old.imposed = cap.amount, True
+        old.amount, old.hard, old.imposed = cap.amount, cap.hard, True
     else:
         if old:
             old.ended_at = clock.now()
             db.session.flush()
-        new = spend_limits.begin(row.org_id, row.id, cap, imposed=True).id if cap else None
+        new = changes.begin(row.org_id, row.id, cap, mode=row.mode, imposed=True).id if cap else None
         shared = or_(ApiKey.id.in_(_chain(row)), ApiKey.limit_id == old.id if old else false())
         same = update(ApiKey).where(ApiKey.org_id == row.org_id, shared)
         db.session.execute(same.values(limit_id=new))
@@ -186,8 +186,8 @@ def _chain(row: ApiKey) -> list[UUID]:
 
 
 def _of(limit: SpendLimit | None) -> Cap | None:
-    return Cap(Micros(limit.amount), limit.window) if limit else None
+    return Cap(Micros(limit.amount), limit.window, limit.hard) if limit else None
 
 
 def _told(cap: Cap | None) -> dict[str, Any]:
-    return {"cap_micros": cap.amount, "window": cap.window} if cap else {"cap_micros": None}
+    return {"cap_micros": cap.amount, "window": cap.window, "hard": cap.hard} if cap else {"cap_micros": None}

@@ -11,7 +11,8 @@ from dashboard.domain.access.permissions import ENDING_SCOPES, LEADS, OPERATOR_S
 from dashboard.domain.audit import Actor
 from dashboard.models import ApiKey, Membership, SpendLimit, User, UserFollowUp
 
-DAYS_OF_MONTH = 31
+TIMES_A_MONTH = {"day": 31, "week": 5}
+"""How often a window of a limit begins in a month, at most."""
 
 
 def held_now(org_id: UUID, grantable: frozenset[str], *, by: Actor) -> frozenset[str]:
@@ -40,12 +41,13 @@ def bound_by(org_id: UUID, user_id: UUID) -> SpendLimit | None:
     It applies to the user's new keys and personal tokens, even after they revoked the key. It does not bind users who
     may change caps themselves, and ends when it is removed.
     """
-    tightest = SpendLimit.amount * case((SpendLimit.window == "day", DAYS_OF_MONTH), else_=1)
+    tightest = SpendLimit.amount * case(TIMES_A_MONTH, value=SpendLimit.window, else_=1)
     query = (
         select(SpendLimit)
         .join(ApiKey, and_(ApiKey.org_id == SpendLimit.org_id, ApiKey.limit_id == SpendLimit.id))
         .join(Membership, and_(Membership.org_id == ApiKey.org_id, Membership.user_id == ApiKey.created_by))
-        .where(SpendLimit.org_id == org_id, SpendLimit.imposed, SpendLimit.ended_at.is_(None))
+        .where(SpendLimit.org_id == org_id, SpendLimit.imposed, SpendLimit.hard)
+        .where(SpendLimit.ended_at.is_(None))
         .where(ApiKey.created_by == user_id, Membership.removed_at.is_(None), Membership.role.not_in(LEADS))
         .order_by(tightest, SpendLimit.id)
         .limit(1)

@@ -17,8 +17,8 @@ from dashboard.domain.access import key_lookup, key_rights
 from dashboard.domain.access.key_lookup import ORG_PREFIX, PERSONAL_PREFIX, SERVICE_PREFIX
 from dashboard.domain.access.permissions import PERSONAL_SCOPES, SCOPES, SERVICE_SCOPES
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import spend_limits
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits import changes
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.models import (
     PLATFORM_ORG_ID,
     ApiKey,
@@ -235,7 +235,7 @@ def _limit(org_id: UUID, row: ApiKey, cap: Cap | None) -> SpendLimit | None:
             "A cap that was set for you here already binds your new keys, which share it. Leave this empty.",
             field="cap",
         )
-    return bound or (spend_limits.begin(org_id, row.id, cap) if cap else None)
+    return bound or (changes.begin(org_id, row.id, cap, mode=row.mode) if cap else None)
 
 
 def _require_room_of_person(user: User) -> None:

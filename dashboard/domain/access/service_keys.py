@@ -14,7 +14,7 @@ from dashboard.domain.access import keys
 from dashboard.domain.access.keys import MadeKey
 from dashboard.domain.access.permissions import SERVICE_SCOPES
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import String, case, cast, select
 
 from dashboard.models import (
     ApiKey,
@@ -19,6 +19,7 @@ from dashboard.models import (
     PersonalToken,
     Price,
     Product,
+    SpendLimit,
     Transaction,
     User,
     UserSession,
@@ -39,6 +40,14 @@ class Kind:
 
 
 _MEMBER = select(User.name).where(User.id == Membership.user_id).scalar_subquery()
+_LIMITED = case(
+    (SpendLimit.scope == "org", "the organization"),
+    (SpendLimit.scope == "app", "the app " + SpendLimit.scope_id),
+    (SpendLimit.scope == "member", select(User.name).where(cast(User.id, String) == SpendLimit.scope_id)
+     .scalar_subquery()),
+    else_=select(ApiKey.name).where(ApiKey.org_id == SpendLimit.org_id, ApiKey.limit_id == SpendLimit.id).limit(1)
+    .scalar_subquery(),
+)  # fmt: skip
 
 KINDS = {
     "api_key": Kind("a key", ApiKey, ApiKey.name, "keys.show"),
@@ -49,6 +58,7 @@ KINDS = {
     "ledger": Kind("the ledger"),
     "membership": Kind("a former member", Membership, _MEMBER, "members.listing"),
     "organization": Kind("the organization", Organization, Organization.name, admin_page="admin_orgs.show"),
+    "limit": Kind("a limit", SpendLimit, _LIMITED),
     "metric": Kind("a metric", Metric, Metric.name),
     "page": Kind("a page"),
     "payment": Kind("a payment", Payment, Payment.name, "payments.show", "admin_payments.show"),

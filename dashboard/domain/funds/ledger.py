@@ -172,6 +172,17 @@ def post_batch(
     return _in_order(org_id, entries, row_ids, posted, mode=mode, type=type, origin=origin)
 
 
+def refusal(wallet: Wallet, amount: int, *, at: datetime) -> InsufficientFunds | WalletFrozen | None:
+    """Why the wallet, which is locked, would refuse to be charged this much; None if it would not. Removes expired
+    credit, as a charge does."""
+    if expiry.lapsed(wallet.org_id, wallet.id, at):
+        expiry.clear(wallet.org_id, wallet.id, at)
+    current = wallets.as_of_now(wallet.org_id, [wallet.id])[wallet.id]
+    if current.frozen_at is None and current.available + current.overdraft_limit >= amount:
+        return None
+    return _refused(current, amount)
+
+
 def _in_order(
     org_id: UUID,
     entries: Sequence[LedgerEntry],
@@ -265,11 +276,15 @@ def _judge(
         return _posting(booked, replayed=True)
     if amount > 0:
         raise Invalid("The credit would already have expired.", field="expires_at")
-    if type in SPENDING and wallet.frozen_at is not None:
-        raise WalletFrozen("This wallet is frozen while a payment is disputed. Nothing was changed.")
     if TRANSACTION_TYPES[type].liftable:
         raise RemovalTooLarge("This is more than the balance. Nothing was changed.", available_micros=wallet.available)
-    raise InsufficientFunds(available_micros=wallet.available + wallet.overdraft_limit, required_micros=-amount)
+    raise _refused(wallet, -amount, spending=type in SPENDING)
+
+
+def _refused(wallet: Wallet, amount: int, *, spending: bool = True) -> InsufficientFunds | WalletFrozen:
+    if spending and wallet.frozen_at is not None:
+        return WalletFrozen("This wallet is frozen while a payment is disputed. Nothing was changed.")
+    return InsufficientFunds(available_micros=wallet.available + wallet.overdraft_limit, required_micros=amount)
 
 
 def _posting(row: Any, *, replayed: bool) -> Posting:

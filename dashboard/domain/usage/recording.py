@@ -22,7 +22,7 @@ from dashboard.domain import org_status
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger, spend_limits, wallets
 from dashboard.domain.funds.ledger import KeyReused, LedgerEntry, Posting
-from dashboard.domain.funds.spend_limits import LimitId
+from dashboard.domain.funds.spend_limits import Limit, Spender
 from dashboard.domain.org_status import OrgAction
 from dashboard.domain.usage import counters, metrics, positions, units
 from dashboard.domain.usage.formula import Formula
@@ -76,18 +76,21 @@ Result = Recorded | CofferError
 
 def record(
     org: Organization, usages: Sequence[Usage], *, mode: str, by: Actor, api_key_id: UUID | None,
-    limit: LimitId | None = None,
+    spender: Spender | None = None,
 ) -> tuple[list[Result], int]:  # fmt: skip
     """Record and charge these events. Returns their results in order, and the wallet's balance afterwards.
 
-    Opens its own transaction; call it outside one. Locks the organization's dollar wallet, then the limit's window. A
+    They count towards every spend limit that applies to `spender`, by default the user behind `by`, each with its app.
+    Opens its own transaction; call it outside one. Locks the organization's dollar wallet, then the limits' windows. A
     rejected event is returned as its error: Invalid, UnknownMetric, TooLate, Unpriced, KeyReused, InsufficientFunds,
-    WalletFrozen, KeyCapExceeded. Raises OrgSuspended, NotFound for a closed organization.
+    WalletFrozen, LimitReached. Raises OrgSuspended, NotFound for a closed organization.
     """
     org_status.require_state(OrgAction.SPEND, org)
+    apps = {usage.app for usage in usages}
+    limits = spend_limits.applicable(org, spender or Spender(by.user_id), mode=mode, apps=apps)
     for race in range(RACES):
         try:
-            return _once(org, usages, mode=mode, by=by, api_key_id=api_key_id, limit=limit)
+            return _once(org, usages, mode=mode, by=by, api_key_id=api_key_id, limits=limits)
         except IntegrityError as error:  # another wallet's event took one of the keys in the meantime
             if sqlstate(error) != UNIQUE_VIOLATION or race == RACES - 1:
                 raise
@@ -97,13 +100,13 @@ def record(
 @retrying
 def _once(
     org: Organization, usages: Sequence[Usage], *, mode: str, by: Actor, api_key_id: UUID | None,
-    limit: LimitId | None,
+    limits: Sequence[Limit],
 ) -> tuple[list[Result], int]:  # fmt: skip
     now = clock.now()
     with transaction(org=org.id):
         wallet = wallets.locked(org.id, mode)
         batch = _Batch(org, wallet, usages, now=now, by=by, api_key_id=api_key_id)
-        batch.charge(limit)
+        batch.charge(limits)
         batch.store()
         return batch.results(), batch.balance
 
@@ -141,15 +144,15 @@ class _Batch:
             for number in range(len(self.usages))
         ]
 
-    def charge(self, limit: LimitId | None) -> None:
-        """Price the new events and charge them, in order, as far as the balance and the limit reach."""
+    def charge(self, limits: Sequence[Limit]) -> None:
+        """Price the new events and charge them, in order, as far as the balance and the limits reach."""
         fresh = [number for number in range(len(self.usages)) if number not in self.errors | self.earlier]
         before = positions.read(self.wallet, {self._place(self.usages[number])[1] for number in fresh})
         reached = {place: replace(position) for place, position in before.items()}
         for number in fresh:
             self._price(number, reached)
         fresh = [number for number in fresh if number in self.events]
-        refusal = self._post(fresh, limit)
+        refusal = self._post(fresh, limits)
         if refusal is not None:
             first, error = refusal
             for number in fresh[fresh.index(first) :]:
@@ -223,7 +226,7 @@ class _Batch:
             cost=cost,
         )  # fmt: skip
 
-    def _post(self, numbers: Sequence[int], limit: LimitId | None) -> tuple[int, CofferError] | None:
+    def _post(self, numbers: Sequence[int], limits: Sequence[Limit]) -> tuple[int, CofferError] | None:
         """Charge the events that cost something. Returns the first that does not fit, and why."""
         priced = [number for number in numbers if self.events[number].cost]
         entries = [
@@ -235,27 +238,24 @@ class _Batch:
         ]  # fmt: skip
         if not entries:
             return None
-        if limit is not None:
-            return self._post_limited(priced, entries, limit)
+        if limits:
+            return self._post_limited(priced, entries, limits)
         return self._note(priced, self._batch(entries))
 
     def _post_limited(
-        self, numbers: Sequence[int], entries: Sequence[LedgerEntry], limit: LimitId
+        self, numbers: Sequence[int], entries: Sequence[LedgerEntry], limits: Sequence[Limit]
     ) -> tuple[int, CofferError] | None:
-        """One at a time, each counted towards the limit: what the limit refuses is rolled back to before it."""
-        for number, entry in zip(numbers, entries, strict=True):
-            before = self.balance
-            try:
-                with db.session.begin_nested():
-                    refused = self._note([number], self._batch([entry]))
-                    if refused is None:
-                        spend_limits.take(limit, amount=entry.amount, at=self.now)
-            except CofferError as refusal:
-                self.events[number].transaction_id, self.balance = None, before
-                return number, refusal
-            if refused is not None:
-                return refused
-        return None
+        """Charge the events that the limits have room for, and count those that the balance had room for, too."""
+        at = max(self.now, self.wallet.last_posted_at or self.now)  # of the rows that are posted
+        amounts = [(entry.amount, entry.app) for entry in entries]
+        most, refusal = spend_limits.fitting(limits, amounts, at=at)
+        refused = self._note(numbers[:most], self._batch(entries[:most])) if most else None
+        posted = numbers.index(refused[0]) if refused else most
+        spend_limits.count(limits, amounts[:posted], at=at)
+        if refused or refusal is None:
+            return refused
+        # For one event, the wallet is asked before the limits.
+        return numbers[most], ledger.refusal(self.wallet, entries[most].amount, at=at) or refusal
 
     def _batch(self, entries: Sequence[LedgerEntry]) -> list[Posting | CofferError]:
         return ledger.post_batch(self.org.id, entries, mode=self.wallet.mode, origin=ORIGIN, by=self.by)

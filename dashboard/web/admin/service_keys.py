@@ -18,7 +18,7 @@ from dashboard.domain.access import key_changes, keys, scopes, service_keys
 from dashboard.domain.access.permissions import SERVICE_SCOPES, Verb
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import expiry
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.models import PLATFORM_ORG_ID, ApiKey
 from dashboard.web import guards, one_time_secret, render
 from dashboard.web.keys import context

@@ -14,7 +14,7 @@ from dashboard.domain.access import key_rights, keys, scopes
 from dashboard.domain.access.keys import ScopeTooWide
 from dashboard.domain.access.permissions import Verb, grantable
 from dashboard.domain.funds import expiry
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.org_status import OrgAction
 from dashboard.web import guards, one_time_secret, render
 from dashboard.web.guards import Visit

@@ -12,7 +12,7 @@ from dashboard.domain.access import key_changes, keys, scopes
 from dashboard.domain.access.key_changes import KeyEnded, KeyRotated
 from dashboard.domain.access.keys import ScopeTooWide
 from dashboard.domain.access.permissions import OPERATOR_SCOPES, Verb, grantable, require
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.org_status import OrgAction
 from dashboard.models import ApiKey
 from dashboard.web import guards, one_time_secret, render

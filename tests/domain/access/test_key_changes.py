@@ -19,7 +19,8 @@ from dashboard.domain.access.keys import MadeKey, ScopeTooWide
 from dashboard.domain.access.permissions import OPERATOR_SCOPES, SCOPES
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import spend_limits
-from dashboard.domain.funds.spend_limits import Cap, LimitId
+from dashboard.domain.funds.spend_limits import LimitId, Spender, changes
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.models import ApiKey, AuditEntry, Organization, SpendLimit, User
 from tests.factories import make_org, make_user
 
@@ -137,14 +138,15 @@ def test_rotating_gives_nobody_a_scope_that_they_may_not_give(org: Organization,
 
 
 def limit_of(key: ApiKey) -> tuple[int, str] | None:
-    row = spend_limits.find(key.org_id, key.limit_id)
+    row = changes.find(key.org_id, key.limit_id)
     return (row.amount, row.window) if row else None
 
 
 def spend(org: Organization, limit_id: UUID | None, amount: int) -> None:
     assert limit_id
     with transaction(org.id):
-        spend_limits.take(LimitId(org.id, limit_id), amount=amount, at=clock.now())
+        limits = spend_limits.applicable(org, Spender(key=LimitId(org.id, limit_id)), mode="test")
+        spend_limits.take(limits, amount=amount, at=clock.now())
 
 
 def test_a_cap_is_changed_and_goes_on_counting_in_the_same_window(org: Organization) -> None:

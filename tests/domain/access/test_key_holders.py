@@ -19,7 +19,7 @@ from dashboard.domain.access import key_changes, keys
 from dashboard.domain.access.keys import MadeKey, ScopeTooWide, TooManyKeys
 from dashboard.domain.access.permissions import PERSONAL_SCOPES, SCOPES, given_by
 from dashboard.domain.audit import SYSTEM, Actor
-from dashboard.domain.funds.spend_limits import Cap
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.org_status import OrgSuspended
 from dashboard.domain.organizations import lifecycle, memberships
 from dashboard.domain.platform import user_administration

@@ -2,16 +2,17 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
 
 from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import NotFound
-from dashboard.domain.funds import charging, spend_limits, wallets
+from dashboard.domain.funds import charging, wallets
 from dashboard.domain.funds.ledger import KeyReused, Posting
-from dashboard.domain.funds.spend_limits import Cap, KeyCapExceeded, LimitId
+from dashboard.domain.funds.spend_limits import KeyCapExceeded, LimitId, Spender, changes
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.org_status import OrgSuspended
 from dashboard.models import Organization, SpendLimit
+from tests.concurrency import statements
 from tests.factories import SYSTEM, make_org, wallet_of
 
 
@@ -28,7 +29,7 @@ def charge(org: Organization, amount: int, key: str, limit: SpendLimit | None = 
         origin="api",
         key=key,
         by=SYSTEM,
-        limit=LimitId(org.id, limit.id) if limit else None,
+        spender=Spender(key=LimitId(org.id, limit.id)) if limit else None,
     )
 
 
@@ -38,21 +39,14 @@ def balance(org: Organization) -> int:
 
 def limit_of(org: Organization, amount: int) -> SpendLimit:
     with transaction(org=org.id):
-        return spend_limits.begin(org.id, org.id, Cap(amount, "day"))  # type: ignore[arg-type]
+        return changes.begin(org.id, org.id, Cap(amount, "day"), mode="test")  # type: ignore[arg-type]
 
 
 def test_a_charge_without_a_limit_is_one_statement(org: Organization) -> None:
-    wallet, statements = wallet_of(org), list[str]()
-
-    def note(*args: object) -> None:
-        statements.append(str(args[2]))
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
+    wallet = wallet_of(org)
+    with statements() as sent:
         charging.charge(wallet, org=org, amount=5, origin="api", key="k", by=SYSTEM)
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
-    assert len(statements) == 1
+    assert len(sent) == 1
     assert balance(org) == 995
 
 

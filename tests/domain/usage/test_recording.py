@@ -12,8 +12,8 @@ from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import CofferError
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds import spend_limits
-from dashboard.domain.funds.spend_limits import Cap, LimitId
+from dashboard.domain.funds.spend_limits import LimitId, Spender, changes
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.platform import verify
 from dashboard.domain.usage import metrics, recording
 from dashboard.domain.usage.recording import Recorded, Usage
@@ -36,8 +36,8 @@ def usage(units: int, key: str, metric_key: str = "tokens", *, at: datetime | No
     return Usage(metric_key, units, key, f"{metric_key} {units}".encode(), occurred_at=at, app=app)
 
 
-def record(org: Organization, *usages: Usage, limit: LimitId | None = None) -> list[Any]:
-    results, balance = recording.record(org, usages, mode="test", by=SYSTEM, api_key_id=None, limit=limit)
+def record(org: Organization, *usages: Usage, key: LimitId | None = None) -> list[Any]:
+    results, balance = recording.record(org, usages, mode="test", by=SYSTEM, api_key_id=None, spender=Spender(key=key))
     db.session.expire_all()
     assert balance == wallet_of(org).balance
     return [words(one) for one in results]
@@ -155,12 +155,12 @@ def test_a_limit_stops_at_the_micro(batches: list[int]) -> None:
     make_metric(amount_micros=1)
     org = make_org(funds=100_000_000)
     with transaction(org=org.id):
-        row = spend_limits.begin(org.id, org.id, Cap(10_000_000, "month"))
-        limit = LimitId(org.id, row.id)
+        row = changes.begin(org.id, org.id, Cap(10_000_000, "month"), mode="test")  # type: ignore[arg-type]
+        key = LimitId(org.id, row.id)
     usages = [usage(9_999_999, "a"), usage(1, "b"), usage(1, "c"), usage(1, "d")]
     results: list[Any] = []
     for size in batches:
-        results += record(org, *usages[len(results) : len(results) + size], limit=limit)
+        results += record(org, *usages[len(results) : len(results) + size], key=key)
     assert results == [9_999_999, 1, "key_cap_exceeded", "key_cap_exceeded"]
     require_sums(org)
 
