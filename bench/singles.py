@@ -27,7 +27,8 @@ DEBIT = pgbench.filled(
         "org": pgbench.NUMBER, "wallet": pgbench.NUMBER, "id": "uuidv7()", "at": "clock_timestamp()",
         "type": "'charge'", "amount": f"'{-AMOUNT}'", "origin": "'bench'", "key": pgbench.KEY, "body_hash": "NULL",
         "description": "'One request'", "reason": "NULL", "actor_kind": "'system'", "actor_id": "NULL",
-        "app": "'api'", "member_id": "NULL", "payment_id": "NULL", "floored": "true", "spending": "true",
+        "app": "'api'", "member_id": "NULL", "payment_id": "NULL", "grant_id": "NULL",
+        "floored": "true", "spending": "true",
     },
 )  # fmt: skip
 

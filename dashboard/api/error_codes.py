@@ -213,11 +213,11 @@ CODES = {
         ),
         "repeated_field": ("A name appears twice in the body or the query.", "Send each name once."),
         "not_plain_text": ("A text contains characters that cannot be stored.", "Remove control characters."),
-        "not_supported": ("What the field asks for is not supported yet.", "Leave the field out."),
         "invalid_amount": ("The amount is not a number of credits.", "Send credits with up to 6 places."),
         "invalid_address": ("A text is not one e-mail address.", "Send an address such as name@example.com."),
         "no_such_organization": ("No organization has this id, or it is closed.", "Check the id."),
         "no_such_wallet": ("No wallet of the organization has this id, in the mode of the key.", "List the wallets."),
+        "no_such_grant": ("The wallet has no credit grant of this id.", "List the grants."),
         "no_such_product": ("No product has this id in the catalog of the organization.", "List the products."),
         "not_on_sale": ("The product is archived.", "Choose a product that is on sale."),
         "not_available": (

@@ -148,6 +148,7 @@ def _key(value: str) -> str:
 Id = Annotated[UUID, BeforeValidator(_id), WithJsonSchema({"type": "string", "format": "uuid"})]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 AmountMicros = Annotated[int, Field(ge=1, le=LARGEST)]
+Priority = Annotated[int, Field(ge=0, le=100)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_writable)]
 Lines = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_writable_lines)]
 Reason = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_writable)]

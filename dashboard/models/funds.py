@@ -1,7 +1,7 @@
 """Wallets and the ledger. Only `domain/funds` writes them; a wallet is opened with its organization.
 
-`ledger` posts transactions, `expiry` posts expiries, `settlement` works out which credit grant paid for what, and
-`seals` seals.
+`ledger` posts transactions, `expiry` posts expiries, `credit_grants.settlement` works out which credit grant paid for
+what, and `seals` seals.
 """
 
 from datetime import date, datetime
@@ -86,7 +86,8 @@ class Wallet(OrgOwned, Base):
 class Transaction(OrgOwned, Base):
     """One immutable ledger row. `key` is unique per (organization, mode, origin) and names the business fact that it
     posts. `member_id` is the user to whom it counts: who acted, or whose key did at that moment. A key that passes on
-    takes no earlier row along."""
+    takes no earlier row along. `grant_id`: the credit grant that a removal takes from; None if it follows the order in
+    which credit is spent."""
 
     __tablename__ = "transactions"
 
@@ -107,6 +108,7 @@ class Transaction(OrgOwned, Base):
     app: Mapped[str] = mapped_column(default="")
     member_id: Mapped[UUID | None]
     payment_id: Mapped[UUID | None]
+    grant_id: Mapped[UUID | None]
 
     __table_args__ = (
         org_key("wallet_id", "wallets"),
@@ -130,6 +132,7 @@ class Transaction(OrgOwned, Base):
         ),
         CheckConstraint("amount <> 0 AND balance_after = balance_before + amount", name="sum"),
         CheckConstraint(f"type IN {tuple(TRANSACTION_TYPES)}", name="type"),
+        CheckConstraint("grant_id IS NULL OR type = 'admin_removal'", name="directed"),
     )
 
 
@@ -211,6 +214,7 @@ class CreditGrant(OrgOwned, Base):
         org_key("wallet_id", "wallets"),
         org_key("transaction_id", "transactions"),
         Index("ix_credit_grants_org_id_transaction_id", "org_id", "transaction_id"),
+        Index("ix_credit_grants_wallet", "org_id", "wallet_id", "id"),
         Index("ix_credit_grants_open", "org_id", "wallet_id", "opened_seq", postgresql_where=text("remaining > 0")),
         CheckConstraint("kind IN ('paid', 'promotional') AND amount > 0", name="slice"),
         CheckConstraint("remaining BETWEEN 0 AND amount", name="remaining"),

@@ -6,8 +6,7 @@ from flask import Blueprint, Response, request, url_for
 
 from dashboard.core.money import money
 from dashboard.domain.access.permissions import Verb
-from dashboard.domain.funds import credits
-from dashboard.domain.funds.reports import costs, forecast
+from dashboard.domain.funds.reports import costs, credits, forecast
 from dashboard.domain.funds.reports.costs import OwnCosts, Range
 from dashboard.models import SPENDING
 from dashboard.web import cost_figures, examples, guards, recent, render, transaction_list

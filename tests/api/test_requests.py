@@ -228,17 +228,50 @@ def test_a_removal_spares_paid_credit_when_told_to(program: Program) -> None:
         assert entry.after["paid_reason"] == "Charged back"
 
 
-def test_what_comes_later_is_refused_by_name(program: Program) -> None:
+def test_fields_of_the_other_kind_are_refused_by_name(program: Program) -> None:
     org = program.org()
     token = program.manager_token()
     good = {"org_id": str(org.id), "transaction_type": "admin_grant", "amount": 1, "description": "x"}
     named = good | {"transaction_type": "admin_removal", "source_id": "g1"}
-    problem(program.post("/admin/api/v1/transactions", token, json=named), 422, "not_supported")
+    assert (
+        "grant_id" in problem(program.post("/admin/api/v1/transactions", token, json=named), 422, "invalid")["detail"]
+    )
     both = good | {"user_id": str(uuid4())}
     problem(program.post("/admin/api/v1/transactions", token, json=both), 422, "invalid")
     unknown = {**good, "org_id": str(uuid4())}
     problem(program.post("/admin/api/v1/transactions", token, json=unknown), 422, "no_such_organization")
     assert program.rows(org.id) == 0
+
+
+def test_a_grant_has_a_priority_and_a_removal_names_its_grant(program: Program) -> None:
+    org, token = program.org(), program.manager_token()
+    common = {"org_id": str(org.id), "description": "x"}
+    made = common | {"transaction_type": "admin_grant", "amount": 3}
+    for odd in (-1, 101, 1.5, "7", True):
+        refused = program.post("/admin/api/v1/transactions", token, json=made | {"priority": odd})
+        assert refused.json["errors"][0]["field"] == "priority", odd
+    for priority in (0, 7):
+        sent = made | {"priority": priority}
+        assert program.post("/admin/api/v1/transactions", token, json=sent).status_code == 201
+    with program.app.app_context():
+        late = db.session.query(CreditGrant).filter_by(org_id=org.id, priority=7).one()
+        grant_id = str(late.id)
+    taken = common | {"transaction_type": "admin_removal", "amount": 2, "grant_id": grant_id, "idempotency_key": "r1"}
+    first = program.post("/admin/api/v1/transactions", token, json=taken)
+    assert first.status_code == 201
+    again = program.post("/admin/api/v1/transactions", token, json=taken)
+    assert (again.status_code, again.json["id"]) == (201, first.json["id"])
+    other = program.post("/admin/api/v1/transactions", token, json=taken | {"amount": 1})
+    problem(other, 422, "idempotency_key_reused")
+    for change, status, code in (
+        ({"grant_id": str(org.id)}, 422, "no_such_grant"), ({"grant_id": "x"}, 422, "invalid"),
+        ({}, 409, "removal_too_large"), ({"amount": 1, "allow_negative": True}, 422, "invalid"),
+        ({"amount": 1, "transaction_type": "admin_grant"}, 422, "invalid"),
+        ({"amount": 1, "priority": 3}, 422, "invalid"),
+    ):  # fmt: skip
+        sent = taken | {"idempotency_key": "r2"} | change
+        problem(program.post("/admin/api/v1/transactions", token, json=sent), status, code)
+    assert program.balance(org) == 4_000_000
 
 
 def test_a_grant_can_have_a_last_day(program: Program) -> None:

@@ -757,6 +757,8 @@ CREATE TABLE public.transactions (
     app text NOT NULL,
     member_id uuid,
     payment_id uuid,
+    grant_id uuid,
+    CONSTRAINT ck_transactions_directed CHECK (((grant_id IS NULL) OR (type = 'admin_removal'::text))),
     CONSTRAINT ck_transactions_sum CHECK (((amount <> 0) AND (balance_after = (balance_before + amount)))),
     CONSTRAINT ck_transactions_type CHECK ((type = ANY (ARRAY['purchase'::text, 'deposit'::text, 'recharge'::text, 'subscription_grant'::text, 'admin_grant'::text, 'renewal'::text, 'charge'::text, 'consumption'::text, 'expiry'::text, 'admin_removal'::text, 'refund'::text, 'dispute'::text, 'transfer'::text, 'reversal'::text])))
 );
@@ -1429,6 +1431,13 @@ CREATE INDEX ix_credit_grants_open ON public.credit_grants USING btree (org_id, 
 --
 
 CREATE INDEX ix_credit_grants_org_id_transaction_id ON public.credit_grants USING btree (org_id, transaction_id);
+
+
+--
+-- Name: ix_credit_grants_wallet; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_credit_grants_wallet ON public.credit_grants USING btree (org_id, wallet_id, id);
 
 
 --

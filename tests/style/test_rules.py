@@ -19,7 +19,7 @@ FLOWS = {
     "funds/charging.py": {"_alone"},
     "funds/expiry.py": {"clear", "drain"},
     "funds/seals/__init__.py": {"_keep"},
-    "funds/settlement.py": {"open_grants_of"},  # for settings that end with a transaction
+    "funds/credit_grants/settlement.py": {"open_grants_of"},  # for settings that end with a transaction
     "payments/checkout/budgets.py": {"take_page", "one_code", "_give_back"},
     "payments/checkout/checkout.py": {"_open", "_intent", "_note"},
     "payments/checkout/hosted_page.py": {"_customer"},

@@ -23,14 +23,27 @@ from dashboard.models import Organization
 
 api = blueprint("platform_transactions", prefix=PLATFORM)
 
+GRANTS_ONLY = {
+    "expires_at": "Only a grant can expire.",
+    "priority": "Only a grant has a priority.",
+    "source_id": "Only a grant has a source_id. A removal names its grant with grant_id.",
+}
+REMOVALS_ONLY = {
+    "grant_id": "Only a removal names a grant.",
+    "allow_paid": "Only a removal can take paid credit.",
+    "paid_reason": "Only a removal can take paid credit.",
+}
+"""What is refused for the other of the two, and why."""
+
 
 class GrantOrRemoval(inputs.Body):
     """The amount is either `amount`, in credits, or `amount_micros`. The receiver is an organization, or a user's
     personal one. `description` is also the reason.
 
-    A removal takes promotional credit first; with `allow_paid` false it is refused if it would take credit that was
-    paid for, and `paid_reason` says why it does. `expires_at` is the last UTC day on which the remainder of a grant can
-    be spent, such as 2027-03-31.
+    A removal takes promotional credit first, or from the grant `grant_id`; with `allow_paid` false it is refused if it
+    would take credit that was paid for, and `paid_reason` says why it does. `expires_at` is the last UTC day on which
+    the remainder of a grant can be spent, such as 2027-03-31. Of two grants of one kind, the one with the lower
+    `priority` is spent first.
     """
 
     transaction_type: Literal["admin_grant", "admin_removal"]
@@ -47,6 +60,8 @@ class GrantOrRemoval(inputs.Body):
     allow_paid: bool = True
     paid_reason: inputs.Reason | None = None
     source_id: inputs.Text | None = None
+    grant_id: inputs.Id | None = None
+    priority: inputs.Priority | None = None
     expires_at: inputs.Text | None = None
     idempotency_key: inputs.Key | None = None
 
@@ -60,7 +75,7 @@ class EveryQuery(FilterQuery):
     "/transactions",
     responses={
         201: shapes.PlatformTransaction,
-        409: refusal("The removal is above the balance, or would take paid credit."),
+        409: refusal("The removal is above the balance or its grant, or would take paid credit."),
     },
 )
 @idempotency.own_row
@@ -68,7 +83,7 @@ def create(body: GrantOrRemoval) -> Response:
     """Grant or remove credits"""
     caller = auth.platform(Verb.PLATFORM_GRANT)
     key = idempotency.key(body.idempotency_key)
-    _refuse_later_fields(body)
+    _refuse_other_fields(body)
     org = _receiver(body.user_id, body.org_id)
     posting = _post(org, body, by=caller.actor, key=key)
     row = transactions.find(org.id, posting.id)
@@ -112,12 +127,12 @@ def _post(org: Organization, body: GrantOrRemoval, *, by: Actor, key: str) -> Po
             return grants.grant(
                 org, mode=mode, amount_micros=amount, category=body.category or "goodwill",
                 reason=body.description, by=by, key=key, description=body.description, source=body.source_id,
-                body_hash=body_hash, expires_at=expires_at,
+                body_hash=body_hash, expires_at=expires_at, priority=body.priority or 0,
             )  # fmt: skip
         return grants.remove(
             org, mode=mode, amount_micros=amount, category=body.category or "correction", reason=body.description,
             by=by, key=key, description=body.description, allow_negative=body.allow_negative, body_hash=body_hash,
-            allow_paid=body.allow_paid, paid_reason=body.paid_reason,
+            allow_paid=body.allow_paid, paid_reason=body.paid_reason, grant_id=body.grant_id,
         )  # fmt: skip
 
 
@@ -129,16 +144,13 @@ def _amount(body: GrantOrRemoval) -> int:
     return given[0]
 
 
-def _refuse_later_fields(body: GrantOrRemoval) -> None:
-    if body.expires_at is not None and body.transaction_type == "admin_removal":
-        raise Invalid("Only a grant can expire.", field="expires_at")
-    if body.source_id is not None and body.transaction_type == "admin_removal":
-        raise Invalid("Removing from a named grant is not supported yet.", field="source_id", code="not_supported")
-    if body.allow_negative and body.transaction_type == "admin_grant":
+def _refuse_other_fields(body: GrantOrRemoval) -> None:
+    granting = body.transaction_type == "admin_grant"
+    for field, sentence in (REMOVALS_ONLY if granting else GRANTS_ONLY).items():
+        if field in body.model_fields_set and getattr(body, field) is not None:
+            raise Invalid(sentence, field=field)
+    if body.allow_negative and granting:
         raise Invalid("Only a removal can go below zero.", field="allow_negative")
-    for field in ("allow_paid", "paid_reason"):
-        if field in body.model_fields_set and body.transaction_type == "admin_grant":
-            raise Invalid("Only a removal can take paid credit.", field=field)
 
 
 def _receiver(user_id: UUID | None, org_id: UUID | None, *, reading: bool = False) -> Organization:

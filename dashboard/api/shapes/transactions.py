@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from dashboard.api.shapes.money import Mode, usd
 from dashboard.api.shapes.wallets import Wallet
 from dashboard.core.money import plain_credits
-from dashboard.domain.funds import origins, wallets
+from dashboard.domain.funds import credit_grants, origins, wallets
 from dashboard.domain.funds.transactions.explain import Explanation, Step
 from dashboard.models import Transaction as TransactionRow
 
@@ -43,6 +43,7 @@ class Transaction(BaseModel):
     app: str | None
     created_at: datetime
     payment_id: UUID | None = None
+    grant_id: UUID | None = None
 
 
 class PlatformTransaction(Transaction):
@@ -110,7 +111,8 @@ def transaction_values(row: TransactionRow, unit: str, *, platform: bool = False
         values |= {"amount_micros": row.amount, "amount_usd": usd(row.amount)}
     else:
         values["units"] = row.amount
-    return values | ({"payment_id": row.payment_id} if row.payment_id else {})
+    links = {"payment_id": row.payment_id, "grant_id": credit_grants.taken_from(row)}
+    return values | {name: id for name, id in links.items() if id}
 
 
 def transaction(row: TransactionRow, unit: str) -> Transaction:

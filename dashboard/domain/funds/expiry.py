@@ -11,8 +11,9 @@ from dashboard.core import clock, ids, metrics
 from dashboard.core.db import after_commit, db, in_transaction, transaction
 from dashboard.core.errors import Invalid
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds import ledger_sql, settlement
-from dashboard.domain.funds.settlement import Allocation, OpenGrant
+from dashboard.domain.funds import ledger_sql
+from dashboard.domain.funds.credit_grants import settlement
+from dashboard.domain.funds.credit_grants.settlement import Allocation, OpenGrant
 from dashboard.models import Wallet
 
 DRAIN = "dashboard.jobs.expiry.drain"
@@ -128,5 +129,5 @@ def _row(grant_id: UUID, category: str, amount: int, at: datetime) -> dict[str, 
     return {
         "id": ids.new(), "at": at, "type": TYPE, "amount": -amount, "origin": ORIGIN, "key": str(grant_id),
         "body_hash": None, "description": f"Credit lapsed ({category})", "reason": None, "actor_kind": SYSTEM.kind,
-        "actor_id": SYSTEM.id, "app": "", "member_id": None, "payment_id": None,
+        "actor_id": SYSTEM.id, "app": "", "member_id": None, "payment_id": None, "grant_id": None,
     }  # fmt: skip

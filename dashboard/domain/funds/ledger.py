@@ -104,6 +104,7 @@ def post(
     app: str = "",
     body_hash: bytes | None = None,
     payment_id: UUID | None = None,
+    grant_id: UUID | None = None,
     slices: Sequence[NewGrant] = (),
     allow_negative: bool = False,
 ) -> Posting:
@@ -113,7 +114,8 @@ def post(
     hash returns the first row; with different values it raises KeyReused. Locks the wallet until the end of the
     transaction, or for the statement if none is open. A credit opens `slices`, which must add up to it. A charge needs
     `available >= amount` down to the overdraft limit (InsufficientFunds, WalletFrozen). A removal needs it down to zero
-    (RemovalTooLarge) unless `allow_negative`, which affects no other type. A refund and a dispute may go below. Before
+    (RemovalTooLarge) unless `allow_negative`, which affects no other type. Only `credit_grants.removal` passes
+    `grant_id`. A refund and a dispute may go below. Before
     a debit, expired credit is removed, in its own transaction if none is open.
     """
     require_org(wallet.org_id)
@@ -126,6 +128,7 @@ def post(
         "org": wallet.org_id, "wallet": wallet.id, "id": ids.new(), "at": now, "type": type, "amount": amount,
         "origin": origin, "key": key, "body_hash": body_hash, "description": description, "reason": reason,
         "actor_kind": by.kind, "actor_id": by.id, "app": app, "member_id": by.user_id, "payment_id": payment_id,
+        "grant_id": grant_id,
     }  # fmt: skip
     if amount > 0:
         late = any(part.expires_at and part.expires_at <= now for part in slices)

@@ -20,11 +20,12 @@ _APP = f"""coalesce((
 
 _NEW = f"""row AS (
   INSERT INTO transactions (org_id, id, created_at, wallet_id, mode, seq, type, amount, balance_before, balance_after,
-    origin, key, body_hash, description, reason, actor_kind, actor_id, app, member_id, payment_id)
+    origin, key, body_hash, description, reason, actor_kind, actor_id, app, member_id, payment_id, grant_id)
   SELECT org_id, CAST(:id AS uuid), at, id, mode, seq + 1, CAST(:type AS text), CAST(:amount AS bigint), balance,
     balance + CAST(:amount AS bigint), CAST(:origin AS text), CAST(:key AS text), CAST(:body_hash AS bytea),
     CAST(:description AS text), CAST(:reason AS text), CAST(:actor_kind AS text), CAST(:actor_id AS uuid),
-    CAST(:app AS text), CAST(:member_id AS uuid), CAST(:payment_id AS uuid)
+    CAST(:app AS text), CAST(:member_id AS uuid), CAST(:payment_id AS uuid),
+    CAST(:grant_id AS uuid)
   FROM wallet
   ON CONFLICT (org_id, mode, origin, key) DO NOTHING
   RETURNING org_id, id, wallet_id, seq, type, app, amount, balance_before, balance_after, created_at

@@ -1,17 +1,24 @@
 """What platform managers do with credits: grant them and remove them, always with a reason."""
 
+import re
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.domain import audit, org_status
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import ledger, origins, settlement, wallets
+from dashboard.domain.funds import credit_grants, ledger, origins, wallets
+from dashboard.domain.funds.credit_grants import removal, settlement
+from dashboard.domain.funds.credit_grants.settlement import Sources
 from dashboard.domain.funds.ledger import NewGrant, Posting
-from dashboard.domain.funds.settlement import Sources
-from dashboard.models import Organization
+from dashboard.models import Organization, Wallet
 
 CATEGORIES = {"goodwill": "promotional", "promotion": "promotional", "correction": "promotional", "contract": "paid"}
 """What a grant is for, and the kind of credit it creates."""
+
+LAST_PRIORITY = 100
+_PRIORITY = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 REMOVALS = {
     "correction": "Correction",
@@ -44,22 +51,26 @@ def grant(
     description: str | None = None,
     source: str | None = None,
     expires_at: datetime | None = None,
+    priority: int = 0,
     body_hash: bytes | None = None,
 ) -> Posting:
     """Add credit to the organization's wallet of `mode`, once per `key`. Needs its transaction.
 
-    `source` is the caller's own reference, stored in the audit entry. What is left at `expires_at` expires. Raises
-    Invalid, KeyReused.
+    `source` is the caller's own reference, stored in the audit entry. What is left at `expires_at` expires. Of
+    two grants of one kind, the one with the lower `priority` is spent first. Raises Invalid, KeyReused.
     """
     check_category(category)
+    check_priority(priority)
     reason = audit.checked_reason(reason)
     org_status.hold_open(org.id)
     posting = ledger.post(
         wallets.of_organization(org.id, mode), type="admin_grant", amount=amount_micros, origin=origins.OPERATOR,
         key=key, by=by, body_hash=body_hash, description=description or f"{category.capitalize()} grant", reason=reason,
-        slices=[NewGrant(CATEGORIES[category], category, amount_micros, expires_at=expires_at)],
+        slices=[NewGrant(CATEGORIES[category], category, amount_micros, priority, expires_at)],
     )  # fmt: skip
-    _record(org, posting, by, "credits.granted", category, reason, source=source, expires_at=expires_at)
+    _record(
+        org, posting, by, "credits.granted", category, reason, priority=priority, source=source, expires_at=expires_at
+    )
     return posting
 
 
@@ -76,11 +87,13 @@ def remove(
     allow_paid: bool = True,
     paid_reason: str | None = None,
     description: str | None = None,
+    grant_id: UUID | None = None,
     body_hash: bytes | None = None,
 ) -> Posting:
     """Remove credit, once per `key`; `amount_micros` is above zero. Needs the organization's transaction.
 
-    More than the available amount needs `allow_negative`, else RemovalTooLarge. Without `allow_paid` it takes no credit
+    It is taken from the grant `grant_id`, or in the order in which credit is spent. More than the available amount
+    needs `allow_negative`, which no named grant allows, else RemovalTooLarge. Without `allow_paid` it takes no credit
     that was paid for, else TakesPaidCredit; `paid_reason` says why it does. Locks the wallet. Raises Invalid,
     KeyReused.
     """
@@ -88,16 +101,26 @@ def remove(
         check_category(category, removing=True)
     reason = audit.checked_reason(reason)
     org_status.hold_open(org.id)
+    if grant_id is not None and allow_negative:
+        raise Invalid("A removal from one grant can't go below zero.", field="allow_negative")
     wallet = wallets.locked(org.id, mode)
-    taken = settlement.sources(wallet, amount_micros)
-    posting = ledger.post(
-        wallet, type="admin_removal", amount=-amount_micros, origin=origins.OPERATOR, key=key, by=by,
-        body_hash=body_hash, description=description or f"Removal: {REMOVALS.get(category, category).lower()}",
-        reason=reason, allow_negative=allow_negative,
-    )  # fmt: skip
-    if taken.paid and not allow_paid and not posting.replayed:
-        raise TakesPaidCredit(taken.paid)
-    _record(org, posting, by, "credits.removed", category, reason, taken=taken, paid_reason=paid_reason)
+    takes = taken(wallet, amount_micros, grant_id)
+    common: dict[str, Any] = {
+        "key": key, "by": by, "body_hash": body_hash, "reason": reason,
+        "description": description or f"Removal: {REMOVALS.get(category, category).lower()}",
+    }  # fmt: skip
+    if grant_id is not None:
+        posting = removal.remove(wallet, grant_id, amount=amount_micros, **common)
+    else:
+        posting = ledger.post(
+            wallet, type="admin_removal", amount=-amount_micros, origin=origins.OPERATOR,
+            allow_negative=allow_negative, **common,
+        )  # fmt: skip
+    if takes.paid and not allow_paid and not posting.replayed:
+        raise TakesPaidCredit(takes.paid)
+    _record(
+        org, posting, by, "credits.removed", category, reason, taken=takes, paid_reason=paid_reason, grant_id=grant_id
+    )
     return posting
 
 
@@ -105,6 +128,28 @@ def check_category(category: str, *, removing: bool = False) -> None:
     """Raise Invalid with the field."""
     if category not in (REMOVALS if removing else CATEGORIES):
         raise Invalid("Choose what this is for.", field="category")
+
+
+def check_priority(priority: int) -> None:
+    """Raise Invalid with the field."""
+    if not 0 <= priority <= LAST_PRIORITY:
+        raise Invalid(f"Enter a whole number from 0 to {LAST_PRIORITY}.", field="priority")
+
+
+def parse_priority(text: str) -> int:
+    """The priority that was typed; 0 if none was. Raises Invalid."""
+    priority = int(text) if _PRIORITY.fullmatch(text := text.strip()) else -1 if text else 0
+    check_priority(priority)
+    return priority
+
+
+def taken(wallet: Wallet, amount: int, grant_id: UUID | None = None) -> Sources:
+    """What a removal of `amount` takes now: from the grant, or in the order in which credit is spent. Exact while the
+    wallet is locked. Raises Invalid if the wallet has no such grant."""
+    if grant_id is None:
+        return settlement.sources(wallet, amount)
+    kind = credit_grants.named(wallet, grant_id).grant.kind
+    return Sources(amount, 0, 0) if kind == "promotional" else Sources(0, amount, 0)
 
 
 def _record(
@@ -117,6 +162,8 @@ def _record(
     *,
     source: str | None = None,
     expires_at: datetime | None = None,
+    priority: int = 0,
+    grant_id: UUID | None = None,
     taken: Sources | None = None,
     paid_reason: str | None = None,
 ) -> None:
@@ -127,6 +174,8 @@ def _record(
             after={"balance": posting.balance_after, "amount": posting.amount, "category": category}
             | ({"source_id": source} if source else {})
             | ({"expires_at": expires_at.isoformat()} if expires_at else {})
+            | ({"priority": priority} if priority else {})
+            | ({"grant_id": str(grant_id)} if grant_id else {})
             | ({"paid_micros": taken.paid} if taken and taken.paid else {})
             | ({"paid_reason": paid_reason} if taken and taken.paid and paid_reason else {}),
             reason=reason,

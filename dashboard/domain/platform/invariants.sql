@@ -169,6 +169,20 @@ FROM credit_grants AS g LEFT JOIN (
 WHERE (CAST(:org AS uuid) IS NULL OR g.org_id = CAST(:org AS uuid)) AND g.amount <> g.remaining + coalesce(b.amount, 0)
 ORDER BY g.org_id, g.wallet_id, g.opened_seq LIMIT :most
 
+-- name: directed
+-- says: 8: a removal that names its credit grant, and an expiry, take all of their amount from that grant
+SELECT t.org_id, 'transaction ' || t.id AS object,
+  format('%s of %s, of which %s from its grant', t.type, t.amount, coalesce(b.amount, 0)) AS detail
+FROM transactions AS t LEFT JOIN LATERAL (
+  SELECT sum(amount) AS amount FROM grant_burns AS b
+  WHERE b.org_id = t.org_id AND b.seq_from = t.seq AND b.seq_to = t.seq
+    AND b.grant_id = CASE WHEN t.type = 'expiry' THEN CAST(t.key AS uuid) ELSE t.grant_id END
+) AS b ON true
+WHERE (CAST(:org AS uuid) IS NULL OR t.org_id = CAST(:org AS uuid))
+  AND (t.grant_id IS NOT NULL OR t.type = 'expiry' AND t.origin = 'expiry')
+  AND coalesce(b.amount, 0) <> -t.amount
+ORDER BY t.org_id, t.wallet_id, t.seq LIMIT :most
+
 -- name: dated
 -- says: 8: the wallet knows the first expiry date of what is left, so that no charge spends expired credit
 SELECT w.org_id, 'wallet ' || w.id AS object,
@@ -209,6 +223,11 @@ SELECT org_id, object, detail FROM (
   SELECT t.org_id, 'transaction ' || t.id, format('payment %s', t.payment_id)
   FROM transactions AS t LEFT JOIN payments AS p ON p.org_id = t.org_id AND p.id = t.payment_id
   WHERE t.payment_id IS NOT NULL AND p.id IS NULL
+  UNION ALL
+  SELECT t.org_id, 'transaction ' || t.id, format('grant %s', t.grant_id)
+  FROM transactions AS t
+  LEFT JOIN credit_grants AS g ON g.org_id = t.org_id AND g.id = t.grant_id AND g.wallet_id = t.wallet_id
+  WHERE t.grant_id IS NOT NULL AND g.id IS NULL
   UNION ALL
   SELECT d.org_id, 'wallet day ' || d.day, format('wallet %s', d.wallet_id)
   FROM wallet_days AS d LEFT JOIN wallets AS w ON w.org_id = d.org_id AND w.id = d.wallet_id WHERE w.id IS NULL

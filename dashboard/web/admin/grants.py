@@ -16,7 +16,9 @@ from dashboard.core.money import money, parse_credits, plain_credits
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import expiry, ledger, origins, settlement, wallets
+from dashboard.domain.funds import credit_grants, expiry, ledger, origins, wallets
+from dashboard.domain.funds.credit_grants import removal
+from dashboard.domain.funds.credit_grants.removal import GrantTooSmall
 from dashboard.domain.funds.ledger import Posting, RemovalTooLarge
 from dashboard.domain.funds.reports import forecast
 from dashboard.domain.platform import grants, organizations
@@ -28,12 +30,13 @@ from dashboard.web.admin import words
 pages = Blueprint("grants", __name__)
 
 FIELDS = (
-    "amount", "category", "reason", "allow_negative", "expires_at", "idempotency_key", "confirm", "paid_reason",
-    "amount_again",
+    "amount", "category", "reason", "allow_negative", "expires_at", "priority", "grant_id", "idempotency_key",
+    "confirm", "paid_reason", "amount_again",
 )  # fmt: skip
 UNASKED = ("key", "paid_reason")
-SHOWN = ("amount", "category", "reason", "allow_negative", "expires_at")
+SHOWN = ("amount", "category", "reason", "allow_negative", "expires_at", "priority", "grant_id")
 LONGEST_KEY = 255
+MOST_CHOICES = 200
 PAID_REASON = "Give the reason for taking credit that was paid for."
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 
@@ -56,7 +59,8 @@ REMOVE = GrantAction(True, "Remove credits", "Remove", "Review removal", "Remove
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the form asks for. `amount_micros` is above zero, also for a removal; `expires_on` is the last day."""
+    """What the form asks for. `amount_micros` is above zero, also for a removal; `expires_on` is the last day.
+    `grant_id` is what a removal takes from; None: in the order in which credit is spent."""
 
     amount_micros: int
     category: str
@@ -64,6 +68,8 @@ class Order:
     allow_negative: bool
     key: str
     expires_on: str = ""
+    priority: int | None = None
+    grant_id: UUID | None = None
     paid_reason: str = ""
 
 
@@ -106,11 +112,16 @@ def _order(act: GrantAction) -> Order:
         lambda: grants.check_category(category, removing=act.removing),
         lambda: audit.checked_reason(form["reason"]),
         lambda: _check_date(act, form["expires_at"].strip()),
+        lambda: grants.parse_priority(form["priority"]),
+        lambda: _check_grant(form["grant_id"]),
         lambda: _check_key(key),
     )
     allow = act.removing and form["allow_negative"] not in ("", "0", "false")
-    reason, last_day = audit.checked_reason(form["reason"]), form["expires_at"].strip()
-    return Order(parse_credits(form["amount"]), category, reason, allow, key, last_day, form["paid_reason"].strip())
+    return Order(
+        parse_credits(form["amount"]), category, audit.checked_reason(form["reason"]), allow, key,
+        expires_on=form["expires_at"].strip(), priority=grants.parse_priority(form["priority"]) or None,
+        grant_id=ids.parse(form["grant_id"]), paid_reason=form["paid_reason"].strip(),
+    )  # fmt: skip
 
 
 def _confirmed(org: Organization, act: GrantAction, order: Order, by: Actor) -> tuple[Posting | None, dict[str, str]]:
@@ -151,6 +162,11 @@ def _check_date(act: GrantAction, last_day: str) -> None:
         raise Invalid("This day is in the past. Enter a later one, or leave it empty.", field="expires_at")
 
 
+def _check_grant(text: str) -> None:
+    if text and ids.parse(text) is None:
+        raise Invalid("Choose a grant from the list.", field="grant_id")
+
+
 def _check_key(key: str) -> None:
     if not _KEY.fullmatch(key):
         raise Invalid(f"The idempotency key is 1 to {LONGEST_KEY} ASCII characters.", field="idempotency_key")
@@ -166,7 +182,7 @@ def _one(name: str) -> str:
 
 @retrying
 def _carry_out(org: Organization, act: GrantAction, order: Order, by: Actor) -> Posting:
-    asked = {name: value for name, value in asdict(order).items() if name not in UNASKED and value != ""}
+    asked = {name: value for name, value in asdict(order).items() if name not in UNASKED and value not in ("", None)}
     common: dict[str, Any] = {
         "amount_micros": order.amount_micros, "category": order.category, "reason": order.reason, "by": by,
         "key": order.key, "mode": guards.platform_mode(), "body_hash": ledger.body_hash(request.path, asked),
@@ -175,24 +191,28 @@ def _carry_out(org: Organization, act: GrantAction, order: Order, by: Actor) -> 
         if act.removing:
             return grants.remove(
                 org, **common, allow_negative=order.allow_negative, allow_paid=bool(order.paid_reason),
-                paid_reason=order.paid_reason or None,
+                paid_reason=order.paid_reason or None, grant_id=order.grant_id,
             )  # fmt: skip
         until = expiry.end_of(order.expires_on) if order.expires_on else None
-        return grants.grant(org, **common, expires_at=until)
+        return grants.grant(org, **common, expires_at=until, priority=order.priority or 0)
 
 
 def _review(org: Organization, act: GrantAction, order: Order, errors: dict[str, str] | None = None) -> dict[str, Any]:
-    """Before, change and after, as of now. Raises RemovalTooLarge if the confirmation would be rejected."""
+    """Before, change and after, as of now. Raises Invalid or RemovalTooLarge if the confirmation would be rejected."""
     wallet = wallets.of_organization(org.id, guards.platform_mode(), fresh=True)
     change = -order.amount_micros if act.removing else order.amount_micros
     if act.removing and not order.allow_negative and wallet.available < order.amount_micros:
         raise RemovalTooLarge("This is more than the balance.", available_micros=wallet.available)
+    chosen = credit_grants.named(wallet, order.grant_id) if order.grant_id else None
+    if chosen:
+        removal.check(chosen, order.amount_micros)
     ahead = forecast.of(wallet)
     last_day = date.fromisoformat(order.expires_on) if order.expires_on else None
     return _common(org, act, wallet) | {
         "order": order, "last_day": last_day, "amount_text": _one("amount").strip(),
         "category": dict(act.categories)[order.category], "errors": errors or {},
-        "taken": settlement.sources(wallet, order.amount_micros) if act.removing else None,
+        "taken": grants.taken(wallet, order.amount_micros, order.grant_id) if act.removing else None,
+        "chosen": words.grant_line(chosen) if chosen else "",
         "asks_again": _asks_again(act, wallet, order), "amount_again": _one("amount_again")[:24],
         "change": change, "after": wallet.balance + change, "runs_out_now": words.runs_out(ahead),
         "runs_out_after": words.runs_out(ahead.after(change, last_day)),
@@ -208,9 +228,19 @@ def _form(org: Organization, act: GrantAction, values: Any, errors: dict[str, st
     key = "" if "" in errors else values.get("idempotency_key", "")
     return _common(org, act, wallet) | {
         "values": typed, "errors": errors, "key": key if _KEY.fullmatch(key) else str(ids.new()),
-        "categories": act.categories, "reason_limit": audit.REASON_LIMIT,
+        "categories": act.categories, "open_grants": _choices(wallet) if act.removing else [],
+        "reason_limit": audit.REASON_LIMIT,
         "runs_out_now": words.runs_out(forecast.of(wallet)),
     }  # fmt: skip
+
+
+def _choices(wallet: Wallet) -> list[tuple[str, str]]:
+    """The grants that a removal can name, in the order in which they are spent."""
+    grants = credit_grants.spendable(wallet)[:MOST_CHOICES]
+    return [
+        ("", "Promotional credit first, as spending does"),
+        *((str(one.grant.id), words.grant_line(one)) for one in grants),
+    ]
 
 
 def _common(org: Organization, act: GrantAction, wallet: Wallet) -> dict[str, Any]:
@@ -224,6 +254,10 @@ def _common(org: Organization, act: GrantAction, wallet: Wallet) -> dict[str, An
 
 def _errors(refusal: CofferError) -> dict[str, str]:
     """Each message at its field; messages for fields that are not on this page are shown above the form."""
+    if isinstance(refusal, GrantTooSmall):
+        return {
+            "amount": f"Only {money(refusal.extra['available_micros'])} is left of this grant. Nothing was changed."
+        }
     if isinstance(refusal, RemovalTooLarge):
         left = money(refusal.extra["available_micros"])
         return {"amount": f"That's more than the balance of {left}. Nothing was changed."}

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from dashboard.core.money import money
+from dashboard.domain.funds import expiry
+from dashboard.domain.funds.credit_grants import CurrentGrant
 from dashboard.domain.funds.reports.forecast import Forecast
 from dashboard.domain.platform import grants
 from dashboard.models import LOW_MICROS, AuditEntry, Organization, Wallet
@@ -36,6 +38,13 @@ def runs_out(forecast: Forecast) -> str:
         "no_usage": "No usage in 7 days",
         "over_a_year": "More than a year",
     }[forecast.state]
+
+
+def grant_line(current: CurrentGrant) -> str:
+    """`Goodwill credit, $3.50 left of $5.00, expires on 5 May 2027`."""
+    grant = current.grant
+    text = f"{current.name}, {money(current.remaining)} left of {money(grant.amount)}"
+    return f"{text}, expires on {day(expiry.last_day(grant.expires_at))}" if grant.expires_at else text
 
 
 def pace(forecast: Forecast) -> str:

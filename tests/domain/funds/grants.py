@@ -31,6 +31,8 @@ def naive(wallet: Wallet, upto: int) -> tuple[dict[UUID, int], Paid]:
             owed, debt = debt, 0
         elif row.origin == "expiry":
             first = [UUID(row.key)]
+        elif row.grant_id:
+            first = [row.grant_id]
         for grant_id in (first or order) if owed else ():
             if grant_id not in left:
                 continue

@@ -7,9 +7,10 @@ from flask import Flask
 
 from dashboard.core import clock
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds import credits, ledger, transactions
-from dashboard.domain.funds.credits import Added
+from dashboard.domain.funds import ledger, transactions
+from dashboard.domain.funds.reports import credits
 from dashboard.domain.funds.reports.costs import Range
+from dashboard.domain.funds.reports.credits import Added
 from dashboard.models import Wallet
 from tests.factories import add_member, charge, grant, make_key, make_org, wallet_of
 

@@ -16,8 +16,9 @@ from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import InsufficientFunds
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds import expiry, ledger, ledger_sql, settlement
-from dashboard.domain.funds.ledger import LedgerEntry, NewGrant
+from dashboard.domain.funds import expiry, ledger, ledger_sql
+from dashboard.domain.funds.credit_grants import removal, settlement
+from dashboard.domain.funds.ledger import LedgerEntry, NewGrant, RemovalTooLarge
 from dashboard.domain.platform import verify
 from dashboard.models import CreditGrant, GrantBurn, Wallet
 from tests.domain.funds.grants import assert_settled, naive
@@ -236,10 +237,22 @@ STEPS = st.lists(
         ),
         st.tuples(st.sampled_from(["charge", "refund", "batch"]), st.integers(1, 30)),
         st.tuples(st.sampled_from(["settle", "drain"]), st.none()),
+        st.tuples(st.just("remove"), st.tuples(st.integers(0, 5), st.integers(1, 12))),
         st.tuples(st.just("wait"), st.integers(1, 3)),
     ),
     max_size=25,
 )  # fmt: skip
+
+
+def take_from_one(wallet: Wallet, number: int, amount: int) -> None:
+    """Remove from the grant of that number, or from the last one."""
+    db.session.expire_all()
+    ids = sorted(grant.id for grant in grants(wallet))
+    if ids:
+        with transaction(org=wallet.org_id) as session:
+            session.refresh(wallet, with_for_update=True)
+            grant_id = ids[min(number, len(ids) - 1)]
+            removal.remove(wallet, grant_id, amount=amount, key=f"out{next(_keys)}", by=SYSTEM)
 
 
 def take(wallet: Wallet, step: str, value: object, moment: datetime) -> None:
@@ -257,6 +270,8 @@ def take(wallet: Wallet, step: str, value: object, moment: datetime) -> None:
         with transaction(org=wallet.org_id):
             entries = [LedgerEntry(wallet.id, value, f"b{next(_keys)}") for _ in range(3)]
             ledger.post_batch(wallet.org_id, entries, mode=wallet.mode, origin="usage", by=SYSTEM)
+    elif step == "remove":
+        take_from_one(wallet, *value)
     elif step == "settle":
         settle(wallet)
     elif step == "drain":
@@ -274,7 +289,7 @@ def test_whatever_happens_the_books_are_those_of_the_slow_book(app_context: Flas
             session.execute(update(Wallet).filter_by(org_id=wallet.org_id).values(overdraft_limit=15))
     for step, value in steps:
         moment += value * DAY if step == "wait" else timedelta(minutes=1)
-        with clock.at(moment), suppress(InsufficientFunds):
+        with clock.at(moment), suppress(InsufficientFunds, RemovalTooLarge):
             take(wallet, step, value, moment)
     with clock.at(moment):
         expiry.drain(wallet.org_id)

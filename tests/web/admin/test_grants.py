@@ -153,7 +153,7 @@ def test_odd_amounts_are_refused_and_move_nothing(team: Team, balance: Callable[
     assert balance() == FUNDS
 
 
-@each("name", ["amount", "category", "reason", "idempotency_key", "expires_at"])
+@each("name", ["amount", "category", "reason", "idempotency_key", "expires_at", "priority", "grant_id"])
 def test_two_fields_of_one_name_are_refused(team: Team, balance: Callable[[], int], name: str) -> None:
     fields = MultiDict({**form(), "confirm": "1", "csrf_token": token_in(team.manager.get("/no-organization").text)})
     fields.setlist(name, ["1", "2"])
@@ -166,7 +166,8 @@ def test_two_fields_of_one_name_are_refused(team: Team, balance: Callable[[], in
     [
         {"category": ""}, {"category": "gift"}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501},
         {"reason": "a\x00b"}, {"expires_at": "2026-01-01"}, {"expires_at": "soon"}, {"idempotency_key": "k" * 256},
-        {"idempotency_key": "ü"},
+        {"idempotency_key": "ü"}, {"priority": "-1"}, {"priority": "101"}, {"priority": "1.5"}, {"priority": "ten"},
+        {"priority": "1e1"}, {"priority": "٣"}, {"priority": "1" * 5_000},
     ],
 )  # fmt: skip
 def test_odd_fields_are_refused_and_what_was_typed_is_kept(
@@ -238,6 +239,51 @@ def test_a_removal_says_what_it_takes_and_asks_why_paid_credit(
     assert (entry.after["paid_micros"], entry.after["paid_reason"]) == (20_000_000, "Charged back")
     [row] = rows(app, team, "admin_removal")
     assert row.description == "Removal: correction"
+
+
+def test_a_grant_has_the_priority_that_was_typed(app: Flask, team: Team) -> None:
+    for typed, kept in (("", 0), ("0", 0), (" 007 ", 7), ("100", 100)):
+        review = team.manager.post(path(team), form(category="promotion", priority=typed)).text
+        assert f"<dt>Priority</dt><dd>{kept}</dd>" in review
+        more = {"priority": hidden(review, "priority")} if kept else {}
+        assert team.manager.post(path(team), confirmed(review, **more)).status_code == 303
+    with app.app_context():
+        query = select(CreditGrant.priority).filter_by(org_id=team.org_id, category="promotion")
+        assert list(db.session.scalars(query.order_by(CreditGrant.id))) == [0, 0, 7, 100]
+
+
+def test_a_removal_can_name_its_grant(app: Flask, team: Team, balance: Callable[[], int]) -> None:
+    for category in ("contract", "goodwill"):
+        review = team.manager.post(path(team), form(category=category)).text
+        team.manager.post(path(team), confirmed(review))
+    with app.app_context():
+        query = select(CreditGrant.id).filter_by(org_id=team.org_id, amount=5_000_000)
+        contract, goodwill = (str(db.session.scalars(query.filter_by(category=name)).one())
+                              for name in ("contract", "goodwill"))  # fmt: skip
+    page = team.manager.get(path(team, "remove")).text
+    choices = re.findall(r'<option value="([^"]*)"[^>]*>([^<]*credit[^<]*)</option>', page)
+    assert (goodwill, "Goodwill credit, $5.00 left of $5.00") in choices
+    assert choices[-1] == (contract, "Contract credit, $5.00 left of $5.00")
+
+    refused = team.manager.post(path(team, "remove"), removal(amount="5.01", grant_id=contract))
+    assert (refused.status_code, "Only $5.00 is left of this grant" in refused.text) == (422, True)
+    assert f'value="{contract}" selected' in refused.text
+    refused = team.manager.post(path(team, "remove"), removal(grant_id=contract, allow_negative="1", confirm="1"))
+    assert (refused.status_code, "below zero" in refused.text) == (422, True)
+    for odd in ("x", str(team.org_id)):
+        refused = team.manager.post(path(team, "remove"), removal(grant_id=odd))
+        assert (refused.status_code, 'id="f-grant_id-error"' in refused.text) == (422, True), odd
+
+    review = team.manager.post(path(team, "remove"), removal(amount="2", grant_id=contract)).text
+    assert "This takes $2.00 that was paid for" in review
+    assert "Contract credit, $5.00 left of $5.00" in review
+    fields = confirmed(review, grant_id=hidden(review, "grant_id"))
+    assert team.manager.post(path(team, "remove"), fields).status_code == 422
+    fields["paid_reason"] = "Charged back"
+    assert [team.manager.post(path(team, "remove"), fields).status_code for _ in range(2)] == [303] * 2
+    assert balance() == FUNDS + 8_000_000
+    [row] = rows(app, team, "admin_removal")
+    assert str(row.grant_id) == contract
 
 
 def test_promotional_credit_spent_meanwhile_does_not_make_it_paid(

@@ -18,7 +18,8 @@ from sqlalchemy import func, select, tuple_
 
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.domain.funds import expiry, settlement
+from dashboard.domain.funds import expiry
+from dashboard.domain.funds.credit_grants import settlement
 from dashboard.models import SPENDING, Transaction, Wallet, WalletDay
 
 State = Literal["out_of_credits", "needs_data", "no_usage", "over_a_year", "runs_out"]

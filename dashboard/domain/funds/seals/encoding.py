@@ -8,7 +8,7 @@ r"""What a seal covers, byte by byte, so that anyone can recompute it from a cop
 - Header: org_id, wallet_id, seq_from, seq_to and id of the seal, and its created_at in microseconds since 1970 (UTC).
 - Row: the columns of `ROW` in that order, in PostgreSQL's text format of COPY, UTF-8: NULL is `\N`; backslash, tab and
   line breaks in a text are `\\`, `\t`, `\n`, `\r`; UUIDs are lower-case with hyphens; moments are microseconds; bytes
-  are lower-case hex. None of this depends on a setting of the server.
+  are lower-case hex. No row has both a payment and a grant. None of this depends on a setting of the server.
 
     (printf $PREVIOUS_HASH_IN_HEX | xxd -r -p; printf '%s\t%s\t%s\t%s\t%s\t%s\n' $ORG $WALLET $FROM $TO $ID $MICROS
      psql -c "COPY (SELECT <ROW> FROM transactions WHERE org_id = '$ORG' AND wallet_id = '$WALLET'
@@ -36,7 +36,7 @@ MOST_ROWS = 1_000
 
 ROW = """org_id, wallet_id, seq, id, CAST(extract(epoch FROM created_at) * 1000000 AS bigint), mode, type, amount,
   balance_before, balance_after, origin, key, encode(body_hash, 'hex'), description, reason, actor_kind, actor_id, app,
-  member_id, payment_id"""
+  member_id, coalesce(payment_id, grant_id)"""
 
 _COPY = sql.SQL("""COPY (
 SELECT {row} FROM transactions

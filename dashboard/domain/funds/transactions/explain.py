@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dashboard.core.db import db
 from dashboard.core.money import exact, shown
 from dashboard.domain.audit.names import names_of
-from dashboard.domain.funds import expiry, origins
+from dashboard.domain.funds import credit_grants, expiry, origins
 from dashboard.models import TRANSACTION_TYPES, CreditGrant, Payment, Transaction
 
 CAME_FROM = {
@@ -19,10 +19,6 @@ CAME_FROM = {
     "signup": "Initial credits on signing up",
     expiry.ORIGIN: "Credit reached its last day",
 }
-CATEGORIES = {
-    "signup": "welcome credit", "purchase": "purchased credit", "deposit": "deposited credit",
-    "promotion": "promotional credit", "bonus": "bonus credit",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,5 +112,5 @@ def _slices(grants: Sequence[CreditGrant]) -> list[Step]:
 
 def _named(grant: CreditGrant) -> str:
     """`$25.00 purchased credit`."""
-    words = CATEGORIES.get(grant.category, f"{grant.kind} credit ({grant.category})")
-    return f"{shown(grant.amount)} {words}"
+    name = credit_grants.name_of(grant)
+    return f"{shown(grant.amount)} {name[0].lower()}{name[1:]}"
