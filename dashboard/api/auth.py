@@ -155,6 +155,13 @@ def person() -> PersonalToken:
     return row
 
 
+def only_of(access: Access, verb: Verb) -> UUID | None:
+    """The only user whose rows are shown: a user who may not read all, by `verb`, sees only their own."""
+    if access.person is None or permissions.allowed(verb, access.caller):
+        return None
+    return access.person.user_id
+
+
 def _admit(access: Access, act: OrgAction) -> Access:
     operator = access.caller.operator and access.caller.role is None
     org_status.require_state(act, access.org, operator=operator)

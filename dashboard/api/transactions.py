@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from typing import Annotated, Literal
-from uuid import UUID
 
 from flask import Response
 from pydantic import Field, WithJsonSchema
@@ -13,7 +12,7 @@ from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint
 from dashboard.core import ids, lists
 from dashboard.core.errors import Invalid, NotFound
-from dashboard.domain.access.permissions import Verb, allowed
+from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import transactions, wallets
 from dashboard.domain.funds.transactions import TransactionFilters, explain
 from dashboard.domain.organizations import memberships
@@ -80,7 +79,7 @@ def list_(path: inputs.OrgPath, query: TransactionQuery) -> Response:
     row once, also later ones, name the wallet and go on after the highest `seq` that you have seen (`after_seq`).
     """
     access = auth.enter(path.org_id, Verb.READ_OWN_ROWS)
-    filters = replace(query.filters(), only_of=_only_of(access))
+    filters = replace(query.filters(), only_of=auth.only_of(access, Verb.READ_LEDGER))
     if filters.member_id:
         filters = replace(filters, member_id=memberships.user_id_of(access.org.id, filters.member_id))
     page = _page(access, query, filters)
@@ -93,7 +92,7 @@ def retrieve(path: inputs.OrgItemPath) -> Response:
     """One transaction and what caused it"""
     access = auth.enter(path.org_id, Verb.READ_OWN_ROWS)
     row = transactions.find(access.org.id, path.id)
-    only_of = _only_of(access)
+    only_of = auth.only_of(access, Verb.READ_LEDGER)
     if row.mode != access.mode or (only_of and only_of not in (row.actor_id, row.member_id)):
         raise NotFound("There is no such transaction.")
     return answer(shapes.explained(row, wallets.units_of([row])[row.wallet_id], explain.explain(row)))
@@ -114,13 +113,6 @@ def _page(access: Access, query: TransactionQuery, filters: TransactionFilters) 
     if wallet is None:
         return transactions.of_organizations(access.org.id, access.mode, filters, query.cursor, query.size)
     return transactions.page(wallet, filters, query.cursor, query.size)
-
-
-def _only_of(access: Access) -> UUID | None:
-    """The only user whose rows are shown: a user who may not read the ledger sees only their own."""
-    if access.person is None or allowed(Verb.READ_LEDGER, access.caller):
-        return None
-    return access.person.user_id
 
 
 def _wallet(access: Access, text: str) -> Wallet:

@@ -1,5 +1,6 @@
 """Usage: programs report what was used, and it is charged at once."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from flask import Response, request
@@ -8,17 +9,21 @@ from pydantic import AfterValidator, Field
 from dashboard.api import auth, idempotency, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.api.wallets import spender_of
-from dashboard.core import ids
+from dashboard.core import ids, lists
 from dashboard.core.errors import CofferError, Invalid
 from dashboard.domain.access.permissions import Verb
-from dashboard.domain.funds import ledger
+from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.org_status import OrgAction
-from dashboard.domain.usage import metrics, recording, reports
+from dashboard.domain.organizations import memberships
+from dashboard.domain.usage import event_list, metrics, recording, reports
+from dashboard.domain.usage.filters import UsageFilters
 from dashboard.domain.usage.recording import Recorded, Usage
-from dashboard.models import ApiKey, UsageEvent
+from dashboard.domain.usage.reports import Hour
+from dashboard.models import ApiKey, Wallet
 
 MOST_EVENTS = 1_000
 MOST_PROPERTIES = 20
+MOST_DAYS_OF_HOURS = 31
 LONGEST_PROPERTY = 200
 
 SHORT = (
@@ -54,17 +59,31 @@ class Batch(inputs.Body):
     events: list[Event] = Field(min_length=1, max_length=MOST_EVENTS)
 
 
-class EventsQuery(paging.PageQuery):
-    metric_key: str | None = None
+class UsageQuery(paging.Query):
+    metric_key: str | None = Field(default=None, description="Only this metric.")
+    app: str | None = Field(default=None, description="Only this app.")
+    member_id: paging.IdText | None = Field(default=None, description="The `id` or the `user_id` of a member.")
+    api_key_id: paging.IdText | None = Field(default=None, description="Only what was reported with this key.")
 
 
-class SumsQuery(paging.Query):
-    """`from` and `to` are UTC days, both inclusive, at most 366."""
+class EventsQuery(paging.PageQuery, UsageQuery):
+    """By when the events happened."""
 
-    from_: str | None = Field(default=None, alias="from")
-    to: str | None = None
-    group_by: Literal["all", "app", "member", "key"] = "all"
-    metric_key: str | None = None
+    from_: paging.Since
+    to: paging.Until
+
+
+class SumsQuery(UsageQuery):
+    """`from` and `to` are UTC days, both inclusive, at most 400; by default the last 30."""
+
+    from_: str | None = Field(default=None, alias="from", description="The first UTC day: `2027-03-01`.")
+    to: str | None = Field(default=None, description="The last UTC day: `2027-03-31`.")
+    interval: Literal["hour", "day", "month"] = Field(
+        default="day", description="By UTC hour (at most 31 days, by metric only), day or month."
+    )
+    group_by: Literal["all", "metric", "app", "member", "key"] = Field(
+        default="metric", description="By metric, or also by app, member or key. `all` is the same as `metric`."
+    )
 
 
 @api.post(
@@ -103,19 +122,30 @@ def record_batch(path: inputs.OrgPath, body: Batch) -> Response:
 
 @api.get("/orgs/<org:org_id>/usage", responses={200: shapes.UsageSums})
 def sums(path: inputs.OrgPath, query: SumsQuery) -> Response:
-    """Units and cost by metric and UTC day"""
-    access = auth.enter(path.org_id, Verb.READ_USAGE)
-    first, last = reports.span({"from": query.from_ or "", "to": query.to or ""})
-    rows = reports.by_day(access.org.id, access.mode, first, last, dimension=query.group_by, metric=query.metric_key)
-    return answer(shapes.UsageSums(data=[shapes.usage_sum(row) for row in rows]))
+    """Units and cost by metric and time; a member's token sees only its own
+
+    Two filters or groups at once are added up from at most 20,000 events; if there are more, choose fewer days.
+    """
+    access = auth.enter(path.org_id, Verb.READ_OWN_USAGE)
+    wallet, filters = wallets.of_organization(access.org.id, access.mode), _filters(access, query)
+    if query.interval == "hour":
+        return answer(shapes.UsageSums(data=[shapes.usage_hour(row) for row in _hours(wallet, filters, query)]))
+    group = reports.METRIC if query.group_by == "all" else query.group_by
+    found = reports.cells(wallet, filters, group)
+    _require_whole(wallet, filters, found.bounded)
+    rows = [row for row in reports.by_time(found, query.interval) if row.key]
+    return answer(shapes.UsageSums(data=[shapes.usage_sum(row, valued=group != reports.METRIC) for row in rows]))
 
 
 @api.get("/orgs/<org:org_id>/usage/events", responses={200: shapes.UsageEvents})
 def events(path: inputs.OrgPath, query: EventsQuery) -> Response:
-    """Usage events, newest first"""
-    access = auth.enter(path.org_id, Verb.READ_USAGE)
-    wanted = reports.events(access.org.id, access.mode, metric=query.metric_key)
-    page = query.page(wanted, UsageEvent.id, "usage events", access.org.id, access.mode, query.metric_key)
+    """Usage events, newest first; a member's token sees only its own
+
+    A search reads a limited number of events: a page can be short or empty and still have a next cursor.
+    """
+    access = auth.enter(path.org_id, Verb.READ_OWN_USAGE)
+    filters = _filters(access, query, of_all_time=True)
+    page = event_list.page(wallets.of_organization(access.org.id, access.mode), filters, query.cursor, query.size)
     return answer(shapes.UsageEvents(data=[shapes.usage_event(row) for row in page.rows], next_cursor=page.next_cursor))
 
 
@@ -124,6 +154,35 @@ def list_(path: inputs.OrgPath) -> Response:
     """The metrics that the organization's usage can have, with the price in force"""
     access = auth.enter(path.org_id, Verb.READ_CATALOG)
     return answer(shapes.Metrics(data=[shapes.metric(*one) for one in metrics.offered(access.org)]))
+
+
+def _filters(access: auth.Access, query: UsageQuery, *, of_all_time: bool = False) -> UsageFilters:
+    """Raises Invalid."""
+    values = query.model_dump(by_alias=True, exclude_none=True, include={*UsageQuery.model_fields, "from_", "to"})
+    only_of = auth.only_of(access, Verb.READ_USAGE)
+    filters = UsageFilters.parse(values, only_of=only_of, of_all_time=of_all_time)
+    if only_of is None and filters.member_id:
+        return replace(filters, member_id=memberships.user_id_of(access.org.id, filters.member_id))
+    return filters
+
+
+def _hours(wallet: Wallet, filters: UsageFilters, query: SumsQuery) -> list[Hour]:
+    """Raises Invalid."""
+    if query.group_by not in ("all", "metric"):
+        raise Invalid("By hour, there are sums by metric only.", field="group_by", code="not_a_choice")
+    if (filters.last - filters.first).days >= MOST_DAYS_OF_HOURS:
+        raise Invalid(f"By hour, choose 1 to {MOST_DAYS_OF_HOURS} days.", field="from", code="out_of_range")
+    _require_whole(wallet, filters, bool(filters.narrowed))
+    return reports.hourly(wallet, filters)
+
+
+def _require_whole(wallet: Wallet, filters: UsageFilters, bounded: bool) -> None:
+    """Sums for programs are never of a part. Raises Invalid."""
+    if bounded and reports.left_out(wallet, filters):
+        raise Invalid(
+            f"More than {lists.WINDOW:,} events would have to be added up: choose fewer days, or one filter or group.",
+            field="from", code="out_of_range",
+        )  # fmt: skip
 
 
 def _enter(path: inputs.OrgPath) -> auth.Access:

@@ -89,7 +89,16 @@ class UsageEvent(OrgOwned, Base):
         org_key("wallet_id", "wallets"),
         org_key("transaction_id", "transactions"),
         Index("uq_usage_events_org_id_mode_key", "org_id", "mode", "key", unique=True),
-        Index("ix_usage_events_metric", "org_id", "wallet_id", "metric_key", "id"),
+        Index("ix_usage_events_occurred", "org_id", "wallet_id", "occurred_at", "id"),
+        Index(
+            "ix_usage_events_member",
+            "org_id",
+            "member_id",
+            "wallet_id",
+            "occurred_at",
+            "id",
+            postgresql_where=text("member_id IS NOT NULL"),
+        ),
         Index(
             "ix_usage_events_transaction",
             "org_id",
@@ -127,9 +136,9 @@ class UsagePosition(Base):
 
 
 class UsageCounter(Base):
-    """Units and cost of one metric in one wallet and UTC day: of all, or of one app, member or API key (`value`).
+    """Units and cost of one metric in one wallet and UTC day: of all, or of one hour, app, member or API key (`value`).
 
-    The number of apps per day is bounded, as in `WalletDay`.
+    An hour is `00` to `23`. The number of apps per day is bounded, as in `WalletDay`.
     """
 
     __tablename__ = "usage_counters"
@@ -137,9 +146,9 @@ class UsageCounter(Base):
 
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     wallet_id: Mapped[UUID] = mapped_column(primary_key=True)
+    dimension: Mapped[str] = mapped_column(primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
     metric_key: Mapped[str] = mapped_column(primary_key=True)
-    dimension: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str] = mapped_column(primary_key=True)
     units: Mapped[int] = mapped_column(BigInteger)
     cost: Mapped[int] = mapped_column(BigInteger)
@@ -147,6 +156,6 @@ class UsageCounter(Base):
 
     __table_args__ = (
         org_key("wallet_id", "wallets"),
-        CheckConstraint("dimension IN ('all', 'app', 'member', 'key')", name="dimension"),
+        CheckConstraint("dimension IN ('all', 'hour', 'app', 'member', 'key')", name="dimension"),
         {"postgresql_with": {"fillfactor": "50"}},
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from dashboard.core.money import MICROS_PER_USD, money
+from dashboard.web.formats import day as day_text
+from dashboard.web.formats import day_range
 
 HEIGHT = 208
 BASE = 184
@@ -26,12 +28,26 @@ class Series:
 
 @dataclass(frozen=True)
 class Day:
-    """Cost in micros per series, in the order of the series. `partial`: the day is not over. `href` is optional."""
+    """Cost in micros per series, in the order of the series: of a day, of the hour of it that begins at `hour`, or of
+    the days up to `last`.
+
+    `partial`: it is not over. `href` is optional. `picked`: it is the one that the page is about.
+    """
 
     day: date
     values: tuple[int, ...]
     partial: bool = False
     href: str = ""
+    hour: int | None = None
+    last: date | None = None
+    picked: bool = False
+
+    @property
+    def label(self) -> str:
+        """`20 Nov`, `20 Nov, 07:00`, `14 Nov to 20 Nov`."""
+        if self.last is not None:
+            return day_range(self.day, self.last)
+        return day_text(self.day) if self.hour is None else f"{day_text(self.day)}, {self.hour:02}:00"
 
     @property
     def total(self) -> int:
@@ -105,12 +121,17 @@ class Chart:
     bars: tuple[Bar, ...]
     marks: tuple[Mark, ...]
     line: Line | None = None
+    unit: str = "day"
     height: int = HEIGHT
     base: int = BASE
 
     @property
     def total(self) -> int:
         return sum(day.total for day in self.days)
+
+    @property
+    def partial(self) -> bool:
+        return any(day.partial for day in self.days)
 
     @property
     def busiest(self) -> Day | None:
@@ -128,7 +149,9 @@ def stacked(days: Sequence[Day], series: Sequence[Series], ahead: Ahead | None =
     many = len(days) + (min(ahead.days, len(days)) if ahead else 0)
     bars = tuple(_bar(index, day, many, series, top) for index, day in enumerate(days))
     line = _line(ahead, len(days), many) if ahead else None
-    return Chart(tuple(series), tuple(days), ticks, bars, _marks(days, many, line), line)
+    unit = "hour" if any(day.hour is not None for day in days) else "week" if any(day.last for day in days) else "day"
+    marks = _hour_marks(days) if unit == "hour" else _marks(days, many, line)
+    return Chart(tuple(series), tuple(days), ticks, bars, marks, line, unit)
 
 
 def _line(ahead: Ahead, past: int, many: int) -> Line:
@@ -196,6 +219,16 @@ def _marks(days: Sequence[Day], many: int, line: Line | None) -> tuple[Mark, ...
         marks.append(Mark(_date(days[index].day), x, "end" if newest else "middle", minor))
     if line and line.whole and (many - past) * 8 >= many:
         marks.append(Mark(_date(line.ahead.zero_on), "100", "end", minor=False))
+    return tuple(marks)
+
+
+def _hour_marks(days: Sequence[Day]) -> tuple[Mark, ...]:
+    """Below the bars of hours: each day at its first hour, and every sixth hour."""
+    marks = []
+    for index, one in enumerate(days):
+        if one.hour is not None and one.hour % 6 == 0:
+            text = f"{one.hour:02}:00" if one.hour else _date(one.day)
+            marks.append(Mark(text, _share(index * 100 + 50, len(days)), "middle", one.hour % 12 == 6))
     return tuple(marks)
 
 

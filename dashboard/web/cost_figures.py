@@ -62,7 +62,7 @@ def period_words(range: Range) -> str:
 
 
 def before_words(range: Range) -> str:
-    return BEFORE.get(range.key, f"previous {range.days} days")
+    return BEFORE.get(range.key, f"previous {range.days} days" if range.days > 1 else "day before")
 
 
 def switches(slug: str, range: Range, group: Group) -> dict[str, list[tuple[str, str, bool]]]:

@@ -9,7 +9,7 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from dashboard.core import clock
-from dashboard.core.money import exact, money, signed
+from dashboard.core.money import exact, money, signed, unit_price
 from dashboard.core.readable import readable
 from dashboard.web.viewer import viewer
 
@@ -161,6 +161,7 @@ def init_app(app: Flask) -> None:
         "money": money,
         "signed": signed,
         "exact": exact,
+        "unit_price": unit_price,
         "when": when,
         "ago": ago,
         "both_zones": both_zones,

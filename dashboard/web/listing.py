@@ -65,7 +65,7 @@ class Listing(Generic[T]):
 def typed(fields: Mapping[str, str]) -> dict[str, Any]:
     """The filters in the URL as entered, by the names of `fields`, with the dates of the chosen range."""
     given = {name: text for name in fields if (text := request.args.get(name, "").strip())}
-    if "from" in fields and not given.keys() & DATES and (key := request.args.get("range", "")) in PRESETS:
+    if "from" in fields and not given.keys() & DATES and (key := request.args.get("range", "")) in costs.PRESETS:
         given |= _dates(key)
     return given
 

@@ -37,7 +37,7 @@ def _groups(org: Organization, caller: Caller) -> tuple[Group, ...]:
     billing = [_link("Cost management", "costs.show", slug=slug)]
     if allowed(Verb.READ_OWN_ROWS, caller):
         billing.append(_link("Transactions", "transactions.listing", slug=slug))
-    if allowed(Verb.READ_USAGE, caller):
+    if allowed(Verb.READ_OWN_USAGE, caller):
         billing.append(_link("Usage", "usage.listing", slug=slug))
     if allowed(Verb.READ_PAYMENTS, caller):
         billing.append(_link("Payments", "payments.index", slug=slug))

@@ -1,57 +1,76 @@
-"""Usage: what was used, by metric and day, down to the single event with the arithmetic of its cost."""
+"""Usage: what was used, by time and group, down to the single event with the arithmetic of its cost."""
 
-from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 
-from dashboard.core import clock, lists
-from dashboard.core.errors import NotFound
+from dashboard.core import lists
+from dashboard.core.db import transaction
+from dashboard.core.errors import Invalid, NotFound
+from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
-from dashboard.domain.funds.reports import costs
-from dashboard.domain.funds.reports.costs import Range
-from dashboard.domain.usage import metrics, reports, units
-from dashboard.domain.usage.reports import Dimension, Sum
+from dashboard.domain.funds import transactions
+from dashboard.domain.usage import event_list, metrics, reports, units
+from dashboard.domain.usage.filters import UsageFilters
 from dashboard.models import UsageEvent
-from dashboard.web import charts, cost_figures, examples, guards, render
+from dashboard.web import examples, guards, render, usage_csv, usage_figures
 from dashboard.web import listing as listings
-from dashboard.web.formats import percent, zones_shown
+from dashboard.web.exports import Turn
+from dashboard.web.formats import zones_shown
 from dashboard.web.guards import Visit
+from dashboard.web.listing import Choice, Listing
 from dashboard.web.price_words import price_words
+from dashboard.web.usage_figures import Asked
 
-pages = Blueprint("usage", __name__, url_prefix="/o/<slug>/usage")
+FIRST_ROWS = 20
+"""How many events are below the chart; further pages have more, and no chart."""
+
+pages = Blueprint("usage", __name__, url_prefix="/o/<slug>")
 guards.signed_in_only(pages)
 
-GROUPS: tuple[tuple[Dimension, str], ...] = (
-    ("all", "By metric"), ("app", "By app"), ("member", "By member"), ("key", "By key"),
-)  # fmt: skip
-FIELDS = {"metric": "Metric"}
-NAMED = charts.MOST_SERIES - 1
+FIELDS = {
+    "from": "From", "to": "To", "hour": "Hour", "group": "Group", "metric": "Metric", "app": "App", "member": "Member",
+    "key": "Key",
+}  # fmt: skip
 
 
-@pages.get("")
+@pages.get("/usage")
 def listing(slug: str) -> Response:
-    visit = guards.enter(slug, Verb.READ_USAGE)
-    period, group = costs.preset(request.args.get("range")), _group()
-    sums = reports.by_day(visit.org.id, visit.mode, period.first, period.last)
-    shown = _events(visit)
+    visit = guards.enter(slug, Verb.READ_OWN_USAGE)
+    found, asked = _events(visit), _asked_or_none(visit)
+    offered = metrics.offered(visit.org)
     return render.render(
-        "usage/listing.html", fragment="usage/_events.html", status=shown["listing"].status,
-        context_line=f"{visit.org.name} · {zones_shown()}", slug=slug, period=cost_figures.period_words(period),
-        chosen=period, ranges=_switch(slug, group, period), groups=_group_switch(slug, group, period), group=group,
-        chart=_chart(sums, period), shares=_shares(visit, period, group), total=sum(one.cost for one in sums),
-        offered=metrics.offered(visit.org), price_words=price_words,
-        may_charge=visit.may(Verb.MANAGE_OWN_KEYS), **shown,
+        "usage/listing.html", fragment="usage/_results.html", status=found.status, slug=slug, listing=found,
+        asked=asked, context_line=f"{visit.org.name} · {zones_shown()}", own_only=visit.only_of is not None,
+        names=reports.names_of(found.rows), metric_name=usage_figures.known(visit.org).name, offered=offered,
+        price_words=price_words, may_charge=visit.may(Verb.MANAGE_OWN_KEYS),
+        ever=reports.ever(visit.wallet, visit.only_of),
+        example=examples.usage(visit.org.id, next((row.key for row, _ in offered), "tokens")),
+        **_choices(visit, found, asked), **(usage_figures.of(visit, asked) if asked and not _paged() else {}),
     )  # fmt: skip
 
 
-@pages.get("/<uuid:event_id>")
+@pages.get("/usage.csv")
+def export(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.READ_OWN_USAGE)
+    asked = _asked(visit)
+    return _file(visit, asked, "usage", usage_csv.groups(visit, asked))
+
+
+@pages.get("/usage/events.csv")
+def export_events(slug: str) -> Response:
+    visit = guards.enter(slug, Verb.READ_OWN_USAGE)
+    asked = _asked(visit)
+    return _file(visit, asked, "usage-events", usage_csv.events(visit, asked))
+
+
+@pages.get("/usage/<uuid:event_id>")
 def show(slug: str, event_id: UUID) -> Response:
-    visit = guards.enter(slug, Verb.READ_USAGE)
+    visit = guards.enter(slug, Verb.READ_OWN_USAGE)
     event = reports.find(visit.org.id, event_id)
-    if event is None or event.mode != visit.mode:
+    if event is None or event.mode != visit.mode or visit.only_of not in (None, event.member_id):
         raise NotFound
     return render.render(
         "usage/show.html", slug=slug, event=event, explained=reports.explain(event),
@@ -60,71 +79,72 @@ def show(slug: str, event_id: UUID) -> Response:
     )  # fmt: skip
 
 
-def _events(visit: Visit) -> dict[str, Any]:
-    """The events, newest first, of one metric if the URL names it."""
+def _asked(visit: Visit) -> Asked:
+    """What the URL asks for. Raises Invalid."""
+    typed = listings.typed(FIELDS)
+    filters = UsageFilters.parse(typed, only_of=visit.only_of)
+    filters = filters.of_days(filters.first, filters.last)
+    return Asked(filters, filters.of_hour(typed["hour"]) if "hour" in typed else None, _group(typed), typed)
 
-    def page(typed: dict[str, Any], cursor: str | None) -> lists.Page[UsageEvent]:
-        query = reports.events(visit.org.id, visit.mode, metric=typed.get("metric"))
-        return lists.page(query, UsageEvent.id, cursor, "usage page", visit.org.id, typed.get("metric"))
 
-    here = partial(url_for, "usage.listing", slug=visit.org.slug)
-    found = listings.read(page, FIELDS, here=here, kept=("range", "group"))
-    return {
-        "listing": found,
-        "names": reports.names_of(found.rows),
-        "example": examples.usage(visit.org.id, next((row.key for row, _ in metrics.offered(visit.org)), "tokens")),
+def _asked_or_none(visit: Visit) -> Asked | None:
+    try:
+        return _asked(visit)
+    except Invalid:
+        return None
+
+
+def _group(typed: dict[str, Any]) -> str:
+    group = typed.get("group", reports.METRIC)
+    if group in reports.GROUPS or (group.startswith(reports.TAG) and len(group) <= lists.LONGEST):
+        return str(group)
+    raise Invalid("Choose one from the list.", field="group", code="not_a_choice")
+
+
+def _paged() -> bool:
+    """Further pages of events have only these."""
+    return "cursor" in request.args
+
+
+def _events(visit: Visit) -> Listing[UsageEvent]:
+    def page(_: dict[str, Any], cursor: str | None) -> lists.Page[UsageEvent]:
+        asked = _asked(visit)
+        limit = lists.PAGE_ROWS if _paged() else FIRST_ROWS
+        return event_list.page(visit.wallet, asked.hour or asked.filters, cursor, limit)
+
+    return listings.read(page, FIELDS, here=partial(url_for, "usage.listing", slug=visit.org.slug))
+
+
+def _choices(visit: Visit, found: Listing[Any], asked: Asked | None) -> dict[str, Any]:
+    """The options of the filters. What is filtered by is always one of them."""
+    choices = transactions.choices(visit.wallet)
+    own_only, typed = visit.only_of is not None, found.typed
+    known = [(row.key, row.name) for row, _ in metrics.offered(visit.org)]
+    tags = reports.tags(visit.wallet, asked.filters) if asked else []
+    groups = usage_figures.GROUPS[:2] if own_only else usage_figures.GROUPS
+    options: dict[str, list[Choice]] = {
+        "groups": [*groups, *((f"{reports.TAG}{tag}", f"By tag {tag}") for tag in tags)],
+        "metrics": known,
+        "apps": [(app, app) for app in choices.apps],
+        "members": [] if own_only else [(str(key), name) for key, name in choices.people],
+        "keys": [] if own_only else [(str(key), name) for key, name in choices.keys],
     }
+    for name, field in (("groups", "group"), ("metrics", "metric"), ("apps", "app")):
+        if (value := typed.get(field)) and value not in dict(options[name]):
+            options[name].append((value, value.removeprefix(reports.TAG)))
+    return {"choices": options, "range_options": usage_figures.RANGES, "chosen_range": _range(found, asked)}
 
 
-def _group() -> Dimension:
-    wanted = request.args.get("group")
-    return next((key for key, _ in GROUPS if key == wanted), "all")
+def _range(found: Listing[Any], asked: Asked | None) -> str:
+    """The preset that the days are."""
+    if asked is None:
+        return found.range if found.range in listings.PRESETS else ""
+    return asked.period.key
 
 
-def _switch(slug: str, group: str, period: Range) -> list[tuple[str, str, bool]]:
-    return [
-        (words, url_for("usage.listing", slug=slug, range=key, group=group), key == period.key)
-        for key, words in cost_figures.RANGES
-    ]
-
-
-def _group_switch(slug: str, group: str, period: Range) -> list[tuple[str, str, bool]]:
-    return [
-        (words, url_for("usage.listing", slug=slug, range=period.key, group=key), key == group) for key, words in GROUPS
-    ]
-
-
-def _chart(sums: list[Sum], period: Range) -> charts.Chart:
-    """Cost per day: the four most expensive metrics by name, and the rest."""
-    totals: dict[str, int] = {}
-    for one in sums:
-        totals[one.metric_key] = totals.get(one.metric_key, 0) + one.cost
-    named = sorted(totals, key=lambda key: (-totals[key], key))[:NAMED]
-    rest = len(totals) > len(named)
-    series = [charts.Series(key, f"s{number}") for number, key in enumerate(named, 1)]
-    series += [charts.Series("Other metrics", "s5")] if rest else []
-    days = []
-    for number in range(period.days):
-        day = period.first + timedelta(days=number)
-        values = {one.metric_key: one.cost for one in sums if one.day == day}
-        parts = [values.pop(key, 0) for key in named] + ([sum(values.values())] if rest else [])
-        days.append(charts.Day(day, tuple(parts) or (0,), partial=day == clock.today()))
-    return charts.stacked(days, series or [charts.Series("No usage", "s5")])
-
-
-def _shares(visit: Visit, period: Range, group: Dimension) -> list[cost_figures.Share]:
-    rows = reports.totals(visit.org.id, visit.mode, period.first, period.last, dimension=group)
-    whole = sum(row.cost for row in rows)
-    names = reports.labels(group, rows)
-    here = partial(url_for, "usage.listing", slug=visit.org.slug, range=period.key)
-    return [
-        (
-            names.get(row.value or row.metric_key, row.value or row.metric_key),
-            here(metric=row.metric_key) if group == "all" else "",
-            row.cost,
-            f"s{min(number, charts.MOST_SERIES)}",
-            f"{row.units:,} units in {row.events:,} event{'' if row.events == 1 else 's'}",
-            percent(row.cost, whole) if whole else "",
-        )
-        for number, row in enumerate(rows, 1)
-    ]  # fmt: skip
+def _file(visit: Visit, asked: Asked, what: str, lines: Any) -> Response:
+    with Turn() as turn:
+        with transaction(org=visit.org.id):
+            audit.record(visit.wallet, "usage.exported", by=visit.by, after={"file": what, **asked.typed})
+        first, last = asked.filters.first, asked.filters.last
+        return turn.file(f"{visit.org.slug}-{what}-{first}-{last}.csv", lines)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.core import clock
 from dashboard.domain.platform import verify
 from dashboard.models import Organization
 from tests import factories
@@ -102,6 +103,46 @@ def test_only_who_may_spend_records_usage(program: Program) -> None:
         assert program.post(path(org), token, json=event).status_code == status, role
     assert program.post(path(org), program.key(org, "wallet:charge"), json=event).status_code == 403
     problem(program.post(path(program.org()), program.key(org, "usage:write"), json=event), 404, "not_found")
+
+
+def test_a_members_token_reads_only_its_own_usage(program: Program) -> None:
+    set_up(program, **PRICE)
+    org = program.org(funds=1_000_000)
+    people = {role: program.make(factories.add_member, org, role) for role in ("member", "admin", "viewer")}
+    tokens = {role: program.token(user, "usage:write", "usage:read") for role, user in people.items()}
+    for role, app in (("member", "mine"), ("admin", "theirs")):
+        event = {"metric_key": "push", "units": 1, "app": app}
+        assert program.post(path(org), tokens[role], json=event).status_code == 201
+    for query in ("", "?group_by=app", "?interval=hour", "?interval=month", f"?member_id={people['admin'].id}"):
+        for role, events in (("member", 1), ("viewer", 1 if "member_id" in query else 2)):
+            rows = program.get(path(org) + query, tokens[role]).get_json()["data"]
+            assert sum(row["events"] for row in rows) == events, (query, role)
+    for role, apps in (("member", ["mine"]), ("viewer", ["theirs", "mine"])):
+        rows = program.get(path(org, "/events"), tokens[role]).get_json()["data"]
+        assert [row["app"] for row in rows] == apps
+    assert program.get(path(org), program.key(org, "usage:write")).status_code == 403
+
+
+def test_sums_by_hour_and_month_and_what_is_refused(program: Program) -> None:
+    set_up(program, **PRICE)
+    org = program.org(funds=1_000_000)
+    key = program.key(org, "usage:write", "usage:read")
+    assert program.post(path(org), key, json={"metric_key": "push", "units": 2, "app": "a"}).status_code == 201
+    now = clock.now()
+    (hour,) = program.get(path(org) + "?interval=hour", key).get_json()["data"]
+    assert (hour["hour"], hour["units"]) == (f"{now:%Y-%m-%dT%H}:00:00Z", 2)
+    (month,) = program.get(path(org) + "?interval=month&group_by=app", key).get_json()["data"]
+    assert (month["day"], month["value"]) == (f"{now:%Y-%m}-01", "a")
+    for query, field in {
+        "?interval=week": "interval", "?interval=hour&group_by=app": "group_by", "?from=2020-01-01": "from",
+        "?interval=hour&from=2026-01-01&to=2026-03-01": "from", "?member_id=x": "member_id",
+    }.items():  # fmt: skip
+        answer = program.get(path(org) + query, key)
+        assert (answer.status_code, answer.get_json()["errors"][0]["field"]) == (422, field), query
+    rows = program.get(path(org, "/events?from=2020-01-01&to=2020-01-02"), key).get_json()
+    assert rows == {"data": [], "next_cursor": None}
+    for query, many in {"?app=a": 1, "?app=b": 0, "?metric_key=push": 1, f"?to={now:%Y-%m-%dT%H}:00:00Z": 0}.items():
+        assert len(program.get(path(org, "/events") + query, key).get_json()["data"]) == many, query
 
 
 def test_prices_are_the_operators(program: Program) -> None:

@@ -778,7 +778,7 @@ CREATE TABLE public.usage_counters (
     units bigint NOT NULL,
     cost bigint NOT NULL,
     events bigint NOT NULL,
-    CONSTRAINT ck_usage_counters_dimension CHECK ((dimension = ANY (ARRAY['all'::text, 'app'::text, 'member'::text, 'key'::text])))
+    CONSTRAINT ck_usage_counters_dimension CHECK ((dimension = ANY (ARRAY['all'::text, 'hour'::text, 'app'::text, 'member'::text, 'key'::text])))
 )
 WITH (fillfactor='50');
 
@@ -1275,7 +1275,7 @@ ALTER TABLE ONLY public.transactions
 --
 
 ALTER TABLE ONLY public.usage_counters
-    ADD CONSTRAINT pk_usage_counters PRIMARY KEY (org_id, wallet_id, day, metric_key, dimension, value);
+    ADD CONSTRAINT pk_usage_counters PRIMARY KEY (org_id, wallet_id, dimension, day, metric_key, value);
 
 
 --
@@ -1651,10 +1651,17 @@ CREATE INDEX ix_transactions_payment ON public.transactions USING btree (org_id,
 
 
 --
--- Name: ix_usage_events_metric; Type: INDEX; Schema: public; Owner: -
+-- Name: ix_usage_events_member; Type: INDEX; Schema: public; Owner: -
 --
 
-CREATE INDEX ix_usage_events_metric ON public.usage_events USING btree (org_id, wallet_id, metric_key, id);
+CREATE INDEX ix_usage_events_member ON public.usage_events USING btree (org_id, member_id, wallet_id, occurred_at, id) WHERE (member_id IS NOT NULL);
+
+
+--
+-- Name: ix_usage_events_occurred; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_usage_events_occurred ON public.usage_events USING btree (org_id, wallet_id, occurred_at, id);
 
 
 --

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from dashboard.api.shapes.money import usd
 from dashboard.core.errors import CofferError
 from dashboard.domain.usage.recording import Recorded, Usage
-from dashboard.domain.usage.reports import Sum
+from dashboard.domain.usage.reports import Hour, Sum
 from dashboard.models import Metric as MetricRow
 from dashboard.models import Price as PriceRow
 from dashboard.models import UsageEvent as EventRow
@@ -72,7 +72,8 @@ class UsageEvents(BaseModel):
 class UsageSum(BaseModel):
     """`value` is the app, the member's user ID or the key's ID, if grouped by one."""
 
-    day: date
+    day: date = Field(description="The UTC day, or the first day of the month.")
+    hour: datetime | None = Field(default=None, description="When the hour begins, if asked for by hour.")
     metric_key: str
     value: str | None = None
     units: int
@@ -157,11 +158,18 @@ def usage_event(row: EventRow) -> UsageEvent:
     )  # fmt: skip
 
 
-def usage_sum(row: Sum) -> UsageSum:
-    optional = {"value": row.value} if row.value else {}
+def usage_sum(row: Sum, *, valued: bool) -> UsageSum:
+    optional = {"value": row.key} if valued else {}
     return UsageSum(
         day=row.day, metric_key=row.metric_key, units=row.units, cost_micros=row.cost, cost_usd=usd(row.cost),
         events=row.events, **optional,
+    )  # fmt: skip
+
+
+def usage_hour(row: Hour) -> UsageSum:
+    return UsageSum(
+        day=row.at.date(), hour=row.at, metric_key=row.metric_key, units=row.units, cost_micros=row.cost,
+        cost_usd=usd(row.cost), events=row.events,
     )  # fmt: skip
 
 

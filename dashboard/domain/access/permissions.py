@@ -43,6 +43,7 @@ class Verb(StrEnum):
     READ_AUDIT = "read_audit"
     BUY = "buy"
     CHARGE = "charge"
+    READ_OWN_USAGE = "read_own_usage"
     READ_USAGE = "read_usage"
     RECORD_USAGE = "record_usage"
     MANAGE_PRICES = "manage_prices"
@@ -88,6 +89,7 @@ TABLE: dict[Verb, Rule] = {
     Verb.READ_AUDIT: Rule(_READERS, "audit:read", operator=True),
     Verb.BUY: Rule(LEADS, "checkout:create"),
     Verb.CHARGE: Rule(_NOBODY, "wallet:charge", token_roles=_SPENDERS),
+    Verb.READ_OWN_USAGE: Rule(_ALL, "usage:read", operator=True),
     Verb.READ_USAGE: Rule(_READERS, "usage:read", operator=True),
     Verb.RECORD_USAGE: Rule(_NOBODY, "usage:write", token_roles=_SPENDERS),
     Verb.MANAGE_PRICES: Rule(_NOBODY, "prices:write", operator=True),

@@ -83,6 +83,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "external_key.cleared": ("organization", "{who} cleared the external key {before.external_key} of {what}"),
     "overdraft.changed": ("money", "{who} changed how far below zero the balance may go"),
     "transactions.exported": ("exports", "{who} exported transactions"),
+    "usage.exported": ("exports", "{who} exported usage"),
     "promotion.refused": ("money", "{who} tried a promotion code that does not work"),
     "checkouts.limited": ("money", "{who} opened too many payment pages within a minute and was stopped"),
     "payments.exported": ("exports", "{who} exported payments"),

@@ -282,21 +282,36 @@ WHERE p.units IS DISTINCT FROM e.units OR p.cost IS DISTINCT FROM e.cost
 ORDER BY org_id, wallet_id, metric_key, period_start LIMIT :most
 
 -- name: counters
--- says: 6: the counters of a day are the sums of its events
+-- says: 6: the counters of a day are the sums of its events; apps without a counter are counted with the others
 SELECT org_id, 'wallet ' || wallet_id AS object,
-  format('%s on %s: %s units for %s in %s events; events %s for %s in %s', metric_key, day, c.units, c.cost, c.events,
-    e.units, e.cost, e.events) AS detail
+  format('%s on %s by %s %s: %s units for %s in %s events; events %s for %s in %s', metric_key, day, dimension,
+    replace(value, chr(1) || 'other', '(other apps)'), c.units, c.cost, c.events, e.units, e.cost, e.events) AS detail
 FROM (
-  SELECT * FROM usage_counters
-  WHERE dimension = 'all' AND (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid))
-) AS c
-FULL JOIN (
-  SELECT org_id, wallet_id, metric_key, CAST(occurred_at AT TIME ZONE 'UTC' AS date) AS day, sum(units) AS units,
-    sum(cost) AS cost, count(*) AS events
-  FROM usage_events WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid) GROUP BY 1, 2, 3, 4
-) AS e USING (org_id, wallet_id, metric_key, day)
+  SELECT * FROM usage_counters WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
+) AS c FULL JOIN (
+  SELECT r.org_id, r.wallet_id, r.dimension, r.day, r.metric_key,
+    CASE WHEN own.value IS NULL THEN coalesce(others.value, r.value) ELSE r.value END AS value,
+    sum(r.units) AS units, sum(r.cost) AS cost, sum(r.events) AS events
+  FROM (
+    SELECT o.org_id, o.wallet_id, d.dimension, CAST(o.at AS date) AS day, o.metric_key, d.value, sum(o.units) AS units,
+      sum(o.cost) AS cost, count(*) AS events
+    FROM (
+      SELECT *, occurred_at AT TIME ZONE 'UTC' AS at FROM usage_events
+      WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
+    ) AS o CROSS JOIN LATERAL (
+      VALUES ('all', ''), ('hour', to_char(o.at, 'HH24')), ('app', nullif(o.app, '')),
+        ('member', CAST(o.member_id AS text)), ('key', CAST(o.api_key_id AS text))
+    ) AS d(dimension, value)
+    WHERE d.value IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6
+  ) AS r
+  LEFT JOIN usage_counters AS own USING (org_id, wallet_id, dimension, day, metric_key, value)
+  LEFT JOIN usage_counters AS others ON others.org_id = r.org_id AND others.wallet_id = r.wallet_id
+    AND others.dimension = r.dimension AND r.dimension = 'app' AND others.day = r.day
+    AND others.metric_key = r.metric_key AND others.value = chr(1) || 'other'
+  GROUP BY 1, 2, 3, 4, 5, 6
+) AS e USING (org_id, wallet_id, dimension, day, metric_key, value)
 WHERE c.units IS DISTINCT FROM e.units OR c.cost IS DISTINCT FROM e.cost OR c.events IS DISTINCT FROM e.events
-ORDER BY org_id, wallet_id, metric_key, day LIMIT :most
+ORDER BY org_id, wallet_id, metric_key, day, dimension LIMIT :most
 
 -- name: stuck
 -- says: 10: nothing is due or unknown for longer than 15 minutes

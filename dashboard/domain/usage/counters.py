@@ -1,4 +1,4 @@
-"""Units and cost by metric and UTC day, moved in the transaction of the events, under the lock of their wallet."""
+"""Units and cost by metric, UTC day and hour, moved in the transaction of the events under their wallet's lock."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -62,6 +62,7 @@ def day_of(event: UsageEvent) -> date:
 def _cells(event: UsageEvent, names: "_Names") -> Iterable[Cell]:
     day, metric = day_of(event), event.metric_key
     yield day, metric, "all", ""
+    yield day, metric, "hour", f"{event.occurred_at.astimezone(UTC):%H}"
     if event.app:
         yield day, metric, "app", names.of(day, metric, event.app)
     if event.member_id:

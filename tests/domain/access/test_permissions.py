@@ -38,6 +38,7 @@ PEOPLE: dict[Verb, str] = {
     Verb.READ_AUDIT: "owner admin viewer operator",
     Verb.BUY: "owner admin",
     Verb.CHARGE: "",
+    Verb.READ_OWN_USAGE: "owner admin member viewer operator",
     Verb.READ_USAGE: "owner admin viewer operator",
     Verb.RECORD_USAGE: "",
     Verb.PROVISION: "",

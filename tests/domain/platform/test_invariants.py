@@ -292,13 +292,16 @@ def test_slices_that_do_not_follow_the_rows_are_found(servers: Servers, fault: s
         ("DELETE FROM usage_positions WHERE wallet_id = %(w)s", ["positions"]),
         ("UPDATE usage_counters SET units = units + 1 WHERE wallet_id = %(w)s AND dimension = 'all'", ["counters"]),
         ("DELETE FROM usage_counters WHERE wallet_id = %(w)s", ["counters"]),
+        ("DELETE FROM usage_counters WHERE dimension = 'hour'", ["counters"]),
+        ("UPDATE usage_counters SET value = 'c' WHERE dimension = 'app'", ["counters"]),
+        ("UPDATE usage_counters SET value = chr(1) || 'other' WHERE dimension = 'app'", []),
         ("UPDATE prices SET amount_micros = amount_micros + 1", ["prices"]),
     ],
 )  # fmt: skip
 def test_usage_that_does_not_add_up_is_found(servers: Servers, fault: str, checks: list[str]) -> None:
     make_metric(amount_micros=7)
     org = make_org(funds=1_000)
-    usages = [Usage("tokens", units, key, b"") for units, key in ((1, "a"), (2, "b"))]
+    usages = [Usage("tokens", units, key, b"", app="chat") for units, key in ((1, "a"), (2, "b"))]
     recording.record(org, usages, mode="test", by=SYSTEM, api_key_id=None)
     assert found() == []
     plant(servers, fault, w=wallet_of(org).id)

@@ -7,7 +7,7 @@ was reversed. Days are UTC.
 
 import calendar
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -22,6 +22,7 @@ from dashboard.models import OTHER_APPS, SPENDING, Transaction, Wallet, WalletDa
 
 Group = Literal["type", "app"]
 
+PRESETS = ("1", "7", "30", "90", "month", "last-month")
 NAMED_SERIES = 4
 OTHER_COLOUR = 5
 COLOUR_DAYS = 90
@@ -146,14 +147,14 @@ def of_user(wallet: Wallet, user_id: UUID) -> OwnCosts:
 
 
 def preset(key: str | None, today: date | None = None) -> Range:
-    """The range `7`, `30`, `90` (days up to today), `month` (this one) or `last-month`; any other text is `30`."""
+    """One of `PRESETS`: days up to today, this month, or the one before; any other text is `30`."""
     today = today or clock.today()
     if key == "month":
         return Range(key, today.replace(day=1), today)
     if key == "last-month":
         last = today.replace(day=1) - timedelta(days=1)
         return Range(key, last.replace(day=1), last)
-    days = int(key) if key in ("7", "30", "90") else 30
+    days = int(key) if key and key.isdecimal() and key in PRESETS else 30
     return Range(str(days), today - timedelta(days=days - 1), today)
 
 
@@ -182,16 +183,16 @@ def daily(source: Source, from_day: date, to_day: date, group: Group = "type") -
     for day, key, micros, _ in _rows(source, from_day, to_day, group):
         sums[day, key] = micros
         totals[key] += micros
-    named = _named(totals)
-    colours = _colours(source, named, group)
-    series = [Series(key, colours[key], totals[key]) for key in named]
-    rest = [key for key in totals if key not in named]
+    keys = named(totals)
+    colour_of = _colours(source, keys, group)
+    series = [Series(key, colour_of[key], totals[key]) for key in keys]
+    rest = [key for key in totals if key not in keys]
     if rest:
         series.append(Series(None, OTHER_COLOUR, sum(totals[key] for key in rest)))
     today = clock.today()
     days = []
     for offset in range_of(from_day, to_day):
-        values = [sums.get((offset, key), 0) for key in named]
+        values = [sums.get((offset, key), 0) for key in keys]
         if rest:
             values.append(sum(sums.get((offset, key), 0) for key in rest))
         days.append(Day(offset, tuple(values), partial=offset >= today))
@@ -202,11 +203,11 @@ def by_group(source: Source, range: Range, group: Group = "type") -> list[Share]
     """What each type or app cost, largest first, as in `daily`: four by name and the rest."""
     now, counts = _totals(source, range, group)
     then, _ = _totals(source, before(range), group)
-    named = _named(now)
-    colours = _colours(source, named, group)
+    keys = named(now)
+    colour_of = _colours(source, keys, group)
     whole = sum(now.values())
-    shares = [Share(key, colours[key], now[key], whole, counts[key], then.get(key, 0)) for key in named]
-    rest = [key for key in now if key not in named]
+    shares = [Share(key, colour_of[key], now[key], whole, counts[key], then.get(key, 0)) for key in keys]
+    rest = [key for key in now if key not in keys]
     if rest:
         rows = sum(counts[key] for key in rest)
         # Keys that cost something before and nothing now would make the comparison unequal.
@@ -220,24 +221,24 @@ def range_of(first: date, last: date) -> Iterable[date]:
     return (first + timedelta(days=offset) for offset in range((last - first).days + 1))
 
 
-def _named(totals: dict[str, int]) -> list[str]:
+def named(totals: Mapping[str, int]) -> list[str]:
     """The keys that are shown by name, largest first."""
-    return sorted((key for key in totals if totals[key] and key != OTHER_APPS), key=lambda key: (-totals[key], key))[
-        :NAMED_SERIES
-    ]
+    large = sorted((key for key in totals if totals[key] and key != OTHER_APPS), key=lambda key: (-totals[key], key))
+    return large[:NAMED_SERIES]
 
 
-def _colours(source: Source, named: list[str], group: Group) -> dict[str, int]:
-    """Colours by rank over the last 90 days, so that a different range does not change colours. Keys that rank lower
-    there get the remaining ones."""
+def colours(keys: Sequence[str], longer: Mapping[str, int]) -> dict[str, int]:
+    """Colours by rank in the totals of a longer time, so that a different range does not change colours. Keys that rank
+    lower there get the remaining ones."""
+    found = {key: rank for rank, key in enumerate(named(longer), start=1) if key in keys}
+    free = [colour for colour in range(1, NAMED_SERIES + 1) if colour not in found.values()]
+    return found | {key: free.pop(0) for key in keys if key not in found}
+
+
+def _colours(source: Source, keys: Sequence[str], group: Group) -> dict[str, int]:
     today = clock.today()
     longer, _ = _totals(source, Range("", today - timedelta(days=COLOUR_DAYS - 1), today), group)
-    colours = {key: rank for rank, key in enumerate(_named(longer), start=1) if key in named}
-    free = [colour for colour in range(1, NAMED_SERIES + 1) if colour not in colours.values()]
-    for key in named:
-        if key not in colours:
-            colours[key] = free.pop(0)
-    return colours
+    return colours(keys, longer)
 
 
 def _total(source: Source, period: Range) -> int:
