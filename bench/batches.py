@@ -79,7 +79,7 @@ def _compare(name: str, database: Database, wallets: int, single: Way, seconds: 
 
 def sql(database: Database, wallets: int) -> Way:
     def run(seconds: float) -> tuple[int, float]:
-        batches, rate = pgbench.run(database, f"\\set wallets {wallets}\n{SCRIPT}", seconds)
+        batches, rate = pgbench.run(database, f"\\set wallets {wallets}\n{SCRIPT}", seconds, prepared=False)
         return BATCH * batches, BATCH * rate
 
     return run

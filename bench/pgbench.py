@@ -22,15 +22,21 @@ def filled(statement: TextClause, values: dict[str, str]) -> str:
     return " ".join(sql.split()) + ";"
 
 
-def run(database: Database, script: str, seconds: float, *, clients: int = 1) -> tuple[int, float]:
-    """How many transactions `script` completed, and how many a second. Raises RuntimeError where one failed."""
+def run(
+    database: Database, script: str, seconds: float, *, clients: int = 1, prepared: bool = True
+) -> tuple[int, float]:  # fmt: skip
+    """How many transactions `script` completed, and how many a second. Raises RuntimeError where one failed.
+
+    `prepared`: PostgreSQL may keep the statements' plans.
+    """
     url = make_url(database.url)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
         file.flush()
         done = subprocess.run(
             [
-                str(Path(database.pg_bin) / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "1",
+                str(Path(database.pg_bin) / "pgbench"), "-n", "-M", "prepared" if prepared else "extended",
+                "-c", str(clients), "-j", "1",
                 "-T", str(max(1, round(seconds))), "-f", file.name, "-h", str(url.host), "-p", str(url.port),
                 "-U", str(url.username), str(url.database),
             ],

@@ -18,8 +18,22 @@ from uuid import UUID
 import psycopg
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ARRAY, BigInteger, Connection, DateTime, MetaData, Select, Text, Uuid, event
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Connection,
+    DateTime,
+    Engine,
+    MetaData,
+    Select,
+    Text,
+    TextClause,
+    Uuid,
+    event,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -206,6 +220,20 @@ def retrying(unit: Callable[P, R]) -> Callable[P, R]:
 def sqlstate(error: DBAPIError) -> str | None:
     """PostgreSQL's code for the error; None if the server was not reached."""
     return getattr(error.orig, "sqlstate", None)
+
+
+def planned_each_time(sql: str) -> TextClause:
+    """A statement whose plan depends on its values, so that PostgreSQL keeps none."""
+    return text(sql).execution_options(planned_each_time=True)
+
+
+@event.listens_for(Engine, "do_execute")
+def _execute_unprepared(cursor: Any, statement: str, values: Any, context: ExecutionContext) -> bool:
+    """Execute such a statement, and say whether this was one."""
+    if context.execution_options.get("planned_each_time"):
+        cursor.execute(statement, values, prepare=False)
+        return True
+    return False
 
 
 @event.listens_for(Pool, "checkout")

@@ -762,6 +762,7 @@ CREATE TABLE public.transactions (
     CONSTRAINT ck_transactions_sum CHECK (((amount <> 0) AND (balance_after = (balance_before + amount)))),
     CONSTRAINT ck_transactions_type CHECK ((type = ANY (ARRAY['purchase'::text, 'deposit'::text, 'recharge'::text, 'subscription_grant'::text, 'admin_grant'::text, 'renewal'::text, 'charge'::text, 'consumption'::text, 'expiry'::text, 'admin_removal'::text, 'refund'::text, 'dispute'::text, 'transfer'::text, 'reversal'::text])))
 );
+ALTER TABLE ONLY public.transactions ALTER COLUMN org_id SET (n_distinct=100);
 
 
 --
@@ -810,6 +811,7 @@ CREATE TABLE public.usage_events (
     CONSTRAINT ck_usage_events_charged CHECK (((cost = 0) OR (transaction_id IS NOT NULL))),
     CONSTRAINT ck_usage_events_units CHECK (((units > 0) AND (cost >= 0) AND (units_after >= units)))
 );
+ALTER TABLE ONLY public.usage_events ALTER COLUMN org_id SET (n_distinct=100);
 
 
 --
@@ -961,6 +963,7 @@ END) STORED,
     CONSTRAINT ck_wallets_mode CHECK ((mode = ANY (ARRAY['test'::text, 'live'::text])))
 )
 WITH (fillfactor='50');
+ALTER TABLE ONLY public.wallets ALTER COLUMN org_id SET (n_distinct=-0.1);
 
 
 --

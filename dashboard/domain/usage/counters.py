@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from dashboard.core.db import db
-from dashboard.models import UsageEvent
+from dashboard.domain.usage.new_events import AnyEvent
 from dashboard.models.funds import OTHER_APPS
 
 MOST_APPS = 100
@@ -31,7 +31,7 @@ WHERE org_id = :org AND wallet_id = :wallet AND day = ANY (CAST(:days AS date[])
   AND dimension = 'app'""")
 
 
-def add(org_id: UUID, wallet_id: UUID, events: Sequence[UsageEvent]) -> None:
+def add(org_id: UUID, wallet_id: UUID, events: Sequence[AnyEvent]) -> None:
     """Count these events. Needs the wallet's lock."""
     names = _Names(org_id, wallet_id, events)
     cells: defaultdict[Cell, list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -54,12 +54,12 @@ def add(org_id: UUID, wallet_id: UUID, events: Sequence[UsageEvent]) -> None:
     )  # fmt: skip
 
 
-def day_of(event: UsageEvent) -> date:
+def day_of(event: AnyEvent) -> date:
     """The UTC day in which the event counts: when it was used, not when it was reported."""
     return event.occurred_at.astimezone(UTC).date()
 
 
-def _cells(event: UsageEvent, names: "_Names") -> Iterable[Cell]:
+def _cells(event: AnyEvent, names: "_Names") -> Iterable[Cell]:
     day, metric = day_of(event), event.metric_key
     yield day, metric, "all", ""
     yield day, metric, "hour", f"{event.occurred_at.astimezone(UTC):%H}"
@@ -74,7 +74,7 @@ def _cells(event: UsageEvent, names: "_Names") -> Iterable[Cell]:
 class _Names:
     """Under which name an app is counted: its own, or OTHER_APPS once a day has MOST_APPS of them."""
 
-    def __init__(self, org_id: UUID, wallet_id: UUID, events: Sequence[UsageEvent]) -> None:
+    def __init__(self, org_id: UUID, wallet_id: UUID, events: Sequence[AnyEvent]) -> None:
         self._known: defaultdict[tuple[date, str], set[str]] = defaultdict(set)
         with_app = [event for event in events if event.app]
         if with_app:

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from dashboard.config import settings
 from dashboard.core import clock, ids
-from dashboard.core.db import db, retrying, sqlstate, transaction
+from dashboard.core.db import retrying, sqlstate, transaction
 from dashboard.core.errors import CofferError, Invalid
 from dashboard.core.money import LARGEST
 from dashboard.domain import org_status
@@ -24,8 +23,9 @@ from dashboard.domain.funds import ledger, spend_limits, wallets
 from dashboard.domain.funds.ledger import KeyReused, LedgerEntry, Posting
 from dashboard.domain.funds.spend_limits import Limit, Spender
 from dashboard.domain.org_status import OrgAction
-from dashboard.domain.usage import counters, metrics, positions, units
+from dashboard.domain.usage import counters, metrics, new_events, positions, units
 from dashboard.domain.usage.formula import Formula
+from dashboard.domain.usage.new_events import AnyEvent, NewEvent
 from dashboard.domain.usage.positions import Place, Position
 from dashboard.models import Organization, Price, UsageEvent, Wallet
 
@@ -67,7 +67,7 @@ class Usage:
 class Recorded:
     """`duplicate`: the event was recorded before, and nothing was charged now."""
 
-    event: UsageEvent
+    event: AnyEvent
     duplicate: bool = False
 
 
@@ -128,7 +128,7 @@ class _Batch:
         )
         self.balance = wallet.balance
         self.errors: dict[int, CofferError] = {}
-        self.events: dict[int, UsageEvent] = {}
+        self.events: dict[int, NewEvent] = {}
         self.earlier: dict[int, UsageEvent] = {}
         self.positions: dict[Place, Position] = {}
         self.known = metrics.known(org, {usage.metric_key for usage in usages})
@@ -146,7 +146,8 @@ class _Batch:
 
     def charge(self, limits: Sequence[Limit]) -> None:
         """Price the new events and charge them, in order, as far as the balance and the limits reach."""
-        fresh = [number for number in range(len(self.usages)) if number not in self.errors | self.earlier]
+        settled = self.errors.keys() | self.earlier.keys()
+        fresh = [number for number in range(len(self.usages)) if number not in settled]
         before = positions.read(self.wallet, {self._place(self.usages[number])[1] for number in fresh})
         reached = {place: replace(position) for place, position in before.items()}
         for number in fresh:
@@ -163,16 +164,13 @@ class _Batch:
     def store(self) -> None:
         rows = list(self.events.values())
         if rows:
-            db.session.add_all(rows)
-            db.session.flush()
+            new_events.store(self.org.id, rows)
             counters.add(self.org.id, self.wallet.id, rows)
             positions.store(self.wallet, self.positions)
 
     def _sort(self) -> None:
         """Tell apart what cannot be used, what was recorded before, and what is new."""
-        keys = {usage.key for usage in self.usages}
-        query = select(UsageEvent).filter_by(org_id=self.org.id, mode=self.wallet.mode)
-        booked = {row.key: row for row in db.session.scalars(query.where(UsageEvent.key.in_(keys)))}
+        booked = new_events.recorded(self.org.id, self.wallet.mode, {usage.key for usage in self.usages})
         seen: dict[str, bytes] = {}
         for number, usage in enumerate(self.usages):
             earlier = booked.get(usage.key)
@@ -218,7 +216,7 @@ class _Batch:
             return
         position.units += usage.units
         position.cost += cost
-        self.events[number] = UsageEvent(
+        self.events[number] = NewEvent(
             org_id=self.org.id, id=ids.new(), created_at=self.now, wallet_id=self.wallet.id, mode=self.wallet.mode,
             metric_key=usage.metric_key, units=usage.units, occurred_at=usage.occurred_at or self.now, key=usage.key,
             body_hash=usage.body_hash, app=usage.app, member_id=self.by.user_id, api_key_id=self.api_key_id,
@@ -276,5 +274,5 @@ class _Batch:
             position.units += event.units
             position.cost += event.cost
 
-    def _described(self, event: UsageEvent) -> str:
+    def _described(self, event: NewEvent) -> str:
         return units.counted(event.units, self.known.units[event.metric_key])
