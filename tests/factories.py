@@ -11,11 +11,13 @@ from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.funds import ledger, wallets
+from dashboard.domain.funds.holds import steps
+from dashboard.domain.funds.holds.steps import HoldRequest
 from dashboard.domain.funds.ledger import NewGrant, Posting
 from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.organizations import memberships, organizations, registration
 from dashboard.domain.usage import metrics
-from dashboard.models import PLATFORM_ORG_ID, Metric, Organization, User, Wallet
+from dashboard.models import PLATFORM_ORG_ID, Hold, Metric, Organization, User, Wallet
 
 PASSWORD = "a long enough password"
 _numbers = count(1)
@@ -60,6 +62,12 @@ def charge(wallet: Wallet, micros: int, key: str | None = None, *, app: str = ""
     return ledger.post(
         wallet, type="charge", amount=-micros, origin="api", key=key or f"charge{next(_numbers)}", by=SYSTEM, app=app
     )
+
+
+def hold(org: Organization, micros: int, key: str | None = None, **named: Any) -> Hold:
+    """Money reserved in the organization's wallet, by itself."""
+    request = HoldRequest("api", key or f"hold{next(_numbers)}", SYSTEM)
+    return steps.reserve(wallet_of(org), request, org=org, amount=micros, **named).hold
 
 
 def make_metric(key: str = "tokens", **price: Any) -> Metric:

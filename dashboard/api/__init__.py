@@ -22,6 +22,7 @@ def register(app: Flask) -> None:
         checkout,
         docs,
         health,
+        holds,
         identity_provider,
         inputs,
         invites,
@@ -46,7 +47,7 @@ def register(app: Flask) -> None:
 
     identity = (me, orgs, members, invites, keys, identity_provider, audit)
     customers = [
-        *(each.api for each in (*identity, wallets, transactions, usage, payments, checkout, products)),
+        *(each.api for each in (*identity, wallets, transactions, usage, holds, payments, checkout, products)),
         invites.public,
         usage.metric_api,
     ]

@@ -117,6 +117,10 @@ CODES = {
     405: {"method_not_allowed": ("The address has no such method. `Allow` lists its methods.", "Use one of those.")},
     409: {
         "conflict": ("The state does not allow the call. `detail` says why.", _READ_AGAIN),
+        "hold_not_open": (
+            "The hold was captured, released or has expired. Nothing can be done to it any more.",
+            "Read the hold. For more work, make a new one.",
+        ),
         "metric_unpriced": (
             "The metric had no price when the usage happened. Nothing was recorded.",
             "Have the platform set a price, then send the same event again.",
@@ -215,6 +219,10 @@ CODES = {
         "not_plain_text": ("A text contains characters that cannot be stored.", "Remove control characters."),
         "invalid_amount": ("The amount is not a number of credits.", "Send credits with up to 6 places."),
         "invalid_address": ("A text is not one e-mail address.", "Send an address such as name@example.com."),
+        "no_such_member": (
+            "No member of the organization who may spend has this id.",
+            "List the members; viewers cannot spend.",
+        ),
         "no_such_organization": ("No organization has this id, or it is closed.", "Check the id."),
         "no_such_wallet": ("No wallet of the organization has this id, in the mode of the key.", "List the wallets."),
         "no_such_grant": ("The wallet has no credit grant of this id.", "List the grants."),

@@ -22,6 +22,8 @@ from dashboard.core.strict_json import RepeatedName
 BODY_BYTES = 64 * 1024
 BODY_LIMITS = {"api_usage.record_batch": 1_000_000}
 """Endpoints that take larger bodies."""
+OPTIONAL_BODIES = {"api_holds.capture", "api_holds.extend", "api_holds.release"}
+"""Endpoints whose fields are all optional, so that no body is an empty one."""
 LONGEST_TEXT = 500
 LONGEST_APP = 200
 LONGEST_KEY = 255
@@ -51,7 +53,8 @@ class StrictRequest(Request):
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
         self.max_content_length = BODY_LIMITS.get(self.endpoint or "", BODY_BYTES)
-        return parse(self.get_data())
+        raw = self.get_data()
+        return {} if not raw and self.endpoint in OPTIONAL_BODIES else parse(raw)
 
 
 def parse(raw: bytes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ JOBS = frozenset(
         "dashboard.jobs.dummy.deliver",
         "dashboard.jobs.expiry.drain",
         "dashboard.jobs.figures.count",
+        "dashboard.jobs.holds.drain",
         "dashboard.jobs.inbox.drain",
         "dashboard.jobs.outbox.drain",
         "dashboard.jobs.payments.check",

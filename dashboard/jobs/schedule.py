@@ -7,6 +7,7 @@ from dashboard.core import clock
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog import sync as prices
 from dashboard.domain.funds import expiry, seals
+from dashboard.domain.funds.holds import ending
 from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.messages import outbox
 from dashboard.domain.organizations import follow_ups
@@ -49,6 +50,10 @@ def _lapsed() -> Iterable[str]:
     return (str(org_id) for org_id in expiry.due())
 
 
+def _held() -> Iterable[str]:
+    return (str(org_id) for org_id in ending.due())
+
+
 def _unsealed() -> Iterable[str]:
     return (str(org_id) for org_id in seals.due())
 
@@ -68,6 +73,7 @@ SCHEDULE: list[ScheduledTask] = [
     (_inboxes, inbox.DRAIN),  # events whose job was lost, whose worker died, or whose pause is over
     (_payments, sweep.DRAIN),  # payments that are not settled: ask the provider, whatever webhooks said
     (_lapsed, expiry.DRAIN),  # credit that expired in wallets that nobody charged
+    (_held, ending.DRAIN),  # holds that expired in wallets that nobody charged
     (_unsealed, "dashboard.jobs.seals.seal"),  # ledger rows that can still be changed without detection
     (_checkpoints, "dashboard.jobs.seals.record_head"),  # once a day, a checkpoint of the seals
     (_prices, products.SYNC),  # the provider's prices: create, archive, and compare each with ours once an hour

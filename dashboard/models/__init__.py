@@ -21,6 +21,7 @@ from dashboard.models.funds import (
     Wallet,
     WalletDay,
 )
+from dashboard.models.holds import HOLD_STATES, Hold, HoldStep
 from dashboard.models.identity import (
     ApiKey,
     AuditEntry,
@@ -67,6 +68,7 @@ __all__ = [
     "ADJUSTMENTS",
     "ALGORITHMS",
     "EMAIL_STATES",
+    "HOLD_STATES",
     "INBOX_STATES",
     "INVITE_STATES",
     "LIMIT_SCOPES",
@@ -92,6 +94,8 @@ __all__ = [
     "FirstAnswer",
     "FormerSlug",
     "GrantBurn",
+    "Hold",
+    "HoldStep",
     "IdentityProvider",
     "InboxEvent",
     "InboxTry",

@@ -216,6 +216,13 @@ class CreditGrant(OrgOwned, Base):
         Index("ix_credit_grants_org_id_transaction_id", "org_id", "transaction_id"),
         Index("ix_credit_grants_wallet", "org_id", "wallet_id", "id"),
         Index("ix_credit_grants_open", "org_id", "wallet_id", "opened_seq", postgresql_where=text("remaining > 0")),
+        Index(
+            "ix_credit_grants_expiring",
+            "org_id",
+            "wallet_id",
+            "expires_at",
+            postgresql_where=text("remaining > 0 AND expires_at IS NOT NULL"),
+        ),
         CheckConstraint("kind IN ('paid', 'promotional') AND amount > 0", name="slice"),
         CheckConstraint("remaining BETWEEN 0 AND amount", name="remaining"),
     )

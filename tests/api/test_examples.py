@@ -71,6 +71,7 @@ class Seller:
         factories.add_member(self.org, "member", user=self.ben)
         factories.add_member(self.org, "admin", user=self.cara)
         charged = factories.charge(factories.wallet_of(self.org), 18_100, "job-41", app="chat-api")
+        held, idle = (factories.hold(self.org, 300_000, key, app="chat-api") for key in ("job-42", "job-43"))
         pack = factories.make_pack()
         with transaction(org=self.own.id):
             own_pack = products.create(self.own.id, name="Trial", price_minor=500, grant_micros=5_000_000, by=self.by)
@@ -91,7 +92,7 @@ class Seller:
                     (0x12, self.ben.id), (0x13, self.ada.id), (0x14, heir.id), (0x21, pack.product.id),
                     (0x22, own_pack.product.id),
                     (0x31, factories.wallet_of(self.org).id), (0x41, charged.id), (0x61, key_id),
-                    (0x71, sent["hugo"].id), (0x81, entry),
+                    (0x71, sent["hugo"].id), (0x81, entry), (0x91, held.id), (0x92, idle.id),
                 )
             },
         }  # fmt: skip

@@ -283,6 +283,12 @@ CALLS: dict[str, tuple[int, ...]] = {
     "POST /api/v1/orgs/<org:org_id>/usage/batch":             (401, 404, 403, 201, 201, 201, 201, 403, 404, 403, 201),
     "GET /api/v1/orgs/<org:org_id>/usage":                    (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
     "GET /api/v1/orgs/<org:org_id>/usage/events":             (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
+    "GET /api/v1/orgs/<org:org_id>/holds":                    (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
+    "GET /api/v1/orgs/<org:org_id>/holds/<uuid:id>":          (401, 404, 403, 200, 200, 200, 404, 200, 404, 200, 200),
+    "POST /api/v1/orgs/<org:org_id>/holds":                   (401, 404, 403, 201, 201, 201, 201, 403, 404, 403, 201),
+    "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/extend":  (401, 404, 403, 200, 200, 200, 404, 403, 404, 403, 200),
+    "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/capture": (401, 404, 403, 200, 200, 200, 404, 403, 404, 403, 200),
+    "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/release": (401, 404, 403, 200, 200, 200, 404, 403, 404, 403, 200),
     "GET /api/v1/orgs/<org:org_id>/metrics":                  (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
     "GET /admin/api/v1/metrics":                                (401, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403),
     "POST /admin/api/v1/metrics":                               (401, 403, 403, 403, 403, 403, 403, 403, 403, 201, 403),
@@ -334,6 +340,8 @@ def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dic
         return {"metric_key": "matrix", "units": 1}
     if rule.endswith("/usage/batch"):
         return {"events": [{"metric_key": "matrix", "units": 1}]}
+    if rule.endswith("/holds"):
+        return {"amount_micros": 1}
     if rule == "/admin/api/v1/metrics":
         return {"metric_key": f"m{secrets.token_hex(4)}", "name": "Matrix", "unit": "piece"}
     if rule.endswith("/prices"):

@@ -230,6 +230,56 @@ CREATE TABLE public.grant_burns (
 
 
 --
+-- Name: hold_steps; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.hold_steps (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    hold_id uuid NOT NULL,
+    mode text NOT NULL,
+    kind text NOT NULL,
+    origin text NOT NULL,
+    key text NOT NULL,
+    body_hash bytea,
+    actor_kind text NOT NULL,
+    actor_id uuid,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_hold_steps_kind CHECK ((kind = ANY (ARRAY['opened'::text, 'extended'::text, 'captured'::text, 'released'::text, 'expired'::text])))
+);
+
+
+--
+-- Name: holds; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.holds (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    wallet_id uuid NOT NULL,
+    mode text NOT NULL,
+    amount bigint NOT NULL,
+    captured bigint NOT NULL,
+    state text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    description text NOT NULL,
+    app text NOT NULL,
+    member_id uuid,
+    actor_kind text NOT NULL,
+    actor_id uuid,
+    transaction_id uuid,
+    limits jsonb NOT NULL,
+    CONSTRAINT ck_holds_amounts CHECK (((amount > 0) AND (captured >= 0))),
+    CONSTRAINT ck_holds_captured CHECK (((state = 'captured'::text) = (captured > 0))),
+    CONSTRAINT ck_holds_ended CHECK (((state = 'open'::text) = (ended_at IS NULL))),
+    CONSTRAINT ck_holds_state CHECK ((state = ANY (ARRAY['open'::text, 'captured'::text, 'released'::text, 'expired'::text])))
+);
+
+
+--
 -- Name: identity_providers; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -1058,6 +1108,22 @@ ALTER TABLE ONLY public.grant_burns
 
 
 --
+-- Name: hold_steps pk_hold_steps; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.hold_steps
+    ADD CONSTRAINT pk_hold_steps PRIMARY KEY (org_id, id);
+
+
+--
+-- Name: holds pk_holds; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT pk_holds PRIMARY KEY (org_id, id);
+
+
+--
 -- Name: identity_providers pk_identity_providers; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1423,6 +1489,13 @@ CREATE INDEX ix_audit_entries_payments ON public.audit_entries USING btree (org_
 
 
 --
+-- Name: ix_credit_grants_expiring; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_credit_grants_expiring ON public.credit_grants USING btree (org_id, wallet_id, expires_at) WHERE ((remaining > 0) AND (expires_at IS NOT NULL));
+
+
+--
 -- Name: ix_credit_grants_open; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -1455,6 +1528,27 @@ CREATE INDEX ix_first_answers_claimed_at ON public.first_answers USING btree (cl
 --
 
 CREATE INDEX ix_grant_burns_org_id_grant_id ON public.grant_burns USING btree (org_id, grant_id);
+
+
+--
+-- Name: ix_hold_steps_org_id_hold_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_hold_steps_org_id_hold_id ON public.hold_steps USING btree (org_id, hold_id, id);
+
+
+--
+-- Name: ix_holds_due; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_holds_due ON public.holds USING btree (expires_at) WHERE (state = 'open'::text);
+
+
+--
+-- Name: ix_holds_open; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_holds_open ON public.holds USING btree (org_id, wallet_id, expires_at) WHERE (state = 'open'::text);
 
 
 --
@@ -1742,6 +1836,20 @@ CREATE UNIQUE INDEX uq_customers_org_id_mode_account_id ON public.customers USIN
 --
 
 CREATE UNIQUE INDEX uq_end_users_org_id_mode_subject ON public.end_users USING btree (org_id, mode, subject);
+
+
+--
+-- Name: uq_hold_steps_org_id_mode_origin_key; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_hold_steps_org_id_mode_origin_key ON public.hold_steps USING btree (org_id, mode, origin, key);
+
+
+--
+-- Name: uq_holds_org_id_transaction_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_holds_org_id_transaction_id ON public.holds USING btree (org_id, transaction_id) WHERE (transaction_id IS NOT NULL);
 
 
 --
@@ -2055,6 +2163,30 @@ ALTER TABLE ONLY public.grant_burns
 
 ALTER TABLE ONLY public.grant_burns
     ADD CONSTRAINT fk_grant_burns_org_id_wallet_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: hold_steps fk_hold_steps_org_id_holds; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.hold_steps
+    ADD CONSTRAINT fk_hold_steps_org_id_holds FOREIGN KEY (org_id, hold_id) REFERENCES public.holds(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: holds fk_holds_org_id_transactions; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT fk_holds_org_id_transactions FOREIGN KEY (org_id, transaction_id) REFERENCES public.transactions(org_id, id) ON DELETE RESTRICT;
+
+
+--
+-- Name: holds fk_holds_org_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT fk_holds_org_id_wallets FOREIGN KEY (org_id, wallet_id) REFERENCES public.wallets(org_id, id) ON DELETE RESTRICT;
 
 
 --
@@ -2443,6 +2575,55 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.former_slugs TO coffer_app;
 --
 
 GRANT SELECT,INSERT ON TABLE public.grant_burns TO coffer_app;
+
+
+--
+-- Name: TABLE hold_steps; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.hold_steps TO coffer_app;
+
+
+--
+-- Name: TABLE holds; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.holds TO coffer_app;
+
+
+--
+-- Name: COLUMN holds.captured; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(captured) ON TABLE public.holds TO coffer_app;
+
+
+--
+-- Name: COLUMN holds.state; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(state) ON TABLE public.holds TO coffer_app;
+
+
+--
+-- Name: COLUMN holds.expires_at; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(expires_at) ON TABLE public.holds TO coffer_app;
+
+
+--
+-- Name: COLUMN holds.ended_at; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(ended_at) ON TABLE public.holds TO coffer_app;
+
+
+--
+-- Name: COLUMN holds.transaction_id; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(transaction_id) ON TABLE public.holds TO coffer_app;
 
 
 --

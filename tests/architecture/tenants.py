@@ -36,6 +36,7 @@ from tests.architecture.matrix import body_of
 from tests.factories import (
     add_member,
     charge,
+    hold,
     make_key,
     make_metric,
     make_org,
@@ -51,7 +52,7 @@ from tests.web.people import Person, Team, make_team, token_in
 ITEMS = {
     "/transactions/": "transaction_id", "/members/": "member_id", "/invites/": "invite_id",
     "/payments/": "payment_id", "/audit/": "entry_id", "/wallets/": "wallet_id", "/users/": "user_id",
-    "/admin/api/v1/orgs/": "org_id",
+    "/admin/api/v1/orgs/": "org_id", "/holds/": "hold_id",
 }  # fmt: skip
 
 
@@ -104,6 +105,7 @@ class Tenants:
             "entry_id": db.session.query(AuditEntry.id).filter_by(org_id=org.id).limit(1).scalar(),
             **self.invite(org),
             "member_id": _member(org),
+            "hold_id": hold(org, 1).id,
             "service_key_id": _service_key(),
             "external_key": _external_key(org),
         }
@@ -133,7 +135,7 @@ class Tenants:
         return {
             "nobody": None,
             "foreign": make_key(foreign, *full),
-            "narrow": make_key(own, "holds:write"),
+            "narrow": make_key(own, "rules:write"),
             "full": make_key(own, *full, "wallet:deposit"),
             "service": make_service_key(*sorted(SERVICE_SCOPES)),
             "manager": make_token(make_user(manager=True), *sorted(SCOPES)),
@@ -171,7 +173,8 @@ def fresh(tenants: Tenants) -> dict[str, Any]:
         db.session.execute(db.text("UPDATE inbox_events SET state = 'parked'"))
         db.session.execute(db.text("UPDATE outbox_emails SET state = 'parked'"))
         member = _member(org)
-    return tenants.own | {"key_id": newest, "member_id": member}
+        held = hold(org, 1).id
+    return tenants.own | {"key_id": newest, "member_id": member, "hold_id": held}
 
 
 def _external_key(org: Any) -> str:
@@ -214,6 +217,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<token>": "x" * 43, "<uuid:session_id>": things["key_id"],
         "<uuid:mail_id>": things["mail_id"], "<int:number>": 0,
         "<uuid:entry_id>": things["entry_id"],
+        "<uuid:hold_id>": things["hold_id"],
         "<uuid:invite_id>": things["invite_id"], "<invite>": things["invite"],
         "<uuid:member_id>": things["member_id"], "<group>": "me", "<metric_key>": "matrix",
     }  # fmt: skip
@@ -226,6 +230,8 @@ def call(tenants: Tenants, line: str, things: dict[str, Any], caller: str) -> tu
     method = line.partition(" ")[0]
     if "/invites/<uuid:id>" in line and things is tenants.own:
         things = tenants.own | tenants.invite(tenants.org)
+    if "/holds/<uuid:id>/" in line and things is tenants.own:
+        things = fresh(tenants)
     token = tenants.tokens[caller]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     sends = method in ("POST", "PATCH", "PUT")

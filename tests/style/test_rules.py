@@ -18,6 +18,8 @@ FLOWS = {
     # They call outside between two transactions of their own, or serve as an entry point for several surfaces.
     "funds/charging.py": {"_alone"},
     "funds/expiry.py": {"clear", "drain"},
+    "funds/holds/ending.py": {"clear", "drain"},
+    "funds/holds/steps.py": {"reserve", "extend", "capture", "release"},
     "funds/seals/__init__.py": {"_keep"},
     "funds/credit_grants/settlement.py": {"open_grants_of"},  # for settings that end with a transaction
     "payments/checkout/budgets.py": {"take_page", "one_code", "_give_back"},

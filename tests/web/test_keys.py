@@ -133,7 +133,10 @@ def test_the_form_offers_only_what_its_maker_may_give(team: Team) -> None:
         for name in ("owner", "admin", "member", "viewer", "manager")
     }
     reading = {"wallet:read", "usage:read", "payments:read", "catalog:read"}
-    spending, leading = {"wallet:charge", "usage:write"}, {"checkout:create", "members:write", "audit:read"}
+    spending, leading = (
+        {"wallet:charge", "holds:write", "usage:write"},
+        {"checkout:create", "members:write", "audit:read"},
+    )
     assert offered["owner"] == offered["admin"] == spending | reading | leading
     assert offered["member"] == spending | {"catalog:read"}
     assert offered["viewer"] == reading | {"audit:read"}

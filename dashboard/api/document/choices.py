@@ -10,7 +10,7 @@ from dashboard.api.document.fields import BASES
 from dashboard.domain.access.permissions import ROLES, SCOPES, SERVICE_SCOPES
 from dashboard.domain.audit.kinds import KINDS
 from dashboard.domain.audit.words import ACTIONS
-from dashboard.models import PAYMENT_STATES, TRANSACTION_TYPES
+from dashboard.models import HOLD_STATES, PAYMENT_STATES, TRANSACTION_TYPES
 
 _ALL_SCOPES = sorted(SCOPES | SERVICE_SCOPES)
 _ACTORS = ("user", "key", "manager", "system")
@@ -20,8 +20,9 @@ _CHOICES: dict[str, Iterable[str]] = {
     "AuditActor.kind": _ACTORS,
     "AuditEntry.action": ACTIONS,
     "AuditObject.kind": KINDS,
-    "ExplanationStep.kind": ("actor", "origin", "payment", "posted", "grant"),
+    "ExplanationStep.kind": ("actor", "origin", "payment", "hold", "posted", "grant"),
     "FieldError.code": error_codes.FIELD_CODES,
+    "Hold.state": HOLD_STATES,
     "Invite.state": ("pending", "expired", "stopped", "accepted", "declined", "revoked"),
     "Me.kind": ("user", "key", "service_key", "end_user"),
     "Me.scopes": _ALL_SCOPES,

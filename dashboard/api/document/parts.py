@@ -18,6 +18,7 @@ TAGS = [
     tag("wallet", "Wallet", "The balance, and the two ways to move money: `charge` and `deposit`."),
     tag("transactions", "Transactions", "The ledger: every movement of money, and why it happened."),
     tag("usage", "Usage", "Report what was used; it is priced and charged at once."),
+    tag("holds", "Holds", "Reserve credits before the work, and charge what it cost."),
     tag("metrics", "Metrics", "What can be used, and its price."),
     tag("payments", "Payments", "What was paid to buy credits, and what became of it."),
     tag("checkout", "Checkout", "Opens the payment page for a product."),

@@ -5,6 +5,7 @@ A field without a value is omitted.
 
 from dashboard.api.shapes.audit import AuditActor, AuditEntry, AuditList, AuditObject, audit_entry
 from dashboard.api.shapes.callers import IdentityProvider, Me, identity_provider
+from dashboard.api.shapes.holds import Hold, HoldCaptureResult, HoldList, hold, hold_values
 from dashboard.api.shapes.invites import (
     Invite,
     InviteList,
@@ -90,6 +91,9 @@ __all__ = [
     "ExplainedTransaction",
     "ExplanationStep",
     "GrantSlice",
+    "Hold",
+    "HoldCaptureResult",
+    "HoldList",
     "IdentityProvider",
     "Invite",
     "InviteList",
@@ -137,6 +141,8 @@ __all__ = [
     "changed_member",
     "checkout",
     "explained",
+    "hold",
+    "hold_values",
     "identity_provider",
     "invite",
     "invite_peek",

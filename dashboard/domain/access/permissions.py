@@ -46,6 +46,8 @@ class Verb(StrEnum):
     READ_OWN_USAGE = "read_own_usage"
     READ_USAGE = "read_usage"
     RECORD_USAGE = "record_usage"
+    HOLD = "hold"
+    RELEASE_HOLDS = "release_holds"
     MANAGE_PRICES = "manage_prices"
     DEPOSIT = "deposit"
     GRANT = "grant"
@@ -92,6 +94,8 @@ TABLE: dict[Verb, Rule] = {
     Verb.READ_OWN_USAGE: Rule(_ALL, "usage:read", operator=True),
     Verb.READ_USAGE: Rule(_READERS, "usage:read", operator=True),
     Verb.RECORD_USAGE: Rule(_NOBODY, "usage:write", token_roles=_SPENDERS),
+    Verb.HOLD: Rule(_NOBODY, "holds:write", token_roles=_SPENDERS),
+    Verb.RELEASE_HOLDS: Rule(LEADS),  # on a page; a program needs HOLD
     Verb.MANAGE_PRICES: Rule(_NOBODY, "prices:write", operator=True),
     Verb.DEPOSIT: Rule(_NOBODY, "wallet:deposit", operator=True),
     Verb.GRANT: Rule(_NOBODY, "platform:grant", operator=True),
@@ -195,7 +199,7 @@ def origin_of(verb: Verb, caller: Caller) -> str:
 
     What needs an operator scope is never in the customers' space, whichever key is used.
     """
-    if verb is Verb.CHARGE:
+    if verb in (Verb.CHARGE, Verb.HOLD):
         return origins.SERVICE if caller.service else origins.API
     return origins.SERVICE if caller.key else origins.OPERATOR
 
@@ -219,6 +223,11 @@ def sees_external_key(caller: Caller) -> bool:
 def keeps_external_keys(caller: Caller) -> bool:
     """Whether external keys are the caller's own ids: an operator's, or those of the platform's backend."""
     return allowed(Verb.PLATFORM_READ, caller) or allowed(Verb.PROVISION, caller)
+
+
+def may_spend(role: str | None) -> bool:
+    """Whether a member with the role may cause costs."""
+    return role in _SPENDERS
 
 
 def roles_for(verb: Verb) -> frozenset[str]:
@@ -264,9 +273,10 @@ def _refusal(verb: Verb, caller: Caller) -> Forbidden:
     rule = TABLE[verb]
     if caller.scopes is not None and rule.scope and rule.scope not in caller.scopes:
         return Forbidden(f"This key lacks the scope {rule.scope}.")
-    if verb is Verb.CHARGE:
+    if verb in (Verb.CHARGE, Verb.HOLD):
+        what = "Charging" if verb is Verb.CHARGE else "A hold"
         return Forbidden(
-            "Charging takes a key of the organization, a service key, or a token of its owner, admin or member."
+            f"{what} takes a key of the organization, a service key, or a token of its owner, admin or member."
         )
     may = tuple(role for role in ROLES if role in rule.roles)
     if not may:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 SCOPES = {
     "wallet:read": "See the balance, wallets and transactions",
     "wallet:charge": "Charge the balance",
+    "holds:write": "Reserve credits, and charge or release what was reserved",
     "usage:write": "Report usage, which charges the balance",
     "usage:read": "See usage events and totals",
     "payments:read": "See payments",
@@ -23,7 +24,7 @@ SCOPES = {
 SERVICE = {"orgs:write": "Create organizations and set their external keys (only service keys)"}
 
 SETS = {
-    "charge": ("Charge from a server", ("wallet:charge", "usage:write", "wallet:read")),
+    "charge": ("Charge from a server", ("wallet:charge", "holds:write", "usage:write", "wallet:read")),
     "read": ("Read only", ("wallet:read", "usage:read", "payments:read", "catalog:read", "audit:read")),
 }
 """Ready sets of scopes for the usual programs, with their names."""

@@ -1,11 +1,17 @@
-"""Credit expiry: when a credit grant expires, what is left of it leaves the wallet before anything else is spent."""
+"""Credit expiry: when a credit grant expires, what is left of it leaves the wallet before anything else is spent.
+
+Open holds keep credit that expires after they were made, soonest first, up to what they hold; it leaves once they end
+without having spent it. So an expiry never takes what is held.
+"""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Row, or_, select
 
 from dashboard.core import clock, ids, metrics
 from dashboard.core.db import after_commit, db, in_transaction, transaction
@@ -14,7 +20,7 @@ from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds import ledger_sql
 from dashboard.domain.funds.credit_grants import settlement
 from dashboard.domain.funds.credit_grants.settlement import Allocation, OpenGrant
-from dashboard.models import Wallet
+from dashboard.models import CreditGrant, Hold, Wallet
 
 DRAIN = "dashboard.jobs.expiry.drain"
 ORIGIN = TYPE = "expiry"
@@ -67,6 +73,14 @@ def clear(org_id: UUID, wallet_id: UUID, at: datetime) -> None:
             _take_out(org_id, wallet_id, at)
 
 
+def take_out_what_holds_kept(org_id: UUID, wallet_id: UUID, at: datetime) -> None:
+    """Remove expired credit that no open hold keeps any longer. Needs the wallet's lock, in a transaction."""
+    expired = select(CreditGrant.id).filter_by(org_id=org_id, wallet_id=wallet_id)
+    expired = expired.where(CreditGrant.remaining > 0, CreditGrant.expires_at <= at)
+    if db.session.scalar(expired.limit(1)) is not None:
+        _take_out(org_id, wallet_id, at)
+
+
 def due() -> list[UUID]:
     """Organizations with a wallet whose expiry date has passed, or with many rows to settle before one. A plain
     read."""
@@ -113,21 +127,49 @@ def _take_out(org_id: UUID, wallet_id: UUID, at: datetime) -> None:
         pass
     names = {"org": org_id, "wallet": wallet_id}
     connection = db.session.connection()
-    at = connection.execute(ledger_sql.WALLET, names | {"at": at}).one().at
-    gone = connection.execute(ledger_sql.LAPSED, names | {"at": at}).all()
+    wallet = connection.execute(ledger_sql.WALLET, names | {"at": at}).one()
+    at = wallet.at
+    rows = connection.execute(ledger_sql.LAPSED, names | {"at": at}).all()
+    kept = _kept(org_id, wallet_id, rows, wallet.balance - wallet.held) if wallet.held else {}
+    gone = [row for row in rows if row.remaining > kept.get(row.id, 0)]
     for row in gone:
-        grant = OpenGrant(row.id, "", 0, row.expires_at, 0, 0)
-        posted = connection.execute(ledger_sql.EXPIRY, names | _row(row.id, row.category, row.remaining, at)).one()
-        allocation = Allocation(grant, posted.seq, posted.seq, row.remaining)
-        settlement.keep(org_id, wallet_id, [allocation], [grant], posted.seq, at)
+        left = kept.get(row.id, 0)
+        grant, amount = OpenGrant(row.id, "", 0, row.expires_at, 0, left), row.remaining - left
+        values = names | _row(row.id, row.category, amount, at, more=left > 0)
+        posted = connection.execute(ledger_sql.EXPIRY, values).one()
+        settlement.keep(org_id, wallet_id, [Allocation(grant, posted.seq, posted.seq, amount)], [grant], posted.seq, at)
     connection.execute(ledger_sql.NEXT, names | {"at": at})
     if gone:
         after_commit(partial(metrics.posted, TYPE, len(gone)))
 
 
-def _row(grant_id: UUID, category: str, amount: int, at: datetime) -> dict[str, object]:
+def _kept(org_id: UUID, wallet_id: UUID, rows: Sequence[Row[Any]], available: int) -> dict[UUID, int]:
+    """What open holds keep of expired credit grants, which are in order of expiry. A hold keeps only credit that was
+    valid when it was made; beyond that, what would make the available amount negative stays."""
+    query = select(Hold.created_at, Hold.amount).filter_by(org_id=org_id, wallet_id=wallet_id, state="open")
+    holds = db.session.execute(query).all()
+    kept: dict[UUID, int] = {}
+    for row in rows:
+        held = sum(hold.amount for hold in holds if hold.created_at < row.expires_at)
+        kept[row.id] = min(row.remaining, max(held - sum(kept.values()), 0))
+    short = sum(row.remaining - kept[row.id] for row in rows) - max(available, 0)
+    for row in rows:
+        more = min(row.remaining - kept[row.id], max(short, 0))
+        kept[row.id], short = kept[row.id] + more, short - more
+    return kept
+
+
+def grant_of(key: str) -> UUID:
+    """The credit grant that an expiry with this key took from."""
+    return UUID(key.partition("/")[0])
+
+
+def _row(grant_id: UUID, category: str, amount: int, at: datetime, *, more: bool) -> dict[str, object]:
+    """`more`: another row follows for what is left of the credit grant. The key of its last row is its id."""
+    row_id = ids.new()
     return {
-        "id": ids.new(), "at": at, "type": TYPE, "amount": -amount, "origin": ORIGIN, "key": str(grant_id),
+        "id": row_id, "at": at, "type": TYPE, "amount": -amount, "origin": ORIGIN,
+        "key": f"{grant_id}/{row_id}" if more else str(grant_id),
         "body_hash": None, "description": f"Credit lapsed ({category})", "reason": None, "actor_kind": SYSTEM.kind,
         "actor_id": SYSTEM.id, "app": "", "member_id": None, "payment_id": None, "grant_id": None,
     }  # fmt: skip

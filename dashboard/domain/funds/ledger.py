@@ -23,7 +23,8 @@ from dashboard.core.db import after_commit, autocommit, db, in_transaction, requ
 from dashboard.core.errors import CofferError, InsufficientFunds, Invalid, NotFound
 from dashboard.core.money import LARGEST
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds import expiry, ledger_sql, origins, wallets
+from dashboard.domain.funds import ledger_sql, origins, wallets
+from dashboard.domain.funds.holds import ending
 from dashboard.models import SPENDING, TRANSACTION_TYPES, Transaction, TransactionType, Wallet
 
 BATCH_LIMIT = 5_000
@@ -103,6 +104,7 @@ def post(
     reason: str | None = None,
     app: str = "",
     body_hash: bytes | None = None,
+    member_id: UUID | None = None,
     payment_id: UUID | None = None,
     grant_id: UUID | None = None,
     slices: Sequence[NewGrant] = (),
@@ -115,8 +117,8 @@ def post(
     transaction, or for the statement if none is open. A credit opens `slices`, which must add up to it. A charge needs
     `available >= amount` down to the overdraft limit (InsufficientFunds, WalletFrozen). A removal needs it down to zero
     (RemovalTooLarge) unless `allow_negative`, which affects no other type. Only `credit_grants.removal` passes
-    `grant_id`. A refund and a dispute may go below. Before
-    a debit, expired credit is removed, in its own transaction if none is open.
+    `grant_id`. A refund and a dispute may go below. Before a debit, what has expired ends (holds, then credit), in its
+    own transaction if none is open. The row counts to `member_id`, by default to whom the actor's actions count.
     """
     require_org(wallet.org_id)
     if not -LARGEST <= amount <= LARGEST or not amount or amount * TRANSACTION_TYPES[type].sign < 0:
@@ -127,8 +129,8 @@ def post(
     values = {
         "org": wallet.org_id, "wallet": wallet.id, "id": ids.new(), "at": now, "type": type, "amount": amount,
         "origin": origin, "key": key, "body_hash": body_hash, "description": description, "reason": reason,
-        "actor_kind": by.kind, "actor_id": by.id, "app": app, "member_id": by.user_id, "payment_id": payment_id,
-        "grant_id": grant_id,
+        "actor_kind": by.kind, "actor_id": by.id, "app": app, "member_id": member_id or by.user_id,
+        "payment_id": payment_id, "grant_id": grant_id,
     }  # fmt: skip
     if amount > 0:
         late = any(part.expires_at and part.expires_at <= now for part in slices)
@@ -168,18 +170,17 @@ def post_batch(
     connection.execute(ledger_sql.PLAN)
     locked = {"org": org_id, "wallets": sorted({e.wallet_id for e in entries}), "at": now}
     for wallet in connection.execute(ledger_sql.LOCK, locked).all():
-        if wallet.lapsed:
-            expiry.clear(org_id, wallet.id, now)
+        if wallet.holding or wallet.lapsed:
+            ending.end_what_expired(org_id, wallet.id, now)
     posted = {row.id: row for row in connection.execute(ledger_sql.BATCH, values)}
     after_commit(partial(metrics.posted, type, len(posted)))
     return _in_order(org_id, entries, row_ids, posted, mode=mode, type=type, origin=origin)
 
 
 def refusal(wallet: Wallet, amount: int, *, at: datetime) -> InsufficientFunds | WalletFrozen | None:
-    """Why the wallet, which is locked, would refuse to be charged this much; None if it would not. Removes expired
-    credit, as a charge does."""
-    if expiry.lapsed(wallet.org_id, wallet.id, at):
-        expiry.clear(wallet.org_id, wallet.id, at)
+    """Why the wallet, which is locked, would refuse to be charged this much; None if it would not. Ends what has
+    expired, as a charge does."""
+    ending.end_what_expired(wallet.org_id, wallet.id, at)
     current = wallets.as_of_now(wallet.org_id, [wallet.id])[wallet.id]
     if current.frozen_at is None and current.available + current.overdraft_limit >= amount:
         return None
@@ -223,10 +224,9 @@ def _current_and_booked(
 
 
 def _debit(values: dict[str, Any]) -> Row[Any] | None:
-    """The debit's row. If nothing was moved, expired credit is removed first and the debit is tried again."""
+    """The debit's row. If nothing was moved, what has expired ends first, and the debit is tried again."""
     row = _execute(ledger_sql.DEBIT, values)
-    if row is None and expiry.lapsed(values["org"], values["wallet"], values["at"]):
-        expiry.clear(values["org"], values["wallet"], values["at"])
+    if row is None and ending.end_what_expired(values["org"], values["wallet"], values["at"]):
         row = _execute(ledger_sql.DEBIT, values)
     return row
 

@@ -106,7 +106,8 @@ EXPIRY = text(f"""WITH {_WALLET} AND balance + CAST(:amount AS bigint) >= 0
 
 # The lock is a separate statement, so that the next statement's snapshot sees every duplicate that was committed while
 # it waited.
-LOCK = text("""SELECT id, next_expiry_at <= greatest(CAST(:at AS timestamptz), last_posted_at) AS lapsed
+LOCK = text("""SELECT id, next_expiry_at <= greatest(CAST(:at AS timestamptz), last_posted_at) AS lapsed,
+  held > 0 AS holding
 FROM wallets WHERE org_id = CAST(:org AS uuid) AND id = ANY(CAST(:wallets AS uuid[]))
 ORDER BY id FOR UPDATE""")
 

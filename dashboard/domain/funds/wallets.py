@@ -115,13 +115,19 @@ def locked(org_id: UUID, mode: str) -> Wallet:
     return row
 
 
+def lock_one(org_id: UUID, wallet_id: UUID) -> Wallet:
+    """The wallet in its current state, locked until the end of the transaction. Raises NotFound."""
+    row = lock(select(Wallet).filter_by(org_id=org_id, id=wallet_id))
+    if row is None:
+        raise NotFound("There is no such wallet.")
+    return row
+
+
 def set_overdraft(wallet: Wallet, *, limit_micros: int, reason: str | None, by: Actor) -> Wallet:
     """Allow charges down to `-limit_micros`. For operators. Locks the wallet. Raises Invalid."""
     if not 0 <= limit_micros <= LARGEST:
         raise Invalid("The overdraft is zero or more.", field="overdraft_limit_micros")
-    row = lock(select(Wallet).filter_by(org_id=wallet.org_id, id=wallet.id))
-    if row is None:
-        raise NotFound
+    row = lock_one(wallet.org_id, wallet.id)
     _change(row, limit_micros, reason=reason, by=by)
     return row
 

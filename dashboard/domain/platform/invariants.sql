@@ -176,7 +176,7 @@ SELECT t.org_id, 'transaction ' || t.id AS object,
 FROM transactions AS t LEFT JOIN LATERAL (
   SELECT sum(amount) AS amount FROM grant_burns AS b
   WHERE b.org_id = t.org_id AND b.seq_from = t.seq AND b.seq_to = t.seq
-    AND b.grant_id = CASE WHEN t.type = 'expiry' THEN CAST(t.key AS uuid) ELSE t.grant_id END
+    AND b.grant_id = CASE WHEN t.type = 'expiry' THEN CAST(split_part(t.key, '/', 1) AS uuid) ELSE t.grant_id END
 ) AS b ON true
 WHERE (CAST(:org AS uuid) IS NULL OR t.org_id = CAST(:org AS uuid))
   AND (t.grant_id IS NOT NULL OR t.type = 'expiry' AND t.origin = 'expiry')
@@ -184,15 +184,41 @@ WHERE (CAST(:org AS uuid) IS NULL OR t.org_id = CAST(:org AS uuid))
 ORDER BY t.org_id, t.wallet_id, t.seq LIMIT :most
 
 -- name: dated
--- says: 8: the wallet knows the first expiry date of what is left, so that no charge spends expired credit
+-- says: 8: the wallet knows the first expiry date of what is left; expired credit is there only if it is held
 SELECT w.org_id, 'wallet ' || w.id AS object,
-  format('next expiry %s, a slice lapses at %s', w.next_expiry_at, g.first) AS detail
+  format('next expiry %s, a slice lapses at %s; %s lapsed before, %s held', w.next_expiry_at, g.first, g.remaining,
+    w.held) AS detail
 FROM wallets AS w JOIN (
-  SELECT org_id, wallet_id, min(expires_at) AS first FROM credit_grants
-  WHERE (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)) AND remaining > 0 GROUP BY org_id, wallet_id
+  SELECT g.org_id, g.wallet_id, sum(g.remaining) AS remaining, min(g.expires_at) AS first
+  FROM credit_grants AS g JOIN wallets AS w ON w.org_id = g.org_id AND w.id = g.wallet_id
+  WHERE (CAST(:org AS uuid) IS NULL OR g.org_id = CAST(:org AS uuid)) AND g.remaining > 0
+    AND g.expires_at < coalesce(w.next_expiry_at, 'infinity')
+  GROUP BY g.org_id, g.wallet_id
 ) AS g ON g.org_id = w.org_id AND g.wallet_id = w.id
-WHERE (w.next_expiry_at IS NULL OR w.next_expiry_at > g.first) AND g.first IS NOT NULL
+WHERE g.remaining > w.held
 ORDER BY w.org_id, w.id LIMIT :most
+
+-- name: held
+-- says: 8: what a wallet holds is the sum of its open holds
+SELECT w.org_id, 'wallet ' || w.id AS object, format('holds %s, open holds sum to %s', w.held, coalesce(h.amount, 0))
+  AS detail
+FROM wallets AS w LEFT JOIN (
+  SELECT org_id, wallet_id, sum(amount) AS amount FROM holds
+  WHERE state = 'open' AND (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)) GROUP BY org_id, wallet_id
+) AS h ON h.org_id = w.org_id AND h.wallet_id = w.id
+WHERE (CAST(:org AS uuid) IS NULL OR w.org_id = CAST(:org AS uuid)) AND w.held <> coalesce(h.amount, 0)
+ORDER BY w.org_id, w.id LIMIT :most
+
+-- name: captures
+-- says: 8: a captured hold was charged once, for what was captured, in its wallet; no other hold was charged
+SELECT h.org_id, 'hold ' || h.id AS object, format('%s, captured %s, charged %s', h.state, h.captured, -t.amount)
+  AS detail
+FROM holds AS h LEFT JOIN transactions AS t ON t.org_id = h.org_id AND t.id = h.transaction_id
+WHERE (CAST(:org AS uuid) IS NULL OR h.org_id = CAST(:org AS uuid))
+  AND (h.state = 'captured' OR h.transaction_id IS NOT NULL)
+  AND (h.state <> 'captured' OR t.type IS DISTINCT FROM 'charge' OR t.amount IS DISTINCT FROM -h.captured
+    OR t.wallet_id IS DISTINCT FROM h.wallet_id OR t.mode IS DISTINCT FROM h.mode)
+ORDER BY h.org_id, h.id LIMIT :most
 
 -- name: lapsed
 -- says: 8: expired credit is removed within an hour
@@ -241,6 +267,10 @@ SELECT org_id, object, detail FROM (
   FROM grant_burns AS b
   LEFT JOIN credit_grants AS g ON g.org_id = b.org_id AND g.id = b.grant_id AND g.wallet_id = b.wallet_id
   WHERE g.id IS NULL
+  UNION ALL
+  SELECT h.org_id, 'hold ' || h.id, format('wallet %s, mode %s', h.wallet_id, h.mode)
+  FROM holds AS h LEFT JOIN wallets AS w ON w.org_id = h.org_id AND w.id = h.wallet_id AND w.mode = h.mode
+  WHERE w.id IS NULL
   UNION ALL
   SELECT p.org_id, 'payment ' || p.id, format('transaction %s', p.transaction_id)
   FROM payments AS p LEFT JOIN transactions AS t ON t.org_id = p.org_id AND t.id = p.transaction_id
@@ -322,5 +352,8 @@ SELECT org_id, object, detail FROM (
   UNION ALL
   SELECT org_id, 'payment ' || id, format('%s since %s', state, changed_at)
   FROM payments WHERE state IN ('unknown', 'paid') AND changed_at < now() - interval '15 minutes'
+  UNION ALL
+  SELECT org_id, 'hold ' || id, format('expired at %s', expires_at)
+  FROM holds WHERE state = 'open' AND expires_at < now() - interval '15 minutes'
 ) AS waiting WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
 ORDER BY org_id, object LIMIT :most

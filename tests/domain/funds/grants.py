@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dashboard.core.db import db
+from dashboard.domain.funds import expiry
 from dashboard.models import CreditGrant, GrantBurn, Transaction, Wallet
 
 Paid = dict[int, dict[UUID, int]]
@@ -30,7 +31,7 @@ def naive(wallet: Wallet, upto: int) -> tuple[dict[UUID, int], Paid]:
             left |= opened[row.id]
             owed, debt = debt, 0
         elif row.origin == "expiry":
-            first = [UUID(row.key)]
+            first = [expiry.grant_of(row.key)]
         elif row.grant_id:
             first = [row.grant_id]
         for grant_id in (first or order) if owed else ():

@@ -67,7 +67,7 @@ def name_of(grant: CreditGrant) -> str:
 
 def taken_from(row: Transaction) -> UUID | None:
     """The credit grant that an expiry or a directed removal takes from."""
-    return UUID(row.key) if row.origin == expiry.ORIGIN else row.grant_id
+    return expiry.grant_of(row.key) if row.origin == expiry.ORIGIN else row.grant_id
 
 
 def find(wallet: Wallet, grant_id: UUID) -> CurrentGrant:

@@ -163,9 +163,11 @@ def _spent(parts: Sequence[tuple[int, date | None]], amount: int) -> list[tuple[
 def _parts(wallets: Sequence[Wallet]) -> dict[UUID, Parts]:
     """Only for wallets with an expiry date: the others need no query."""
     dated = [wallet for wallet in wallets if wallet.next_expiry_at is not None]
+    now = clock.now()  # what expired before and is still there is kept by a hold
     return {
         wallet_id: tuple(
-            (part.remaining, expiry.last_day(part.expires_at) if part.expires_at else None) for part in parts
+            (part.remaining, expiry.last_day(part.expires_at) if part.expires_at and part.expires_at > now else None)
+            for part in parts
         )
         for wallet_id, parts in (settlement.open_grants_of(dated) if dated else {}).items()
     }

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text, tuple_
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db, in_transaction
 from dashboard.domain.funds.spend_limits.refusals import KEY, KeyCapExceeded, Limit, LimitReached, refusal
 from dashboard.domain.funds.spend_limits.windows import LimitId, LimitUsage, end_of, start_of, usages, with_usage
-from dashboard.models import LIMIT_SCOPES, WINDOWS, Organization
+from dashboard.models import LIMIT_SCOPES, WINDOWS, Organization, SpendLimit
 
 __all__ = [
     "KEY",
@@ -27,6 +27,7 @@ __all__ = [
     "LimitUsage",
     "Spender",
     "applicable",
+    "by_ids",
     "count",
     "end_of",
     "fitting",
@@ -92,6 +93,15 @@ def applicable(org: Organization, spender: Spender, *, mode: str, apps: Collecti
         "subjects": [subject for _, subject in subjects],
     }  # fmt: skip
     return tuple(sorted((Limit(*row) for row in db.session.execute(_APPLICABLE, values)), key=_rank))
+
+
+def by_ids(wanted: Iterable[LimitId]) -> list[Limit]:
+    """These limits as they are now, without those that have ended."""
+    keys = sorted(set(wanted))
+    columns = (getattr(SpendLimit, name) for name in Limit.__dataclass_fields__)
+    query = select(*columns).where(tuple_(SpendLimit.org_id, SpendLimit.id).in_(keys))
+    query = query.where(SpendLimit.ended_at.is_(None))
+    return [Limit(*row) for row in db.session.execute(query)] if keys else []
 
 
 def for_app(limits: Iterable[Limit], app: str) -> tuple[Limit, ...]:

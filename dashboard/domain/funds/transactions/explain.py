@@ -11,7 +11,8 @@ from dashboard.core.db import db
 from dashboard.core.money import exact, shown
 from dashboard.domain.audit.names import names_of
 from dashboard.domain.funds import credit_grants, expiry, origins
-from dashboard.models import TRANSACTION_TYPES, CreditGrant, Payment, Transaction
+from dashboard.domain.funds.holds import listing
+from dashboard.models import TRANSACTION_TYPES, CreditGrant, Hold, Payment, Transaction
 
 CAME_FROM = {
     "usage": "Usage was reported",
@@ -23,7 +24,7 @@ CAME_FROM = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `kind`: actor, origin, payment, posted, grant. `ref` is the id of the object that it is about."""
+    """One step. `kind`: actor, origin, payment, hold, posted, grant. `ref` is the id of the object that it is about."""
 
     kind: str
     text: str
@@ -34,23 +35,25 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """`cause` are the steps that led to the row, `followed` those after it; `grants` are the credit grants it opened,
-    `payment` is what paid for it."""
+    `payment` is what paid for it, `hold` what it captured."""
 
     cause: tuple[Step, ...]
     followed: tuple[Step, ...]
     grants: tuple[CreditGrant, ...]
     payment: Payment | None
+    hold: Hold | None = None
 
 
 def explain(row: Transaction, *, for_manager: bool = False) -> Explanation:
-    """Explain one row, in at most six queries. Customers do not see which platform manager acted."""
+    """Explain one row, in at most seven queries. Customers do not see which platform manager acted."""
     payment = _payment(row)
     query = select(CreditGrant).filter_by(org_id=row.org_id, transaction_id=row.id)
     grants = db.session.scalars(query.order_by(CreditGrant.kind.desc(), CreditGrant.id)).all()
-    cause = [_actor(row, for_manager)]
+    hold = listing.captured_by(row.org_id, row.id) if row.type == "charge" else None
+    cause = [*(_held(hold) if hold else ()), _actor(row, for_manager)]
     cause += _lapsed(row) if row.origin == expiry.ORIGIN else []
     cause += _paid(payment, row) if payment else [_origin(row)]
-    return Explanation(tuple(cause), (_posted(row), *_slices(grants)), tuple(grants), payment)
+    return Explanation(tuple(cause), (_posted(row), *_slices(grants)), tuple(grants), payment, hold)
 
 
 def _payment(row: Transaction) -> Payment | None:
@@ -75,9 +78,15 @@ def _origin(row: Transaction) -> Step:
     return Step("origin", f"{text}, idempotency key {row.key}" if origins.caller_key(row) else text)
 
 
+def _held(hold: Hold) -> list[Step]:
+    part = "all of it" if hold.captured == hold.amount else shown(hold.captured)
+    text = f"{shown(hold.amount)} was held, and {part} was captured"
+    return [Step("hold", text, hold.created_at, hold.id)]
+
+
 def _lapsed(row: Transaction) -> list[Step]:
     """The expired credit grant: what opened it, what was spent of it, and its last day."""
-    grant = db.session.scalar(select(CreditGrant).filter_by(org_id=row.org_id, id=UUID(row.key)))
+    grant = db.session.scalar(select(CreditGrant).filter_by(org_id=row.org_id, id=UUID(row.key.partition("/")[0])))
     if grant is None or grant.expires_at is None:
         return []
     opened = f"{_named(grant)} came in"
