@@ -11,12 +11,12 @@ from dashboard.api.auth import Access
 from dashboard.api.routes import answer, blueprint
 from dashboard.core.db import transaction
 from dashboard.core.errors import Forbidden
-from dashboard.domain.access import permissions
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
 from dashboard.domain.catalog import configured, products
 from dashboard.domain.catalog.products import Offer
 from dashboard.domain.catalog.terms import CREDITS_LIMIT, EXPIRY_LIMIT_DAYS, QUANTITY_LIMIT
+from dashboard.domain.org_status import OrgAction
 
 api = blueprint("products")
 
@@ -145,8 +145,7 @@ def _own_catalog(org_id: str) -> Access:
     auth.require_open(access)
     if access.org.funding != "own":
         raise PlatformFunded("This organization buys from the platform's catalog, which it cannot change.")
-    permissions.require(Verb.MANAGE_OWN_CATALOG, access.caller)
-    return access
+    return auth.enter(org_id, Verb.MANAGE_OWN_CATALOG, OrgAction.BUY)
 
 
 def _id(offer: Offer) -> UUID:

@@ -28,7 +28,7 @@ def groups(visit: Visit, asked: Asked) -> Iterator[str]:
     while first <= asked.filters.last:
         last = min(first + DAYS_AT_ONCE - timedelta(days=1), asked.filters.last)
         rows = reports.by_time(reports.cells(visit.wallet, asked.filters.of_days(first, last), asked.group))
-        labels = usage_figures.labels_of(asked.group, list({row.key for row in rows}), names)
+        labels = usage_figures.labels_of(visit.org.id, asked.group, list({row.key for row in rows}), names)
         for row in rows:
             if row.events:
                 key = () if by_metric else (text(labels[row.key]), text(row.key if row.key.isprintable() else ""))
@@ -42,7 +42,7 @@ def events(visit: Visit, asked: Asked) -> Iterator[str]:
     yield line(EVENTS)
     wanted = asked.hour or asked.filters
     for block in lists.every(lambda cursor: event_list.page(visit.wallet, wanted, cursor, lists.FILE_ROWS)):
-        names = reports.names_of(block)
+        names = reports.names_of(visit.org.id, block)
         for row in block:
             by = [text(names.get(one) if one else "") for one in (row.member_id, row.api_key_id)]
             given = orjson.dumps(row.properties).decode() if row.properties else ""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from flask import request, url_for
 
@@ -112,7 +113,7 @@ def of(visit: Visit, asked: Asked) -> dict[str, Any]:
     since = reports.left_out(visit.wallet, asked.filters) if found.bounded else None
     now, then = reports.totals(found), None if since else _before(visit, asked)
     total, names = _added(now), known(visit.org)
-    labels = labels_of(asked.group, [one.key for one in now], names)
+    labels = labels_of(visit.org.id, asked.group, [one.key for one in now], names)
     colours = _colours(visit, asked, {one.key: one.cost for one in now})
     before = cost_figures.before_words(asked.period)
     spent = None if then is None else sum(then.values())
@@ -149,11 +150,11 @@ def words(group: str) -> str:
     return group.removeprefix(reports.TAG)
 
 
-def labels_of(group: str, keys: Sequence[str], names: Known) -> dict[str, str]:
+def labels_of(org_id: UUID, group: str, keys: Sequence[str], names: Known) -> dict[str, str]:
     """What the keys of a group are called."""
     if group == reports.METRIC:
         return {key: names.name(key) for key in keys}
-    called = reports.labels(group, keys) | {OTHER_APPS: "Other apps", "": f"No {words(group)}"}
+    called = reports.labels(org_id, group, keys) | {OTHER_APPS: "Other apps", "": f"No {words(group)}"}
     return {key: called.get(key, key) for key in keys}
 
 

@@ -180,6 +180,11 @@ def test_a_self_funded_organization_has_its_own_catalog(program: Program) -> Non
     problem(program.call("DELETE", f"{path}/{pack.product.id}", key), 404, "not_found")
     member = program.token(program.make(factories.add_member, org, "member"), "catalog:read", "catalog:write")
     problem(program.post(path, member, json=PRODUCT), 403, "forbidden")
+    program.change(org, suspended_at=clock.now())
+    assert program.get(path, key).status_code == 200
+    for method, there in (("POST", path), ("PATCH", f"{path}/{made['id']}"), ("DELETE", f"{path}/{made['id']}")):
+        body = PRODUCT if method == "POST" else {"active": False}
+        problem(program.call(method, there, key, json=body), 403, "org_suspended")
 
 
 def test_what_a_self_funded_organization_sells_is_not_paid_at_the_platforms_account(program: Program) -> None:

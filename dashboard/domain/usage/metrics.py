@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from dashboard.core import clock
 from dashboard.core.db import db
@@ -44,11 +45,12 @@ def create(owner_id: UUID, *, key: str, name: str, unit: str, by: Actor) -> Metr
     for field, text in (("name", name), ("unit", unit)):
         if not text.strip() or len(text) > LONGEST_NAME:
             raise Invalid(f"Enter 1 to {LONGEST_NAME} characters.", field=field)
-    if find(owner_id, key) is not None:
-        raise MetricExists(f"There is a metric {key} already.")
     row = Metric(org_id=owner_id, key=key, name=name.strip(), unit=unit.strip())
     db.session.add(row)
-    db.session.flush()
+    try:
+        db.session.flush()
+    except IntegrityError:  # only the key must be unique
+        raise MetricExists(f"There is a metric {key} already.") from None
     audit.record(row, "metric.created", by=by, after={"key": key, "name": row.name, "unit": row.unit})
     return row
 
@@ -77,14 +79,15 @@ def set_price(
     if since < now:
         raise Invalid("A price cannot begin in the past: what was used is charged.", field="effective_from")
     _check(kind, amount_micros, per_units, tiers, free_units, period)
-    if db.session.scalar(select(Price.id).filter_by(org_id=owner_id, metric_key=metric.key, effective_from=since)):
-        raise PriceExists("Another price begins at this moment.")
     row = Price(
         org_id=owner_id, metric_key=metric.key, kind=kind, amount_micros=amount_micros, per_units=per_units,
         tiers=tiers if kind == "graduated" else None, free_units=free_units, period=period, effective_from=since,
     )  # fmt: skip
     db.session.add(row)
-    db.session.flush()
+    try:
+        db.session.flush()
+    except IntegrityError:  # only the moment must be unique
+        raise PriceExists("Another price begins at this moment.") from None
     audit.record(row, "price.set", by=by, after=described(row))
     return row
 

@@ -10,14 +10,29 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, Select, Subquery, Text, case, cast, func, literal, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Select,
+    Subquery,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.orm import aliased
 
 from dashboard.core import lists
 from dashboard.core.db import db
 from dashboard.domain.usage.filters import UsageFilters
 from dashboard.domain.usage.formula import Formula, Step
-from dashboard.models import OTHER_APPS, ApiKey, Price, UsageCounter, UsageEvent, User, Wallet
+from dashboard.models import OTHER_APPS, PLATFORM_ORG_ID, ApiKey, Price, UsageCounter, UsageEvent, User, Wallet
 
 METRIC, APP, MEMBER, KEY = "metric", "app", "member", "key"
 GROUPS = (METRIC, APP, MEMBER, KEY)
@@ -159,16 +174,15 @@ def ever(wallet: Wallet, only_of: UUID | None) -> bool:
     return db.session.scalar(query.where(*own).limit(1)) is not None
 
 
-def labels(group: str, keys: Iterable[str]) -> dict[str, str]:
+def labels(org_id: UUID, group: str, keys: Iterable[str]) -> dict[str, str]:
     """What the members and keys of a group are called, by key."""
-    wanted = {key for key in keys if key} if group in (MEMBER, KEY) else set()
-    return {str(key): name for key, name in _names(wanted).items()}
+    wanted = {UUID(key) for key in keys if key} if group in (MEMBER, KEY) else set()
+    return {str(key): name for key, name in _names(org_id, wanted).items()}
 
 
-def names_of(rows: Iterable[UsageEvent]) -> dict[UUID, str]:
+def names_of(org_id: UUID, rows: Iterable[UsageEvent]) -> dict[UUID, str]:
     """The names of the keys and users behind events."""
-    rows = list(rows)
-    return _names({str(one) for row in rows for one in (row.api_key_id, row.member_id) if one})
+    return _names(org_id, {one for row in rows for one in (row.api_key_id, row.member_id) if one})
 
 
 def find(org_id: UUID, event_id: UUID) -> UsageEvent | None:
@@ -191,7 +205,8 @@ class Arithmetic:
 
 
 def explain(event: UsageEvent) -> Arithmetic:
-    price = db.session.scalars(select(Price).where(Price.id == event.price_id)).one()
+    owners = (event.org_id, PLATFORM_ORG_ID)
+    price = db.session.scalars(select(Price).where(Price.org_id.in_(owners), Price.id == event.price_id)).one()
     formula, after = Formula.of(price), event.units_after
     before = after - event.units
     return Arithmetic(price, before, after, formula.cost(before), formula.cost(after), formula.steps(after))
@@ -244,8 +259,9 @@ def _of_events(wallet: Wallet, filters: UsageFilters, group: str, window: int) -
     return query.add_columns(literal(1).label("events")).where(*filters.others(row)).subquery()
 
 
-def _names(values: Iterable[str]) -> dict[UUID, str]:
-    wanted = {UUID(value) for value in values}
-    keys = select(ApiKey.id, ApiKey.name).where(ApiKey.id.in_(wanted))
+def _names(org_id: UUID, wanted: set[UUID]) -> dict[UUID, str]:
+    """Names of the organization's keys, of service keys, which also act in it, and of users."""
+    service = and_(ApiKey.org_id == PLATFORM_ORG_ID, ApiKey.service)
+    keys = select(ApiKey.id, ApiKey.name).where(or_(ApiKey.org_id == org_id, service), ApiKey.id.in_(wanted))
     users = select(User.id, User.name).where(User.id.in_(wanted))
     return {row.id: row.name for query in (keys, users) for row in db.session.execute(query)} if wanted else {}

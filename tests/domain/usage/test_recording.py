@@ -6,28 +6,30 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
-from dashboard.core import clock
+from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import CofferError
+from dashboard.domain.access import key_lookup
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds.spend_limits import LimitId, Spender, changes
 from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.platform import verify
-from dashboard.domain.usage import metrics, recording
+from dashboard.domain.usage import metrics, recording, reports
 from dashboard.domain.usage.recording import Recorded, Usage
 from dashboard.models import (
     OTHER_APPS,
     PLATFORM_ORG_ID,
+    ApiKey,
     Organization,
     Transaction,
     UsageCounter,
     UsageEvent,
     UsagePosition,
 )
-from tests.concurrency import at_once
-from tests.factories import make_metric, make_org, wallet_of
+from tests.concurrency import at_once, head_on
+from tests.factories import make_key, make_metric, make_org, make_service_key, wallet_of
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -163,6 +165,55 @@ def test_a_limit_stops_at_the_micro(batches: list[int]) -> None:
         results += record(org, *usages[len(results) : len(results) + size], key=key)
     assert results == [9_999_999, 1, "key_cap_exceeded", "key_cap_exceeded"]
     require_sums(org)
+
+
+def test_the_statements_of_a_batch_do_not_grow_with_its_metrics() -> None:
+    keys = [f"m{number}" for number in range(12)]
+    for key in keys:
+        make_metric(key, amount_micros=1)
+    org = make_org(funds=1_000)
+    seen: list[str] = []
+    note = lambda *call: seen.append(call[2])  # noqa: E731
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        counts = []
+        for batch in (keys[:1], keys, keys):
+            seen.clear()
+            recording.record(
+                org, [usage(1, str(ids.new()), key) for key in batch], mode="test", by=SYSTEM, api_key_id=None
+            )
+            counts.append(len(seen))
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert len(set(counts)) == 1, counts
+    require_sums(org)
+
+
+def test_names_are_of_the_organizations_own_keys_and_of_service_keys() -> None:
+    org, other = make_org(), make_org("Other")
+    for text in (make_key(org, "usage:write"), make_key(other, "usage:write"), make_service_key("usage:write")):
+        found = key_lookup.find(text)
+        assert isinstance(found, ApiKey)
+        named = reports.names_of(org.id, [UsageEvent(api_key_id=found.id)])
+        assert named == ({} if found.org_id == other.id else {found.id: found.name})
+        labels = reports.labels(org.id, reports.KEY, [str(found.id), ""])
+        assert labels == {str(key_id): name for key_id, name in named.items()}
+
+
+def test_metrics_and_prices_that_collide_are_refused(app: Flask) -> None:
+    """Also if two are set at the same moment: neither sees the other."""
+    tomorrow = clock.now() + timedelta(days=1)
+
+    def metric() -> str:
+        return make_metric("push").key
+
+    def price() -> str:
+        with transaction(org=PLATFORM_ORG_ID):
+            found = metrics.require(PLATFORM_ORG_ID, "push")
+            return metrics.set_price(PLATFORM_ORG_ID, found, effective_from=tomorrow, by=SYSTEM).kind
+
+    assert sorted(head_on(app, metric, metric)) == ["metric_exists", "push"]
+    assert sorted(head_on(app, price, price)) == ["flat", "price_exists"]
 
 
 def test_twenty_at_once_on_the_last_credit(app: Flask) -> None:

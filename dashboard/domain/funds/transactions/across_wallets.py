@@ -48,7 +48,7 @@ def of_all_organizations(
     org_id: UUID | None = None,
     window: int = lists.WINDOW,
 ) -> lists.Page[Transaction]:
-    """Like `across`, over all organizations, for the platform; `org_id` limits it to one.
+    """Like `of_organizations`, over all organizations, for the platform; `org_id` limits it to one.
 
     Reads one row of each organization and otherwise at most the window's rows, so that a filter that rarely matches
     continues in small steps.

@@ -36,11 +36,11 @@ def hours(wallet: Wallet, *, only_of: UUID | None, most: int, read: int = READ) 
     own |= {"member_id": only_of} if only_of else {}
     rows = select(Transaction).filter_by(**own).order_by(Transaction.seq.desc()).limit(read).subquery().c
     hour = func.date_trunc("hour", func.timezone("UTC", rows.created_at))
-    alone = case((rows.type.in_(SPENDING), 0), else_=rows.seq)
+    single = case((rows.type.in_(SPENDING), 0), else_=rows.seq)
     count, newest = func.count(), func.max(rows.seq)
     groups = db.session.execute(
         select(hour, newest, count, func.sum(rows.amount), func.sum(count).over(), func.min(hour).over())
-        .group_by(hour, alone, rows.type, rows.app, rows.actor_kind, rows.actor_id)
+        .group_by(hour, single, rows.type, rows.app, rows.actor_kind, rows.actor_id)
         .order_by(newest.desc())
         .limit(most)
     ).all()
