@@ -13,6 +13,7 @@ from flask import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from dashboard.api.org_paths import BY_ID
 from dashboard.api.org_paths import OrgPath as OrgPath
 from dashboard.core import strict_json
 from dashboard.core.errors import CofferError, Invalid
@@ -33,6 +34,7 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGN
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
 )
+_ORG_REF = re.compile(f"^({BY_ID})$", re.ASCII)
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _VISIBLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", re.ASCII)
 
@@ -76,6 +78,13 @@ def require_key(text: str) -> str:
     if len(text) > LONGEST_KEY or not _VISIBLE.fullmatch(text):
         sentence = "An idempotency key has 1 to 255 visible ASCII characters."
         raise Invalid(sentence, field="idempotency_key", code="not_a_key")
+    return text
+
+
+def require_org_ref(text: str) -> str:
+    """Return `text` if it is an organization's id or `ext:<external key>`. Raises Invalid."""
+    if not _ORG_REF.fullmatch(text):
+        raise Invalid("This is not an id, nor ext:<external key>.", field="org_id", code="not_an_id")
     return text
 
 
@@ -148,8 +157,15 @@ def _key(value: str) -> str:
         raise PydanticCustomError("not_a_key", "{sentence}", {"sentence": error.detail}) from None
 
 
+def _org_ref(value: Any) -> Any:
+    if isinstance(value, str) and _ORG_REF.fullmatch(value):
+        return value
+    raise PydanticCustomError("not_an_id", "This is not an id, nor ext:<external key>.")
+
+
 Id = Annotated[UUID, BeforeValidator(_id), WithJsonSchema({"type": "string", "format": "uuid"})]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+OrgRef = Annotated[str, BeforeValidator(_org_ref), WithJsonSchema({"type": "string", "pattern": _ORG_REF.pattern})]
 AmountMicros = Annotated[int, Field(ge=1, le=LARGEST)]
 Priority = Annotated[int, Field(ge=0, le=100)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_writable)]

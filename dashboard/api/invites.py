@@ -24,6 +24,7 @@ public = open_blueprint("invites")
 
 TAKEN = refusal("A member or invited already (`already_member`, `already_invited`), or no more fit.")
 ENDED = refusal("Answered or withdrawn already (`invite_ended`).")
+ACCEPTED = refusal("Accepted already (`invite_ended`).")
 DEAD = refusal("It no longer works: `invite_expired`, `invite_used`, `invite_withdrawn` and others.")
 
 SCOPE = "org:admin"
@@ -107,9 +108,12 @@ def resend(path: inputs.OrgItemPath) -> Response:
     return answer(shapes.invite(invites.view(row)))
 
 
-@api.delete("/orgs/<org:org_id>/invites/<uuid:id>", responses={204: None, 409: ENDED})
+@api.delete("/orgs/<org:org_id>/invites/<uuid:id>", responses={204: None, 409: ACCEPTED})
 def revoke(path: inputs.OrgItemPath) -> Response:
-    """Revoke an invite: its link stops working at once"""
+    """Revoke an invite
+
+    Its link stops working at once. A declined one leaves the list of the members page.
+    """
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     row = invites.with_id(access.org.id, path.id)
     with transaction(org=access.org.id):

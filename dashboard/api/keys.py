@@ -38,7 +38,8 @@ class ApiKeyCapInput(inputs.Body):
 
 
 class ApiKeyCreate(inputs.PostBody):
-    """`scopes` must be among those of the token that creates the key. A repeated call creates another key."""
+    """`scopes` must be among those of the token that creates the key. Without an idempotency key, a repeated
+    call creates another key."""
 
     name: inputs.Text
     scopes: list[inputs.Text] = Field(max_length=50)

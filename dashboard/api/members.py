@@ -113,7 +113,7 @@ def remove(path: inputs.OrgItemPath, query: Removal) -> Response:
     responses={200: shapes.Member, 409: refusal("The member cannot own it, or it is personal.")},
 )
 def transfer(path: inputs.OrgPath, body: OwnershipTransfer) -> Response:
-    """OwnershipTransfer ownership of the organization
+    """Transfer ownership of the organization
 
     An owner's personal token with the scope `org:admin`. In one step, the member becomes an owner and the caller an
     admin; both get an e-mail.

@@ -10,11 +10,14 @@ from werkzeug.routing import BaseConverter
 SELF = "self"
 _UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
 
+BY_ID = rf"{_UUID}|ext:[A-Za-z0-9][A-Za-z0-9._:@|+=-]*"
+"""Pattern of an id, or of `ext:` and the operator's own."""
+
 
 class OrgConverter(BaseConverter):
     """`<org:name>` in a rule. The value stays text: only the caller's rights say which organization it is."""
 
-    regex = rf"{_UUID}|{SELF}|ext:[A-Za-z0-9][A-Za-z0-9._:@|+=-]*"
+    regex = f"{SELF}|{BY_ID}"
 
 
 def init_app(app: Flask) -> None:

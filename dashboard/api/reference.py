@@ -28,14 +28,17 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One method of one path. `examples` are programs that make the call, by language; `answer` is what comes back."""
+    """One method of one path.
+
+    `text` are paragraphs, the last of which says what the caller needs. `examples` are programs that make the call, by
+    language; `answer` is what comes back.
+    """
 
     id: str
     method: str
     path: str
     title: str
-    text: str
-    scopes: tuple[str, ...]
+    text: tuple[str, ...]
     parameters: tuple[Field, ...]
     body: tuple[Field, ...]
     result: tuple[Field, ...]
@@ -96,7 +99,7 @@ class _Reader:
         parameters = [self._at(one) for one in operation.get("parameters", ())]
         return Call(
             id=operation["operationId"], method=method.upper(), path=path, title=operation["summary"],
-            text=operation.get("description", ""), scopes=tuple(operation.get("x-scopes", ())),
+            text=tuple(operation["description"].split("\n\n")),
             parameters=tuple(self._parameter(one) for one in parameters if shown(one)),
             body=tuple(self._fields(body, 0)), result=tuple(self._fields(result, 0)),
             errors=tuple((code, one.get("description", "")) for code, one in responses.items() if code >= "4"),

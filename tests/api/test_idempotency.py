@@ -11,7 +11,7 @@ from dashboard.domain.access import key_changes, keys
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.funds import ledger
-from dashboard.domain.platform import verify
+from dashboard.domain.platform import external_keys, verify
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, AuditEntry, Transaction
 from tests import factories
 from tests.api.conftest import Program, problem
@@ -294,6 +294,25 @@ def test_an_operators_call_repeated_across_the_upgrade_books_nothing(program: Pr
     assert answer.get_json()["id"] == first
     problem(removal(program, org, token, 2), 422, "idempotency_key_reused")
     problem(removal(program, org, token, kind="admin_grant"), 422, "idempotency_key_reused")
+
+
+def test_a_grant_counts_once_however_it_names_the_organization(program: Program) -> None:
+    org, token = program.org(), program.manager_token("platform:grant")
+    with program.app.app_context(), transaction(org=org.id):
+        external_keys.assign(org, "crm-1", reason="Contract", by=SYSTEM)
+    body = {"transaction_type": "admin_grant", "amount": 1, "description": "x"}
+    answers = [
+        program.post(
+            "/admin/api/v1/transactions", token, json=body | {"org_id": name}, headers={"Idempotency-Key": "k1"}
+        )
+        for name in (str(org.id), "ext:crm-1", str(org.id).upper())
+    ]
+    assert [one.headers.get("Idempotent-Replay") for one in answers] == [None, "true", "true"]
+    assert {one.get_json()["org_id"] for one in answers} == {str(org.id)}
+    assert program.balance(org) == 1_000_000
+    for odd in ("ext:crm-2", "crm-1", "ext:", 7, None):
+        code = "no_such_organization" if odd == "ext:crm-2" else "invalid"
+        problem(program.post("/admin/api/v1/transactions", token, json=body | {"org_id": odd}), 422, code)
 
 
 def test_a_row_that_a_customer_made_counts_for_no_other_class_of_caller(program: Program) -> None:

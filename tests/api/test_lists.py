@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from dashboard.domain.audit import Actor
+from dashboard.core.db import transaction
+from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.organizations import memberships
+from dashboard.domain.platform import external_keys
 from tests import factories
 from tests.api.conftest import Program, problem
 from tests.each import each
@@ -176,6 +178,13 @@ def test_a_row_is_found_by_its_key_its_payment_and_who_acted(program: Program, b
     (seen,) = everything(program, every, manager, idempotency_key="job-1", org_id=str(busy.id))
     assert seen["id"] == row["id"]
     assert program.get(f"{every}/{row['id']}", manager).get_json() == seen
+    with program.app.app_context(), transaction(org=busy.id):
+        external_keys.assign(busy, "crm-1", reason="Contract", by=SYSTEM)
+    assert everything(program, every, manager, idempotency_key="job-1", org_id="ext:crm-1") == [seen]
+    for odd in ("ext:", "ext:crm-2", "crm-1", "self"):
+        code = "no_such_organization" if odd == "ext:crm-2" else "invalid"
+        refused = problem(program.get(every, manager, query_string={"org_id": odd}), 422, code)
+        assert refused["errors"][0]["field"] == "org_id", odd
     refused = problem(program.get(every, manager, query_string={"idempotency_key": "job-1"}), 422, "invalid")
     assert refused["errors"][0]["field"] == "org_id"
     problem(program.get(f"{every}/{busy.id}", manager), 404, "not_found")

@@ -95,6 +95,7 @@ def test_every_call_says_who_may_make_it_and_what_it_answers(program: Program) -
         assert bool(one["security"]) == (path != "/api/v1/invites/peek"), path
         assert {name for each in one["security"] for name in each} <= CREDENTIALS
         assert set(one["x-scopes"]) <= SCOPES | SERVICE_SCOPES
+        assert all(f"`{scope}`" in one["description"].splitlines()[-1] for scope in one["x-scopes"]), path
         has_body = "requestBody" in one
         assert has_body == (method in ("post", "put", "patch") and not path.endswith("/resend"))
         assert {"400", "413", "415"} & one["responses"].keys() == ({"400", "413", "415"} if has_body else set()), path

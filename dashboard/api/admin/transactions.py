@@ -16,7 +16,7 @@ from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import expiry, ledger, transactions
 from dashboard.domain.funds.ledger import Posting
-from dashboard.domain.organizations import organizations
+from dashboard.domain.organizations import org_refs
 from dashboard.domain.people import users
 from dashboard.domain.platform import grants
 from dashboard.models import Organization
@@ -38,7 +38,7 @@ REMOVALS_ONLY = {
 
 class GrantOrRemoval(inputs.Body):
     """The amount is either `amount`, in credits, or `amount_micros`. The receiver is an organization, or a user's
-    personal one. `description` is also the reason.
+    personal one; `org_id` may be `ext:<external key>`. `description` is also the reason.
 
     A removal takes promotional credit first, or from the grant `grant_id`; with `allow_paid` false it is refused if it
     would take credit that was paid for, and `paid_reason` says why it does. `expires_at` is the last UTC day on which
@@ -51,7 +51,7 @@ class GrantOrRemoval(inputs.Body):
     amount_micros: inputs.AmountMicros | None = None
     description: inputs.Reason
     user_id: inputs.Id | None = None
-    org_id: inputs.Id | None = None
+    org_id: inputs.OrgRef | None = None
     category: (
         Literal["goodwill", "promotion", "correction", "contract", "mistaken_grant", "expired_offer", "fraud", "agreed"]
         | None
@@ -67,7 +67,9 @@ class GrantOrRemoval(inputs.Body):
 
 
 class EveryQuery(FilterQuery):
-    org_id: paging.IdText | None = Field(default=None, description="Only those of this organization.")
+    org_id: str | None = Field(
+        default=None, description="Only those of this organization: its id, or `ext:<external key>`."
+    )
     user_id: paging.IdText | None = Field(default=None, description="Only those of this user's personal organization.")
 
 
@@ -96,7 +98,7 @@ def list_(query: EveryQuery) -> Response:
     auth.platform(Verb.PLATFORM_READ)
     org_id = None
     if query.org_id is not None or query.user_id is not None:
-        org_id = _receiver(_id(query.user_id, "user_id"), _id(query.org_id, "org_id"), reading=True).id
+        org_id = _receiver(_id(query.user_id, "user_id"), query.org_id, reading=True).id
     filters, mode = query.filters(), auth.platform_mode()
     if filters.exact:
         if org_id is None:
@@ -119,6 +121,8 @@ def retrieve(path: inputs.ItemPath) -> Response:
 def _post(org: Organization, body: GrantOrRemoval, *, by: Actor, key: str) -> Posting:
     unasked = {"idempotency_key"} | ({"allow_paid"} if body.allow_paid else set())
     fields = body.model_dump(mode="json", exclude=unasked, exclude_none=True)
+    if body.org_id is not None:  # the same call, however it names the organization
+        fields["org_id"] = str(org.id)
     body_hash = ledger.body_hash("/admin/api/v1/transactions", fields)
     expires_at = expiry.end_of(body.expires_at) if body.expires_at is not None else None
     mode, amount = auth.platform_mode(), _amount(body)
@@ -153,13 +157,13 @@ def _refuse_other_fields(body: GrantOrRemoval) -> None:
         raise Invalid("Only a removal can go below zero.", field="allow_negative")
 
 
-def _receiver(user_id: UUID | None, org_id: UUID | None, *, reading: bool = False) -> Organization:
+def _receiver(user_id: UUID | None, org_ref: str | None, *, reading: bool = False) -> Organization:
     """The one organization that the request names. Raises Invalid."""
-    if (user_id is None) == (org_id is None):
+    if (user_id is None) == (org_ref is None):
         raise Invalid("Name either a user_id or an org_id.", field="user_id")
     field = "user_id" if user_id else "org_id"
-    org = users.personal_organization(user_id) if user_id else organizations.by_id(org_id) if org_id else None
-    if org is None or org.kind == "platform" or (org.closed_at is not None and not reading):
+    org = users.personal_organization(user_id) if user_id else org_refs.find(inputs.require_org_ref(org_ref or ""))
+    if org is None or (org.closed_at is not None and not reading):
         raise Invalid("There is no organization of this id.", field=field, code="no_such_organization")
     return org
 

@@ -19,8 +19,8 @@ def finish(operation: dict[str, Any], *, keyed: bool) -> None:
     """Complete what flask-openapi wrote about the call. `keyed`: it takes an idempotency key."""
     operation |= access.of_call(operation["operationId"])
     operation.pop("deprecated", None)
-    if text := operation.pop("description", ""):
-        operation["description"] = " ".join(text.replace("<br/>", "\n").split("\n")).strip()
+    text = " ".join(operation.pop("description", "").replace("<br/>", "\n").split("\n"))
+    operation["description"] = f"{text.strip()}\n\n{_needs(operation)}".strip()
     for parameter in operation.get("parameters", []):
         parameter.pop("deprecated", None)
         if parameter["name"] in PARAMETERS:
@@ -29,6 +29,13 @@ def finish(operation: dict[str, Any], *, keyed: bool) -> None:
         operation.setdefault("parameters", []).append(parts.KEY_PARAMETER)
     operation["responses"] = _responses(operation, keyed=keyed)
     examples.add(operation)
+
+
+def _needs(operation: dict[str, Any]) -> str:
+    """What the caller needs, as the last paragraph of the description: most tools do not show `x-scopes`."""
+    if scopes := operation["x-scopes"]:
+        return f"Needs the scope {' or '.join(f'`{scope}`' for scope in scopes)}."
+    return "Any key or token." if operation["security"] else "Open to everyone."
 
 
 def _responses(operation: dict[str, Any], *, keyed: bool) -> dict[str, Any]:

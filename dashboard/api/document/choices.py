@@ -10,7 +10,7 @@ from dashboard.api.document.fields import BASES
 from dashboard.domain.access.permissions import ROLES, SCOPES, SERVICE_SCOPES
 from dashboard.domain.audit.kinds import KINDS
 from dashboard.domain.audit.words import ACTIONS
-from dashboard.models import HOLD_STATES, PAYMENT_STATES, TRANSACTION_TYPES
+from dashboard.models import HOLD_STATES, PAYMENT_STATES, PERIODS, PRICE_KINDS, TRANSACTION_TYPES
 
 _ALL_SCOPES = sorted(SCOPES | SERVICE_SCOPES)
 _ACTORS = ("user", "key", "manager", "system")
@@ -32,6 +32,8 @@ _CHOICES: dict[str, Iterable[str]] = {
     "Payment.kind": ("purchase",),
     "Payment.state": PAYMENT_STATES,
     "Problem.code": sorted({code for codes in error_codes.CODES.values() for code in codes}),
+    "PriceVersion.kind": PRICE_KINDS,
+    "PriceVersion.period": PERIODS,
     "Product.kind": ("pack",),
     "Transaction.type": TRANSACTION_TYPES,
     "TransactionActor.kind": _ACTORS,
