@@ -70,6 +70,7 @@ def seed(platform_mode: str) -> str:
             demo, birch = _organizations(people)
             demo_catalog.make(Actor("manager", people["manager"].id), mode=MODE)
             demo_metrics.make(Actor("manager", people["manager"].id))
+            demo_programs.make_service_key(Actor("manager", people["manager"].id))
         _live_through(demo, birch, people, provider, begin)
         logging.disable(logging.ERROR)  # today's errors are intentional
         _today(demo, birch, people, provider)

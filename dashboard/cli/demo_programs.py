@@ -9,19 +9,20 @@ from functools import partial
 from dashboard.cli.demo_use import Single, Use
 from dashboard.core import clock
 from dashboard.core.db import transaction
-from dashboard.domain.access import key_changes, keys
+from dashboard.domain.access import key_changes, keys, service_keys
 from dashboard.domain.access.permissions import of_key
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds.spend_limits import LimitId, Spender
 from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.usage import recording
 from dashboard.domain.usage.recording import Usage
-from dashboard.models import ApiKey, Organization, User
+from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, User
 
 MODE = "test"
 OWN_KEYS = {"Notebook": "member", "Reports": "admin"}
 """Keys of the demo organization's other people, by name."""
 
+BACKEND = "Billing backend"
 NO_BODY = bytes(32)
 
 AT_ONCE = timedelta(days=10)
@@ -52,6 +53,17 @@ def make_key(org: Organization, name: str, maker: User) -> ApiKey:
         return keys.make(
             org, name=name, scopes=["usage:write"], mode=MODE, by=Actor("user", maker.id), made_by=maker.id
         ).row
+
+
+def make_service_key(by: Actor) -> None:
+    """The platform's own backend, which may act in every organization."""
+    if any(row.name == BACKEND for row in service_keys.listing()):
+        return
+    with transaction(org=PLATFORM_ORG_ID):
+        service_keys.make(
+            name=BACKEND, scopes=["orgs:write", "wallet:read", "wallet:charge", "usage:write"], mode=MODE,
+            reason="For the backend that bills our customers", by=by, cap=Cap.parse("10000", "month"),
+        )  # fmt: skip
 
 
 def set_cap(org: Organization, key: ApiKey, by: Actor) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, m
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dashboard.core.errors import Invalid
-from dashboard.core.mail import mailbox
+from dashboard.core.mail import mailbox, require_address
 from dashboard.core.money import Micros, parse_credits
 
 PREFIX = "COFFER_"
@@ -94,6 +94,11 @@ def _smtp_url(value: Any) -> Any:
 def _mailbox(value: Any) -> Any:
     mailbox(str(value))
     return value
+
+
+def _address(value: Any) -> Any:
+    require_address(str(value).strip())
+    return str(value).strip()
 
 
 Credits = Annotated[str, BeforeValidator(_credits)]
@@ -231,6 +236,7 @@ class Settings(BaseSettings):
     payment: Payment = Payment()
     credits: InitialCredits = InitialCredits()
     smtp: Smtp = Smtp()
+    support_email: Annotated[str, BeforeValidator(_address)] | None = None
     jobs: Jobs = Jobs()
     api: Api = Api()
     catalog: Catalog = Catalog()

@@ -1,4 +1,4 @@
-"""Links to the objects of audit entries."""
+"""Links to the pages of objects: those of audit entries, and any other by its endpoint."""
 
 from typing import Any
 
@@ -19,20 +19,21 @@ def of_org(entry: AuditEntry, visit: Visit) -> str:
     if entry.object_kind == "page":
         return entry.object_id if entry.object_id.startswith(f"/o/{slug}/") else ""
     kind = KINDS.get(entry.object_kind)
-    return _address(kind.org_page, entry, slug=slug) if kind else ""
+    return address(kind.org_page, entry.object_id, slug=slug) if kind else ""
 
 
 def of_platform(entry: AuditEntry) -> str:
     """The object's page among the platform's pages; empty if it has none."""
     if entry.object_kind == "api_key" and entry.org_id == PLATFORM_ORG_ID:
-        return _address("admin_service_keys.show", entry)
+        return address("admin_service_keys.show", entry.object_id)
     kind = KINDS.get(entry.object_kind)
-    return _address(kind.admin_page, entry) if kind else ""
+    return address(kind.admin_page, entry.object_id) if kind else ""
 
 
-def _address(endpoint: str, entry: AuditEntry, *, slug: str = "") -> str:
-    if not endpoint or ids.parse(entry.object_id) is None:
+def address(endpoint: str, object_id: str, *, slug: str = "") -> str:
+    """The URL of the object's page; empty without an endpoint or a valid id."""
+    if not endpoint or ids.parse(object_id) is None:
         return ""
     names = next(current_app.url_map.iter_rules(endpoint)).arguments
-    address: dict[str, Any] = {name: slug if name == "slug" else entry.object_id for name in names}
-    return url_for(endpoint, **address)
+    values: dict[str, Any] = {name: slug if name == "slug" else object_id for name in names}
+    return url_for(endpoint, **values)

@@ -85,6 +85,7 @@ def _page(
         text = f"{text} Try again in {wait_in_words(retry_after)}."
     if asks:
         text = f"{text} Ask {' or '.join(f'{name} ({role})' for name, role in asks)}."
+    helped = _support(status) if not asks else []
     if status >= 500:
         look_as_stranger()
     if render.is_htmx() and status < 500:
@@ -98,7 +99,7 @@ def _page(
             text=text,
             more=PROGRAMS_WAIT if status == 503 else "",
             reference=g.get("request_id", "") if status == 500 else "",
-            actions=([_members()] if asks else []) + _actions(status),
+            actions=([_members()] if asks else []) + _actions(status) + helped,
         )
     if retry_after:
         response.headers["Retry-After"] = str(retry_after)
@@ -117,6 +118,12 @@ def _layout(status: int) -> str:
 
 def _members() -> tuple[str, str]:
     return "See members", url_for("members.listing", slug=g.own_org.slug)
+
+
+def _support(status: int) -> list[tuple[str, str]]:
+    """The operator's support, for what nobody in the organization can change."""
+    link = render.support(f"Reference {g.get('request_id', '')}") if status in (403, 500) else ""
+    return [("Email support", link)] if link else []
 
 
 def _actions(status: int) -> list[tuple[str, str]]:

@@ -7,10 +7,12 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, current_app, flash, g, make_response, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 
+from dashboard.config import settings
 from dashboard.core.errors import CofferError
 from dashboard.core.mail import Attachment
 from dashboard.web import formats
@@ -98,9 +100,22 @@ def asset(path: str) -> str:
     return url_for("static", filename=path, v=_digest(path))
 
 
+def support(subject: str = "") -> str:
+    """A mailto link to the operator's support, with a subject; empty if no address is set."""
+    address = settings().support_email
+    return f"mailto:{address}{f'?subject={quote(subject)}' if subject else ''}" if address else ""
+
+
+def take_focus() -> bool:
+    """Whether this field gets the focus: only the first that asks, because a page can have only one."""
+    first = "focus_taken" not in g
+    g.focus_taken = True
+    return first
+
+
 def init_app(app: Flask) -> None:
     formats.init_app(app)
-    app.jinja_env.globals.update(asset=asset, shell=shell, viewer=viewer)
+    app.jinja_env.globals.update(asset=asset, shell=shell, support=support, take_focus=take_focus, viewer=viewer)
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.after_request(_keep_static)

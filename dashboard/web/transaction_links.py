@@ -13,6 +13,7 @@ from dashboard.domain.people import users
 from dashboard.models import Transaction
 from dashboard.web.formats import day
 from dashboard.web.guards import Visit
+from dashboard.web.render import support
 from dashboard.web.viewer import UTC
 
 
@@ -44,5 +45,10 @@ def of(visit: Visit, row: Transaction) -> Links:
             (f"Other charges by {what} on {day(on)}", url_for("transactions.listing", slug=slug, **query, **same))
             for what, query in beside
         ],
-        ask=f"mailto:?subject={quote(f'Question about charge {row.id}')}&body={quote(text)}" if row.amount < 0 else "",
+        ask=_ask(f"Question about charge {row.id}", text) if row.amount < 0 else "",
     )
+
+
+def _ask(subject: str, text: str) -> str:
+    """A mail to the operator's support, or to anyone if it has no address."""
+    return f"{support(subject) or f'mailto:?subject={quote(subject)}'}&body={quote(text)}"

@@ -202,6 +202,16 @@ setInterval(() => {
   if (!document.hidden && now - ticked >= pause - 100) tick();
 }, FAST);
 
+/* Offers the browser's time zone to a user who sees UTC, until they choose one or the other. */
+function offerZone(bar, zone) {
+  if (!bar || !zone || /UTC|GMT/.test(zone) || localStorage.getItem("zone-offered")) return;
+  bar.querySelector("[name=timezone]").value = bar.querySelector("span").textContent = zone;
+  bar.hidden = false;
+  for (const button of bar.querySelectorAll("button")) {
+    button.addEventListener("click", () => { localStorage.setItem("zone-offered", "1"); bar.hidden = true; });
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const toasts = byId("toasts");
   if (toasts) {
@@ -212,6 +222,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   for (const input of document.querySelectorAll("[data-timezone]")) input.value = zone ?? "";
+  offerZone(document.querySelector("[data-zone-offer]"), zone);
 });
 
 /* Back from the payment page: never show a page from memory with a spent form on it. */

@@ -35,6 +35,7 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /email-change/<token>":                         (410, 410, 410, 410, 410, 410, 410),
     "POST /account/email":                                (303, 422, 422, 422, 422, 422, 422),
     "POST /account/email/call-off":                       (303, 303, 303, 303, 303, 303, 303),
+    "POST /account/zone":                                 (303, 422, 422, 422, 422, 422, 422),
     "GET /account/zones":                                 (303, 200, 200, 200, 200, 200, 200),
     "GET /account/erase":                                 (303, 200, 200, 200, 200, 200, 200),
     "POST /account/erase":                                (303, 422, 422, 422, 422, 422, 422),

@@ -145,6 +145,7 @@ NONE = {
     "POST /verify": "mails a link",
     "POST /forgot": "mails a link",
     "POST /account": "one's own name and looks",
+    "POST /account/zone": "one's own time zone",
     "POST /account/security/two-factor/start": "changes nothing until the first code",
     "POST /admin/verify": "reads the books",
     "POST /api/v1/orgs/<org:org_id>/usage": "the event and its charge are the record",

@@ -88,6 +88,7 @@ NOT_ASKING: dict[str, str] = {
     "/invites/<uuid:org_id>/<uuid:invite_id>/accept": "takes what was offered to this person, and gives nothing away",
     "/invites/<uuid:org_id>/<uuid:invite_id>/decline": "refuses what was offered; it can be offered again",
     "/account": "name, time zone and theme of the person",
+    "/account/zone": "the time zone of the person",
     "/account/email/call-off": "stops a change of the address, which must be quick",
     "/account/security/password": "the form asks for the password itself, and for the code where it is on",
     "/account/security/sessions/<uuid:session_id>/end": "ends a session of one's own, which must be quick",

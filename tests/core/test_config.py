@@ -213,6 +213,8 @@ def test_zero_switches_the_initial_credits_off_but_is_no_pack() -> None:
         ("COFFER_ENCRYPTION_KEYS", "not a key"),
         ("COFFER_ENCRYPTION_KEYS", "a2V5"),
         ("COFFER_SMTP__URL", "http://mail"),
+        ("COFFER_SUPPORT_EMAIL", "help"),
+        ("COFFER_SUPPORT_EMAIL", "Help <help@acme.test>"),
         ("COFFER_PROXY_HOPS", "-1"),
         ("COFFER_PASSWORD_HASHING", "cheap"),
     ],

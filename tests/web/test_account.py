@@ -115,6 +115,17 @@ def test_a_zone_is_found_by_its_city_and_pages_do_not_list_them_all(app: Flask, 
     assert {"UTC", "Europe/Stockholm"} <= set(zones.text.splitlines())
 
 
+def test_who_sees_utc_can_take_the_browsers_zone(ada: Person) -> None:
+    assert "data-zone-offer" in ada.get("/account").text
+    for there, leads in (("/account/tokens?", "/account/tokens"), ("//elsewhere.test", "/account")):
+        taken = ada.post("/account/zone", {"timezone": "Europe/Berlin", "next": there})
+        assert (taken.status_code, taken.location) == (303, leads)
+    page = ada.get("/account").text
+    assert 'value="Europe/Berlin"' in page
+    assert "data-zone-offer" not in page
+    assert ada.post("/account/zone", {"timezone": "Mars"}).status_code == 422
+
+
 def test_everything_wrong_is_said_at_once(ada: Person) -> None:
     page = ada.post("/account", {"name": "", "timezone": "Mars", "theme": "dark"}).text
     assert "Check these entries" in page

@@ -25,7 +25,7 @@ def made(**settings: object) -> Flask:
     app.config["SECRET_KEY"] = "for this test"
     CSRFProtect(app)
     LoginManager(app).request_loader(lambda request: None)
-    chosen = Settings.model_construct(**settings)
+    chosen = app.config["COFFER"] = Settings.model_construct(**settings)
     headers.init_app(app, chosen, is_call=lambda path: False)
     render.init_app(app)
     styleguide.init_app(app, chosen)
@@ -191,6 +191,13 @@ def test_static_files_are_kept_for_ever_under_their_hash(client: FlaskClient) ->
     assert client.get("/static/css/none.css").status_code == 404
 
 
+def test_a_refusal_names_the_support_if_there_is_one() -> None:
+    client = made(support_email="help@acme.test").test_client()
+    assert 'href="mailto:help@acme.test?subject=Reference' in client.get("/refuse/role").text
+    assert "mailto:" not in client.get("/refuse/absent").text
+    assert "mailto:" not in made().test_client().get("/refuse/role").text
+
+
 def test_every_template_compiles(client: FlaskClient) -> None:
     environment = client.application.jinja_env
     for name in environment.list_templates(extensions=["html"]):
@@ -201,6 +208,7 @@ def test_the_style_guide_shows_every_component(client: FlaskClient) -> None:
     page = client.get("/styleguide")
     assert page.status_code == 200
     assert len(page.data) < 60_000
+    assert page.text.count("autofocus") == 1, "of two fields with errors, the first"
     assert client.get("/styleguide?shell=platform").status_code == 200
 
 

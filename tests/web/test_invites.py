@@ -199,6 +199,10 @@ def test_the_list_says_how_each_stands(app: Flask, team: Team) -> None:
     for words in ("Expired", "Stopped", "Declined", "Resend it to make it yours"):
         assert words in page
     assert page.count(">Resend</button>") == 2
+    assert page.count(">Remove</button>") == 1
+    assert team.owner.post(f"/o/{team.slug}/invites/{no.id}/withdraw").status_code == 303
+    assert "The invite for no@example.test is removed." in team.owner.get(f"/o/{team.slug}/members").text
+    assert "Declined" not in team.owner.get(f"/o/{team.slug}/members").text
 
 
 def test_a_suspended_organization_invites_nobody(app: Flask, team: Team) -> None:

@@ -29,6 +29,13 @@ PAGES = {
 """What a page is called if its path does not say it."""
 
 
+class OfOrg(Protocol):
+    """Anything that names its organization."""
+
+    @property
+    def org_id(self) -> UUID: ...
+
+
 class Acted(Protocol):
     """Any row that names its actor."""
 
@@ -119,9 +126,9 @@ def keys_of(org_id: UUID) -> list[tuple[UUID, str]]:
     return [(key_id, f"{name} ({prefix})") for key_id, name, prefix in rows]
 
 
-def orgs_of(entries: Iterable[AuditEntry]) -> dict[UUID, Organization]:
-    """The organizations of some entries, by their ids."""
-    wanted = {entry.org_id for entry in entries}
+def orgs_of(rows: Iterable[OfOrg]) -> dict[UUID, Organization]:
+    """The organizations of some rows, by their ids."""
+    wanted = {row.org_id for row in rows}
     return {org.id: org for org in db.session.scalars(select(Organization).where(Organization.id.in_(wanted)))}
 
 

@@ -36,6 +36,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "invite.sent": ("people", "{who} invited {what} as {after.role}"),
     "invite.resent": ("people", "{who} invited {what} again, with a new link"),
     "invite.revoked": ("people", "{who} withdrew the invite of {what}"),
+    "invite.removed": ("people", "{who} removed the declined invite of {what}"),
     "invite.accepted": ("people", "{who} accepted the invite of {what} as {before.role}"),
     "invite.declined": ("people", "The invite of {what} was declined"),
     "key.made": ("keys", "{who} created the API key {what}"),

@@ -1,7 +1,7 @@
 """Lists of payments: of one organization, or of all of them for the platform."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, select, union
 from dashboard.core import ids, lists
 from dashboard.core.db import db
 from dashboard.core.errors import NotFound
-from dashboard.models import PAYMENT_STATES, Organization, Payment
+from dashboard.models import PAYMENT_STATES, Payment
 
 MOST_WORDS = 6
 
@@ -68,13 +68,6 @@ def anywhere(payment_id: UUID) -> Payment:
     if payment is None:
         raise NotFound("There is no such payment.")
     return payment
-
-
-def orgs_of(rows: Iterable[Payment]) -> dict[UUID, Organization]:
-    """The organizations of some payments, by their ids."""
-    wanted = {row.org_id for row in rows}
-    items = db.session.scalars(select(Organization).where(Organization.id.in_(wanted)))
-    return {org.id: org for org in items}
 
 
 def _narrowed(filters: PaymentFilters) -> list[ColumnElement[bool]]:

@@ -13,7 +13,7 @@ from dashboard.domain.people import email_change, users
 from dashboard.domain.platform import erasure
 from dashboard.web import guards, render
 from dashboard.web.account.blueprints import profile_pages as pages
-from dashboard.web.sessions import sign_out
+from dashboard.web.sessions import safe_next, sign_out
 
 THEMES = (("system", "System"), ("light", "Light"), ("dark", "Dark"))
 NOT_PLACES = ("Etc/", "SystemV/", "posix/", "right/")
@@ -43,6 +43,16 @@ def zones() -> Response:
     named = sorted(zone for zone in clock.time_zones() if "/" in zone and not zone.startswith(NOT_PLACES))
     headers = {"Cache-Control": "private, max-age=86400"}
     return Response("\n".join(["UTC", *named]), mimetype="text/plain", headers=headers)
+
+
+@pages.post("/zone")
+def use_zone() -> Response:
+    """Take the browser's time zone, which a script offers to users who see UTC."""
+    own = {name: getattr(current_user, name) for name in ("name", "theme", "keyboard")}
+    with transaction():
+        users.change_profile(current_user, timezone=request.form.get("timezone", ""), **own)
+    render.toast_next(f"Times are now shown in {current_user.timezone}.")
+    return render.redirect(safe_next(request.form.get("next", "")) or url_for(".profile"))
 
 
 @pages.post("/email")

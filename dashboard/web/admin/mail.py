@@ -3,13 +3,12 @@
 from uuid import UUID
 
 from flask import Blueprint, Response, url_for
-from sqlalchemy import select
 
 from dashboard.config import settings
-from dashboard.core.db import db, transaction
+from dashboard.core.db import transaction
 from dashboard.domain.access.permissions import Verb
+from dashboard.domain.audit import names
 from dashboard.domain.messages import outbox
-from dashboard.models import Organization, OutboxEmail
 from dashboard.web import guards, render
 from dashboard.web.admin import words
 
@@ -24,7 +23,7 @@ def listing() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
     rows = outbox.unsent(SHOWN)
     return render.render(
-        "admin/mail/listing.html", rows=rows, orgs=_orgs(rows), tones=words.MAIL_TONES,
+        "admin/mail/listing.html", rows=rows, orgs=names.orgs_of(rows), tones=words.MAIL_TONES,
         server=bool(settings().smtp.url), most=SHOWN,
     )  # fmt: skip
 
@@ -49,8 +48,3 @@ def dismiss(org_id: UUID, mail_id: UUID) -> Response:
         outbox.dismiss(row, by=caller.actor)
     render.toast_next(f"Dismissed. The email to {row.to_address} will not be sent.")
     return render.redirect(url_for(".listing"))
-
-
-def _orgs(rows: list[OutboxEmail]) -> dict[UUID, Organization]:
-    items = db.session.scalars(select(Organization).where(Organization.id.in_({row.org_id for row in rows})))
-    return {org.id: org for org in items}

@@ -1,15 +1,18 @@
 """`/admin/`: what needs a platform manager's attention, today's money, and whether the ledger is consistent."""
 
+import re
 from typing import Any
 
 from flask import Blueprint, Response
 
 from dashboard.core import clock
 from dashboard.domain.access.permissions import Verb
+from dashboard.domain.audit import names
 from dashboard.domain.platform import figures, overview, verify
 from dashboard.domain.platform.overview import WorkItem
-from dashboard.models import PLATFORM_ORG_ID
-from dashboard.web import guards, render
+from dashboard.domain.platform.verify import Violation
+from dashboard.models import PLATFORM_ORG_ID, Organization
+from dashboard.web import audit_links, guards, render
 from dashboard.web.sessions import poll
 
 pages = Blueprint("admin", __name__, url_prefix="/admin")
@@ -35,6 +38,14 @@ KINDS = {
     "overdrawn": ("Balances below zero", "Oldest by last activity", "/admin/orgs?state=overdrawn"),
 }
 """Title, meaning, and the page with the details."""
+
+PAGES = {
+    "inbox event": "admin_webhooks.show", "organization": "admin_orgs.show", "payment": "admin_payments.show",
+    "transaction": "transactions.show", "usage event": "usage.show", "wallet": "admin_orgs.show",
+}  # fmt: skip
+"""The page of what breaks a rule, by its kind in `invariants.sql`; a wallet's is that of its organization."""
+
+_OBJECT = re.compile(r"([a-z ]+) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
 
 TONES = dict.fromkeys(("inbox_failed", "inbox_waiting", "payment_unknown", "mail_waiting", "external_keys"), "warn")
 
@@ -62,11 +73,29 @@ def check() -> Response:
     guards.require_platform(Verb.PLATFORM_READ)
     started = clock.now()
     rows = verify.broken(most=SHOWN_VIOLATIONS)
+    orgs = names.orgs_of(rows)
+    shown = [_row(one, orgs[one.org_id]) for one in sorted(rows, key=lambda one: one.warning)]
     return render.render(
-        "admin/overview/verify.html", broken=[one for one in rows if not one.warning],
-        warnings=[one for one in rows if one.warning], checks=verify.checks(), checked_at=started,
-        platform=PLATFORM_ORG_ID,
+        "admin/overview/verify.html", broken=sum(not one.warning for one in rows), rows=shown,
+        checks=verify.checks(), checked_at=started, platform=PLATFORM_ORG_ID,
     )  # fmt: skip
+
+
+def _row(one: Violation, org: Organization) -> dict[str, Any]:
+    """A broken row with its organization, and the kind, id and page of the object that it names."""
+    found = _OBJECT.match(one.object)
+    kind, object_id = found.groups() if found else ("", "")
+    page = PAGES.get(kind, "")
+    target = str(org.id) if page == PAGES["organization"] else object_id
+    href = audit_links.address(page, target, slug=org.slug) if org.id != PLATFORM_ORG_ID else ""
+    return {
+        "one": one,
+        "org": org,
+        "href": href,
+        "kind": kind,
+        "id": object_id,
+        "rest": one.object[found.end() if found else 0 :],
+    }
 
 
 def _work() -> dict[str, Any]:

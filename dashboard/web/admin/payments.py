@@ -13,6 +13,7 @@ from dashboard.core.money import money
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.audit import Actor
+from dashboard.domain.audit.names import orgs_of
 from dashboard.domain.funds import wallets
 from dashboard.domain.funds.reports import forecast
 from dashboard.domain.funds.transactions import names_of
@@ -53,7 +54,7 @@ def index() -> Response:
     result = payment_list.read(mode=guards.platform_mode(), here=partial(url_for, ".listing"))
     return render.render(
         "admin/payments/listing.html", fragment="payments/_list.html", status=result.status, listing=result,
-        names=names_of(result.rows, for_manager=True), orgs=listing.orgs_of(result.rows), states=STATES,
+        names=names_of(result.rows, for_manager=True), orgs=orgs_of(result.rows), states=STATES,
         choices=payment_list.CHOICES, note=partial(payment_list.note, for_manager=True), amount_of=timeline.amount,
         address=lambda row: url_for(".show", payment_id=row.id),
     )  # fmt: skip

@@ -92,10 +92,11 @@ def ask(slug: str, invite_id: UUID) -> Response:
 def withdraw(slug: str, invite_id: UUID) -> Response:
     visit = guards.enter(slug, Verb.MANAGE_MEMBERS, act=OrgAction.MEMBERS)
     row = invites.with_id(visit.org.id, invite_id)
+    declined = row.state == "declined"
     guards.require_recent()
     with transaction(org=visit.org.id):
         invites.revoke(row, by=visit.by, may_give=assignable(visit.caller))
-    render.toast_next(f"The invite for {row.email} is withdrawn.")
+    render.toast_next(f"The invite for {row.email} is {'removed' if declined else 'withdrawn'}.")
     return render.redirect(_list(slug))
 
 
@@ -113,7 +114,7 @@ def _list(slug: str) -> str:
 
 
 def _acts(visit: Visit, row: Invite, changes: bool) -> bool:
-    return changes and row.state == "pending" and row.role in assignable(visit.caller)
+    return changes and row.state in ("pending", "declined") and row.role in assignable(visit.caller)
 
 
 def _from(visit: Visit, one: InviteView) -> str:
@@ -134,7 +135,7 @@ def _errors(refusal: CofferError) -> dict[str, str]:
 def _resendable(visit: Visit) -> dict[str, UUID]:
     """The ids of the invites that may be sent again, by address."""
     rows = [one.invite for one in invites.listed(visit.org.id)]
-    return {row.email: row.id for row in rows if _acts(visit, row, changes=True)}
+    return {row.email: row.id for row in rows if row.state == "pending" and _acts(visit, row, changes=True)}
 
 
 def _form(

@@ -231,6 +231,9 @@ def test_declining_ends_it_and_needs_no_account(org: Organization, owner: User) 
     assert [one.state for one in invites.listed(org.id)] == ["declined"]
     with clock.at(clock.now() + timedelta(days=20)):
         assert invites.listed(org.id) == []
+    revoke(row, owner)
+    assert invites.listed(org.id) == []
+    assert actions(org) == ["invite.sent", "invite.declined", "invite.removed"]
     with pytest.raises(Forbidden), transaction(org=org.id):
         invites.decline(send_within(org, owner), by=None, by_link=False)
 

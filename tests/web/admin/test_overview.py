@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from dashboard.core import clock
 from dashboard.core.db import autocommit, db, transaction
@@ -13,7 +13,8 @@ from dashboard.domain import audit
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds.seals import checkpoints
 from dashboard.jobs.tick import tick
-from dashboard.models import PLATFORM_ORG_ID, Organization
+from dashboard.models import PLATFORM_ORG_ID, Organization, Transaction
+from tests.domain.platform.test_invariants import plant
 from tests.factories import charge, wallet_of
 from tests.servers import Servers
 from tests.web.admin.test_orgs import make_payment
@@ -79,7 +80,20 @@ def test_books_that_do_not_name_the_first_broken_row(app: Flask, team: Team) -> 
         autocommit().execute(text("UPDATE wallets SET balance = balance + 1 WHERE org_id = :org"), {"org": team.org_id})
     page = team.manager.post("/admin/verify").text
     assert "The books are wrong" in page
-    assert str(team.org_id) in page
+    assert f'<a href="/admin/orgs/{team.org_id}">Wallet ' in page
+    assert_links_hold(team, page)
+
+
+def test_what_is_broken_leads_to_its_page(app: Flask, servers: Servers, team: Team) -> None:
+    with app.app_context():
+        org = db.session.get_one(Organization, team.org_id)
+        charge(wallet_of(org), 1)
+        row = db.session.scalars(select(Transaction).filter_by(org_id=org.id, type="charge")).one()
+        moved = "balance_before = balance_before + 1, balance_after = balance_after + 1"
+        plant(servers, f"UPDATE transactions SET {moved} WHERE id = %(t)s", t=row.id)
+        page = f"/o/{org.slug}/transactions/{row.id}"
+    assert f'<a href="{page}">Transaction ' in team.manager.post("/admin/verify").text
+    assert team.manager.get(page).status_code == 200
 
 
 def test_what_is_broken_at_the_platform_leads_to_no_organization(app: Flask, team: Team) -> None:

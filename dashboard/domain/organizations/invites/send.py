@@ -143,16 +143,17 @@ def resend(row: Invite, *, by: Actor, may_give: Collection[str], inviter: UUID |
 
 
 def revoke(row: Invite, *, by: Actor, may_give: Collection[str]) -> Invite:
-    """Revoke an invite: its link stops working at once. Needs the organization's transaction; locks its row.
+    """Revoke an invite: its link stops working at once. A declined one leaves the list. Needs the organization's
+    transaction; locks its row.
 
-    A revoked one stays unchanged. Raises NotFound, Conflict for an answered one, RoleTooHigh, OrgSuspended.
+    A revoked one stays unchanged. Raises NotFound, Conflict for an accepted one, RoleTooHigh, OrgSuspended.
     """
     org_status.locked(row.org_id)
     if row.state == "revoked":
         return row
-    current = _again(row)
+    current = _again(row, states=("pending", "declined"))
     _require_role(current.role, may_give)
-    end(current, "revoked", by=by, action="invite.revoked")
+    end(current, "revoked", by=by, action="invite.removed" if current.state == "declined" else "invite.revoked")
     return current
 
 
@@ -190,12 +191,13 @@ def _letter(org: Organization, row: Invite, expires_at: datetime) -> dict[str, A
     }
 
 
-def _again(row: Invite) -> Invite:
-    """The current row, locked, if it still waits for an answer. Needs the organization's lock."""
+def _again(row: Invite, *, states: Collection[str] = ("pending",)) -> Invite:
+    """The current row, locked, if it is in one of these states: usually, if it waits for an answer. Needs the
+    organization's lock."""
     current = lock(select(Invite).filter_by(org_id=row.org_id, id=row.id))
     if current is None:
         raise NotFound
-    if current.state != "pending":
+    if current.state not in states:
         words = {"accepted": "was accepted", "declined": "was declined", "revoked": "was withdrawn"}[current.state]
         raise Conflict(f"This invite {words} already. Nothing was changed.", code="invite_ended")
     return current
