@@ -1,4 +1,4 @@
-"""`python worker.py`: runs the RQ workers, one worker each for the tick and for e-mail, and the scheduler.
+"""`python worker.py`: runs the RQ workers, one worker each for the tick and for email, and the scheduler.
 
 The parent only starts, monitors and restarts the processes. Each child ends with the parent, even if the parent is
 killed.

@@ -46,7 +46,7 @@ def right(of: Any, by: User) -> dict[str, Any]:
 
 
 def token_of(row: Invite) -> str:
-    """As it stands in the newest mail."""
+    """From the newest email."""
     newest = select(OutboxEmail).filter_by(org_id=row.org_id, event="invite", to_address=row.email)
     letter = outbox.rendered(db.session.scalars(newest.order_by(OutboxEmail.id.desc())).first())
     return letter.text.partition("http://localhost/invite/")[2].split()[0]

@@ -218,7 +218,7 @@ CODES = {
         "repeated_field": ("A name appears twice in the body or the query.", "Send each name once."),
         "not_plain_text": ("A text contains characters that cannot be stored.", "Remove control characters."),
         "invalid_amount": ("The amount is not a number of credits.", "Send credits with up to 6 places."),
-        "invalid_address": ("A text is not one e-mail address.", "Send an address such as name@example.com."),
+        "invalid_address": ("A text is not one email address.", "Send an address such as name@example.com."),
         "no_such_member": (
             "No member of the organization who may spend has this id.",
             "List the members; viewers cannot spend.",

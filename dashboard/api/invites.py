@@ -1,4 +1,4 @@
-"""Inviting users to an organization, and responding with the token from the e-mail and the user's own token."""
+"""Inviting users to an organization, and responding with the token from the email and the user's own token."""
 
 from typing import Annotated
 from uuid import UUID
@@ -50,7 +50,7 @@ class InviteCreate(inputs.PostBody):
 
 
 class InviteToken(inputs.PostBody):
-    """The part of the link in the e-mail after `/invite/`."""
+    """The part of the link in the email after `/invite/`."""
 
     token: inputs.Text
 
@@ -76,7 +76,7 @@ def list_(path: inputs.OrgPath, query: paging.PageQuery) -> Response:
 def create(path: inputs.OrgPath, body: InviteCreate) -> Response:
     """Invite one address, or several at once
 
-    Each gets an e-mail with a link, valid for 7 days. With `emails`, the response is 207 with a result per address, in
+    Each gets an email with a link, valid for 7 days. With `emails`, the response is 207 with a result per address, in
     order; an error for one does not stop the others.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
@@ -100,7 +100,7 @@ def retrieve(path: inputs.OrgItemPath) -> Response:
 
 @api.post("/orgs/<org:org_id>/invites/<uuid:id>/resend", responses={200: shapes.Invite, 409: ENDED})
 def resend(path: inputs.OrgItemPath) -> Response:
-    """Send a new link by e-mail, valid for 7 days; the old one stops working"""
+    """Send a new link by email, valid for 7 days; the old one stops working"""
     access = auth.enter(path.org_id, Verb.MANAGE_MEMBERS, OrgAction.MEMBERS)
     row = invites.with_id(access.org.id, path.id)
     with transaction(org=access.org.id):

@@ -116,7 +116,7 @@ def transfer(path: inputs.OrgPath, body: OwnershipTransfer) -> Response:
     """Transfer ownership of the organization
 
     An owner's personal token with the scope `org:admin`. In one step, the member becomes an owner and the caller an
-    admin; both get an e-mail.
+    admin; both get an email.
     """
     access = auth.enter(path.org_id, Verb.MANAGE_ORG, OrgAction.MEMBERS)
     member = _find(access, body.member_id)

@@ -75,7 +75,7 @@ class OrgQuery(paging.PageQuery):
     """Each filter must match exactly; `email` regardless of case."""
 
     external_key: str | None = Field(default=None, description="The operator's own id for it, if confirmed.")
-    email: str | None = Field(default=None, description="The e-mail address of a member, or for billing.")
+    email: str | None = Field(default=None, description="The email address of a member, or for billing.")
     slug: str | None = Field(default=None, description="The slug.")
 
     def filters(self) -> OrgFilters:

@@ -45,7 +45,7 @@ class AskedFor(CofferError):
 
 
 def require_readable() -> None:
-    """Before each request: its body is JSON as it stands, its query has only known names, each once, and its version is
+    """Before each request: its body is JSON, its query has only known names, each once, and its version is
     a date. Raises UnsupportedBody, Invalid."""
     if request.content_length or "Transfer-Encoding" in request.headers:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":

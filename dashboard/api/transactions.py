@@ -58,7 +58,8 @@ class TransactionQuery(FilterQuery):
         default="desc", description="By time. `asc` needs `wallet_id`: it follows `seq`, and misses nothing."
     )
     after_seq: paging.WholeNumber | None = Field(
-        default=None, description="Only rows above this `seq`, in ascending order: a program goes on where it stopped."
+        default=None,
+        description="Only rows above this `seq`, in ascending order: a program continues where it stopped.",
     )
 
     @property
@@ -76,7 +77,7 @@ def list_(path: inputs.OrgPath, query: TransactionQuery) -> Response:
     """Transactions, newest first; a member's token sees only its own
 
     A search reads a limited number of rows: a page can be short or empty and still have a next cursor. To read every
-    row once, also later ones, name the wallet and go on after the highest `seq` that you have seen (`after_seq`).
+    row once, also later ones, name the wallet and continue after the highest `seq` that you have seen (`after_seq`).
     """
     access = auth.enter(path.org_id, Verb.READ_OWN_ROWS)
     filters = replace(query.filters(), only_of=auth.only_of(access, Verb.READ_LEDGER))

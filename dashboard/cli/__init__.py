@@ -63,7 +63,7 @@ def create_user(email: str, password: str, name: str, platform_manager: bool) ->
 @click.option("--email", required=True)
 @click.option("--reason", required=True)
 def reset_second_factor(email: str, reason: str) -> None:
-    """Switch off the second factor of a user who lost phone and recovery codes. The user is notified by e-mail."""
+    """Switch off the second factor of a user who lost phone and recovery codes. The user is notified by email."""
     user = _person(email)
     home = users.personal_org_id(user.id)
     with _refusals(), transaction(org=home):

@@ -1,4 +1,4 @@
-"""The demo's e-mails in every state. No server accepts them here, so the answers are written directly."""
+"""The demo's emails in every state. No server accepts them here, so the answers are written directly."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -15,7 +15,7 @@ ENDS = (
     ("parked", "The mail server answered 550 5.1.1 No such mailbox"),
     ("failed", "The mail server answered 451 4.7.1 Greylisted, try again later"),
 )
-"""The results of the oldest e-mails; the others wait for a server."""
+"""The results of the oldest emails; the others wait for a server."""
 
 
 def tell_ends(org_id: UUID) -> None:

@@ -60,10 +60,12 @@ def make_service_key(by: Actor) -> None:
     if any(row.name == BACKEND for row in service_keys.listing()):
         return
     with transaction(org=PLATFORM_ORG_ID):
-        service_keys.make(
+        row = service_keys.make(
             name=BACKEND, scopes=["orgs:write", "wallet:read", "wallet:charge", "usage:write"], mode=MODE,
             reason="For the backend that bills our customers", by=by, cap=Cap.parse("10000", "month"),
-        )  # fmt: skip
+        ).row  # fmt: skip
+        with clock.at(datetime.now(UTC) - timedelta(hours=3)):
+            keys.used(row, ip="203.0.113.7")
 
 
 def set_cap(org: Organization, key: ApiKey, by: Actor) -> None:

@@ -257,7 +257,7 @@ class Settings(BaseSettings):
 
     @property
     def verifies_addresses(self) -> bool:
-        """Whether an account works only after its address is confirmed by e-mail. Otherwise, sign-up signs in at
+        """Whether an account works only after its address is confirmed by email. Otherwise, sign-up signs in at
         once."""
         return self.production
 

@@ -164,7 +164,7 @@ def clean(text: str) -> str:
 
 
 def is_secret(name: str) -> bool:
-    """Whether what stands under this name is a secret, whatever it looks like."""
+    """Whether a value under this name is a secret, whatever it looks like."""
     return _SECRET_NAMES.search(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""Mail: renders three templates into an e-mail and sends it to one SMTP server. Knows nothing about the content.
+"""Mail: renders three templates into an email and sends it to one SMTP server. Knows nothing about the content.
 
 Whatever a template is given, each header field is one line, and only our own links are links: names that users and
 organizations chose are written so that no mail program turns part of them into a link.
@@ -44,7 +44,7 @@ _LINKED = re.compile("(?<=[^\\s.])[.\u3002\uff0e\uff61](?=[^\\W\\d_])|:(?=//)")
 
 
 class MailError(Exception):
-    """The server did not accept an e-mail. `final`: it never will. `away`: it accepts none at the moment."""
+    """The server did not accept an email. `final`: it never will. `away`: it accepts none at the moment."""
 
     def __init__(self, detail: str, *, final: bool = False, away: bool = False) -> None:
         super().__init__(detail)
@@ -54,7 +54,7 @@ class MailError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The content of an e-mail: subject line, plain text, and the same as HTML."""
+    """The content of an email: subject line, plain text, and the same as HTML."""
 
     subject: str
     text: str
@@ -63,7 +63,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file attached to an e-mail. `kind` is a MIME type such as `application/pdf`."""
+    """A file attached to an email. `kind` is a MIME type such as `application/pdf`."""
 
     name: str
     kind: str
@@ -93,7 +93,7 @@ def unlinked(value: Any) -> Any:
 def compose(
     email: Rendered, *, sender: str, to: str, message_id: str, attachments: list[Attachment] | None = None
 ) -> EmailMessage:
-    """The message to send. `message_id` is the part before the @; an e-mail that is sent twice keeps it."""
+    """The message to send. `message_id` is the part before the @; an email that is sent twice keeps it."""
     domain = mailbox(sender).domain
     message = EmailMessage(policy=POLICY)
     message["Subject"] = email.subject

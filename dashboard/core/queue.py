@@ -30,7 +30,7 @@ JOB_SECONDS = 60
 WORK = "work"
 TICK = "tick"
 MAIL = "mail"
-"""For work that waits for a mail server: a server that never answers delays only other e-mails."""
+"""For work that waits for a mail server: a server that never answers delays only other emails."""
 
 QUEUES = (WORK, TICK, MAIL)
 ROUTES: dict[str, str] = {}

@@ -13,7 +13,7 @@ _RTL_RUN = re.compile(rf"[{_RTL}](?:[\W_{_RTL}]*[{_RTL}])?")
 
 def readable(text: str) -> str:
     """`text` without marks that change its direction; other control characters become a replacement character, and
-    words that are written from right to left stand in an isolate, so that what follows them, such as an amount, stays
+    words that are written from right to left are put in an isolate, so that what follows them, such as an amount, stays
     in its place."""
     text = _CONTROLS.sub("\ufffd", text)
     if text.isascii():

@@ -1,4 +1,4 @@
-"""Sends an organization's e-mails."""
+"""Sends an organization's emails."""
 
 from uuid import UUID
 

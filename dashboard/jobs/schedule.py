@@ -77,7 +77,7 @@ SCHEDULE: list[ScheduledTask] = [
     (_unsealed, "dashboard.jobs.seals.seal"),  # ledger rows that can still be changed without detection
     (_checkpoints, "dashboard.jobs.seals.record_head"),  # once a day, a checkpoint of the seals
     (_prices, products.SYNC),  # the provider's prices: create, archive, and compare each with ours once an hour
-    (_outboxes, outbox.DRAIN),  # e-mails whose job was lost, whose worker died, or whose pause is over
+    (_outboxes, outbox.DRAIN),  # emails whose job was lost, whose worker died, or whose pause is over
     (_follow_ups, follow_ups.JOB),  # users whose keys or teams a killed process did not reach
     (figures.due, "dashboard.jobs.figures.count"),  # totals over all wallets, for the platform's overview
     (_purges, "dashboard.jobs.purge.purge"),  # sessions and counters that have expired

@@ -1,4 +1,4 @@
-"""How users prove their identity besides the password: links sent by e-mail, known browsers and recovery codes."""
+"""How users prove their identity besides the password: links sent by email, known browsers and recovery codes."""
 
 from datetime import datetime
 from uuid import UUID

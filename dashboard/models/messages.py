@@ -1,4 +1,4 @@
-"""E-mails to send. A row is written together with its cause and sent afterwards."""
+"""Emails to send. A row is written together with its cause and sent afterwards."""
 
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,8 @@ EMAIL_STATES = ("waiting", "sent", "failed", "parked", "dismissed")
 
 
 class OutboxEmail(OrgOwned, Base):
-    """One e-mail, unique per (organization, `key`): the fact that it reports. `context` holds what its template needs.
-    `secret` holds the token of its link, encrypted, until the e-mail is sent."""
+    """One email, unique per (organization, `key`): the fact that it reports. `context` holds what its template needs.
+    `secret` holds the token of its link, encrypted, until the email is sent."""
 
     __tablename__ = "outbox_emails"
 

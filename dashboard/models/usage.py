@@ -114,7 +114,7 @@ class UsagePosition(Base):
     """How far a wallet has come with one price of a metric in one period.
 
     `start` is the position at which the price was first used; `units` were priced by it since, for `cost`. So a new
-    version in mid-period goes on from the position reached, and cost = price(start + units) - price(start) always.
+    version in mid-period continues from the position reached, and cost = price(start + units) - price(start) always.
     """
 
     __tablename__ = "usage_positions"

@@ -88,7 +88,7 @@ def table_or_chart(slug: str, range: Range, group: Group) -> dict[str, Any]:
 
 
 def chart(visit: Visit, source: Source, range: Range, group: Group, ahead: Forecast | None) -> charts.Chart:
-    """The daily bars; each day links to its transactions. If the range ends today, what lies ahead goes on from it."""
+    """The daily bars; each day links to its transactions. If the range ends today, the forecast continues from it."""
     rows = costs.daily(source, range.first, range.last, group)
     series = [charts.Series(label(one.key, group), f"s{one.colour}") for one in rows.series]
     days = [
@@ -156,7 +156,7 @@ def _notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
     if wallet.frozen_at:
         return Notice("This wallet is frozen", "A payment is disputed. Calls are refused until that is settled.", "bad")
     if wallet.balance < 0:
-        text = "Calls are refused until it is above zero." if wallet.blocked else "Calls go on down to its limit."
+        text = "Calls are refused until it is above zero." if wallet.blocked else "Calls continue down to its limit."
         return Notice(f"The balance is overdrawn by {money(-wallet.balance)}", text, "bad")
     if wallet.blocked:
         return Notice("Out of credits", "Calls are refused until credits are added.", "bad")

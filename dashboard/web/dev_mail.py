@@ -1,7 +1,7 @@
-"""`/dev/mail`: all e-mails, sent or not. Only in development and test, because e-mails contain links that open
+"""`/dev/mail`: all emails, sent or not. Only in development and test, because emails contain links that open
 accounts.
 
-The HTML of an e-mail is shown in a sandboxed frame with its own policy.
+The HTML of an email is shown in a sandboxed frame with its own policy.
 """
 
 import re
@@ -70,7 +70,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def _links(text: str) -> list[str]:
-    """The e-mail's links on this installation, shown outside the frame, because the sandboxed frame follows none."""
+    """The email's links on this installation, shown outside the frame, because the sandboxed frame follows none."""
     return [path for path in dict.fromkeys(LINK.findall(text)) if safe_next(path)]
 
 

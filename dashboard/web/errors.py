@@ -26,7 +26,7 @@ WORDS: dict[int, tuple[str, str]] = {
         "Someone changed this in the meantime",
         "Nothing was saved. Open the page again to see the new values.",
     ),
-    410: ("This link isn't valid", "It has expired, was used or was withdrawn. Whoever sent it can send a new one."),
+    410: ("This link isn't valid", "It has expired, was used or was withdrawn. Ask for a new one."),
     413: ("This is too large", "Nothing was changed. Send less at a time."),
     422: ("Check your entries", "Nothing was changed. Check your entries and try again."),
     429: ("Too many attempts", "Nothing was changed."),

@@ -10,12 +10,22 @@ from dashboard.config.urls import base_url
 from dashboard.core import ids
 from dashboard.core.errors import Invalid
 
+CUSTOMER = "your-customer-id"
 AUTH = '-H "Authorization: Bearer $COFFER_KEY"'
 
 
-def calls(org_id: UUID, scopes: Collection[str]) -> list[str]:
-    """What a key with these scopes may do: a read, and a movement of money."""
-    org = f"{_base()}/api/v1/orgs/{org_id}"
+def of_service_key(scopes: Collection[str]) -> list[str]:
+    """What a service key with these scopes may do: create a customer, and the calls for it by its external key."""
+    body = f'{{"name": "Customer", "external_key": "{CUSTOMER}"}}'
+    new = f"curl {_base()}/api/v1/orgs \\\n  {AUTH} \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    found = [new] if "orgs:write" in scopes else []
+    return found + (calls(f"ext:{CUSTOMER}", scopes) if {*scopes} != {"orgs:write"} else [])
+
+
+def calls(org_ref: UUID | str, scopes: Collection[str]) -> list[str]:
+    """What a key with these scopes may do: a read, and a movement of money. `org_ref` names the organization in a
+    path."""
+    org = f"{_base()}/api/v1/orgs/{org_ref}"
     found = [f"curl {org}/wallet \\\n  {AUTH}"] if "wallet:read" in scopes else []
     found += [move(org, verb) for verb in ("charge", "deposit") if f"wallet:{verb}" in scopes][:1]
     if not found and "platform:read" in scopes:

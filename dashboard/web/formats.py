@@ -149,7 +149,7 @@ def attributes(values: Mapping[str, object]) -> Markup:
 
 
 def code_spans(text: str) -> Markup:
-    """Escaped text in which what stands between backticks is code."""
+    """Escaped text in which text between backticks is code."""
     pieces = str(text).split("`")
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(pieces)

@@ -1,5 +1,5 @@
-"""Pages of links in e-mails: confirm an address, set a new password. Opening one changes nothing, because programs that
-scan e-mails follow links; its form does."""
+"""Pages of links in emails: confirm an address, set a new password. Opening one changes nothing, because programs that
+scan emails follow links; its form does."""
 
 from flask import Blueprint, Response, request, url_for
 from flask_login import current_user

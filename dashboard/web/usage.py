@@ -44,7 +44,8 @@ def listing(slug: str) -> Response:
     return render.render(
         "usage/listing.html", fragment="usage/_results.html", status=found.status, slug=slug, listing=found,
         asked=asked, context_line=f"{visit.org.name} · {zones_shown()}", own_only=visit.only_of is not None,
-        names=reports.names_of(visit.org.id, found.rows), metric_name=usage_figures.known(visit.org).name, offered=offered,
+        names=reports.names_of(visit.org.id, found.rows),
+        metric_name=usage_figures.known(visit.org).name, offered=offered,
         price_words=price_words, may_charge=visit.may(Verb.MANAGE_OWN_KEYS),
         ever=reports.ever(visit.wallet, visit.only_of),
         example=examples.usage(visit.org.id, next((row.key for row, _ in offered), "tokens")),

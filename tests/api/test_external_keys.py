@@ -47,7 +47,7 @@ def unconfirm(program: Program, org: Organization, key: str) -> None:
 
 
 def test_an_owner_cannot_claim_an_external_key_nor_learn_which_exist(program: Program, customers: Customers) -> None:
-    """A claimed key would send the operator's deposits to whoever claimed it first."""
+    """A claimed key would send the operator's deposits to the first claimant."""
     for who in ("owner", "stranger"):
         for key in ("crm-1", "crm-4821", None):
             body = {"name": "Attacker", "external_key": key}

@@ -182,7 +182,7 @@ def test_the_invited_person_declines(program: Program, org: Organization, token:
     assert role(program, org) is None
 
 
-def test_whoever_has_the_link_may_look(program: Program, org: Organization, token: str, owner: User) -> None:
+def test_everyone_with_the_link_may_look(program: Program, org: Organization, token: str, owner: User) -> None:
     send(program, org, token)
     told = program.get("/api/v1/invites/peek", query_string={"token": link(program.app)})
     assert told.status_code == 200

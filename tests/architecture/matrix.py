@@ -196,7 +196,7 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /admin/catalog/packs/<uuid:product_id>/price": (303, 403, 403, 403, 403, 403, 404),
     "POST /admin/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": (303, 403, 403, 403, 403, 403, 303),
     "POST /logout":                                       (303, 303, 303, 303, 303, 303, 303),
-    # Whoever has the link of an invite; this one is for none of them.
+    # For everyone with the link of an invite; this one is for none of them.
     "GET /invite/<invite>":                               (200, 200, 200, 200, 200, 200, 200),
     "POST /invite/<invite>/accept":                       (303, 403, 403, 403, 403, 403, 403),
     "POST /invite/<invite>/decline":                      (303, 403, 403, 403, 403, 403, 403),

@@ -154,7 +154,7 @@ NONE = {
     "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/extend": "the hold's step is the record",
     "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/capture": "the hold's step and its charge are the record",
     "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/release": "the hold's step is the record",
-    "POST /o/<slug>/settings/identity/fetch": "asks for keys anew",
+    "POST /o/<slug>/settings/identity/fetch": "asks for keys again",
     "POST /styleguide/form": "keeps nothing",
     "POST /dummy/checkout/<session_id>": "plays the payment provider",
     "POST /admin/users/<uuid:user_id>/<any(grant, remove):act>": "leads to the organization's form",

@@ -71,7 +71,7 @@ ASKING: dict[str, dict[str, str]] = {
     "/admin/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": {},
 }
 
-NOBODY = "nobody is signed in yet, or whoever has the link of a mail acts"
+NOBODY = "nobody is signed in yet, or the person with the link in an email acts"
 NOT_ASKING: dict[str, str] = {
     "/o/<slug>/buy/preview": "shows a price",
     "/login": NOBODY,
@@ -93,7 +93,7 @@ NOT_ASKING: dict[str, str] = {
     "/account/security/password": "the form asks for the password itself, and for the code where it is on",
     "/account/security/sessions/<uuid:session_id>/end": "ends a session of one's own, which must be quick",
     "/account/security/sessions/end-others": "ends sessions of one's own, which must be quick",
-    "/orgs": "makes an organization with nothing in it, of whoever makes it",
+    "/orgs": "creates an empty organization of the person themselves",
     "/o/<slug>/buy": "leads to the provider's page, where the payer pays",
     "/o/<slug>/buy/return/check": "looks at a payment; the provider decides",
     "/o/<slug>/settings/identity/fetch": "asks the address that is set for its keys, as the worker does",

@@ -117,7 +117,7 @@ POWERS = {
 
 
 THEIR_OWN = (
-    "POST /orgs",  # whoever makes an organization owns it
+    "POST /orgs",  # the person who creates an organization owns it
     "POST /signup", "POST /invite/<invite>/signup", "POST /invite/<invite>/switch", "POST /logout",
 )  # fmt: skip
 """What anyone may make or end for themselves."""
@@ -164,7 +164,7 @@ ELSEWHERE = [
     "/\u2028/evil.example",
     "?next=https://evil.example", "#//evil.example", "@evil.example", ".evil.example", ";//evil.example",
 ]  # fmt: skip
-"""Ways of writing another host, for whoever follows what we answer."""
+"""Ways of writing another host, for clients that follow a redirect."""
 
 
 def followed(location: str) -> str:

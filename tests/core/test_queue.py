@@ -22,7 +22,7 @@ def test_a_job_that_waits_is_not_queued_again(app_context: Flask) -> None:
     assert waiting() == [["a"], ["b"]]
 
 
-def test_whoever_rings_once_the_job_has_begun_is_heard(app_context: Flask) -> None:
+def test_a_message_sent_after_the_job_began_is_not_lost(app_context: Flask) -> None:
     jobs = queue.job_queue()
     jobs.enqueue(JOB, "a")
     queue.begins(jobs.redis, JOB, ["a"])

@@ -181,7 +181,7 @@ class Stack:
         return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
 
     def stop_workers(self) -> None:
-        """Kill everything but the website, whoever started it."""
+        """Kill everything but the website, also what others started."""
         ours = [self.web.pid, *self.web_workers()] if self.web.popen else []
         while left := [pid for pid in self.processes() if pid not in ours]:
             for pid in left:

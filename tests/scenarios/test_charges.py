@@ -1,4 +1,4 @@
-"""Charges over HTTP: the last cents are spent once, and what was acknowledged stands, whoever is killed."""
+"""Charges over HTTP: the last cents are spent once, and what was acknowledged stays, whatever is killed."""
 
 import random
 import threading

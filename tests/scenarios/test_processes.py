@@ -1,4 +1,4 @@
-"""Starts and ends: nothing is left when a parent dies, and whoever is told to stop finishes first."""
+"""Starts and ends: nothing is left when a parent dies, and a process that is told to stop finishes first."""
 
 import signal
 import sys

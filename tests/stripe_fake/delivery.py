@@ -151,7 +151,7 @@ class Courier:
                     self._put(time.monotonic() + self.plan.retry_after, delivery)
 
     def _send(self, session: requests.Session, delivery: Delivery) -> int:
-        # Signed anew at each try, as Stripe does: an old time would be refused.
+        # Signed again at each try, as Stripe does: an old time would be refused.
         body, headers = signed(delivery.event, delivery.endpoint.secret)
         try:
             answer = session.post(delivery.endpoint.url, data=body, headers=headers, timeout=10, allow_redirects=False)

@@ -62,7 +62,7 @@ def update_promotion_code(fake: "Fake", account: Account, params: Json, id_: str
 
 
 def list_promotion_codes(fake: "Fake", account: Account, params: Json, _: str) -> Json:
-    """`active` is worked out anew: a code ends by its time and by its use."""
+    """`active` is computed again: a code ends by its time and by its use."""
     rows = [one | {"active": live(fake, account, one)} for one in account.newest("promotion_code")]
     rows = [one for one in rows if "code" not in params or _said(one, params["code"])]
     rows = [one for one in rows if one["active"] == params.get("active", one["active"])]

@@ -34,7 +34,7 @@ def _file(name: str) -> str:
 
 
 def event_file(name: str) -> Json:
-    """One of the files as it stands, a copy of one's own: `event_file("charge.refunded.full")`."""
+    """A copy of one of the files, unchanged: `event_file("charge.refunded.full")`."""
     loaded: Json = json.loads(_file(name))
     return loaded
 

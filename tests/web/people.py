@@ -108,7 +108,7 @@ def ready_team(app: Flask, servers: Servers, *, funds: int = 0) -> Team:
 
 
 def make_team(app: Flask, *, funds: int = 0) -> Team:
-    """A team made anew, where there is one already or the moment of its making matters.
+    """A new team, where there is one already or the moment of its making matters.
 
     Each person is signed in when first used: most tests use one or two.
     """

@@ -169,7 +169,7 @@ def test_a_form_that_showed_no_terms_buys_nothing(app: Flask, team: Team, pack: 
 
 
 def test_a_spent_form_does_not_buy_other_terms(app: Flask, team: Team, pack: str, change: Change) -> None:
-    """Whoever accepts the new terms in a form that had bought the old ones is asked once more."""
+    """A buyer who accepts new terms in a form that had bought the old ones is asked again."""
     fields = order(team, pack)
     assert team.owner.post(f"/o/{team.slug}/buy", fields).status_code == 303
     change(pack, price_minor=3_000)

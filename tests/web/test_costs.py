@@ -91,7 +91,7 @@ def test_the_cards_tell_how_much_how_long_and_what_came_in(app: Flask, team: Tea
     assert "$90.000000 exact" in page
     assert "90 days" in page
     assert "7-day pace $1.00/day" in page
-    assert "How is the run-out date worked out?" in page
+    assert "How is the run-out date calculated?" in page
     assert "$100.00 granted" in page
     assert "Three steps" not in page
     for app_name in APPS[:4]:

@@ -1,4 +1,4 @@
-"""The link in an invite's mail: seen by whoever has it, answered by its address alone, also by new people."""
+"""The link in an invite's mail: seen by everyone who has it, answered by its address alone, also by new people."""
 
 import json
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def role(app: Flask, team: Team, email: str = GRACE) -> str | None:
         return memberships.role_of(user.id, team.org_id) if user else None
 
 
-def test_whoever_has_the_link_sees_what_it_is(app: Flask, link: str) -> None:
+def test_everyone_with_the_link_sees_what_it_is(app: Flask, link: str) -> None:
     page = app.test_client().get(link)
     assert page.status_code == 200
     for words in ("Olga Owner", "Acme", "Member", "own API keys", "UTC", GRACE, "Create account and join"):

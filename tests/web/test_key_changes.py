@@ -131,7 +131,7 @@ def test_caps_are_changed_by_owner_and_admin_alone(app: Flask, team: Team) -> No
     [
         ({"cap": "-1", "cap_window": "day"}, "amount"),
         ({"cap": "much", "cap_window": "day"}, "amount"),
-        ({"cap": "1", "cap_window": "year"}, "Choose day or month"),
+        ({"cap": "1", "cap_window": "year"}, "Choose day, week or month"),
     ],
 )
 def test_odd_caps_are_refused_in_place(app: Flask, team: Team, form: dict[str, str], words: str) -> None:

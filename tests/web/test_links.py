@@ -54,7 +54,7 @@ def test_pages_are_in_the_browsers_zone_from_the_sign_up_on(
         assert user.timezone == zone
 
 
-def test_whoever_is_signed_in_asks_for_the_link_again(app: Flask, client: FlaskClient) -> None:
+def test_a_signed_in_person_asks_for_the_link_again(app: Flask, client: FlaskClient) -> None:
     post(client, "/signup", ADA)
     assert post(client, "/verify", {"email": "victim@demo.test"}).status_code == 303
     with app.app_context():

@@ -80,7 +80,7 @@ def test_an_admin_is_offered_nothing_that_would_be_refused(app: Flask, team: Tea
     assert "<html" not in dialog
 
 
-def test_cost_stands_with_whoever_made_the_key(app: Flask, team: Team) -> None:
+def test_cost_is_that_of_the_keys_maker(app: Flask, team: Team) -> None:
     admin, viewer = member(app, team, "admin").user_id, member(app, team, "member").user_id
     spend(app, team, admin, 1_500_000)
     spend(app, team, admin, 250_000)
@@ -164,7 +164,7 @@ def test_rights_are_changed_after_a_recent_sign_in_only(app: Flask, team: Team, 
 
 
 @pytest.mark.parametrize("end_all", [False, True])
-def test_whoever_is_removed_is_a_stranger_from_the_next_click_on(app: Flask, team: Team, end_all: bool) -> None:
+def test_a_removed_member_is_a_stranger_from_the_next_click(app: Flask, team: Team, end_all: bool) -> None:
     row = member(app, team, "member")
     key = spend(app, team, row.user_id, 1)
     page = team.admin.get(path(team, row, "remove")).text

@@ -1,4 +1,4 @@
-"""Invites. Only e-mails contain their tokens."""
+"""Invites. Only emails contain their tokens."""
 
 from datetime import datetime
 from typing import Literal

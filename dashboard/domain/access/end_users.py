@@ -30,7 +30,7 @@ LATEST = 250_000_000_000
 """In the year 9892: none of our times is later."""
 
 LONGEST_SUBJECT = 255
-TOO_MANY = "Too many new end users today. Those who came before go on."
+TOO_MANY = "Too many new end users today. Existing ones can continue."
 SEEN_EVERY = timedelta(minutes=1)
 _REFUSED = ("crit", "b64", "jwk", "jku", "x5u", "zip", "enc")
 """Headers that would change how the token is read, or that bring their own key."""

@@ -1,7 +1,8 @@
 """First answers to POSTs that move no money, kept so that a repeated request gets the same answer again.
 
-A request claims its key before it acts. The claim is checked in the transaction that acts: whoever lost it, because it
-took too long, changes nothing. So a request is carried out at most once, even if a process is killed at any moment.
+A request claims its key before it acts. The claim is checked in the transaction that acts: a request that lost it,
+because it took too long, changes nothing. So a request is carried out at most once, even if a process is killed at any
+moment.
 """
 
 import hashlib

@@ -63,7 +63,7 @@ def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
     if key.get("kty") != kind or (curve and key.get("crv") != curve):
         return False
     if any(name in key for name in _SECRET):
-        raise PrivateKey("A private key stands among these. Give public keys only, and make a new pair.", field="jwks")
+        raise PrivateKey("One of these is a private key. Give only public keys, and create a new pair.", field="jwks")
     if key.get("use", "sig") != "sig" or key.get("alg", algorithm) not in (algorithm, "Ed25519"):
         return False
     try:

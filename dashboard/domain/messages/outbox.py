@@ -1,6 +1,6 @@
-"""The outbox: an e-mail is a row, written with what causes it and sent later by the worker that claims it.
+"""The outbox: an email is a row, written with what causes it and sent later by the worker that claims it.
 
-If a worker dies between sending an e-mail and recording it, the e-mail is sent twice with the same Message-ID.
+If a worker dies between sending an email and recording it, the email is sent twice with the same Message-ID.
 """
 
 import functools
@@ -29,11 +29,11 @@ AWAY_PAUSE_SECONDS = 60
 FIRST_PAUSE_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 3600
 ORGS_AT_ONCE = 200
-"""About as many e-mails as are sent between two ticks. Those about accounts are in an organization of one person each,
-so after an outage there are many organizations with one e-mail."""
+"""About as many emails as are sent between two ticks. Those about accounts are in an organization of one person each,
+so after an outage there are many organizations with one email."""
 
 Attach = Mapping[str, Callable[[dict[str, Any]], list[Attachment]]]
-"""The attachments of an event's e-mails, created from their context."""
+"""The attachments of an event's emails, created from their context."""
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +49,11 @@ WORK = WorkQueue(
 def send(
     org_id: UUID, *, key: str, event: str, to: str, context: dict[str, Any], secret: str | None = None
 ) -> UUID | None:
-    """Queue an e-mail, once per (organization, `key`). It is sent after the open transaction commits.
+    """Queue an email, once per (organization, `key`). It is sent after the open transaction commits.
 
     `event` names its templates. `context` is all that they see: JSON values, never a secret. The `secret` of a link is
-    passed to them as `token`; the row stores it encrypted, and only until the e-mail is sent. Returns the row's id, or
-    None if the e-mail was already queued. Raises Invalid unless the recipient is one address on one line.
+    passed to them as `token`; the row stores it encrypted, and only until the email is sent. Returns the row's id, or
+    None if the email was already queued. Raises Invalid unless the recipient is one address on one line.
     """
     if not in_transaction():
         raise RuntimeError("a mail is owed in the transaction of what it tells of")
@@ -78,7 +78,7 @@ def send(
 
 
 def owed(org_id: UUID, key: str) -> OutboxEmail | None:
-    """The e-mail for a fact, in any state."""
+    """The email for a fact, in any state."""
     return db.session.scalar(select(OutboxEmail).filter_by(org_id=org_id, key=key))
 
 
@@ -93,12 +93,12 @@ def find(org_id: UUID, mail_id: UUID) -> OutboxEmail:
 
 
 def newest(most: int) -> list[OutboxEmail]:
-    """E-mails of all organizations, in any state. Reads all of them: for development."""
+    """Emails of all organizations, in any state. Reads all of them: for development."""
     return list(db.session.scalars(select(OutboxEmail).order_by(OutboxEmail.id.desc()).limit(most)))
 
 
 def unsent(most: int) -> list[OutboxEmail]:
-    """Unsent e-mails of all organizations: parked ones, then those that wait or are retried, oldest first; at most
+    """Unsent emails of all organizations: parked ones, then those that wait or are retried, oldest first; at most
     `most` of each."""
     parked = select(OutboxEmail).where(OutboxEmail.state == "parked")
     owing = select(OutboxEmail).where(OutboxEmail.state.in_(("waiting", "failed")))
@@ -106,12 +106,12 @@ def unsent(most: int) -> list[OutboxEmail]:
 
 
 def due() -> list[UUID]:
-    """Organizations with e-mails due now. None if there is no mail server: e-mails then wait, and nothing is tried."""
+    """Organizations with emails due now. None if there is no mail server: emails then wait, and nothing is tried."""
     return WORK.due(most=ORGS_AT_ONCE) if settings().smtp.url else []
 
 
 def drain(org_id: UUID, *, attach: Attach, seconds: int = 20) -> bool:
-    """Send due e-mails one at a time for up to `seconds`. Returns True if there may be more.
+    """Send due emails one at a time for up to `seconds`. Returns True if there may be more.
 
     Opens its own transactions before and after each call of the server, never during it. Call it outside a transaction.
     """
@@ -122,7 +122,7 @@ def drain(org_id: UUID, *, attach: Attach, seconds: int = 20) -> bool:
 
 
 def retry(row: OutboxEmail, *, by: Actor) -> None:
-    """Send a parked or failing e-mail again, at once. Locks it. Raises Conflict."""
+    """Send a parked or failing email again, at once. Locks it. Raises Conflict."""
     current = _locked(row)
     if current.state not in ("parked", "failed"):
         raise Conflict(f"The email is {current.state}; there is nothing to retry.", code="not_retryable")
@@ -134,7 +134,7 @@ def retry(row: OutboxEmail, *, by: Actor) -> None:
 
 
 def dismiss(row: OutboxEmail, *, by: Actor) -> None:
-    """Give up a parked e-mail: it is never sent. Locks it. Raises Conflict."""
+    """Give up a parked email: it is never sent. Locks it. Raises Conflict."""
     current = _locked(row)
     if current.state != "parked":
         raise Conflict(f"The email is {current.state}; only parked emails can be dismissed.", code="not_parked")
@@ -146,7 +146,7 @@ def dismiss(row: OutboxEmail, *, by: Actor) -> None:
 
 
 def rendered(row: OutboxEmail) -> Rendered:
-    """The content of the e-mail. The token of its link is shown as dots after it was sent. Raises CannotDecrypt."""
+    """The content of the email. The token of its link is shown as dots after it was sent. Raises CannotDecrypt."""
     token = crypto.decrypt(row.secret, org_id=row.org_id, purpose=f"mail {row.event}") if row.secret else "..."
     return mail.render(row.event, row.context | {"token": token})
 
@@ -159,7 +159,7 @@ def _locked(row: OutboxEmail) -> OutboxEmail:
 
 
 def _attempt(row: OutboxEmail, claim: Claim, *, attach: Attach) -> Outcome:
-    """One attempt. If the server accepts no e-mail at all, it does not count: the e-mail is sent when the server is
+    """One attempt. If the server accepts no email at all, it does not count: the email is sent when the server is
     back."""
     refusal = _try(row, attach)
     if refusal is None:
@@ -175,7 +175,7 @@ def _attempt(row: OutboxEmail, claim: Claim, *, attach: Attach) -> Outcome:
 
 
 def _try(row: OutboxEmail, attach: Attach) -> MailError | None:
-    """Why the e-mail was not sent; None if it was. Never raises for anything that a server or a template can cause."""
+    """Why the email was not sent; None if it was. Never raises for anything that a server or a template can cause."""
     smtp = settings().smtp
     if row.attempts > MAX_ATTEMPTS:
         return MailError(f"Tried {MAX_ATTEMPTS} times without an end; a worker may have died of it.", final=True)

@@ -26,7 +26,7 @@ class OrgFilters:
     slug: str | None = None
 
     def conditions(self, *, billing: bool) -> Iterator[ColumnElement[bool]]:
-        """Conditions on Organization. `billing`: whether the reader may know the e-mail address for billing."""
+        """Conditions on Organization. `billing`: whether the reader may know the email address for billing."""
         if any(text is not None and not text.isprintable() for text in (self.external_key, self.email, self.slug)):
             yield false()  # PostgreSQL refuses text with a NUL
             return

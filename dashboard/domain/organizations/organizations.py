@@ -21,7 +21,7 @@ from dashboard.models import FormerSlug, Membership, Organization, OrgDirectory,
 LONGEST_SLUG = 40
 SLUG_TRIES = 8
 SLUG_KEPT = timedelta(days=90)
-"""How long nobody else gets a slug that an organization gave up, because e-mails and bookmarks contain it."""
+"""How long nobody else gets a slug that an organization gave up, because emails and bookmarks contain it."""
 
 
 class SlugTaken(Conflict):

@@ -25,7 +25,7 @@ class CannotOwn(Conflict):
 
 
 def transfer(to: Membership, *, by: Actor) -> Membership:
-    """Make `to` an owner and the acting owner an admin; both get an e-mail. Locks the organization.
+    """Make `to` an owner and the acting owner an admin; both get an email. Locks the organization.
 
     Raises NotFound if the member is gone, Forbidden if the actor is no longer an owner, CannotOwn,
     PersonalOrganization.
@@ -66,7 +66,7 @@ def _person(row: Membership) -> User:
 
 
 def _tell(org: Organization, *, old: User, new: User) -> None:
-    """An address that cannot receive e-mail does not block the transfer."""
+    """An address that cannot receive email does not block the transfer."""
     key, base = ids.new(), settings().base_url
     facts = {
         "org": one_line(org.name), "old": one_line(old.name), "new": one_line(new.name),

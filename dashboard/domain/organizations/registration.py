@@ -25,7 +25,7 @@ class _Pretended(Exception):
 def sign_up(
     *, name: str, email: str, password: str, ip: str, mode: str, timezone: str = "", by_link: bool = False
 ) -> User:
-    """Create a standard user with a personal organization, and queue the confirmation e-mail. Raises Invalid (with the
+    """Create a standard user with a personal organization, and queue the confirmation email. Raises Invalid (with the
     field), EmailTaken, TooManyRequests.
 
     If addresses are verified, the sign-up credits wait for that. Pages there use `ask_to_join`, which does not reveal
@@ -40,7 +40,7 @@ def sign_up(
 
 def ask_to_join(*, name: str, email: str, password: str, ip: str, timezone: str = "") -> None:
     """Sign up without revealing whether the address is taken: the work and the response are the same, and only the
-    e-mail differs.
+    email differs.
 
     A new user gets the link that confirms the address; a user who already has an account gets a hint to sign in. Raises
     Invalid (with the field), TooManyRequests.

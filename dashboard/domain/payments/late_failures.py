@@ -1,4 +1,4 @@
-"""The e-mail about a delayed payment that failed, after its payer left and expected it to succeed."""
+"""The email about a delayed payment that failed, after its payer left and expected it to succeed."""
 
 import logging
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def tell(payment: Payment) -> None:
-    """Notify its payer, or the billing e-mail if a program bought it, once per payment. Needs the organization's open
+    """Notify its payer, or the billing email if a program bought it, once per payment. Needs the organization's open
     transaction. An invalid address does not stop the caller."""
     org, to = db.session.get(Organization, payment.org_id), receipts.payer_address(payment)
     if org is None or to is None:

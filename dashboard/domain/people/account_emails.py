@@ -1,4 +1,4 @@
-"""Account e-mails: each says what happened, when and from where, and what to do if it was not the user."""
+"""Account emails: each says what happened, when and from where, and what to do if it was not the user."""
 
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from dashboard.models import User
 
 
 def send(user: User, event: str, *, home: UUID, to: str = "", token: str | None = None, **more: Any) -> None:
-    """Queue the e-mail `event` to the user, or to the address `to`. Needs the transaction of `home`, which is the
+    """Queue the email `event` to the user, or to the address `to`. Needs the transaction of `home`, which is the
     user's `users.personal_org_id`. `token` is that of the link in it; `more` is passed to its templates."""
     context = {
         "name": user.name,
@@ -24,7 +24,7 @@ def send(user: User, event: str, *, home: UUID, to: str = "", token: str | None 
 
 
 def _base() -> str:
-    """Empty if the URL of this installation is not configured: the e-mail then shows only the path."""
+    """Empty if the URL of this installation is not configured: the email then shows only the path."""
     try:
         return base_url()
     except Invalid:

@@ -55,7 +55,7 @@ def verify(token: str, *, mode: str) -> User:
 
 
 def reset(token: str, password: str, *, mode: str) -> User:
-    """Set a new password with the link from an e-mail. Every session, personal token and other link ends, since someone
+    """Set a new password with the link from an email. Every session, personal token and other link ends, since someone
     else may have created them, and the user is notified. Raises DeadLink, WeakPassword, Unavailable."""
     link = email_tokens.find(token, email_tokens.RESET)
     passwords.check(password, email=link.email)
@@ -66,7 +66,7 @@ def reset(token: str, password: str, *, mode: str) -> User:
         user = _locked(link.user_id)
         _set_password(user, password_hash, home=home, action="user.password_reset")
         personal_tokens.end_all(user.id)
-        mark_verified(user, home=home, mode=mode)  # a user who reads the e-mail owns the address
+        mark_verified(user, home=home, mode=mode)  # a user who reads the email owns the address
     return user
 
 
@@ -87,7 +87,7 @@ def change_password(user: User, *, old: str, new: str, keep: UUID, code: str = "
 
 
 def confirm_by_link(user: User, *, mode: str) -> None:
-    """Verify the user's address, because a link in another e-mail to that address led here."""
+    """Verify the user's address, because a link in another email to that address led here."""
     if user.email_verified_at is None:
         home = users.personal_org_id(user.id)
         with transaction(home):
@@ -113,7 +113,7 @@ def _ask(email: str, purpose: str, *, ip: str) -> None:
     wanted = user is not None and user.is_active and not (purpose == email_tokens.VERIFY and user.email_verified_at)
     with transaction(home):
         within = rate_limits.exceeded(rate_limits.LINK_ADDRESS, purpose, address) is None
-        # Strangers can use up an address's e-mails, but one link an hour is always available to the user.
+        # Strangers can use up an address's emails, but one link an hour is always available to the user.
         without = (
             not email_tokens.alive(user.id if user else ids.new(), email_tokens.RESET) and purpose == email_tokens.RESET
         )

@@ -1,4 +1,4 @@
-"""Changing the e-mail address: both addresses must agree. Each gets a link, and the address changes after both were
+"""Changing the email address: both addresses must agree. Each gets a link, and the address changes after both were
 opened.
 
 Either address can cancel the change. Audit entries cannot be erased, so they contain neither address. These flows open
@@ -21,7 +21,7 @@ BOTH = (email_tokens.CHANGE_FROM, email_tokens.CHANGE_TO)
 def ask(user: User, email: str) -> None:
     """Send both links. Those of an earlier change stop working. Raises Invalid with the field, TooManyRequests.
 
-    If the new address already has an account, only the e-mail to it says so, and the change never takes place.
+    If the new address already has an account, only the email to it says so, and the change never takes place.
     """
     address = users.checked_email(email)
     if address == user.email.lower():

@@ -1,4 +1,4 @@
-"""E-mail tokens: links sent by e-mail. A user who opens one can read the mailbox of that address. Only a token's digest
+"""Email tokens: links sent by email. A user who opens one can read the mailbox of that address. Only a token's digest
 is stored."""
 
 from datetime import timedelta
@@ -46,7 +46,7 @@ def issue(user: User, purpose: str, *, to: str, change_id: UUID | None = None) -
 
 
 def find(token: str, *purposes: str) -> EmailToken:
-    """The valid link of a token, with its user. Changes nothing, because programs that scan e-mails follow links.
+    """The valid link of a token, with its user. Changes nothing, because programs that scan emails follow links.
     Raises DeadLink."""
     email_token: EmailToken | None = db.session.scalar(
         select(EmailToken)

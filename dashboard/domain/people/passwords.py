@@ -48,7 +48,7 @@ def check(password: str, *, email: str, field: str = "password") -> None:
 
 def hashed(password: str, *, known: bool = False) -> str:
     """Hash a password. Takes tens of milliseconds: call it outside a transaction. `known`: for users who were
-    identified by a session, a known browser or a link in an e-mail. Raises Unavailable if too many wait."""
+    identified by a session, a known browser or a link in an email. Raises Unavailable if too many wait."""
     with _slot(known=known):
         return _hasher(settings().password_hashing).hash(password)
 

@@ -60,7 +60,7 @@ def add(
 
 
 def checked_email(email: str) -> str:
-    """The address in lower case. Raises Invalid. No DNS lookup: an e-mail verifies an address."""
+    """The address in lower case. Raises Invalid. No DNS lookup: an email verifies an address."""
     try:
         # `test_environment` accepts the reserved domain `.test` of demos and makes no DNS lookup.
         result = validate_email(email[: LONGEST_EMAIL + 1].strip(), test_environment=True)
@@ -70,7 +70,7 @@ def checked_email(email: str) -> str:
 
 
 def checked_name(name: str) -> str:
-    """The name of a user or an organization as it is stored. Raises Invalid. E-mails to strangers contain names, which
+    """The name of a user or an organization as it is stored. Raises Invalid. Emails to strangers contain names, which
     must not contain links; `core.mail` handles those that only look like one, such as Example.com."""
     name = " ".join(name[: LONGEST_NAME + 1].split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
@@ -130,7 +130,7 @@ def personal_organization(user_id: UUID) -> Organization | None:
 
 
 def personal_org_id(user_id: UUID) -> UUID:
-    """The organization that stores what concerns only a user, such as account e-mails: their personal one, or the
+    """The organization that stores what concerns only a user, such as account emails: their personal one, or the
     platform's if they have none."""
     row = db.session.scalar(
         select(Organization.id)

@@ -89,8 +89,8 @@ def _leave(membership: Membership) -> None:
 
 
 def _mentioning(user_id: UUID, email: str) -> list[UUID]:
-    """Organizations that the user ever belonged to, and those with an invite or an e-mail to this address. Reads all
-    invites and e-mails, because this is rare."""
+    """Organizations that the user ever belonged to, and those with an invite or an email to this address. Reads all
+    invites and emails, because this is rare."""
     queries = (
         select(Membership.org_id).where(Membership.user_id == user_id),
         select(Invite.org_id).where(func.lower(Invite.email) == email.lower()),
@@ -109,7 +109,7 @@ def _forget_invites(org_id: UUID, *, email: str, user_id: UUID) -> None:
 
 
 def _forget_mails(org_id: UUID, *, after: UUID, email: str, name: str, user_id: UUID) -> UUID | None:
-    """Scrub the organization's next e-mails, at most `MAILS_A_STEP`; unsent ones will never be sent. Returns the last
+    """Scrub the organization's next emails, at most `MAILS_A_STEP`; unsent ones will never be sent. Returns the last
     one examined, or None at the end. There may be many, so no single transaction holds all of them."""
     with transaction(org_id):
         step = select(OutboxEmail).where(OutboxEmail.org_id == org_id, OutboxEmail.id > after)

@@ -157,7 +157,7 @@ def _mail(kind: str, *conditions: Any) -> Select[str, int, datetime]:
 
 
 def _waiting_mail() -> str:
-    """What waiting e-mails mean here: in development without a server, they are supposed to wait."""
+    """What waiting emails mean here: in development without a server, they are supposed to wait."""
     if settings().smtp.url:
         return "mail_waiting"
     return "mail_unset" if settings().production else "mail_kept"

@@ -1,4 +1,4 @@
-"""Users as platform managers see them: support cases often start from an e-mail address."""
+"""Users as platform managers see them: support cases often start from an email address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -149,7 +149,7 @@ def inbox() -> list[Pile]:
 
 
 def mail() -> list[Pile]:
-    """Unsent e-mails: waiting, failed (retried) and parked."""
+    """Unsent emails: waiting, failed (retried) and parked."""
     return _piles(_MAIL)
 
 

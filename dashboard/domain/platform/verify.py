@@ -76,7 +76,7 @@ def broken(org_id: UUID | None = None, *, only: str | None = None, most: int = M
     """What breaks a rule, at most `most` rows per check, in order; of one organization if given.
 
     Reads the whole ledger: seconds per million rows, with a limit of one hour. The result is correct while money moves:
-    each check of the file is one statement, hence one snapshot, executed by PostgreSQL; the seals are recomputed here,
+    each check of the file is one statement and one snapshot, executed by PostgreSQL; the seals are recomputed here,
     in constant memory, from rows that do not change.
     """
     with _patient() as connection:

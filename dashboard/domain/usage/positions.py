@@ -43,7 +43,7 @@ def period_start(period: str, moment: datetime) -> date:
 
 
 def read(wallet: Wallet, places: Collection[Place]) -> dict[Place, Position]:
-    """Where the wallet stands at these places. A price that is used for the first time starts at the position that the
+    """The wallet's positions at these places. A price that is used for the first time starts at the position that the
     others of its metric have reached in the period."""
     query = select(UsagePosition).filter_by(org_id=wallet.org_id, wallet_id=wallet.id)
     rows = db.session.scalars(

@@ -1,4 +1,4 @@
-"""`/admin/mail`: unsent e-mails, the reason, and sending them again or giving up."""
+"""`/admin/mail`: unsent emails, the reason, and sending them again or giving up."""
 
 from uuid import UUID
 

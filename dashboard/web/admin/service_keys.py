@@ -8,7 +8,6 @@ from flask import Blueprint, Response, request, url_for
 from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
-from dashboard.config.urls import base_url
 from dashboard.core import ids
 from dashboard.core.db import transaction
 from dashboard.core.errors import Conflict, Invalid, TooManyRequests
@@ -20,7 +19,7 @@ from dashboard.domain.audit import Actor
 from dashboard.domain.funds import expiry
 from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.models import PLATFORM_ORG_ID, ApiKey
-from dashboard.web import guards, one_time_secret, render
+from dashboard.web import examples, guards, one_time_secret, render
 from dashboard.web.keys import context
 from dashboard.web.keys.edit import GRACES
 
@@ -34,7 +33,7 @@ TITLES = {
     "calls": "Limit of calls",
     "revoke": "Revoke service key",
 }
-WORDS = {scope: words.partition(" (")[0] for scope, _, words in scopes.options(SERVICE_SCOPES)}
+WORDS = {scope: words.partition(" (")[0] for scope, words, _ in scopes.options(SERVICE_SCOPES)}
 """What each scope allows, without who else may give or have it."""
 
 ACTS = "<any(rotate, cap, calls, revoke):act>"
@@ -160,7 +159,7 @@ _CHANGES: dict[str, Callable[[ApiKey, dict[str, str], Actor], Response]] = {
 
 
 def _left(items: list[ApiKey]) -> dict[UUID, str]:
-    """By key: the name of whoever saw its text and is no longer a manager who can sign in."""
+    """By key: the name of the person who saw its text, if they can no longer sign in as a manager."""
     makers = keys.makers(items)
     people = {key.id: makers.get(key.created_by) for key in items if key.created_by and key.revoked_at is None}
     return {key_id: user.name for key_id, user in people.items() if user and not (user.is_active and user.is_manager)}
@@ -173,7 +172,7 @@ def _view(key: ApiKey) -> context.KeyView:
 def _form(values: dict[str, Any], errors: dict[str, str], *, status: int = 200) -> Response:
     return render.render(
         "admin/service_keys/new.html", status=status, values=values, errors=errors, mode=guards.platform_mode(),
-        scopes=[(scope, scope, words) for scope, words in WORDS.items()], reason_limit=audit.REASON_LIMIT,
+        scopes=[(scope, words, scope) for scope, words in WORDS.items()], reason_limit=audit.REASON_LIMIT,
     )  # fmt: skip
 
 
@@ -185,16 +184,5 @@ def _confirm(act: str, key: ApiKey, values: dict[str, str], errors: dict[str, st
 
 
 def _example(key: ApiKey, text: str) -> str:
-    """An example call that this key may make, ready for a shell."""
-    try:
-        base = base_url()
-    except Invalid:
-        base = request.host_url.rstrip("/")
-    path, sent = "/ext:your-customer-id/wallet", ""
-    if operation := next((name for name in ("charge", "deposit") if f"wallet:{name}" in key.scopes), None):
-        sent = f'{{"operation": "{operation}", "amount_micros": 10000, "idempotency_key": "first-{operation}"}}'
-    elif "orgs:write" in key.scopes:
-        path, sent = "", '{"name": "Customer", "external_key": "your-customer-id"}'
-    call = f'curl -H "Authorization: Bearer $COFFER_KEY" \\\n  {base}/api/v1/orgs{path}'
-    call += f" \\\n  -H 'Content-Type: application/json' \\\n  -d '{sent}'" if sent else ""
-    return f"COFFER_KEY='{text}'\n{call}"
+    """Example calls that this key may make, ready for a shell."""
+    return "\n\n".join([f"COFFER_KEY='{text}'", *examples.of_service_key(key.scopes)])

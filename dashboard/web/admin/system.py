@@ -1,4 +1,4 @@
-"""`/admin/system`: the state of the installation, for support. No secrets; a test e-mail can be sent."""
+"""`/admin/system`: the state of the installation, for support. No secrets; a test email can be sent."""
 
 from datetime import timedelta
 from typing import Any
@@ -51,7 +51,7 @@ def live() -> Response:
 
 @pages.post("/test-mail")
 def test_mail() -> Response:
-    """Send an e-mail to the user who asks: the only proof that e-mail works."""
+    """Send an email to the user who asks: the only proof that email works."""
     by = guards.require_platform(Verb.PLATFORM_READ).actor
     with transaction(org=PLATFORM_ORG_ID):
         outbox.send(

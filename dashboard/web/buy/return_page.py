@@ -82,7 +82,7 @@ def _payment_of(visit: Visit) -> Payment | None:
 
 
 def _told(payment: Payment | None) -> dict[str, Any]:
-    """The price, the problem and what to do; whether there is a receipt, and the e-mail with it."""
+    """The price, the problem and what to do; whether there is a receipt, and the email with it."""
     if payment is None:
         return {}
     receipt = receipts.exists(payment)

@@ -1,4 +1,4 @@
-"""A slow and simple book of slices to compare with: every row is passed one by one, everything is looked at anew."""
+"""A slow and simple book of slices to compare with: every row is passed one by one, nothing is kept in between."""
 
 from collections import Counter, defaultdict
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Credit lapses at its date: taken out once, before anything is spent, whoever comes first."""
+"""Credit lapses at its date: taken out once, before anything is spent, by the first caller."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta

@@ -185,7 +185,7 @@ def test_a_row_changed_with_its_checksum_names_the_seal(intruder: Intruder) -> N
 
 
 def test_a_ledger_sealed_anew_does_not_lead_to_the_logged_head(intruder: Intruder) -> None:
-    """Whoever rewrites rows and then every seal over them has right seals; the log has the other head."""
+    """An attacker who rewrites rows and every seal over them has right seals, but the log has another head."""
     wallet = intruder.wallets[0]
     intruder.run("UPDATE transactions SET description = 'x' WHERE wallet_id = %(w)s AND seq = 3", w=wallet)
     intruder.sql.execute("DELETE FROM ledger_seals WHERE wallet_id = %s", (wallet,))

@@ -297,7 +297,7 @@ def test_an_inviter_without_the_right_lets_nobody_in(org: Organization, owner: U
         assert (dead.status, dead.code) == (410, "invite_stopped")
         assert "Adam may no longer invite people" in dead.detail
         assert [one.state for one in invites.listed(org.id)] == ["stopped"]
-    # Whoever has the right makes it their own by sending it again.
+    # Another person with the right takes it over by sending it again.
     assert resend(row, owner).invited_by == owner.id
     assert accept(token_of(row), grace).role == "member"
 

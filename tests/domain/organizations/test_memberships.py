@@ -123,7 +123,7 @@ def test_roles_are_given_up_to_ones_own(
         )  # fmt: skip
 
 
-def test_whoever_lost_the_role_meanwhile_gives_none(team: Team) -> None:
+def test_a_person_who_lost_the_role_gives_none(team: Team) -> None:
     admin = team.actor("admin")
     team.remove("admin", SYSTEM)
     with pytest.raises(NotFound):
@@ -181,7 +181,7 @@ def holder_and_life(key: ApiKey) -> tuple[UUID | None, bool]:
     return row.created_by, row.revoked_at is None
 
 
-def test_production_goes_on_with_keys_of_whoever_removed_their_maker(team: Team) -> None:
+def test_production_continues_with_keys_of_the_remover(team: Team) -> None:
     """Keys that let others in or hold an operator's scope end; a programs' keys only change hands."""
     member, admin = team.people["member"].id, team.people["admin"].id
     passing = [team.key("member", *scopes) for scopes in (["wallet:charge"], ["wallet:read"], ["checkout:create"])]
@@ -206,7 +206,7 @@ def test_all_keys_of_a_removed_member_may_end(team: Team) -> None:
     assert holder_and_life(key) == (team.people["member"].id, False)
 
 
-def test_keys_of_whoever_leaves_pass_to_the_owner_who_is_there_longest(team: Team) -> None:
+def test_keys_of_a_leaver_pass_to_the_longest_owner(team: Team) -> None:
     key, own = team.key("member", "wallet:charge"), team.key("owner", "wallet:charge")
     team.remove("member", team.actor("member"))
     assert holder_and_life(key) == (team.owner.id, True)

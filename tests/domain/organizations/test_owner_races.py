@@ -20,7 +20,7 @@ from tests.factories import make_org, make_user
 
 
 class Arena:
-    """One organization whose members are set anew for each round."""
+    """One organization whose members are set again for each round."""
 
     def __init__(self, app: Flask, times: int) -> None:
         self.app, self.times = app, times

@@ -75,7 +75,7 @@ def test_initial_credits_are_a_setting_and_are_given_once(make_app: Callable[...
         assert db.session.scalar(select(func.count()).select_from(Transaction)) == 1
 
 
-def test_an_address_is_welcomed_once_whoever_has_it_later() -> None:
+def test_an_address_gets_sign_up_credits_once() -> None:
     first = sign_up("ada@demo.test")
     with transaction():
         first.email = "ada.new@demo.test"
@@ -86,7 +86,7 @@ def test_an_address_is_welcomed_once_whoever_has_it_later() -> None:
 
 
 def test_erasing_an_account_and_signing_up_again_brings_no_second_welcome() -> None:
-    """Whoever spent the initial credits, and in whatever case the address is written."""
+    """Also if they were spent, and in any case of the address."""
     given = []
     for address in ("ada@demo.test", "ada@demo.test", "ADA@Demo.Test"):
         user = sign_up(address)
@@ -224,7 +224,7 @@ def test_one_place_may_not_try_many_accounts() -> None:
 
 
 def test_one_network_of_ipv6_is_one_place() -> None:
-    """Whoever has an address of it has 2 to the 64 of them."""
+    """A client with one address of it has 2 to the 64 of them."""
     for number in range(rate_limits.SIGN_IN_IP.most):
         with pytest.raises(authentication.BadCredentials):
             authentication.sign_in(f"person{number}@demo.test", "a wrong guess", ip=f"2001:db8:0:7::{number:x}")

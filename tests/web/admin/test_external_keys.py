@@ -76,7 +76,9 @@ def test_what_owners_had_set_waits_for_a_manager(
     assert "External keys to confirm" in team.manager.get("/admin/").text
     assert "crm-4821" in team.manager.get("/admin/external-keys").text
     assert "Not confirmed" in team.manager.get(f"/admin/orgs/{team.org_id}").text
-    assert "Acme" not in team.manager.get("/admin/orgs?q=crm-4821").text  # whoever searches may be about to grant
+    assert (
+        "Acme" not in team.manager.get("/admin/orgs?q=crm-4821").text
+    )  # the person who searches may be about to grant
     path = f"/admin/external-keys/{team.org_id}/{act}"
     for person in (team.owner, team.stranger):
         assert person.post(path, {"external_key": "crm-4821"}).status_code == 403

@@ -353,7 +353,7 @@ def test_a_reason_is_text_wherever_it_stands(team: Team) -> None:
     nasty = "<img src=x onerror=alert(1)>\"'</dd>{{ 7*7 }}"
     review = team.manager.post(path(team), form(reason=nasty)).text
     assert "<img" not in review
-    # hidden() reads the value as it stands in the page, escaped: the browser would send it unescaped.
+    # hidden() reads the value from the page, still escaped: the browser would send it unescaped.
     fields = confirmed(review, reason=nasty)
     assert team.manager.post(path(team), fields).status_code == 303
     for address in (f"/admin/orgs/{team.org_id}", path(team)):

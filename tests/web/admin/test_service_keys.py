@@ -139,7 +139,7 @@ def test_pages_show_an_organization_that_has_no_owner_yet(app: Flask, team: Team
     assert "Backend (service key)" in team.manager.get(f"{org}/audit").text
 
 
-def test_the_page_says_when_whoever_made_it_left(app: Flask, team: Team) -> None:
+def test_the_page_says_when_its_maker_left(app: Flask, team: Team) -> None:
     path, key = create(team)
     assert "Rotate: maker left" not in team.manager.get(HERE).text
     with app.app_context():
@@ -151,3 +151,13 @@ def test_the_page_says_when_whoever_made_it_left(app: Flask, team: Team) -> None
     assert "Rotate: maker left" in team.manager.get(HERE).text
     assert "is no longer a platform manager" in team.manager.get(path).text
     assert works(app, key)
+
+
+def test_a_page_says_what_the_key_may_do_and_how(team: Team) -> None:
+    form = team.manager.get(f"{HERE}/new").text
+    assert "Create organizations and set their external keys<small>orgs:write" in form
+    place, _ = create(team)
+    pages = [team.manager.get(place).text for _ in range(2)]
+    assert "Charge the balance" in pages[0]
+    keys = {re.search(r"Idempotency-Key: (first-charge-\w+)", page)[1] for page in pages}  # type: ignore[index]
+    assert len(keys) == 2, "no example repeats another one's charge"

@@ -113,7 +113,7 @@ def test_without_redis_the_page_stands(make_app: Callable[..., Flask]) -> None:
     team = make_team(app)
     page = shown(team)
     assert "Redis is away" in page
-    assert "who works is not known" in page
+    assert "so the workers are not known" in page
     assert SECRET not in page
 
 
@@ -152,7 +152,7 @@ def test_the_version_is_that_of_the_project() -> None:
     assert f'version = "{system.VERSION}"' in (ROOT / "pyproject.toml").read_text()
 
 
-def test_a_test_mail_goes_to_whoever_asks(app: Flask, team: Team) -> None:
+def test_a_test_email_goes_to_the_person_who_asks(app: Flask, team: Team) -> None:
     team.manager.post("/admin/system/test-mail")
     assert "the test email waits" in shown(team)
     with app.app_context():

@@ -94,7 +94,7 @@ def oldest_first(
 ) -> lists.Page[Transaction]:
     """One page of the wallet's transactions above `after_seq`, by rising seq, at the cost of `page`.
 
-    A program that goes on after the highest seq it has seen misses no row: seq has no gaps and follows the commits.
+    A program that continues after the highest seq it has seen misses no row: seq has no gaps and follows the commits.
     """
     filters = filters or TransactionFilters()
     limit = max(1, min(limit, MOST_ROWS))

@@ -68,7 +68,7 @@ def page(org_id: UUID, *, after: UUID | None, limit: int) -> list[InviteView]:
 
 
 def open_to(user: User) -> list[InviteView]:
-    """The invites that a user can accept without the link from the e-mail: their address is verified and the invite
+    """The invites that a user can accept without the link from the email: their address is verified and the invite
     works."""
     if user.email_verified_at is None:
         return []

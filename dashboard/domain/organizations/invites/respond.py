@@ -40,7 +40,7 @@ class WrongAddress(Forbidden):
 
 
 class NotInvited(Forbidden):
-    """Without the link from the e-mail, an invite can be opened only by a user with a verified address."""
+    """Without the link from the email, an invite can be opened only by a user with a verified address."""
 
     code = "address_not_verified"
 
@@ -112,7 +112,7 @@ def require_open(invite_view: InviteView) -> None:
 def accept(row: Invite, *, by: User, by_link: bool) -> Membership:
     """Admit the invited user. Needs the organization's transaction; locks its row, then the invite's.
 
-    `by_link`: the user came with the link from the e-mail, and the caller verifies the address with `accounts.prove`.
+    `by_link`: the user came with the link from the email, and the caller verifies the address with `accounts.prove`.
     Raises what `require_open` raises, UnknownInvite if the link was replaced in the meantime, WrongAddress, NotInvited,
     AlreadyMember.
     """
@@ -130,7 +130,7 @@ def accept(row: Invite, *, by: User, by_link: bool) -> Membership:
 def decline(row: Invite, *, by: User | None, by_link: bool) -> Invite:
     """Decline an invite. Needs the organization's transaction; locks and raises as `accept` does.
 
-    `by` None: nobody is signed in, and only the link from the e-mail proves the address; only with `by_link`.
+    `by` None: nobody is signed in, and only the link from the email proves the address; only with `by_link`.
     """
     invite_view = _answerable(row)
     if by is not None:

@@ -99,7 +99,7 @@ def _in_transaction(org: Organization, address: str, **wanted: Any) -> Invite:
 def invite(
     org: Organization, address: str, *, role: str, by: Actor, may_give: Collection[str], inviter: UUID | None
 ) -> Invite:
-    """Invite an address for 7 days and queue the e-mail. Needs the organization's transaction; locks its row.
+    """Invite an address for 7 days and queue the email. Needs the organization's transaction; locks its row.
 
     `may_give` holds the roles that the inviter may give (`permissions.assignable`); `inviter` is the user whose right
     the invite depends on, None for a program. An invite that expired or stopped working is renewed in place. Raises
@@ -164,7 +164,7 @@ def end(row: Invite, state: str, *, by: Actor, action: str, **values: Any) -> No
 
 
 def _send(org: Organization, row: Invite) -> None:
-    """Create a new link and queue its e-mail. Raises Invalid, TooManyRequests, in which case nothing was written."""
+    """Create a new link and queue its email. Raises Invalid, TooManyRequests, in which case nothing was written."""
     _require_pace(org, row)
     secret = crypto.token()
     now = clock.now()
@@ -218,9 +218,9 @@ def _require_room(org_id: UUID) -> None:
 
 
 def _require_pace(org: Organization, row: Invite) -> None:
-    """Limit the e-mails that are sent in our name to addresses that users type. Raises TooManyRequests.
+    """Limit the emails that are sent in our name to addresses that users type. Raises TooManyRequests.
 
-    An organization's first e-mail of the day to an address is not counted together with those of other organizations,
+    An organization's first email of the day to an address is not counted together with those of other organizations,
     so that nobody can use up an address's limit and stop others from inviting it.
     """
     inviter, pair = str(row.invited_by or org.id), f"{org.id} {row.email}"
@@ -240,7 +240,7 @@ def _require_pace(org: Organization, row: Invite) -> None:
 
 
 def _is_new(org: Organization) -> bool:
-    """Younger than a day with nothing paid yet, as are most organizations that only want to send e-mails in our
+    """Younger than a day with nothing paid yet, as are most organizations that only want to send emails in our
     name."""
     paid = select(Payment.id).filter_by(org_id=org.id, state="credited").limit(1)
     return org.created_at > clock.now() - NEW and db.session.scalar(paid) is None

@@ -1,4 +1,4 @@
-"""Receipts: what a payment was for and what was paid, as one set of texts for the e-mail, its PDF and the page."""
+"""Receipts: what a payment was for and what was paid, as one set of texts for the email, its PDF and the page."""
 
 import logging
 from typing import Any
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 
 def owe(payment: Payment) -> UUID | None:
-    """Queue the receipt for the user who paid and for the billing e-mail, once per payment. Needs the organization's
-    open transaction. Returns the row of the first e-mail.
+    """Queue the receipt for the user who paid and for the billing email, once per payment. Needs the organization's
+    open transaction. Returns the row of the first email.
 
     None for a program's payment, an erased user, an invalid address, and if the provider did not report the amount it
     took: a receipt that cannot be sent never blocks the credit.
@@ -39,7 +39,7 @@ def owe(payment: Payment) -> UUID | None:
 
 
 def mailed(payment: Payment) -> OutboxEmail | None:
-    """The e-mail with this payment's receipt, if there is one."""
+    """The email with this payment's receipt, if there is one."""
     return outbox.owed(payment.org_id, _key(payment.id))
 
 
@@ -96,7 +96,7 @@ def pdf(receipt: dict[str, Any]) -> Attachment:
 
 
 ATTACH: outbox.Attach = {EVENT: lambda receipt: [pdf(receipt)]}
-"""The attachments of each e-mail."""
+"""The attachments of each email."""
 
 
 def _send(payment: Payment, key: str, to: str) -> UUID | None:
@@ -108,7 +108,7 @@ def _send(payment: Payment, key: str, to: str) -> UUID | None:
 
 
 def payer_address(payment: Payment) -> str | None:
-    """The recipient of e-mails about a payment: the user who paid, or the billing e-mail if a program did."""
+    """The recipient of emails about a payment: the user who paid, or the billing email if a program did."""
     payer = _payer(payment)
     if payer is None:
         return _bills_to(payment.org_id)
