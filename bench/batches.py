@@ -29,7 +29,7 @@ def _array(expression: str) -> str:
 
 _VALUES = {
     "org": f"'{ORG}'", "mode": "'test'", "origin": "'bench'", "type": "'charge'", "at": "clock_timestamp()",
-    "actor_kind": "'system'", "actor_id": "NULL", "member_id": "NULL",
+    "actor_kind": "'system'", "actor_id": "NULL", "members": _array("CAST(NULL AS uuid)"),
     "ids": _array("uuidv7()"), "wallets": _array(_PICK),
     "amounts": _array(f"CAST({-AMOUNT} AS bigint)"), "keys": _array(f"CAST({pgbench.KEY} AS text)"),
     "apps": _array("CAST('api' AS text)"),

@@ -10,12 +10,12 @@ from dashboard.api import auth, idempotency, inputs, paging, shapes
 from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.api.wallets import spender_of
 from dashboard.core import ids, lists
-from dashboard.core.errors import CofferError, Invalid
+from dashboard.core.errors import CofferError, Invalid, NotFound
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import memberships
-from dashboard.domain.usage import event_list, metrics, recording, reports
+from dashboard.domain.usage import event_list, metrics, recording, reports, voids
 from dashboard.domain.usage.filters import UsageFilters
 from dashboard.domain.usage.recording import Recorded, Usage
 from dashboard.domain.usage.reports import Hour
@@ -57,6 +57,12 @@ class Event(inputs.Body):
 
 class Batch(inputs.Body):
     events: list[Event] = Field(min_length=1, max_length=MOST_EVENTS)
+
+
+class VoidBody(inputs.PostBody):
+    """Why the event should not have counted."""
+
+    reason: inputs.Reason
 
 
 class UsageQuery(paging.Query):
@@ -117,7 +123,7 @@ def record_batch(path: inputs.OrgPath, body: Batch) -> Response:
     usages = [_usage(access, event, event.idempotency_key or str(ids.new())) for event in body.events]
     results, balance = _record(access, usages)
     refused = any(isinstance(one, CofferError) for one in results)
-    return answer(shapes.usage_results(usages, results, balance), 207 if refused else 201)
+    return answer(shapes.usage_results([one.key for one in usages], results, balance), 207 if refused else 201)
 
 
 @api.get("/orgs/<org:org_id>/usage", responses={200: shapes.UsageSums})
@@ -147,6 +153,30 @@ def events(path: inputs.OrgPath, query: EventsQuery) -> Response:
     filters = _filters(access, query, of_all_time=True)
     page = event_list.page(wallets.of_organization(access.org.id, access.mode), filters, query.cursor, query.size)
     return answer(shapes.UsageEvents(data=[shapes.usage_event(row) for row in page.rows], next_cursor=page.next_cursor))
+
+
+@api.get("/orgs/<org:org_id>/usage/events/<uuid:id>", responses={200: shapes.UsageEvent})
+def event(path: inputs.OrgItemPath) -> Response:
+    """One usage event; a member's token sees only its own"""
+    access = auth.enter(path.org_id, Verb.READ_OWN_USAGE)
+    row = reports.find(access.org.id, path.id)
+    only_of = auth.only_of(access, Verb.READ_USAGE)
+    if row is None or row.mode != access.mode or only_of not in (None, row.member_id):
+        raise NotFound("There is no such usage event.")
+    return answer(shapes.usage_event(row))
+
+
+@api.post("/orgs/<org:org_id>/usage/events/<uuid:id>/void", responses={200: shapes.VoidResult})
+def void(path: inputs.OrgItemPath, body: VoidBody) -> Response:
+    """Void an event that should not have counted
+
+    Gives back what its units cost at the position reached now, so that what is charged is always the price of the units
+    that still count. Voiding again changes nothing and answers the first void.
+    """
+    access = auth.enter(path.org_id, Verb.VOID_USAGE)
+    auth.require_open(access)
+    result = voids.void(access.org, path.id, mode=access.mode, reason=body.reason, by=access.actor)
+    return answer(shapes.void_result(result))
 
 
 @metric_api.get("/orgs/<org:org_id>/metrics", responses={200: shapes.Metrics})

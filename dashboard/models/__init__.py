@@ -55,8 +55,10 @@ from dashboard.models.payments import (
 )
 from dashboard.models.transaction_types import ADJUSTMENTS, SPENDING, TRANSACTION_TYPES, TransactionType
 from dashboard.models.usage import (
+    EVENT_STATES,
     PERIODS,
     PRICE_KINDS,
+    WHEN_UNPRICED,
     Metric,
     Price,
     UsageCounter,
@@ -68,6 +70,7 @@ __all__ = [
     "ADJUSTMENTS",
     "ALGORITHMS",
     "EMAIL_STATES",
+    "EVENT_STATES",
     "HOLD_STATES",
     "INBOX_STATES",
     "INVITE_STATES",
@@ -82,6 +85,7 @@ __all__ = [
     "PROOF_PURPOSES",
     "SPENDING",
     "TRANSACTION_TYPES",
+    "WHEN_UNPRICED",
     "WINDOWS",
     "ApiKey",
     "AuditEntry",

@@ -16,10 +16,13 @@ from dashboard.models.base import Base, OrgOwned, org_key, org_root
 
 PERIODS = ("none", "day", "month")
 PRICE_KINDS = ("flat", "graduated", "package")
+WHEN_UNPRICED = ("refuse", "park")
+EVENT_STATES = ("charged", "uncharged", "unpriced")
 
 
 class Metric(OrgOwned, Base):
-    """Something that is counted, such as tokens. `unit` names one of it, such as `token`."""
+    """Something that is counted, such as tokens. `unit` names one of it, such as `token`. While it has no price, its
+    usage is refused, or parked: recorded, and charged later (`when_unpriced`)."""
 
     __tablename__ = "metrics"
 
@@ -27,8 +30,13 @@ class Metric(OrgOwned, Base):
     name: Mapped[str]
     unit: Mapped[str]
     archived_at: Mapped[datetime | None]
+    when_unpriced: Mapped[str] = mapped_column(default="refuse", server_default="refuse")
 
-    __table_args__ = (org_root(), Index("uq_metrics_org_id_key", "org_id", "key", unique=True))
+    __table_args__ = (
+        org_root(),
+        Index("uq_metrics_org_id_key", "org_id", "key", unique=True),
+        CheckConstraint(f"when_unpriced IN {WHEN_UNPRICED}", name="when_unpriced"),
+    )
 
 
 class Price(OrgOwned, Base):
@@ -62,8 +70,10 @@ class Price(OrgOwned, Base):
 class UsageEvent(OrgOwned, Base):
     """What was used, once per (organization, mode, `key`).
 
-    `units_after` is the position in the price's segment (`UsagePosition`) after this event, and `cost` what it cost:
-    the price of all units up to there, less the price of those before. `transaction_id` is None if it cost nothing.
+    `charged`: `units_after` is the position in the price's segment (`UsagePosition`) after this event, and `cost` what
+    it cost: the price of all units up to there, less the price of those before. `transaction_id` is None if it cost
+    nothing. `uncharged` and `unpriced` (parked until there is a price): none of these is known yet, which is not zero.
+    A voided event counts no more; `credited` is what the void gave back, by `void_transaction_id` if above zero.
     """
 
     __tablename__ = "usage_events"
@@ -79,15 +89,21 @@ class UsageEvent(OrgOwned, Base):
     member_id: Mapped[UUID | None]
     api_key_id: Mapped[UUID | None]
     properties: Mapped[dict[str, str]] = mapped_column(JSONB)
-    price_id: Mapped[UUID]
-    period_start: Mapped[date]
-    units_after: Mapped[int] = mapped_column(BigInteger)
-    cost: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(default="charged", server_default="charged")
+    price_id: Mapped[UUID | None]
+    period_start: Mapped[date | None]
+    units_after: Mapped[int | None] = mapped_column(BigInteger)
+    cost: Mapped[int | None] = mapped_column(BigInteger)
     transaction_id: Mapped[UUID | None]
+    voided_at: Mapped[datetime | None]
+    void_reason: Mapped[str | None]
+    credited: Mapped[int | None] = mapped_column(BigInteger)
+    void_transaction_id: Mapped[UUID | None]
 
     __table_args__ = (
         org_key("wallet_id", "wallets"),
         org_key("transaction_id", "transactions"),
+        org_key("void_transaction_id", "transactions"),
         Index("uq_usage_events_org_id_mode_key", "org_id", "mode", "key", unique=True),
         Index("ix_usage_events_occurred", "org_id", "wallet_id", "occurred_at", "id"),
         Index(
@@ -105,8 +121,31 @@ class UsageEvent(OrgOwned, Base):
             "transaction_id",
             postgresql_where=text("transaction_id IS NOT NULL"),
         ),
+        Index(
+            "ix_usage_events_void_transaction",
+            "org_id",
+            "void_transaction_id",
+            postgresql_where=text("void_transaction_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_usage_events_waiting",
+            "metric_key",
+            "org_id",
+            "id",
+            postgresql_where=text("state <> 'charged' AND voided_at IS NULL"),
+        ),
         CheckConstraint("units > 0 AND cost >= 0 AND units_after >= units", name="units"),
         CheckConstraint("cost = 0 OR transaction_id IS NOT NULL", name="charged"),
+        CheckConstraint(
+            f"state IN {EVENT_STATES} AND num_nonnulls(price_id, period_start, units_after, cost) "
+            "= CASE state WHEN 'charged' THEN 4 ELSE 0 END",
+            name="state",
+        ),
+        CheckConstraint(
+            "(voided_at IS NULL) = (credited IS NULL) AND credited >= 0 "
+            "AND (credited > 0) = (void_transaction_id IS NOT NULL)",
+            name="voided",
+        ),
     )
 
 

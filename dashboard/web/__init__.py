@@ -34,6 +34,7 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
         styleguide,
         transactions,
         usage,
+        usage_voids,
     )
     from dashboard.web import settings as org_settings
     from dashboard.web.admin import audit as admin_audit
@@ -44,7 +45,9 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
     sessions.init_app(app, settings)
     headers.init_app(app, settings, is_call=is_call)
     render.init_app(app)
-    of_orgs = (orgs, costs, transactions, usage, buy, payments, keys, members, org_settings, receipts, audit)
+    of_orgs = (
+        orgs, costs, transactions, usage, usage_voids, buy, payments, keys, members, org_settings, receipts, audit
+    )  # fmt: skip
     for page in (auth, links, *of_orgs):
         app.register_blueprint(page.pages)
     account.init_app(app)

@@ -15,7 +15,7 @@ from dashboard.domain.funds import transactions
 from dashboard.domain.usage import event_list, metrics, reports, units
 from dashboard.domain.usage.filters import UsageFilters
 from dashboard.models import UsageEvent
-from dashboard.web import examples, guards, render, usage_csv, usage_figures
+from dashboard.web import examples, guards, render, usage_csv, usage_figures, usage_voids
 from dashboard.web import listing as listings
 from dashboard.web.exports import Turn
 from dashboard.web.formats import zones_shown
@@ -78,6 +78,7 @@ def show(slug: str, event_id: UUID) -> Response:
         metric=metrics.find(metrics.owner_of(visit.org), event.metric_key),
         names=reports.names_of(visit.org.id, [event]),
         price_words=price_words, counted=units.counted,
+        may_void=usage_voids.may_void(visit) and visit.org.closed_at is None,
     )  # fmt: skip
 
 

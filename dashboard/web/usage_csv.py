@@ -14,7 +14,7 @@ from dashboard.web.usage_figures import Asked
 
 EVENTS = (
     "id", "time_utc", "reported_utc", "metric", "units", "cost", "currency", "app", "member", "key", "idempotency_key",
-    "properties", "transaction_id",
+    "properties", "transaction_id", "voided_utc",
 )  # fmt: skip
 DAYS_AT_ONCE = timedelta(days=31)
 
@@ -45,9 +45,10 @@ def events(visit: Visit, asked: Asked) -> Iterator[str]:
         names = reports.names_of(visit.org.id, block)
         for row in block:
             by = [text(names.get(one) if one else "") for one in (row.member_id, row.api_key_id)]
+            cost = "" if row.cost is None else number(row.cost)
             given = orjson.dumps(row.properties).decode() if row.properties else ""
             yield line((
                 str(row.id), moment(row.occurred_at), moment(row.created_at), text(row.metric_key), str(row.units),
-                number(row.cost), visit.wallet.unit.upper(), text(row.app), *by, text(row.key), text(given),
-                str(row.transaction_id or ""),
+                cost, visit.wallet.unit.upper(), text(row.app), *by, text(row.key), text(given),
+                str(row.transaction_id or ""), moment(row.voided_at),
             ))  # fmt: skip

@@ -137,6 +137,8 @@ class Seller:
 
 
 OWN = example_id(0x02)
+LATER = {"usage_record": (0xA1, "usage_event_id")}
+"""What a call makes, and later examples are about."""
 
 
 class Examples:
@@ -204,6 +206,9 @@ def answer_of(program: Program, texts: Examples, operation: dict[str, Any], exam
     assert response.status_code < 300, (name, response.get_json())
     result = {key: example[key] for key in ("path", "query", "request") if key in example}
     result["status"] = response.status_code
+    if name in LATER:
+        number, field = LATER[name]
+        texts.seller.texts[example_id(number)] = response.get_json()[field]
     if response.status_code != 204:
         schema = operation["responses"][str(response.status_code)]["content"]["application/json"]["schema"]
         jsonschema.validate(response.get_json(), {**schema, "components": operation["components"]})

@@ -163,3 +163,41 @@ def test_prices_are_the_operators(program: Program) -> None:
         assert program.post(there, token, json=bad).status_code == 422, bad
     tiers = [{"up_to": 10, "amount_micros": 2}, {"up_to": None, "amount_micros": 1, "per_units": 10}]
     assert program.post(there, token, json={"kind": "graduated", "tiers": tiers}).status_code == 201
+
+
+def test_an_operator_voids_an_event_once(program: Program) -> None:
+    set_up(program, **PRICE)
+    org = program.org(funds=1_000_000)
+    key = program.key(org, "usage:write", "usage:read", "wallet:read")
+    event_id = program.post(path(org), key, json={"metric_key": "push", "units": 2}).get_json()["usage_event_id"]
+    there, why = path(org, f"/events/{event_id}/void"), {"reason": "Sent twice"}
+    service, operator = program.service_key("usage:void"), program.manager_token("usage:void")
+    problem(program.post(there, key, json=why), 403, "forbidden")
+    problem(program.post(there, service, json={}), 422, "invalid")
+    answers = [program.post(there, who, json=why) for who in (service, operator)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    first, again = (answer.get_json() for answer in answers)
+    assert (first["credited_micros"], first["credited_usd"], first["duplicate"]) == (1_200, "$0.0012", False)
+    assert first | {"duplicate": True} == again
+    assert first["balance_micros"] == 1_000_000
+    event = program.get(path(org, f"/events/{event_id}"), key).get_json()
+    assert (event["voided_at"], event["void_transaction_id"]) == (first["voided_at"], first["transaction_id"])
+    row = program.get(f"/api/v1/orgs/{org.id}/transactions/{first['transaction_id']}", key).get_json()
+    assert (row["type"], row["amount_micros"]) == ("reversal", 1_200)
+    (total,) = program.get(path(org), key).get_json()["data"]
+    assert (total["units"], total["cost_micros"], total["events"]) == (0, 0, 0)
+    other = program.org("Other")
+    problem(program.post(path(other, f"/events/{event_id}/void"), operator, json=why), 404, "not_found")
+
+
+def test_parts_of_a_total_are_separate_metrics(program: Program) -> None:
+    """10,000 input tokens of which 8,000 are cached: each part is charged once, at its own price."""
+    prices = {"input": 2_000_000, "cached-input": 200_000, "output": 8_000_000}
+    for metric, micros in prices.items():
+        set_up(program, metric, amount_micros=micros, per_units=1_000_000)
+    org = program.org(funds=1_000_000)
+    used = {"input": 10_000 - 8_000, "cached-input": 8_000, "output": 500}
+    events = [{"metric_key": metric, "units": units} for metric, units in used.items()]
+    answer = program.post(path(org, "/batch"), program.key(org, "usage:write"), json={"events": events}).get_json()
+    assert [one["cost_micros"] for one in answer["data"]] == [4_000, 1_600, 4_000]
+    assert answer["balance_micros"] == 990_400

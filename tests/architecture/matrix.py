@@ -59,7 +59,9 @@ PAGES: dict[str, tuple[int, ...]] = {
     "GET /o/<slug>/usage":                                (303, 404, 200, 200, 200, 200, 200),
     "GET /o/<slug>/usage.csv":                            (303, 404, 200, 200, 200, 200, 200),
     "GET /o/<slug>/usage/events.csv":                     (303, 404, 200, 200, 200, 200, 200),
-    "GET /o/<slug>/usage/<uuid:event_id>":                (303, 404, 404, 404, 404, 404, 404),
+    "GET /o/<slug>/usage/<uuid:event_id>":                (303, 404, 200, 404, 200, 200, 200),
+    "GET /o/<slug>/usage/<uuid:event_id>/void":           (303, 404, 403, 404, 403, 403, 200),
+    "POST /o/<slug>/usage/<uuid:event_id>/void":          (303, 404, 403, 404, 403, 403, 422),
     "GET /o/<slug>/payments":                             (303, 404, 200, 403, 200, 200, 200),
     "GET /o/<slug>/payments.csv":                         (303, 404, 200, 403, 200, 200, 200),
     "GET /o/<slug>/payments/live":                        (303, 404, 200, 403, 200, 200, 200),
@@ -290,6 +292,9 @@ CALLS: dict[str, tuple[int, ...]] = {
     "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/extend":  (401, 404, 403, 200, 200, 200, 404, 403, 404, 403, 200),
     "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/capture": (401, 404, 403, 200, 200, 200, 404, 403, 404, 403, 200),
     "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/release": (401, 404, 403, 200, 200, 200, 404, 403, 404, 403, 200),
+    "GET /api/v1/orgs/<org:org_id>/usage/events/<uuid:id>":  (401, 404, 403, 200, 200, 200, 404, 200, 404, 200, 200),
+    "POST /api/v1/orgs/<org:org_id>/usage/events/<uuid:id>/void":
+        (401, 404, 403, 403, 403, 403, 403, 403, 404, 200, 200),
     "GET /api/v1/orgs/<org:org_id>/metrics":                  (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
     "GET /admin/api/v1/metrics":                                (401, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403),
     "POST /admin/api/v1/metrics":                               (401, 403, 403, 403, 403, 403, 403, 403, 403, 201, 403),
@@ -337,6 +342,8 @@ def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dic
     if rule.endswith("/checkout"):
         urls = {"success_url": "http://localhost/ok", "cancel_url": "http://localhost/no"}
         return {"product_id": product_id, **urls}
+    if rule.endswith("/void"):
+        return {"reason": "Matrix"}
     if rule.endswith("/usage"):
         return {"metric_key": "matrix", "units": 1}
     if rule.endswith("/usage/batch"):

@@ -487,7 +487,9 @@ CREATE TABLE public.metrics (
     key text NOT NULL,
     name text NOT NULL,
     unit text NOT NULL,
-    archived_at timestamp with time zone
+    archived_at timestamp with time zone,
+    when_unpriced text DEFAULT 'refuse'::text NOT NULL,
+    CONSTRAINT ck_metrics_when_unpriced CHECK ((when_unpriced = ANY (ARRAY['refuse'::text, 'park'::text])))
 );
 
 
@@ -853,13 +855,24 @@ CREATE TABLE public.usage_events (
     member_id uuid,
     api_key_id uuid,
     properties jsonb NOT NULL,
-    price_id uuid NOT NULL,
-    period_start date NOT NULL,
-    units_after bigint NOT NULL,
-    cost bigint NOT NULL,
+    price_id uuid,
+    period_start date,
+    units_after bigint,
+    cost bigint,
     transaction_id uuid,
+    state text DEFAULT 'charged'::text NOT NULL,
+    voided_at timestamp with time zone,
+    void_reason text,
+    credited bigint,
+    void_transaction_id uuid,
     CONSTRAINT ck_usage_events_charged CHECK (((cost = 0) OR (transaction_id IS NOT NULL))),
-    CONSTRAINT ck_usage_events_units CHECK (((units > 0) AND (cost >= 0) AND (units_after >= units)))
+    CONSTRAINT ck_usage_events_state CHECK (((state = ANY (ARRAY['charged'::text, 'uncharged'::text, 'unpriced'::text])) AND (num_nonnulls(price_id, period_start, units_after, cost) =
+CASE state
+    WHEN 'charged'::text THEN 4
+    ELSE 0
+END))),
+    CONSTRAINT ck_usage_events_units CHECK (((units > 0) AND (cost >= 0) AND (units_after >= units))),
+    CONSTRAINT ck_usage_events_voided CHECK ((((voided_at IS NULL) = (credited IS NULL)) AND (credited >= 0) AND ((credited > 0) = (void_transaction_id IS NOT NULL))))
 );
 ALTER TABLE ONLY public.usage_events ALTER COLUMN org_id SET (n_distinct=100);
 
@@ -1769,6 +1782,20 @@ CREATE INDEX ix_usage_events_transaction ON public.usage_events USING btree (org
 
 
 --
+-- Name: ix_usage_events_void_transaction; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_usage_events_void_transaction ON public.usage_events USING btree (org_id, void_transaction_id) WHERE (void_transaction_id IS NOT NULL);
+
+
+--
+-- Name: ix_usage_events_waiting; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_usage_events_waiting ON public.usage_events USING btree (metric_key, org_id, id) WHERE ((state <> 'charged'::text) AND (voided_at IS NULL));
+
+
+--
 -- Name: ix_user_follow_ups_user_id; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -2422,6 +2449,14 @@ ALTER TABLE ONLY public.usage_events
 
 
 --
+-- Name: usage_events fk_usage_events_org_id_void_transaction; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.usage_events
+    ADD CONSTRAINT fk_usage_events_org_id_void_transaction FOREIGN KEY (org_id, void_transaction_id) REFERENCES public.transactions(org_id, id) ON DELETE RESTRICT;
+
+
+--
 -- Name: usage_events fk_usage_events_org_id_wallets; Type: FK CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -2827,6 +2862,76 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_counters TO coffer_app;
 --
 
 GRANT SELECT,INSERT ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: COLUMN usage_events.price_id; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(price_id) ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: COLUMN usage_events.period_start; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(period_start) ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: COLUMN usage_events.units_after; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(units_after) ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: COLUMN usage_events.cost; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(cost) ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: COLUMN usage_events.transaction_id; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(transaction_id) ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: COLUMN usage_events.state; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(state) ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: COLUMN usage_events.voided_at; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(voided_at) ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: COLUMN usage_events.void_reason; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(void_reason) ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: COLUMN usage_events.credited; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(credited) ON TABLE public.usage_events TO coffer_app;
+
+
+--
+-- Name: COLUMN usage_events.void_transaction_id; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(void_transaction_id) ON TABLE public.usage_events TO coffer_app;
 
 
 --

@@ -21,6 +21,8 @@ from dashboard.domain.payments.receipts import receipts
 from dashboard.domain.payments.webhooks import inbox
 from dashboard.domain.people import users
 from dashboard.domain.platform import external_keys
+from dashboard.domain.usage import recording
+from dashboard.domain.usage.recording import Recorded, Usage
 from dashboard.jobs import platform_provider
 from dashboard.models import (
     PLATFORM_ORG_ID,
@@ -29,6 +31,7 @@ from dashboard.models import (
     InboxEvent,
     Membership,
     Payment,
+    UsageEvent,
 )
 from dashboard.providers import reading
 from tests import invites as invitations
@@ -51,6 +54,7 @@ from tests.web.people import Person, Team, make_team, token_in
 
 ITEMS = {
     "/transactions/": "transaction_id", "/members/": "member_id", "/invites/": "invite_id",
+    "/usage/events/": "usage_event_id",
     "/payments/": "payment_id", "/audit/": "entry_id", "/wallets/": "wallet_id", "/users/": "user_id",
     "/admin/api/v1/orgs/": "org_id", "/holds/": "hold_id",
 }  # fmt: skip
@@ -97,6 +101,7 @@ class Tenants:
             "transaction_id": charge(wallet_of(org), 1_000_000).id,
             "key_id": db.session.query(ApiKey.id).filter_by(org_id=org.id).scalar(),
             "event_id": db.session.query(InboxEvent.id).filter_by(event_id=f"evt_{org.slug}").scalar(),
+            "usage_event_id": usage_event(org).id,
             "token_id": token.id,
             "session_id": payment.session_id,
             "id": offer.product.id,
@@ -164,6 +169,14 @@ def _people_of(org_id: UUID) -> Iterator[UUID]:
     yield from db.session.scalars(db.select(Membership.user_id).filter_by(org_id=org_id, role="owner"))
 
 
+def usage_event(org: Any) -> UsageEvent:
+    """A new event that nobody has voided yet."""
+    usage = Usage("matrix", 1, secrets.token_hex(8), b"")
+    (result,), _ = recording.record(org, [usage], mode="test", by=SYSTEM, api_key_id=None)
+    assert isinstance(result, Recorded)
+    return result.event
+
+
 def fresh(tenants: Tenants) -> dict[str, Any]:
     """A key and an event that nobody has revoked or retried yet."""
     with tenants.app.app_context():
@@ -172,9 +185,9 @@ def fresh(tenants: Tenants) -> dict[str, Any]:
         newest = db.session.query(ApiKey.id).filter_by(org_id=org.id).order_by(ApiKey.id.desc()).limit(1).scalar()
         db.session.execute(db.text("UPDATE inbox_events SET state = 'parked'"))
         db.session.execute(db.text("UPDATE outbox_emails SET state = 'parked'"))
-        member = _member(org)
+        member, event = _member(org), usage_event(org)
         held = hold(org, 1).id
-    return tenants.own | {"key_id": newest, "member_id": member, "hold_id": held}
+    return tenants.own | {"key_id": newest, "member_id": member, "hold_id": held, "usage_event_id": event.id}
 
 
 def _external_key(org: Any) -> str:
@@ -199,7 +212,7 @@ def _member(org: Any) -> UUID:
 
 
 def path_of(line: str, things: dict[str, Any]) -> str:
-    rule = line.partition(" ")[2]
+    rule = line.partition(" ")[2].replace("/usage/<uuid:event_id>", f"/usage/{things['usage_event_id']}")
     values = {
         "<uuid:org_id>": things["org_id"], "<org:org_id>": things["org_id"],
         "<org:id>": things["org_id"], "<uuid:user_id>": things["user_id"], "<slug>": things["slug"],

@@ -45,6 +45,7 @@ FORMS: dict[str, tuple[str, dict[str, str], str]] = {
     "POST /account/security/password": (
         "admin", {"password": PASSWORD, "new_password": "quite another phrase 42"}, "user.password_changed",
     ),
+    "POST /o/<slug>/usage/<uuid:event_id>/void": ("manager", {"reason": "Sent twice"}, "usage.voided"),
     "POST /admin/mail/<uuid:org_id>/<uuid:mail_id>/retry": ("manager", {}, "email.retried"),
     "POST /admin/mail/<uuid:org_id>/<uuid:mail_id>/dismiss": ("manager", {}, "email.dismissed"),
     "POST /admin/orgs/<uuid:org_id>/grant": ("manager", MONEY, "credits.granted"),
@@ -98,6 +99,7 @@ PROGRAMS: dict[str, tuple[dict[str, Any] | None, str]] = {
     "POST /admin/api/v1/products": (None, "product.created"),
     "PATCH /admin/api/v1/products/<uuid:id>": ({"name": "Renamed"}, "product.changed"),
     "DELETE /admin/api/v1/products/<uuid:id>": (None, "product.changed"),
+    "POST /api/v1/orgs/<org:org_id>/usage/events/<uuid:id>/void": (None, "usage.voided"),
     "POST /api/v1/orgs/<org:org_id>/ownership-transfer": (None, "ownership.transferred"),
 }  # fmt: skip
 
@@ -203,7 +205,8 @@ def test_calls_leave_the_entry_that_they_say(tenants: Tenants) -> None:
         if "/invites/" in line:
             things |= tenants.invite(tenants.org)
         good = body_of(line, str(things["org_id"]), str(things["id"]), str(things["member_id"]))
-        token = tenants.tokens["manager" if "/admin/" in line else "full" if line.endswith("/wallet") else "owner"]
+        operators = "/admin/" in line or line.endswith("/void")
+        token = tenants.tokens["manager" if operators else "full" if line.endswith("/wallet") else "owner"]
         before = {entry.id for entry in newest(tenants)}
         answer = tenants.app.test_client().open(
             path_of(line, things), method=method, headers={"Authorization": f"Bearer {token}"},

@@ -46,6 +46,7 @@ ASKING: dict[str, dict[str, str]] = {
     "/o/<slug>/keys/<uuid:key_id>/operator-scopes": REASON,
     "/o/<slug>/keys/<uuid:key_id>/call-limit": REASON,
     "/o/<slug>/keys/<uuid:key_id>/revoke": {},
+    "/o/<slug>/usage/<uuid:event_id>/void": REASON,
     "/o/<slug>/invites": {"emails": "new@example.test", "role": "member"},
     "/o/<slug>/invites/<uuid:invite_id>/resend": {},
     "/o/<slug>/invites/<uuid:invite_id>/withdraw": {},
@@ -107,7 +108,7 @@ NOT_ASKING: dict[str, str] = {
 }
 """In the order in which they are tried: what signs out comes last."""
 
-OF_MANAGERS = ("/operator-scopes", "/call-limit")
+OF_MANAGERS = ("/operator-scopes", "/call-limit", "/void")
 OWN_CATALOG = "/o/<slug>/catalog/packs"
 
 

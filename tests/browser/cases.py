@@ -99,6 +99,14 @@ def _transaction(type_: str, slug: str = "demo") -> Callable[[Site], str]:
     return address
 
 
+def _usage_event(more: str = "") -> Callable[[Site], str]:
+    def address(site: Site) -> str:
+        query = "SELECT id FROM usage_events WHERE org_id = %s AND cost > 0 ORDER BY id DESC LIMIT 1"
+        return f"/o/demo/usage/{site.ask(query, site.org_id())[0][0]}{more}"
+
+    return address
+
+
 def _entry(action: str) -> Callable[[Site], str]:
     def address(site: Site) -> str:
         query = "SELECT id FROM audit_entries WHERE org_id = %s AND action = %s ORDER BY id DESC LIMIT 1"
@@ -304,6 +312,8 @@ ORGANIZATION = (
     Case("usage-odd-filter", "owner", "/o/demo/usage?from=abc"),
     Case("usage-no-match", "owner", "/o/demo/usage?app=nothing-like-this"),
     Case("usage-new", "viewer", _personal("usage")),
+    Case("usage-event", "owner", _usage_event()),
+    Case("usage-void", "manager", _usage_event("/void")),
     Case("payments", "owner", "/o/demo/payments"),
     Case("payments-viewer", "viewer", "/o/demo/payments"),
     Case("payments-no-match", "owner", "/o/demo/payments?q=nothing-like-this"),

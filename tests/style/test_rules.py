@@ -30,6 +30,7 @@ FLOWS = {
     "catalog/configured.py": {"ensure_configured"},
     "catalog/provider_accounts.py": {"record_platform"},
     "usage/recording.py": {"_once"},
+    "usage/voids.py": {"void"},
     "catalog/sync.py": {"_want"},
     "organizations/invites/respond.py": {"_guessed"},
     "organizations/invites/send.py": {"_in_transaction"},

@@ -12,12 +12,12 @@ from flask import Flask
 from sqlalchemy import select
 
 from dashboard.core import clock
-from dashboard.core.db import db
+from dashboard.core.db import db, transaction
 from dashboard.domain.audit import Actor
 from dashboard.domain.organizations import organizations
-from dashboard.domain.usage import recording
+from dashboard.domain.usage import metrics, recording
 from dashboard.domain.usage.recording import Recorded, Usage
-from dashboard.models import AuditEntry, Membership
+from dashboard.models import AuditEntry, Membership, Organization
 from tests.factories import make_metric
 from tests.servers import Servers
 from tests.web.people import Person, Team, ready_team
@@ -206,3 +206,41 @@ def test_without_usage_it_says_how_to_report_it(app: Flask, team: Team) -> None:
     page = team.owner.get(f"/o/{team.slug}/usage").text
     assert "No price yet: its usage is refused" in page
     assert "&#34;metric_key&#34;: &#34;push&#34;" in page
+
+
+def test_a_manager_voids_an_event_with_a_reason(app: Flask, team: Team) -> None:
+    with app.app_context():
+        make_metric("clips", amount_micros=600)
+    (event_id,) = record(app, team, Usage("clips", 2, "a", b""))
+    here = f"/o/{team.slug}/usage/{event_id}"
+    assert f"{here}/void" in team.manager.get(here).text
+    for person in (team.owner, team.admin, team.viewer):
+        assert f"{here}/void" not in person.get(here).text
+    review = team.manager.get(f"{here}/void").text
+    for words in ("Gives back $0.0012", "$9.9988", "$10.00"):
+        assert words in review, words
+    refused = team.manager.post(f"{here}/void", {"reason": " "})
+    assert (refused.status_code, "Give a reason" in refused.text) == (422, True)
+    for toast in ("Voided. $0.0012 was given back.", "This event is voided already."):
+        assert team.manager.post(f"{here}/void", {"reason": "Sent <twice>"}).status_code == 303
+        assert toast in team.manager.get(here).text
+    page = team.viewer.get(here).text
+    assert "Sent &lt;twice&gt;" in page
+    assert "Voided" in team.viewer.get(f"/o/{team.slug}/usage").text
+    assert "This event is voided" in team.manager.get(f"{here}/void").text
+
+
+def test_who_leads_a_self_funded_organization_voids_its_usage(app: Flask, team: Team) -> None:
+    with app.app_context(), transaction(org=team.org_id):
+        db.session.get_one(Organization, team.org_id).funding = "own"
+    with app.app_context():
+        org = organizations.by_id(team.org_id)
+        assert org
+        with transaction(org=org.id):
+            row = metrics.create(org.id, key="clips", name="Clips", unit="clip", by=SYSTEM)
+            metrics.set_price(org.id, row, amount_micros=600, by=SYSTEM)
+    first, second = record(app, team, Usage("clips", 2, "a", b""), Usage("clips", 2, "b", b""))
+    for person, event_id, status in (
+        (team.viewer, first, 403), (team.member, first, 404), (team.admin, first, 303), (team.owner, second, 303),
+    ):  # fmt: skip
+        assert person.post(f"/o/{team.slug}/usage/{event_id}/void", {"reason": "Ours"}).status_code == status

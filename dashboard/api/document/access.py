@@ -57,6 +57,8 @@ CALLS: dict[str, tuple[Verb | Rule, ...]] = {
     "holds_extend": (Verb.HOLD,),
     "holds_capture": (Verb.HOLD,),
     "holds_release": (Verb.HOLD,),
+    "usage_event": (Verb.READ_OWN_USAGE,),
+    "usage_void": (Verb.VOID_USAGE,),
     "metrics_list": (Verb.READ_CATALOG,),
     "payments_list": (Verb.READ_PAYMENTS,),
     "payments_retrieve": (Verb.READ_PAYMENTS,),

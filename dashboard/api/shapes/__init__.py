@@ -67,6 +67,7 @@ from dashboard.api.shapes.usage import (
     UsageResults,
     UsageSum,
     UsageSums,
+    VoidResult,
     metric,
     price_version,
     usage_event,
@@ -74,6 +75,7 @@ from dashboard.api.shapes.usage import (
     usage_result,
     usage_results,
     usage_sum,
+    void_result,
 )
 from dashboard.api.shapes.wallets import Wallet, WalletList, wallet, wallet_values
 
@@ -134,6 +136,7 @@ __all__ = [
     "UsageSums",
     "User",
     "UserList",
+    "VoidResult",
     "Wallet",
     "WalletList",
     "WalletMovementResult",
@@ -170,6 +173,7 @@ __all__ = [
     "usage_sum",
     "usd",
     "user",
+    "void_result",
     "wallet",
     "wallet_values",
 ]

@@ -2,26 +2,32 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from dashboard.api.shapes.money import usd
 from dashboard.core.errors import CofferError
-from dashboard.domain.usage.recording import Recorded, Usage
+from dashboard.domain.usage.new_events import AnyEvent
+from dashboard.domain.usage.recording import Recorded
 from dashboard.domain.usage.reports import Hour, Sum
+from dashboard.domain.usage.voids import Voided
 from dashboard.models import Metric as MetricRow
 from dashboard.models import Price as PriceRow
 from dashboard.models import UsageEvent as EventRow
 
+EventState = Literal["charged", "uncharged", "unpriced"]
+
 
 class UsageResult(BaseModel):
-    """One event that was recorded. `balance_micros` is the wallet's balance now."""
+    """One event that was recorded. What it costs is null until it is charged. `balance_micros` is the balance now of
+    the wallet that pays."""
 
     usage_event_id: UUID
-    cost_micros: int
-    cost_usd: str
+    state: EventState
+    cost_micros: int | None
+    cost_usd: str | None
     transaction_id: UUID | None = Field(default=None, description="Absent if the event cost nothing.")
     balance_micros: int
     duplicate: bool = Field(description="Whether it was recorded before; then nothing was charged now.")
@@ -33,6 +39,7 @@ class BatchResult(BaseModel):
     idempotency_key: str
     status: Literal["recorded", "duplicate", "refused"]
     usage_event_id: UUID | None = None
+    state: EventState | None = None
     cost_micros: int | None = None
     transaction_id: UUID | None = None
     code: str | None = None
@@ -40,18 +47,35 @@ class BatchResult(BaseModel):
 
 
 class UsageResults(BaseModel):
-    """The results in the order of the events, and the wallet's balance after all of them."""
+    """The results in the order of the events, and the balance after all of them: of the wallet that pays, or of the
+    organization's own if the events name several."""
 
     data: list[BatchResult]
     balance_micros: int
 
 
+class VoidResult(BaseModel):
+    """The void, and the balance of the event's wallet now. `transaction_id` is absent if nothing was given back."""
+
+    usage_event_id: UUID
+    voided_at: datetime
+    credited_micros: int
+    credited_usd: str
+    transaction_id: UUID | None = None
+    balance_micros: int
+    duplicate: bool = Field(description="Whether it was voided before; then nothing was changed now.")
+
+
 class UsageEvent(BaseModel):
+    """What it costs, its price and its position are null until it is charged. A voided event counts no more."""
+
     id: UUID
+    wallet_id: UUID
     metric_key: str
     units: int
-    cost_micros: int
-    cost_usd: str
+    state: EventState
+    cost_micros: int | None
+    cost_usd: str | None
     occurred_at: datetime
     created_at: datetime
     app: str | None = None
@@ -60,8 +84,11 @@ class UsageEvent(BaseModel):
     properties: dict[str, str]
     idempotency_key: str
     transaction_id: UUID | None = None
-    price_id: UUID
-    units_after: int
+    price_id: UUID | None
+    units_after: int | None
+    voided_at: datetime | None = None
+    credited_micros: int | None = None
+    void_transaction_id: UUID | None = None
 
 
 class UsageEvents(BaseModel):
@@ -120,42 +147,58 @@ class Metrics(BaseModel):
 
 def usage_result(result: Recorded, balance: int) -> UsageResult:
     event = result.event
-    optional = {"transaction_id": event.transaction_id} if event.transaction_id else {}
     return UsageResult(
-        usage_event_id=event.id, cost_micros=event.cost, cost_usd=usd(event.cost), balance_micros=balance,
-        duplicate=result.duplicate, **optional,
+        usage_event_id=event.id, balance_micros=balance, duplicate=result.duplicate, cost_usd=_usd(event.cost),
+        **_charged(event),
     )  # fmt: skip
 
 
 def usage_results(
-    usages: Sequence[Usage], results: Sequence[Recorded | CofferError], balance: int
+    keys: Sequence[str], results: Sequence[Recorded | CofferError], balance: int
 ) -> UsageResults:  # fmt: skip
-    pairs = zip(usages, results, strict=True)
-    return UsageResults(data=[_batch_result(usage.key, result) for usage, result in pairs], balance_micros=balance)
+    """`keys`: the idempotency key of each event."""
+    pairs = zip(keys, results, strict=True)
+    return UsageResults(data=[_batch_result(key, result) for key, result in pairs], balance_micros=balance)
 
 
 def _batch_result(key: str, result: Recorded | CofferError) -> BatchResult:
     if isinstance(result, CofferError):
         return BatchResult(idempotency_key=key, status="refused", code=result.code, detail=result.detail)
-    event = result.event
-    optional = {"transaction_id": event.transaction_id} if event.transaction_id else {}
+    status: Any = "duplicate" if result.duplicate else "recorded"
     return BatchResult(
-        idempotency_key=key, status="duplicate" if result.duplicate else "recorded", usage_event_id=event.id,
-        cost_micros=event.cost, **optional,
+        idempotency_key=key, status=status, usage_event_id=result.event.id, **_charged(result.event)
+    )  # fmt: skip
+
+
+def void_result(result: Voided) -> VoidResult:
+    event = result.event
+    optional = {"transaction_id": event.void_transaction_id} if event.void_transaction_id else {}
+    return VoidResult(
+        usage_event_id=event.id, voided_at=event.voided_at, credited_micros=event.credited,
+        credited_usd=_usd(event.credited), balance_micros=result.wallet.balance, duplicate=result.replayed, **optional,
     )  # fmt: skip
 
 
 def usage_event(row: EventRow) -> UsageEvent:
     optional = {
-        "app": row.app or None, "member_id": row.member_id, "api_key_id": row.api_key_id,
-        "transaction_id": row.transaction_id,
+        "app": row.app or None, "member_id": row.member_id, "api_key_id": row.api_key_id, "voided_at": row.voided_at,
+        "credited_micros": row.credited, "void_transaction_id": row.void_transaction_id,
     }  # fmt: skip
     return UsageEvent(
-        id=row.id, metric_key=row.metric_key, units=row.units, cost_micros=row.cost, cost_usd=usd(row.cost),
+        id=row.id, wallet_id=row.wallet_id, metric_key=row.metric_key, units=row.units, cost_usd=_usd(row.cost),
         occurred_at=row.occurred_at, created_at=row.created_at, properties=row.properties, idempotency_key=row.key,
-        price_id=row.price_id, units_after=row.units_after,
+        price_id=row.price_id, units_after=row.units_after, **_charged(row),
         **{name: value for name, value in optional.items() if value is not None},
     )  # fmt: skip
+
+
+def _charged(row: AnyEvent) -> dict[str, Any]:
+    optional = {"transaction_id": row.transaction_id} if row.transaction_id else {}
+    return {"state": row.state, "cost_micros": row.cost} | optional
+
+
+def _usd(micros: int | None) -> str | None:
+    return None if micros is None else usd(micros)
 
 
 def usage_sum(row: Sum, *, valued: bool) -> UsageSum:

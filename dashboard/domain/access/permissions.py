@@ -48,6 +48,8 @@ class Verb(StrEnum):
     RECORD_USAGE = "record_usage"
     HOLD = "hold"
     RELEASE_HOLDS = "release_holds"
+    VOID_USAGE = "void_usage"
+    VOID_OWN_USAGE = "void_own_usage"
     MANAGE_PRICES = "manage_prices"
     DEPOSIT = "deposit"
     GRANT = "grant"
@@ -96,6 +98,8 @@ TABLE: dict[Verb, Rule] = {
     Verb.RECORD_USAGE: Rule(_NOBODY, "usage:write", token_roles=_SPENDERS),
     Verb.HOLD: Rule(_NOBODY, "holds:write", token_roles=_SPENDERS),
     Verb.RELEASE_HOLDS: Rule(LEADS),  # on a page; a program needs HOLD
+    Verb.VOID_USAGE: Rule(_NOBODY, "usage:void", operator=True),
+    Verb.VOID_OWN_USAGE: Rule(LEADS, "usage:void", operator=True),  # of a self-funded organization
     Verb.MANAGE_PRICES: Rule(_NOBODY, "prices:write", operator=True),
     Verb.DEPOSIT: Rule(_NOBODY, "wallet:deposit", operator=True),
     Verb.GRANT: Rule(_NOBODY, "platform:grant", operator=True),

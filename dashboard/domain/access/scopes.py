@@ -15,6 +15,7 @@ SCOPES = {
     "members:write": "See and manage members and invites",
     "audit:read": "Read the audit log",
     "wallet:deposit": "Add credits without a payment (given by platform managers)",
+    "usage:void": "Void usage events, which gives credits back (given by platform managers)",
     "prices:write": "Set metrics and prices of the platform (given by platform managers)",
     "platform:read": "Read every organization of the platform (given by platform managers)",
     "platform:grant": "Grant and remove credits of any organization (given by platform managers)",

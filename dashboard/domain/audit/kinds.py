@@ -21,6 +21,7 @@ from dashboard.models import (
     Product,
     SpendLimit,
     Transaction,
+    UsageEvent,
     User,
     UserSession,
     Wallet,
@@ -67,6 +68,7 @@ KINDS = {
     "product": Kind("a pack", Product, Product.name, "catalog.show", "admin_catalog.show"),
     "session": Kind("the session", UserSession),
     "transaction": Kind("the transaction", Transaction, org_page="transactions.show"),
+    "usage_event": Kind("a usage event", UsageEvent, UsageEvent.metric_key, "usage.show"),
     "user": Kind("an unknown account", User, User.name, admin_page="admin_users.show"),
     "wallet": Kind("the wallet", Wallet),
 }

@@ -76,7 +76,8 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One charge of a batch. `amount` is what it costs, above zero."""
+    """One charge of a batch. `amount` is what it costs, above zero. `member_id`: the user to whom it counts, if not the
+    one who acts."""
 
     wallet_id: UUID
     amount: int
@@ -84,6 +85,7 @@ class LedgerEntry:
     description: str = ""
     app: str = ""
     body_hash: bytes | None = None
+    member_id: UUID | None = None
 
 
 def body_hash(path: str, fields: dict[str, Any]) -> bytes:
@@ -161,7 +163,7 @@ def post_batch(
     row_ids, now = [ids.new() for _ in entries], clock.now()
     values = {
         "org": org_id, "mode": mode, "origin": origin, "type": type, "at": now,
-        "actor_kind": by.kind, "actor_id": by.id, "member_id": by.user_id,
+        "actor_kind": by.kind, "actor_id": by.id, "members": [e.member_id or by.user_id for e in entries],
         "ids": row_ids, "wallets": [e.wallet_id for e in entries],
         "amounts": [-e.amount for e in entries], "keys": [e.key for e in entries], "apps": [e.app for e in entries],
         "descriptions": [e.description for e in entries], "hashes": [e.body_hash for e in entries],

@@ -126,8 +126,8 @@ PLAN = text("""SELECT set_config('jit', 'off', true), set_config('enable_sort', 
 BATCH = planned_each_time(f"""WITH given AS MATERIALIZED (
   SELECT CAST(:org AS uuid) AS org_id, CAST(:mode AS text) AS mode, CAST(:origin AS text) AS origin, t.*
   FROM unnest(CAST(:ids AS uuid[]), CAST(:wallets AS uuid[]), CAST(:amounts AS bigint[]), CAST(:keys AS text[]),
-    CAST(:apps AS text[]), CAST(:descriptions AS text[]), CAST(:hashes AS bytea[]))
-    WITH ORDINALITY AS t(id, wallet_id, amount, key, app, description, body_hash, n)
+    CAST(:apps AS text[]), CAST(:descriptions AS text[]), CAST(:hashes AS bytea[]), CAST(:members AS uuid[]))
+    WITH ORDINALITY AS t(id, wallet_id, amount, key, app, description, body_hash, member_id, n)
 ), fresh AS (
   SELECT DISTINCT ON (g.key COLLATE "C") g.* FROM given AS g
   LEFT JOIN LATERAL (
@@ -149,7 +149,7 @@ BATCH = planned_each_time(f"""WITH given AS MATERIALIZED (
     origin, key, body_hash, description, actor_kind, actor_id, app, member_id)
   SELECT CAST(:org AS uuid), id, at, wallet_id, CAST(:mode AS text), seq, CAST(:type AS text), amount,
     CAST(after - amount AS bigint), CAST(after AS bigint), CAST(:origin AS text), key, body_hash, description,
-    CAST(:actor_kind AS text), CAST(:actor_id AS uuid), app, CAST(:member_id AS uuid)
+    CAST(:actor_kind AS text), CAST(:actor_id AS uuid), app, member_id
   FROM running WHERE after - held >= -overdraft_limit
   RETURNING org_id, id, wallet_id, seq, type, app, amount, balance_before, balance_after, created_at
 ), summed AS (

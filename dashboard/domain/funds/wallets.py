@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, tuple_
 
 from dashboard.core.db import db, lock
 from dashboard.core.errors import Invalid, NotFound
@@ -35,6 +35,10 @@ class Holder:
 
 
 ORGANIZATION = Holder()
+
+
+def holder_of(row: Wallet) -> Holder:
+    return Holder(row.membership_id, row.team_id, row.seat_id, row.end_user_id)
 
 
 def open_wallet(org_id: UUID, *, mode: str, unit: str = USD, holder: Holder = ORGANIZATION) -> Wallet:
@@ -121,6 +125,27 @@ def lock_one(org_id: UUID, wallet_id: UUID) -> Wallet:
     if row is None:
         raise NotFound("There is no such wallet.")
     return row
+
+
+def lock_all(org_id: UUID, mode: str, wallet_ids: Collection[UUID | None]) -> dict[UUID | None, Wallet]:
+    """These wallets in their current state, locked in order of id until the end of the transaction, by their ids. None
+    stands for the organization's own dollar wallet. Raises NotFound if one is missing or of another mode."""
+    named = {one for one in wallet_ids if one}
+    own = and_(*is_organizations(mode)) if None in wallet_ids else false()
+    query = select(Wallet).filter_by(org_id=org_id, mode=mode).where(or_(Wallet.id.in_(named), own))
+    rows = db.session.scalars(
+        query.order_by(Wallet.id).with_for_update(), execution_options={"populate_existing": True}
+    ).all()
+    found: dict[UUID | None, Wallet] = {row.id: row for row in rows if row.id in named}
+    found.update((None, row) for row in rows if None in wallet_ids and _is_own(row))
+    if found.keys() != set(wallet_ids):
+        raise NotFound("There is no such wallet.")
+    return found
+
+
+def _is_own(row: Wallet) -> bool:
+    """What `is_organizations` selects."""
+    return row.unit == USD and holder_of(row) == ORGANIZATION
 
 
 def set_overdraft(wallet: Wallet, *, limit_micros: int, reason: str | None, by: Actor) -> Wallet:

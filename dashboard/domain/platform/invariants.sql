@@ -140,7 +140,8 @@ FROM transactions AS t LEFT JOIN (
   WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid) GROUP BY org_id, transaction_id
 ) AS g ON g.org_id = t.org_id AND g.transaction_id = t.id
 WHERE (CAST(:org AS uuid) IS NULL OR t.org_id = CAST(:org AS uuid)) AND g.amount IS DISTINCT FROM t.amount
-  AND t.type IN ('purchase', 'deposit', 'recharge', 'subscription_grant', 'admin_grant', 'renewal')
+  AND (t.type IN ('purchase', 'deposit', 'recharge', 'subscription_grant', 'admin_grant', 'renewal')
+    OR t.type = 'reversal' AND t.amount > 0)
 ORDER BY t.org_id, t.wallet_id, t.seq LIMIT :most
 
 -- name: settled
@@ -297,22 +298,34 @@ WHERE (CAST(:org AS uuid) IS NULL OR e.org_id = CAST(:org AS uuid)) AND (e.cost 
     OR t.mode IS DISTINCT FROM e.mode OR t.key IS DISTINCT FROM e.key)
 ORDER BY e.org_id, e.id LIMIT :most
 
+-- name: voided
+-- says: 6: a void gives back once, in the event's wallet, and never twice
+SELECT e.org_id, 'usage event ' || e.id AS object, format('gave back %s, by a row of %s', e.credited, t.amount) AS detail
+FROM usage_events AS e
+LEFT JOIN transactions AS t ON t.org_id = e.org_id AND t.id = e.void_transaction_id
+WHERE (CAST(:org AS uuid) IS NULL OR e.org_id = CAST(:org AS uuid)) AND e.voided_at IS NOT NULL
+  AND (e.credited <> coalesce(t.amount, 0) OR t.id IS NOT NULL AND (t.type, t.wallet_id, t.mode, t.key)
+    IS DISTINCT FROM ('reversal', e.wallet_id, e.mode, CAST(e.id AS text)))
+ORDER BY e.org_id, e.id LIMIT :most
+
 -- name: positions
--- says: 6: the position of a price is the sum of the events that it priced
+-- says: 6: the position of a price is the sum of the events that it priced, without those that were voided
 SELECT org_id, 'wallet ' || wallet_id AS object,
   format('%s since %s: %s units for %s; events %s for %s', metric_key, period_start, p.units, p.cost, e.units, e.cost)
     AS detail
 FROM (SELECT * FROM usage_positions WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)) AS p
 FULL JOIN (
-  SELECT org_id, wallet_id, metric_key, period_start, price_id, sum(units) AS units, sum(cost) AS cost
-  FROM usage_events WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
+  SELECT org_id, wallet_id, metric_key, period_start, price_id,
+    coalesce(sum(units) FILTER (WHERE voided_at IS NULL), 0) AS units, sum(cost - coalesce(credited, 0)) AS cost
+  FROM usage_events
+  WHERE (CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)) AND state = 'charged'
   GROUP BY org_id, wallet_id, metric_key, period_start, price_id
 ) AS e USING (org_id, wallet_id, metric_key, period_start, price_id)
 WHERE p.units IS DISTINCT FROM e.units OR p.cost IS DISTINCT FROM e.cost
 ORDER BY org_id, wallet_id, metric_key, period_start LIMIT :most
 
 -- name: counters
--- says: 6: the counters of a day are the sums of its events; apps without a counter are counted with the others
+-- says: 6: counters are the sums of events, less what was voided; apps without a counter are counted with the others
 SELECT org_id, 'wallet ' || wallet_id AS object,
   format('%s on %s by %s %s: %s units for %s in %s events; events %s for %s in %s', metric_key, day, dimension,
     replace(value, chr(1) || 'other', '(other apps)'), c.units, c.cost, c.events, e.units, e.cost, e.events) AS detail
@@ -323,8 +336,10 @@ FROM (
     CASE WHEN own.value IS NULL THEN coalesce(others.value, r.value) ELSE r.value END AS value,
     sum(r.units) AS units, sum(r.cost) AS cost, sum(r.events) AS events
   FROM (
-    SELECT o.org_id, o.wallet_id, d.dimension, CAST(o.at AS date) AS day, o.metric_key, d.value, sum(o.units) AS units,
-      sum(o.cost) AS cost, count(*) AS events
+    SELECT o.org_id, o.wallet_id, d.dimension, CAST(o.at AS date) AS day, o.metric_key, d.value,
+      coalesce(sum(o.units) FILTER (WHERE o.voided_at IS NULL), 0) AS units,
+      sum(coalesce(o.cost, 0) - coalesce(o.credited, 0)) AS cost,
+      count(*) FILTER (WHERE o.voided_at IS NULL) AS events
     FROM (
       SELECT *, occurred_at AT TIME ZONE 'UTC' AS at FROM usage_events
       WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date
 from uuid import UUID
 
@@ -31,16 +32,28 @@ WHERE org_id = :org AND wallet_id = :wallet AND day = ANY (CAST(:days AS date[])
   AND dimension = 'app'""")
 
 
-def add(org_id: UUID, wallet_id: UUID, events: Sequence[AnyEvent]) -> None:
-    """Count these events. Needs the wallet's lock."""
-    names = _Names(org_id, wallet_id, events)
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one event adds to the counters of its day, or takes from them."""
+
+    event: AnyEvent
+    units: int = 0
+    cost: int = 0
+    events: int = 0
+
+
+def add(org_id: UUID, wallet_id: UUID, moves: Sequence[Move]) -> None:
+    """Count these events, their cost, or that they count no more. Needs the wallet's lock."""
+    if not moves:
+        return
+    names = _Names(org_id, wallet_id, [move.event for move in moves])
     cells: defaultdict[Cell, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for event in events:
-        for cell in _cells(event, names):
+    for move in moves:
+        for cell in _cells(move.event, names):
             sums = cells[cell]
-            sums[0] += event.units
-            sums[1] += event.cost
-            sums[2] += 1
+            sums[0] += move.units
+            sums[1] += move.cost
+            sums[2] += move.events
     keys, sums_of = list(cells), list(cells.values())
     db.session.execute(
         _ADD,

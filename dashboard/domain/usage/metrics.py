@@ -103,10 +103,12 @@ def described(row: Price) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Known(Mapping[str, list[Price]]):
-    """Those metrics that exist: their price versions, newest first, and what one unit is called."""
+    """Those metrics that exist: their price versions, newest first, what one unit is called, and whose usage is parked
+    while there is no price."""
 
     prices: dict[str, list[Price]]
     units: dict[str, str]
+    parking: frozenset[str]
 
     def __getitem__(self, key: str) -> list[Price]:
         return self.prices[key]
@@ -118,13 +120,15 @@ class Known(Mapping[str, list[Price]]):
         return len(self.prices)
 
 
-def known(org: Organization, keys: Collection[str]) -> Known:
-    """Those of the metrics that the organization can use."""
-    query = select(Metric.key, Metric.unit).where(
-        Metric.org_id == owner_of(org), Metric.key.in_(keys), Metric.archived_at.is_(None)
+def known(org: Organization, keys: Collection[str], *, archived: bool = False) -> Known:
+    """Those of the metrics that the organization can use; also what it used earlier, if `archived`."""
+    query = select(Metric.key, Metric.unit, Metric.when_unpriced).where(
+        Metric.org_id == owner_of(org), Metric.key.in_(keys)
     )
-    units = {row.key: row.unit for row in db.session.execute(query)}
-    return Known(prices_of(org, units.keys()), units)
+    rows = db.session.execute(query if archived else query.where(Metric.archived_at.is_(None))).all()
+    units = {row.key: row.unit for row in rows}
+    parking = frozenset(row.key for row in rows if row.when_unpriced == "park")
+    return Known(prices_of(org, units.keys()), units, parking)
 
 
 def offered(org: Organization) -> list[tuple[Metric, Price | None]]:

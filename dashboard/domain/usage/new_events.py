@@ -33,10 +33,11 @@ class NewEvent:
     member_id: UUID | None
     api_key_id: UUID | None
     properties: dict[str, str]
-    price_id: UUID
-    period_start: date
-    units_after: int
-    cost: int
+    state: str
+    price_id: UUID | None = None
+    period_start: date | None = None
+    units_after: int | None = None
+    cost: int | None = None
     transaction_id: UUID | None = None
 
 
@@ -45,8 +46,8 @@ AnyEvent = NewEvent | UsageEvent
 _TYPES = {
     "id": "uuid", "created_at": "timestamptz", "wallet_id": "uuid", "mode": "text", "metric_key": "text",
     "units": "bigint", "occurred_at": "timestamptz", "key": "text", "body_hash": "bytea", "app": "text",
-    "member_id": "uuid", "api_key_id": "uuid", "properties": "jsonb", "price_id": "uuid", "period_start": "date",
-    "units_after": "bigint", "cost": "bigint", "transaction_id": "uuid",
+    "member_id": "uuid", "api_key_id": "uuid", "properties": "jsonb", "state": "text", "price_id": "uuid",
+    "period_start": "date", "units_after": "bigint", "cost": "bigint", "transaction_id": "uuid",
 }  # fmt: skip
 
 _STORE = text(f"""INSERT INTO usage_events (org_id, {", ".join(_TYPES)})

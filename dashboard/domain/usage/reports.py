@@ -138,11 +138,12 @@ def hourly(wallet: Wallet, filters: UsageFilters) -> list[Hour]:
     if filters.narrowed:
         row = aliased(UsageEvent, _newest(wallet, filters).limit(lists.WINDOW).subquery())
         hour = func.date_trunc("hour", func.timezone("UTC", row.occurred_at)).label("hour")
-        query = select(hour, row.metric_key, func.sum(row.units), func.sum(row.cost), func.count())
+        query = select(hour, row.metric_key, *(func.sum(one) for one in _counting(row)))
         query = query.where(*filters.others(row)).group_by(hour, row.metric_key).order_by(hour, row.metric_key)
         found = db.session.execute(query)
         return [
-            Hour(at.replace(tzinfo=UTC), metric, int(units), int(cost), many) for at, metric, units, cost, many in found
+            Hour(at.replace(tzinfo=UTC), metric, int(units), int(cost), int(many))
+            for at, metric, units, cost, many in found
         ]
     one = UsageCounter
     query = (
@@ -204,7 +205,10 @@ class Arithmetic:
     steps: list[Step]
 
 
-def explain(event: UsageEvent) -> Arithmetic:
+def explain(event: UsageEvent) -> Arithmetic | None:
+    """None while the event is not charged: what it costs is not known yet."""
+    if event.units_after is None:
+        return None
     owners = (event.org_id, PLATFORM_ORG_ID)
     price = db.session.scalars(select(Price).where(Price.org_id.in_(owners), Price.id == event.price_id)).one()
     formula, after = Formula.of(price), event.units_after
@@ -255,8 +259,15 @@ def _of_events(wallet: Wallet, filters: UsageFilters, group: str, window: int) -
     keys = {METRIC: row.metric_key, APP: row.app, MEMBER: cast(row.member_id, Text), KEY: cast(row.api_key_id, Text)}
     key = keys[group] if group in keys else row.properties[group.removeprefix(TAG)].astext
     day = cast(func.timezone("UTC", row.occurred_at), Date)
-    query = select(day.label("day"), row.metric_key, func.coalesce(key, "").label("key"), row.units, row.cost)
-    return query.add_columns(literal(1).label("events")).where(*filters.others(row)).subquery()
+    query = select(day.label("day"), row.metric_key, func.coalesce(key, "").label("key"), *_counting(row))
+    return query.where(*filters.others(row)).subquery()
+
+
+def _counting(row: Any) -> list[ColumnElement[Any]]:
+    """What an event adds to sums, as in the counters: a voided one nothing but what was not given back."""
+    voided, cost = row.voided_at.is_not(None), func.coalesce(row.cost, 0) - func.coalesce(row.credited, 0)
+    units, events = case((voided, 0), else_=row.units), case((voided, 0), else_=1)
+    return [units.label("units"), cost.label("cost"), events.label("events")]
 
 
 def _names(org_id: UUID, wanted: set[UUID]) -> dict[UUID, str]:

@@ -42,6 +42,8 @@ PEOPLE: dict[Verb, str] = {
     Verb.READ_USAGE: "owner admin viewer operator",
     Verb.RECORD_USAGE: "",
     Verb.PROVISION: "",
+    Verb.VOID_USAGE: "operator",
+    Verb.VOID_OWN_USAGE: "owner admin operator",
     Verb.MANAGE_PRICES: "operator",
     Verb.DEPOSIT: "operator",
     Verb.GRANT: "operator",

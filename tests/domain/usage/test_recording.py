@@ -6,66 +6,21 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, select
+from sqlalchemy import event, select
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
-from dashboard.core.errors import CofferError
 from dashboard.domain.access import key_lookup
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds.spend_limits import LimitId, Spender, changes
+from dashboard.domain.funds.spend_limits import LimitId, changes
 from dashboard.domain.funds.spend_limits.changes import Cap
-from dashboard.domain.platform import verify
 from dashboard.domain.usage import metrics, recording, reports
-from dashboard.domain.usage.recording import Recorded, Usage
-from dashboard.models import (
-    OTHER_APPS,
-    PLATFORM_ORG_ID,
-    ApiKey,
-    Organization,
-    Transaction,
-    UsageCounter,
-    UsageEvent,
-    UsagePosition,
-)
+from dashboard.models import OTHER_APPS, PLATFORM_ORG_ID, ApiKey, UsageCounter, UsageEvent
 from tests.concurrency import at_once, head_on
+from tests.domain.usage.books import record, require_sums, usage, words
 from tests.factories import make_key, make_metric, make_org, make_service_key, wallet_of
 
 pytestmark = pytest.mark.usefixtures("app_context")
-
-
-def usage(units: int, key: str, metric_key: str = "tokens", *, at: datetime | None = None, app: str = "") -> Usage:
-    return Usage(metric_key, units, key, f"{metric_key} {units}".encode(), occurred_at=at, app=app)
-
-
-def record(org: Organization, *usages: Usage, key: LimitId | None = None) -> list[Any]:
-    results, balance = recording.record(org, usages, mode="test", by=SYSTEM, api_key_id=None, spender=Spender(key=key))
-    db.session.expire_all()
-    assert balance == wallet_of(org).balance
-    return [words(one) for one in results]
-
-
-def words(result: Recorded | CofferError) -> Any:
-    if isinstance(result, CofferError):
-        return result.code
-    return ("again", result.event.cost) if result.duplicate else result.event.cost
-
-
-def charged(org: Organization) -> int:
-    return -int(db.session.scalar(select(func.coalesce(func.sum(Transaction.amount), 0)).filter_by(
-        org_id=org.id, origin="usage")) or 0)  # fmt: skip
-
-
-def require_sums(org: Organization) -> None:
-    """Events, charges, positions and counters say the same, and every invariant holds."""
-    events = db.session.scalars(select(UsageEvent).filter_by(org_id=org.id)).all()
-    cost = sum(one.cost for one in events)
-    positions = db.session.scalars(select(UsagePosition).filter_by(org_id=org.id)).all()
-    counted = db.session.scalars(select(UsageCounter).filter_by(org_id=org.id, dimension="all")).all()
-    assert cost == charged(org) == sum(one.cost for one in positions) == sum(one.cost for one in counted)
-    assert sum(one.units for one in events) == sum(one.units for one in positions) == sum(one.units for one in counted)
-    assert len(events) == sum(one.events for one in counted)
-    assert verify.broken() == []
 
 
 def test_an_event_is_charged_once_per_key() -> None:

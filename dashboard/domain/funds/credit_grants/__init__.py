@@ -30,6 +30,7 @@ NAMES = {
     "promotion": "Promotional credit",
     "correction": "Correction",
     "contract": "Contract credit",
+    "void": "Credit for voided usage",
 }
 """By category."""
 

@@ -16,12 +16,12 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
+from sqlalchemy import Row, and_, select
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db, in_transaction, require_org, transaction
 from dashboard.domain.funds import ledger_sql
-from dashboard.models import Wallet
+from dashboard.models import CreditGrant, GrantBurn, Transaction, Wallet
 
 MOST_GRANTS = 2_000
 """The maximum number of credit grants that one block opens."""
@@ -184,6 +184,33 @@ def sources(wallet: Wallet, amount: int) -> Sources:
     for part in settlement.allocations:
         taken[part.grant.kind] += part.amount
     return Sources(**taken, debt=amount - sum(taken.values()))
+
+
+def payers(wallet: Wallet, seq: int | None, amount: int) -> list[tuple[CreditGrant, int]]:
+    """The credit grants that a correction of `amount` gives back to: those that paid row `seq`, the last one first; if
+    that row took nothing, or there is none, what was spent last. Empty if nothing was.
+
+    Settles the wallet. Needs its lock.
+    """
+    while settle(wallet.org_id, wallet.id):
+        pass
+    query = (
+        select(GrantBurn.amount, CreditGrant)
+        .join(CreditGrant, and_(CreditGrant.org_id == GrantBurn.org_id, CreditGrant.id == GrantBurn.grant_id))
+        .where(GrantBurn.org_id == wallet.org_id, GrantBurn.wallet_id == wallet.id)
+        .order_by(GrantBurn.id.desc())
+    )
+    paid = db.session.execute(query.where(GrantBurn.seq_from <= seq, GrantBurn.seq_to >= seq)).all() if seq else []
+    if not paid:
+        lapsed = select(Transaction.id).filter_by(org_id=wallet.org_id, wallet_id=wallet.id, type="expiry")
+        spent = query.where(~lapsed.where(Transaction.seq == GrantBurn.seq_to).exists())
+        paid = db.session.execute(spent.limit(1)).all()
+    parts, left = [], amount
+    for number, (burnt, grant) in enumerate(paid, 1):
+        part = left if number == len(paid) else min(burnt, left)
+        parts += [(grant, part)] if part else []
+        left -= part
+    return parts
 
 
 def open_grants(wallet: Wallet) -> list[OpenGrant]:

@@ -16,6 +16,7 @@ from dashboard.models import TRANSACTION_TYPES, CreditGrant, Hold, Payment, Tran
 
 CAME_FROM = {
     "usage": "Usage was reported",
+    "void": "Usage was voided",
     "payment": "A payment was completed",
     "signup": "Initial credits on signing up",
     expiry.ORIGIN: "Credit reached its last day",
