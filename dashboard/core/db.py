@@ -39,6 +39,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import Pool
 
+from dashboard.core import arrays
 from dashboard.core.errors import Unavailable
 from dashboard.core.money import Micros
 
@@ -58,6 +59,7 @@ RETRYABLE = {"40001", "40P01"}
 RETRIES = 3
 PAUSE_SECONDS = (0.02, 0.1)
 
+arrays.register()
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -2,11 +2,15 @@
 
 import os
 import secrets
+import struct
 import threading
 from datetime import datetime
+from itertools import accumulate
 from uuid import UUID
 
 from dashboard.core import clock
+
+_STEP, _LARGEST_STEP = struct.Struct("Q"), 2**48 - 1
 
 
 class _Sequence:
@@ -16,15 +20,16 @@ class _Sequence:
         self._lock = threading.Lock()
         self._milliseconds, self._bits = -1, 0
 
-    def next(self) -> UUID:
+    def next(self, count: int) -> list[UUID]:
+        # A random step keeps the next id unguessable. Half the range is free: room for 2^25 steps.
+        steps = [(step & _LARGEST_STEP) + 1 for (step,) in _STEP.iter_unpack(os.urandom(_STEP.size * count))]
         with self._lock:  # includes the clock, because another thread could get ahead between reading it and this point
             milliseconds = _milliseconds(clock.now())
-            if milliseconds == self._milliseconds:
-                # A random step keeps the next id unguessable. Half the range is free: room for 2^25 steps.
-                self._bits += secrets.randbits(48) + 1
-            else:
+            if milliseconds != self._milliseconds:
                 self._milliseconds, self._bits = milliseconds, secrets.randbits(73)
-            return _compose(milliseconds, self._bits)
+            made = list(accumulate(steps, initial=self._bits))[1:]
+            self._bits = made[-1]
+        return [_compose(milliseconds, bits) for bits in made]
 
 
 _sequence = _Sequence()
@@ -44,7 +49,12 @@ def new() -> UUID:
     Ids sort by millisecond, and within a millisecond in the order in which this process generated them. If the clock is
     set back, new ids follow it.
     """
-    return _sequence.next()
+    return _sequence.next(1)[0]
+
+
+def many(count: int) -> list[UUID]:
+    """So many new ids, in order; much cheaper than one at a time."""
+    return _sequence.next(count) if count else []
 
 
 def lowest(moment: datetime) -> UUID:

@@ -30,6 +30,14 @@ def test_ids_of_one_millisecond_increase() -> None:
     assert {(one.version, one.variant) for one in made} == {(7, made[0].variant)}
 
 
+def test_ids_made_together_are_like_those_made_one_by_one() -> None:
+    with clock.at(clock.now()):
+        made = [ids.new(), *ids.many(1_000), ids.new()]
+    assert all(earlier < later for earlier, later in pairwise(made))
+    assert {(one.version, one.variant) for one in made} == {(7, made[0].variant)}
+    assert ids.many(0) == []
+
+
 def test_ids_follow_the_clock_and_stand_above_the_bound_of_their_moment() -> None:
     now = clock.now()
     with clock.at(now - timedelta(days=90)):

@@ -160,7 +160,7 @@ def post_batch(
     require_org(org_id)
     if type not in SPENDING or len(entries) > BATCH_LIMIT or any(not 0 < e.amount <= LARGEST for e in entries):
         raise Invalid("The batch is too large or holds an amount that is out of range.")
-    row_ids, now = [ids.new() for _ in entries], clock.now()
+    row_ids, now = ids.many(len(entries)), clock.now()
     values = {
         "org": org_id, "mode": mode, "origin": origin, "type": type, "at": now,
         "actor_kind": by.kind, "actor_id": by.id, "members": [e.member_id or by.user_id for e in entries],

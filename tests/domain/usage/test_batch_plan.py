@@ -28,7 +28,7 @@ def test_a_batch_reads_no_more_than_its_events(servers: Servers) -> None:
     orgs = [make_org(funds=10**9) for _ in range(40)]
     with psycopg.connect(servers.database_url.replace("+psycopg", ""), autocommit=True) as owner:
         owner.execute("VACUUM ANALYZE transactions, usage_events, wallets")
-    read: list[int] = []
+    before, read = db.session.scalar(READ) or 0, list[int]()
     guard(lambda: read.append(db.session.scalar(READ) or 0))
     try:
         for number in range(BATCHES):
@@ -37,4 +37,4 @@ def test_a_batch_reads_no_more_than_its_events(servers: Servers) -> None:
                 recording.record(org, usages, mode="test", by=SYSTEM, api_key_id=None)
     finally:
         guard(None)
-    assert max(read) <= 3 * BATCHES * 4 * EVENTS
+    assert max(read) - before <= 3 * BATCHES * 4 * EVENTS
