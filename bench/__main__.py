@@ -5,13 +5,14 @@ A missed target ends with 0; 1 is for a group that could not be measured."""
 import sys
 import traceback
 
-from bench import batches, growth, lists, over_http, pages, seals, servers, singles
+from bench import batches, clients, growth, lists, over_http, pages, seals, servers, singles
 from bench.report import Report
 from bench.size import chosen
 
 GROUPS = {
     "singles": singles.measure,
     "batches": batches.measure,
+    "clients": clients.measure,
     "growth": growth.measure,
     "http": over_http.measure,
     "pages": pages.measure,

@@ -27,6 +27,13 @@ class Browser:
 
     def get(self, path: str) -> tuple[float, str]:
         """Milliseconds and the page. Raises RuntimeError unless it is one."""
+        try:
+            return self._get(path)
+        except (http.client.RemoteDisconnected, ConnectionError):  # the server closes what is idle for seconds
+            self._connection.close()
+            return self._get(path)
+
+    def _get(self, path: str) -> tuple[float, str]:
         started = time.perf_counter()
         self._connection.request("GET", path, headers=self._headers)
         answer = self._connection.getresponse()

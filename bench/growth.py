@@ -5,7 +5,7 @@ from collections.abc import Callable
 from bench import batches, books, pgbench
 from bench.report import Report
 from bench.servers import Cluster, Database
-from bench.singles import DEBIT
+from bench.singles import debit
 from bench.size import ROUNDS, SMALLEST, Size
 
 HISTORY, FIRST, WALLETS = 1, 2, 1_000
@@ -47,4 +47,4 @@ def measure(cluster: Cluster, size: Size, report: Report) -> None:
 
 
 def _single() -> str:
-    return f"\\set n random({FIRST}, {FIRST + WALLETS - 1})\n{DEBIT}"
+    return f"\\set n random({FIRST}, {FIRST + WALLETS - 1})\n{debit()}"

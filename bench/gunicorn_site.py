@@ -9,15 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from bench.servers import HOME, ROOT, Database
 
 START_SECONDS = 60
 
 
+class Site(NamedTuple):
+    """A running server."""
+
+    port: int
+    pid: int
+
+
 @contextlib.contextmanager
-def serving(database: Database) -> Iterator[int]:
-    """The port. The server's log is var/bench/gunicorn.log."""
+def serving(database: Database) -> Iterator[Site]:
+    """The server. Its log is var/bench/gunicorn.log."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -27,7 +35,7 @@ def serving(database: Database) -> Iterator[int]:
         server = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log)
         try:
             _wait(server, port)
-            yield port
+            yield Site(port, server.pid)
         finally:
             server.send_signal(signal.SIGTERM)
             try:

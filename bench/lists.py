@@ -62,5 +62,5 @@ def _site(cluster: Cluster, name: str, rows: int) -> Iterator[tuple[Browser, Bro
         books.add_orgs(database, BYSTANDERS)
         money_in.add(database, NUMBER, rows, platform=PLATFORM_ORG_ID)
         owner, manager = signed_in(database, (NUMBER,)), signed_in(database, (), manager=True)
-        with serving(database) as port:
-            yield Browser(port, owner), Browser(port, manager), database
+        with serving(database) as site:
+            yield Browser(site.port, owner), Browser(site.port, manager), database
