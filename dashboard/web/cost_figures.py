@@ -1,5 +1,6 @@
 """The parts of the Cost management page as plain values: chart, shares, changes, the notice, the first steps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,17 +10,22 @@ from dashboard.core.money import money
 from dashboard.domain.access import keys
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds.reports import costs
-from dashboard.domain.funds.reports.costs import Group, Range, Source
+from dashboard.domain.funds.reports.costs import Group, GroupedCosts, OwnCosts, Range, Source
 from dashboard.domain.funds.reports.forecast import Forecast
+from dashboard.domain.usage import grouped_costs, reports
 from dashboard.models import LOW_MICROS, TRANSACTION_TYPES
-from dashboard.web import charts, guards
-from dashboard.web.formats import day, percent
+from dashboard.web import charts, comparison, guards, usage_figures
+from dashboard.web.formats import day, percent, short_count
 from dashboard.web.guards import Visit
 
 RANGES = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("month", "This month"), ("last-month", "Last month"))
 PERIODS = {"month": "this month", "last-month": "last month"}
-BEFORE = {"month": "same days of last month", "last-month": "month before"}
-GROUPS: tuple[tuple[Group, str], ...] = (("app", "By app"), ("type", "By type"))
+GROUPS: tuple[tuple[Group, str], ...] = (
+    ("metric", "By metric"), ("app", "By app"), ("member", "By member"), ("key", "By key"),
+)  # fmt: skip
+UNMETERED: tuple[tuple[Group, str], ...] = (("app", "By app"), ("type", "By type"))
+OWN: tuple[tuple[Group, str], ...] = GROUPS[:2]
+"""What a page can be grouped by: with usage, without any, and a member's own."""
 SOON_DAYS = 7
 LONGEST_WITH_TABLE = 31
 
@@ -37,15 +43,6 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """How a period compares with the one before: `▲ 3%` with its tone, and the text after it."""
-
-    mark: str
-    words: str
-    up: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     title: str
     text: str
@@ -53,28 +50,46 @@ class Step:
     done: bool
 
 
-def chosen_group() -> Group:
-    return "type" if request.args.get("group") == "type" else "app"
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """By what the page shows costs: the `group` of `groups`, told by `source`. `names` are those of the metrics."""
+
+    group: Group
+    groups: tuple[tuple[Group, str], ...]
+    source: Source
+    names: usage_figures.Known
+
+    @property
+    def by_usage(self) -> bool:
+        return isinstance(self.source, GroupedCosts)
+
+
+def grouping(visit: Visit, own: OwnCosts | None) -> Grouping:
+    """The grouping in the URL; by default the first that there is."""
+    used = reports.ever(visit.wallet, visit.only_of)
+    groups = (OWN if visit.only_of else GROUPS) if used else UNMETERED
+    asked = request.args.get("group")
+    group = next((key for key, _ in groups if key == asked), groups[0][0])
+    source: Source = own or visit.wallet
+    if group in ("metric", "member", "key"):
+        source = grouped_costs.of(visit.wallet, group, own=own, user_id=visit.only_of)
+    return Grouping(group, groups, source, usage_figures.known(visit.org))
 
 
 def period_words(range: Range) -> str:
     return PERIODS.get(range.key, f"{range.days} days")
 
 
-def before_words(range: Range) -> str:
-    return BEFORE.get(range.key, f"previous {range.days} days" if range.days > 1 else "day before")
-
-
-def switches(slug: str, range: Range, group: Group) -> dict[str, list[tuple[str, str, bool]]]:
+def switches(slug: str, range: Range, by: Grouping) -> dict[str, list[tuple[str, str, bool]]]:
     """The links that choose the range and the group."""
 
     def address(**query: Any) -> str:
-        chosen: dict[str, Any] = {"range": range.key, "group": group, **query}
+        chosen: dict[str, Any] = {"range": range.key, "group": by.group, **query}
         return url_for("costs.show", slug=slug, **chosen)
 
     return {
         "ranges": [(words, address(range=key), key == range.key) for key, words in RANGES],
-        "groups": [(words, address(group=key), key == group) for key, words in GROUPS],
+        "groups": [(words, address(group=key), key == by.group) for key, words in by.groups],
     }
 
 
@@ -87,16 +102,14 @@ def table_or_chart(slug: str, range: Range, group: Group) -> dict[str, Any]:
     return {"as_table": as_table, "table_switch": url_for("costs.show", slug=slug, **query, _anchor="daily-cost")}
 
 
-def chart(visit: Visit, source: Source, range: Range, group: Group, ahead: Forecast | None) -> charts.Chart:
-    """The daily bars; each day links to its transactions. If the range ends today, the forecast continues from it."""
-    rows = costs.daily(source, range.first, range.last, group)
-    series = [charts.Series(label(one.key, group), f"s{one.colour}") for one in rows.series]
+def chart(visit: Visit, range: Range, by: Grouping, ahead: Forecast | None) -> charts.Chart:
+    """The daily bars; each day links to its rows. If the range ends today, the forecast continues from it."""
+    rows = costs.daily(by.source, range.first, range.last, by.group)
+    labels = labels_of(visit, by, [one.key for one in rows.series])
+    series = [charts.Series(labels[one.key], f"s{one.colour}") for one in rows.series]
     days = [
         charts.Day(
-            one.day,
-            one.values if series else (0,),
-            one.partial,
-            _rows_of(visit, Range("", one.day, one.day)),
+            one.day, one.values if series else (0,), one.partial, _rows_of(visit, by, Range("", one.day, one.day))
         )
         for one in rows.days
     ]
@@ -112,35 +125,49 @@ def _ahead(forecast: Forecast) -> charts.Ahead | None:
     return charts.Ahead(forecast.balance_micros, forecast.days, earliest, latest, forecast.runs_out_on)
 
 
-def shares(visit: Visit, source: Source, range: Range, group: Group) -> list[Share]:
-    items = []
-    for one in costs.by_group(source, range, group):
-        change = compared(one.micros, one.before_micros, "")
+def shares(visit: Visit, range: Range, by: Grouping) -> list[Share]:
+    found = costs.by_group(by.source, range, by.group)
+    labels, items = labels_of(visit, by, [one.key for one in found]), []
+    for one in found:
+        change = comparison.compared(one.micros, one.before_micros, "")
         right = percent(one.micros, one.of_micros) + (f" · {change.mark}" if change.mark else "")
-        rows = f"{one.count:,} transaction{'' if one.count == 1 else 's'}"
-        # No filter finds rows without an app, or the rest.
-        href = _rows_of(visit, range, **{str(group): one.key}) if one.key else ""
-        items.append((label(one.key, group), href, one.micros, f"s{one.colour}", rows, right))
+        items.append(
+            (
+                labels[one.key],
+                _share_link(visit, range, by, one.key),
+                one.micros,
+                f"s{one.colour}",
+                _how_much(by, one),
+                right,
+            )
+        )
     return items
 
 
-def label(key: str | None, group: Group) -> str:
-    if key is None:
-        return "Other apps" if group == "app" else "Other types"
-    if group == "type":
-        return TRANSACTION_TYPES[key].label
-    return key or "No app"
+def _how_much(by: Grouping, share: costs.Share) -> str:
+    """`5.14M tokens`, `3 events`, `12 transactions`."""
+    if by.group == "metric" and share.key:
+        return f"{short_count(share.count)} {by.names.unit(share.key, share.count)}"
+    if by.by_usage and not share.count:
+        return "Not counted as usage of the day"
+    noun = "unit" if by.group == "metric" else "event" if by.by_usage else "transaction"
+    return f"{share.count:,} {noun}{'' if share.count == 1 else 's'}"
 
 
-def compared(now: int, before: int, period: str) -> Change:
-    """A higher cost is marked as bad. If the period before had no cost, there is no percentage."""
-    if before <= 0:
-        return Change("", f"Nothing in the {period}" if now else f"Nothing in the {period} either", up=False)
-    if now == before:
-        return Change("", f"The same as in the {period}", up=False)
-    arrow = "▲" if now > before else "▼"
-    size = "over 999%" if now > before * 10 else percent(abs(now - before), before)
-    return Change(f"{arrow} {size}", f"vs. {period} ({money(before)})", up=now > before)
+def _share_link(visit: Visit, range: Range, by: Grouping, key: str | None) -> str:
+    """No filter finds rows without an app, or the rest."""
+    if key:
+        return _rows_of(visit, by, range, **{by.group: key})
+    return _transactions_of(visit, range, type="charge") if by.by_usage and key == "" else ""
+
+
+def labels_of(visit: Visit, by: Grouping, keys: Sequence[str | None]) -> dict[str | None, str]:
+    others: dict[str | None, str] = {None: f"Other {by.group}s", "": "Other charges" if by.by_usage else "No app"}
+    named = [key for key in keys if key]
+    if by.group == "type":
+        return others | {key: TRANSACTION_TYPES[key].label for key in named}
+    called = usage_figures.labels_of(visit.org.id, by.group, named, by.names) if by.by_usage else {}
+    return others | {key: called.get(key, key) for key in named}
 
 
 def notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
@@ -212,6 +239,15 @@ def forecast_words(forecast: Forecast) -> dict[str, Any]:
     return {"figure": "Out of credits", "line": pace if forecast.pace_micros else "", "small": True}
 
 
-def _rows_of(visit: Visit, range: Range, **filters: str) -> str:
+def _rows_of(visit: Visit, by: Grouping, range: Range, **filters: str) -> str:
+    """The usage of these days, or the transactions if the costs are told by the ledger."""
+    if not by.by_usage:
+        return _transactions_of(visit, range, **filters)
+    into = {"group": reports.APP} if filters.keys() == {"metric"} else {} if filters else {"group": by.group}
+    query: dict[str, Any] = {**filters, **into, "from": range.first.isoformat(), "to": range.last.isoformat()}
+    return url_for("usage.listing", slug=visit.org.slug, **query)
+
+
+def _transactions_of(visit: Visit, range: Range, **filters: str) -> str:
     query: dict[str, Any] = {**filters, "from": range.first.isoformat(), "to": range.last.isoformat()}
     return url_for("transactions.listing", slug=visit.org.slug, **query)

@@ -9,7 +9,7 @@ from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds.reports import costs, credits, forecast
 from dashboard.domain.funds.reports.costs import OwnCosts, Range
 from dashboard.models import SPENDING
-from dashboard.web import cost_figures, examples, guards, recent, render, transaction_list
+from dashboard.web import comparison, cost_figures, examples, guards, recent, render, transaction_list
 from dashboard.web.formats import zones_shown
 from dashboard.web.guards import Visit
 from dashboard.web.sessions import poll
@@ -53,25 +53,24 @@ def _frame(visit: Visit) -> dict[str, Any]:
 
 def _figures(visit: Visit) -> dict[str, Any]:
     """Cards, chart and shares: over the whole ledger, or over the visitor's own rows if they may see only these."""
-    range, group = costs.preset(request.args.get("range")), cost_figures.chosen_group()
+    range = costs.preset(request.args.get("range"))
     own = costs.of_user(visit.wallet, visit.only_of) if visit.only_of else None
-    source = own or visit.wallet
+    source, by = own or visit.wallet, cost_figures.grouping(visit, own)
     around = _of_everybody(visit, range) if own is None else _of_one(visit, own)
     spent = costs.spent(source, range)
-    chart = cost_figures.chart(visit, source, range, group, around["forecast"])
     return {
         **around,
-        **cost_figures.switches(visit.org.slug, range, group),
-        "group": group,
-        **cost_figures.table_or_chart(visit.org.slug, range, group),
+        **cost_figures.switches(visit.org.slug, range, by),
+        "group": by.group,
+        **cost_figures.table_or_chart(visit.org.slug, range, by.group),
         "period": cost_figures.period_words(range),
         "chosen": range,
         "spent": spent,
-        "before": cost_figures.before_words(range),
-        "change": cost_figures.compared(spent.micros, spent.before_micros, cost_figures.before_words(range)),
+        "before": comparison.before_words(range),
+        "change": comparison.compared(spent.micros, spent.before_micros, comparison.before_words(range)),
         "first_call": examples.calls(visit.org.id, ["wallet:charge"])[0],
-        "chart": chart,
-        "shares": cost_figures.shares(visit, source, range, group),
+        "chart": cost_figures.chart(visit, range, by, around["forecast"]),
+        "shares": cost_figures.shares(visit, range, by),
     }
 
 

@@ -93,15 +93,19 @@ def count(number: int | None) -> Markup | str:
     """In full with separators up to 999,999, then `1.24M` with the full number in the title."""
     if number is None:
         return MISSING
-    if abs(number) <= _FULL_COUNT_UP_TO:
-        return f"{number:,}"
+    short = short_count(number)
+    return (
+        short if abs(number) <= _FULL_COUNT_UP_TO else Markup('<span title="{}">{}</span>').format(f"{number:,}", short)
+    )
+
+
+def short_count(number: int) -> str:
+    """`1.24M` from a million on."""
     for size, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M")):
         if abs(number) >= size:
             hundredths = abs(number) * 100 // size
-            sign = "-" if number < 0 else ""
-            short = f"{sign}{hundredths // 100:,}.{hundredths % 100:02d}{unit}"
-            return Markup('<span title="{}">{}</span>').format(f"{number:,}", short)
-    raise AssertionError("unreachable: the smallest unit is below the limit")
+            return f"{'-' if number < 0 else ''}{hundredths // 100:,}.{hundredths % 100:02d}{unit}"
+    return f"{number:,}"
 
 
 def percent(part: int, whole: int) -> str:

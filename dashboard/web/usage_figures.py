@@ -11,14 +11,14 @@ from flask import request, url_for
 
 from dashboard.core import clock
 from dashboard.core.money import unit_price
-from dashboard.domain.funds.reports import costs
+from dashboard.domain.funds.reports import costs, ranks
 from dashboard.domain.funds.reports.costs import Range
 from dashboard.domain.usage import metrics, reports, units
 from dashboard.domain.usage.filters import UsageFilters
 from dashboard.domain.usage.reports import Cells, Total
 from dashboard.models import OTHER_APPS, Metric, Organization, Price
-from dashboard.web import charts, cost_figures
-from dashboard.web.cost_figures import Change
+from dashboard.web import charts, comparison
+from dashboard.web.comparison import Change
 from dashboard.web.formats import percent
 from dashboard.web.guards import Visit
 from dashboard.web.listing import PRESETS, Choice
@@ -115,21 +115,21 @@ def of(visit: Visit, asked: Asked) -> dict[str, Any]:
     total, names = _added(now), known(visit.org)
     labels = labels_of(visit.org.id, asked.group, [one.key for one in now], names)
     colours = _colours(visit, asked, {one.key: one.cost for one in now})
-    before = cost_figures.before_words(asked.period)
+    before = comparison.before_words(asked.period)
     spent = None if then is None else sum(then.values())
     rows = [
         GroupRow(
             labels[one.key], _rows_of(visit, asked, one.key), f"s{colours.get(one.key, costs.OTHER_COLOUR)}",
             one.units if one.metric_key else None, names.unit(one.metric_key, one.units), names.rate(one), one.events,
             one.cost, percent(one.cost, total.cost) if total.cost else "",
-            None if then is None else cost_figures.compared(one.cost, then.get(one.key, 0), before),
+            None if then is None else comparison.compared(one.cost, then.get(one.key, 0), before),
         )
         for one in now
     ]  # fmt: skip
     return {
         "rows": rows[:MOST_ROWS], "rows_left": len(rows) - MOST_ROWS, "total": total, "left_out": since,
         "unit": names.unit(total.metric_key, total.units), "rate": names.rate(total),
-        "change": None if spent is None else cost_figures.compared(total.cost, spent, before), "before": before,
+        "change": None if spent is None else comparison.compared(total.cost, spent, before), "before": before,
         "group_words": words(asked.group), **_drawn(visit, asked, _chart(visit, asked, found, labels, colours, names)),
     }  # fmt: skip
 
@@ -178,13 +178,13 @@ def _added(rows: Sequence[Total]) -> Total:
 
 def _colours(visit: Visit, asked: Asked, now: dict[str, int]) -> dict[str, int]:
     """The keys that have bars of their own. A metric has the same colour whatever is asked for."""
-    keys = costs.named(now)
+    keys = ranks.named(now)
     if asked.group != reports.METRIC:
-        return costs.colours(keys, now)
+        return ranks.colours(keys, now)
     today = clock.today()
     longest = asked.filters.of_days(today - timedelta(days=costs.COLOUR_DAYS - 1), today)
     every = replace(longest, metric=None, app=None, member_id=visit.only_of, key_id=None)
-    return costs.colours(keys, {one.key: one.cost for one in reports.totals(reports.cells(visit.wallet, every))})
+    return ranks.colours(keys, {one.key: one.cost for one in reports.totals(reports.cells(visit.wallet, every))})
 
 
 def _rows_of(visit: Visit, asked: Asked, key: str) -> str:

@@ -114,6 +114,15 @@ def by_time(found: Cells, interval: Literal["day", "month"] = "day") -> list[Sum
     return [Sum(day, metric, key, int(units), int(cost), int(many)) for day, metric, key, units, cost, many in rows]
 
 
+def daily_sums(found: Cells) -> list[Sum]:
+    """By day and key, all metrics together."""
+    row = found.rows.c
+    query = select(row.day, row.key, *_sums(row)).group_by(row.day, row.key)
+    return [
+        Sum(day, "", key, int(units), int(cost), int(many)) for day, key, units, cost, many in db.session.execute(query)
+    ]
+
+
 def totals(found: Cells) -> list[Total]:
     """Over all days, the most expensive first."""
     row = found.rows.c

@@ -12,8 +12,9 @@ from dashboard.core import clock
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import CofferError, InsufficientFunds, Invalid
 from dashboard.domain.audit import SYSTEM
-from dashboard.domain.funds import expiry, ledger
+from dashboard.domain.funds import expiry, ledger, transactions
 from dashboard.domain.funds.ledger import LedgerEntry, NewGrant
+from dashboard.domain.funds.transactions import TransactionFilters
 from dashboard.domain.platform import verify
 from dashboard.jobs import expiry as jobs
 from dashboard.jobs import schedule
@@ -257,3 +258,15 @@ def test_charges_around_the_date_never_spend_lapsed_credit(app: Flask) -> None:
         later = select(Transaction).filter_by(org_id=wallet.org_id).where(Transaction.seq > row.seq)
         assert db.session.scalars(later).all() == []
         assert db.session.scalars(select(GrantBurn).filter_by(org_id=wallet.org_id)).all()
+
+
+def test_expired_credit_is_a_part_of_what_went_out(app_context: Flask) -> None:
+    noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    with clock.at(noon):
+        wallet = wallet_of(make_org(funds=100))
+        charge(wallet, 10)
+        ledger.post(wallet, type="expiry", amount=-30, origin="expiry", key="lapsed", by=SYSTEM)
+    for filters in (TransactionFilters(), TransactionFilters(until=noon + timedelta(minutes=1))):
+        found = transactions.statement(wallet, filters)
+        assert (found.money_in, found.money_out, found.lapsed, found.closing) == (100, 40, 30, 60)
+    assert transactions.statement(wallet, TransactionFilters(since=noon + timedelta(minutes=1))).lapsed == 0

@@ -7,7 +7,7 @@ was reversed. Days are UTC.
 
 import calendar
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -18,12 +18,13 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from dashboard.core import clock, lists
 from dashboard.core.db import db
-from dashboard.models import OTHER_APPS, SPENDING, Transaction, Wallet, WalletDay
+from dashboard.domain.funds.reports import ranks
+from dashboard.models import SPENDING, Transaction, Wallet, WalletDay
 
-Group = Literal["type", "app"]
+Group = Literal["type", "app", "metric", "member", "key"]
+"""The ledger knows the type and the app of a cost; the others are told by `GroupedCosts`."""
 
 PRESETS = ("1", "7", "30", "90", "month", "last-month")
-NAMED_SERIES = 4
 OTHER_COLOUR = 5
 COLOUR_DAYS = 90
 LONGEST_RANGE = 400
@@ -119,8 +120,20 @@ class OwnCosts:
         return min((row[0] for row in self.rows), default=None)
 
 
-Source = Wallet | OwnCosts
-"""Whose costs: everybody's or one user's."""
+Row = tuple[date, str, int, int]
+"""Day, key, cost in micros, and number of rows or units."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedCosts:
+    """Costs by what the ledger does not know, such as a metric. `rows` tells those from one day to another, each day
+    and key once. The key '' is what cannot be told; it always has a line of its own."""
+
+    rows: Callable[[date, date], list[Row]]
+
+
+Source = Wallet | OwnCosts | GroupedCosts
+"""Whose costs, everybody's or one user's, and by what."""
 
 
 def of_user(wallet: Wallet, user_id: UUID) -> OwnCosts:
@@ -183,7 +196,7 @@ def daily(source: Source, from_day: date, to_day: date, group: Group = "type") -
     for day, key, micros, _ in _rows(source, from_day, to_day, group):
         sums[day, key] = micros
         totals[key] += micros
-    keys = named(totals)
+    keys = _named(source, totals)
     colour_of = _colours(source, keys, group)
     series = [Series(key, colour_of[key], totals[key]) for key in keys]
     rest = [key for key in totals if key not in keys]
@@ -203,7 +216,8 @@ def by_group(source: Source, range: Range, group: Group = "type") -> list[Share]
     """What each type or app cost, largest first, as in `daily`: four by name and the rest."""
     now, counts = _totals(source, range, group)
     then, _ = _totals(source, before(range), group)
-    keys = named(now)
+    now = {key: micros for key, micros in now.items() if micros or counts[key]}
+    keys = _named(source, now)
     colour_of = _colours(source, keys, group)
     whole = sum(now.values())
     shares = [Share(key, colour_of[key], now[key], whole, counts[key], then.get(key, 0)) for key in keys]
@@ -221,24 +235,22 @@ def range_of(first: date, last: date) -> Iterable[date]:
     return (first + timedelta(days=offset) for offset in range((last - first).days + 1))
 
 
-def named(totals: Mapping[str, int]) -> list[str]:
-    """The keys that are shown by name, largest first."""
-    large = sorted((key for key in totals if totals[key] and key != OTHER_APPS), key=lambda key: (-totals[key], key))
-    return large[:NAMED_SERIES]
-
-
-def colours(keys: Sequence[str], longer: Mapping[str, int]) -> dict[str, int]:
-    """Colours by rank in the totals of a longer time, so that a different range does not change colours. Keys that rank
-    lower there get the remaining ones."""
-    found = {key: rank for rank, key in enumerate(named(longer), start=1) if key in keys}
-    free = [colour for colour in range(1, NAMED_SERIES + 1) if colour not in found.values()]
-    return found | {key: free.pop(0) for key in keys if key not in found}
+def _named(source: Source, totals: Mapping[str, int]) -> list[str]:
+    return ranks.named(totals, always="" if isinstance(source, GroupedCosts) else None)
 
 
 def _colours(source: Source, keys: Sequence[str], group: Group) -> dict[str, int]:
     today = clock.today()
     longer, _ = _totals(source, Range("", today - timedelta(days=COLOUR_DAYS - 1), today), group)
-    return colours(keys, longer)
+    return ranks.colours(keys, longer)
+
+
+def by_day(source: Source, first: date, last: date) -> dict[date, int]:
+    """The cost of each day that has one."""
+    sums: dict[date, int] = defaultdict(int)
+    for day, _, micros, _ in _rows(source, first, last, "type"):
+        sums[day] += micros
+    return sums
 
 
 def _total(source: Source, period: Range) -> int:
@@ -254,8 +266,10 @@ def _totals(source: Source, period: Range, group: Group) -> tuple[dict[str, int]
     return totals, counts
 
 
-def _rows(source: Source, first: date, last: date, group: Group) -> list[tuple[date, str, int, int]]:
-    """Day, key, cost and number of rows, each day and key once."""
+def _rows(source: Source, first: date, last: date, group: Group) -> list[Row]:
+    """Each day and key once."""
+    if isinstance(source, GroupedCosts):
+        return source.rows(first, last)
     if isinstance(source, OwnCosts):
         return _own_rows(source, first, last, group)
     key: InstrumentedAttribute[str] = WalletDay.app if group == "app" else WalletDay.type

@@ -40,14 +40,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`opening + money_in - money_out = closing`, in the wallet's smallest unit; `rows` is the number of
-    transactions."""
+    """`opening + money_in - money_out = closing`, in the wallet's smallest unit; `lapsed` is the part of `money_out`
+    that expired, `rows` the number of transactions."""
 
     opening: int
     money_in: int
     money_out: int
     closing: int
     rows: int
+    lapsed: int
 
 
 def find(org_id: UUID, transaction_id: UUID | str) -> Transaction:
@@ -69,12 +70,13 @@ def statement(wallet: Wallet, filters: TransactionFilters | None = None) -> Stat
     first, last = filters.from_day or date.min, filters.to_day or date.max
     cut = [_left_out(wallet, day, outside).subquery() for day, outside in _cut_days(filters)]
     items = db.session.execute(_beside(_of_days(wallet, first, last).subquery(), cut)).one()
-    balance, after, money_in, money_out, rows, *left = (int(value) for value in items)
+    balance, after, money_in, money_out, rows, lapsed, *left = (int(value) for value in items)
     closing = balance - after
     if filters.until and not _is_day(filters.until):
-        closing -= left[-3] - left[-2]  # on the last day, what came after the range
-    money_in, money_out, rows = money_in - sum(left[0::3]), money_out - sum(left[1::3]), rows - sum(left[2::3])
-    return Statement(closing - money_in + money_out, money_in, money_out, closing, rows)
+        closing -= left[-4] - left[-3]  # on the last day, what came after the range
+    money_in, money_out = money_in - sum(left[0::4]), money_out - sum(left[1::4])
+    rows, lapsed = rows - sum(left[2::4]), lapsed - sum(left[3::4])
+    return Statement(closing - money_in + money_out, money_in, money_out, closing, rows, lapsed)
 
 
 def _beside(whole: Subquery, others: list[Subquery]) -> Select[Any]:
@@ -95,6 +97,7 @@ def _of_days(wallet: Wallet, first: date, last: date) -> Select[Any]:
             func.coalesce(func.sum(case((amount > 0, amount), else_=0)).filter(inside), 0).label("came"),
             func.coalesce(func.sum(case((amount < 0, -amount), else_=0)).filter(inside), 0).label("went"),
             func.coalesce(func.sum(WalletDay.count).filter(inside), 0).label("rows"),
+            func.coalesce(-func.sum(amount).filter(inside, WalletDay.type == "expiry"), 0).label("lapsed"),
         )
         .outerjoin(
             WalletDay,
@@ -123,6 +126,7 @@ def _left_out(wallet: Wallet, day: date, outside: ColumnElement[bool]) -> Select
         func.coalesce(func.sum(case((amount > 0, amount), else_=0)), 0).label("came"),
         func.coalesce(func.sum(case((amount < 0, -amount), else_=0)), 0).label("went"),
         func.count().label("rows"),
+        func.coalesce(-func.sum(amount).filter(Transaction.type == "expiry"), 0).label("lapsed"),
     ).where(
         Transaction.org_id == wallet.org_id,
         Transaction.wallet_id == wallet.id,
