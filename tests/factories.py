@@ -6,6 +6,7 @@ from typing import Any
 from dashboard.config import settings
 from dashboard.core import ids
 from dashboard.core.db import transaction
+from dashboard.core.money import Micros
 from dashboard.domain.access import keys, service_keys
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
@@ -14,10 +15,11 @@ from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.funds.holds import steps
 from dashboard.domain.funds.holds.steps import HoldRequest
 from dashboard.domain.funds.ledger import NewGrant, Posting
+from dashboard.domain.funds.spend_limits import changes
 from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.organizations import memberships, organizations, registration
 from dashboard.domain.usage import metrics
-from dashboard.models import PLATFORM_ORG_ID, Hold, Metric, Organization, User, Wallet
+from dashboard.models import PLATFORM_ORG_ID, Hold, Metric, Organization, SpendLimit, User, Wallet
 
 PASSWORD = "a long enough password"
 _numbers = count(1)
@@ -77,6 +79,15 @@ def make_metric(key: str = "tokens", **price: Any) -> Metric:
         if price:
             metrics.set_price(PLATFORM_ORG_ID, row, by=SYSTEM, **price)
     return row
+
+
+def make_limit(
+    org: Organization, micros: int, window: str = "month", scope: str = "org", subject: object = "", *,
+    hard: bool = True, mode: str = "test",
+) -> SpendLimit:  # fmt: skip
+    with transaction(org=org.id):
+        cap = Cap(Micros(micros), window, hard)
+        return changes.create(org.id, scope=scope, subject=str(subject), cap=cap, mode=mode, by=SYSTEM)
 
 
 def make_key(org: Organization, *scopes: str, mode: str | None = None, by: Actor = SYSTEM) -> str:

@@ -27,6 +27,7 @@ def register(app: Flask) -> None:
         inputs,
         invites,
         keys,
+        limits,
         me,
         members,
         metrics,
@@ -47,9 +48,10 @@ def register(app: Flask) -> None:
 
     identity = (me, orgs, members, invites, keys, identity_provider, audit)
     customers = [
-        *(each.api for each in (*identity, wallets, transactions, usage, holds, payments, checkout, products)),
+        *(each.api for each in (*identity, wallets, limits, transactions, usage, holds, payments, checkout, products)),
         invites.public,
         usage.metric_api,
+        limits.spendable_api,
     ]
     staff = [each.api for each in (admin_transactions, admin_orgs, admin_users, admin_products, admin_metrics)]
     app.request_class = inputs.StrictRequest

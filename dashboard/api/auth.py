@@ -19,7 +19,6 @@ from dashboard.domain.access import end_users, keys, permissions
 from dashboard.domain.access.end_users import SignedIn
 from dashboard.domain.access.permissions import Caller, Verb
 from dashboard.domain.audit import Actor
-from dashboard.domain.funds.spend_limits import LimitId
 from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import memberships, org_refs
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, PersonalToken
@@ -39,8 +38,6 @@ class Access:
     caller: Caller
     mode: str
     person: PersonalToken | None
-    limit: LimitId | None = None
-    """The cap that the caller's charges count towards."""
 
     @property
     def actor(self) -> Actor:
@@ -175,11 +172,11 @@ def find(org: str) -> Access:
     and for the platform's own, which has no wallet and no members, and whose catalog has its own paths."""
     row = bearer()
     if isinstance(row, ApiKey) and row.service:
-        return Access(_served(org), permissions.of_key(row), row.mode, None, _limit_of(row))
+        return Access(_served(org), permissions.of_key(row), row.mode, None)
     if isinstance(row, ApiKey):
         if row.org_id == PLATFORM_ORG_ID or not _own(org, row.org_id):
             raise NotFound
-        return Access(row.organization, permissions.of_key(row), row.mode, None, _limit_of(row))
+        return Access(row.organization, permissions.of_key(row), row.mode, None)
     entry = memberships.named(org, row.user_id, token_of=row.created_at)
     caller = permissions.of_token(row, row.user, entry.role if entry else None)
     if entry is None or caller.stranger:
@@ -204,10 +201,6 @@ def served() -> ColumnElement[bool]:
     """Condition on Organization: service keys act in it."""
     platforms = and_(Organization.kind != "platform", Organization.funding == "platform")
     return and_(platforms, Organization.closed_at.is_(None))
-
-
-def _limit_of(row: ApiKey) -> LimitId | None:
-    return LimitId(row.org_id, row.limit_id) if row.limit_id else None
 
 
 def record_visit(org: Organization, *, by: Actor) -> None:

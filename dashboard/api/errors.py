@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 from flask import Response, g
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 from werkzeug.exceptions import HTTPException
@@ -51,11 +51,11 @@ class FieldError(BaseModel):
 class TestedLimit(BaseModel):
     """A spend limit that applied to the refused charge, with what was spent before it."""
 
-    limit_id: str
+    limit_id: str = Field(description="The limit.")
     scope: Literal["key", "member", "app", "org"]
     window: Literal["day", "week", "month"]
     hard: bool
-    limit_micros: int
+    limit_micros: int = Field(description="Its amount.")
     spent_micros: int
     resets_at: str
 
@@ -77,12 +77,12 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
     available_micros: int | None = None
     required_micros: int | None = None
-    resets_at: str | None = None
-    limit_id: str | None = None
-    scope: Literal["key", "member", "app", "org"] | None = None
-    limit_micros: int | None = None
-    spent_micros: int | None = None
-    limits_tested: list[TestedLimit] | None = None
+    resets_at: str | None = Field(default=None, description="When the limit or cap starts again.")
+    limit_id: str | None = Field(default=None, description="The limit that has no room.")
+    scope: Literal["key", "member", "app", "org"] | None = Field(default=None, description="What it applies to.")
+    limit_micros: int | None = Field(default=None, description="Its amount.")
+    spent_micros: int | None = Field(default=None, description="What was spent of it before this charge.")
+    limits_tested: list[TestedLimit] | None = Field(default=None, description="Every limit that applied, as tested.")
 
 
 class InvalidFields(Invalid):

@@ -9,13 +9,13 @@ from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.core.db import db, transaction
 from dashboard.core.errors import NotFound
 from dashboard.domain import audit, org_status
-from dashboard.domain.access import key_rights
-from dashboard.domain.access.permissions import LEADS, Verb, origin_of
+from dashboard.domain.access import limits
+from dashboard.domain.access.permissions import Verb, origin_of
 from dashboard.domain.funds import charging, ledger, transactions, wallets
 from dashboard.domain.funds.ledger import Posting
-from dashboard.domain.funds.spend_limits import LimitId, Spender
+from dashboard.domain.funds.spend_limits import Spender
 from dashboard.domain.org_status import OrgAction
-from dashboard.models import Transaction, Wallet
+from dashboard.models import ApiKey, Transaction, Wallet
 
 SHORT = (
     "The balance is too low (`insufficient_funds`), the wallet is frozen (`wallet_frozen`), or a spend limit or the "
@@ -87,17 +87,12 @@ def _charge(access: auth.Access, wallet: Wallet, body: WalletMovement, key: str)
     )  # fmt: skip
 
 
-def spender_of(access: auth.Access) -> Spender:
+def spender_of(access: auth.Access, *, app: str = "") -> Spender:
     """Who spends: charges with a personal token count as those of its user."""
-    return Spender(access.actor.user_id, _cap_of(access))
-
-
-def _cap_of(access: auth.Access) -> LimitId | None:
-    """The cap that the charge counts towards: the key's, or the one that binds the user of a personal token."""
-    if access.person is None or access.caller.role in LEADS:
-        return access.limit
-    bound = key_rights.bound_by(access.org.id, access.person.user_id)
-    return LimitId(access.org.id, bound.id) if bound else None
+    row = auth.bearer()
+    if isinstance(row, ApiKey):
+        return limits.spender_of_key(row, app=app)
+    return limits.spender_of_member(access.org.id, row.user_id, access.caller.role, app=app)
 
 
 def _deposit(access: auth.Access, wallet: Wallet, body: WalletMovement, key: str) -> Posting:

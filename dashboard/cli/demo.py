@@ -147,6 +147,7 @@ def _live_through(
                 _buy(birch, admin, provider, "Starter", f"demo:{number}")
             if number == 58:
                 demo_programs.set_cap(demo, programs[demo.id]["Production"], owner)
+                demo_programs.set_limits(demo, people, owner)
             if number == 60:
                 _give(birch, 10_000_000, "promotion", "Welcome back", manager, f"demo:{number}", days=15)
             if number == 88:

@@ -9,7 +9,8 @@ from functools import partial
 from dashboard.cli.demo_use import Single, Use
 from dashboard.core import clock
 from dashboard.core.db import transaction
-from dashboard.domain.access import key_changes, keys, service_keys
+from dashboard.core.money import parse_credits
+from dashboard.domain.access import key_changes, keys, limits, service_keys
 from dashboard.domain.access.permissions import of_key
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds.spend_limits import LimitId, Spender
@@ -72,6 +73,20 @@ def set_cap(org: Organization, key: ApiKey, by: Actor) -> None:
     """Its owner limits what the key may spend."""
     with transaction(org=org.id):
         key_changes.set_cap(key, Cap.parse("150", "month"), by=by)
+
+
+def set_limits(org: Organization, people: dict[str, User], by: Actor) -> None:
+    """What the organization and one of its members may spend, and when an app is expensive."""
+    wanted = (
+        ("org", "", "month", "400", True), ("org", "", "week", "20", False), ("app", "chat-api", "day", "1.20", False),
+        ("member", str(people["member"].id), "month", "25", True),
+    )  # fmt: skip
+    if org.has_limits:
+        return
+    for scope, subject, window, amount, hard in wanted:
+        cap = Cap(parse_credits(amount), window, hard)
+        with transaction(org=org.id):
+            limits.create(org.id, scope=scope, subject=subject, cap=cap, mode=MODE, by=by)
 
 
 def mark_used(org: Organization, key: ApiKey) -> None:

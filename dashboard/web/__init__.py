@@ -24,6 +24,7 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
         headers,
         invites,
         keys,
+        limits,
         links,
         members,
         orgs,
@@ -45,10 +46,8 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
     sessions.init_app(app, settings)
     headers.init_app(app, settings, is_call=is_call)
     render.init_app(app)
-    of_orgs = (
-        orgs, costs, transactions, usage, usage_voids, buy, payments, keys, members, org_settings, receipts, audit
-    )  # fmt: skip
-    for page in (auth, links, *of_orgs):
+    of_money = (costs, transactions, usage, usage_voids, limits, buy, payments, receipts)
+    for page in (auth, links, orgs, *of_money, keys, members, org_settings, audit):
         app.register_blueprint(page.pages)
     account.init_app(app)
     of_customers = (overview, admin_orgs, external_keys, users, admin_payments)

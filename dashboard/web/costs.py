@@ -9,7 +9,7 @@ from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds.reports import costs, credits, forecast
 from dashboard.domain.funds.reports.costs import OwnCosts, Range
 from dashboard.models import SPENDING
-from dashboard.web import comparison, cost_figures, examples, guards, recent, render, transaction_list
+from dashboard.web import comparison, cost_figures, examples, guards, limit_words, recent, render, transaction_list
 from dashboard.web.formats import zones_shown
 from dashboard.web.guards import Visit
 from dashboard.web.sessions import poll
@@ -42,6 +42,7 @@ def live(slug: str) -> Response:
 def _frame(visit: Visit) -> dict[str, Any]:
     """What everyone sees: header and balance."""
     return {
+        "spendable": limit_words.spendable_by(visit),
         "slug": visit.org.slug,
         "wallet": visit.wallet,
         "own_only": visit.only_of is not None,
@@ -112,6 +113,7 @@ def _live(visit: Visit, since: int | None) -> dict[str, Any]:
         **ahead,
         "part": part,
         "wallet": visit.wallet,
+        "spendable": limit_words.spendable_by(visit),
         "slug": visit.org.slug,
         "may_buy": visit.may(Verb.BUY) and visit.org.suspended_at is None,
         "own_only": visit.only_of is not None,

@@ -160,6 +160,11 @@ def code_spans(text: str) -> Markup:
     )
 
 
+def this_window(window: str) -> str:
+    """`today`, `this week`, `this month`."""
+    return "today" if window == "day" else f"this {window}"
+
+
 def init_app(app: Flask) -> None:
     filters: dict[str, Any] = {
         "money": money,
@@ -176,6 +181,7 @@ def init_app(app: Flask) -> None:
         "device": device,
         "typed": typed,
         "code_spans": code_spans,
+        "this_window": this_window,
         "attributes": attributes,
     }
     app.jinja_env.filters.update(filters)

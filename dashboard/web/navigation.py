@@ -41,6 +41,8 @@ def _groups(org: Organization, caller: Caller) -> tuple[Group, ...]:
         billing.append(_link("Usage", "usage.listing", slug=slug))
     if allowed(Verb.READ_PAYMENTS, caller):
         billing.append(_link("Payments", "payments.index", slug=slug))
+    if allowed(Verb.READ_LIMITS, caller):
+        billing.append(_link("Spend limits", "limits.listing", slug=slug))
     if allowed(Verb.BUY, caller):
         billing.append(_link("Buy credits", "buy.form", slug=slug))
     if org.funding == "own" and allowed(Verb.READ_OWN_CATALOG, caller):

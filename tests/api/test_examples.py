@@ -80,6 +80,7 @@ class Seller:
         assert heir
         sent = {name: invites.send(self.org, self.ada, f"{name}@acme.example") for name in ("hugo", "frida", "gus")}
         self.key("wallet:read", "wallet:charge", name="Production")
+        limit = factories.make_limit(self.org, 100_000_000)
         entry = db.session.query(AuditEntry.id).filter_by(org_id=self.org.id, action="key.made").scalar()
         key_id = db.session.query(ApiKey.id).filter_by(org_id=self.org.id).scalar()
         self.texts = {
@@ -92,7 +93,7 @@ class Seller:
                     (0x12, self.ben.id), (0x13, self.ada.id), (0x14, heir.id), (0x21, pack.product.id),
                     (0x22, own_pack.product.id),
                     (0x31, factories.wallet_of(self.org).id), (0x41, charged.id), (0x61, key_id),
-                    (0x71, sent["hugo"].id), (0x81, entry), (0x91, held.id), (0x92, idle.id),
+                    (0x71, sent["hugo"].id), (0x81, entry), (0x91, held.id), (0x92, idle.id), (0xA1, limit.id),
                 )
             },
         }  # fmt: skip

@@ -14,7 +14,15 @@ from tests.api.conftest import Program, problem
 from tests.each import each
 
 NOWHERE = "01890000-0000-7000-8000-000000000000"
-EVERY_SCOPE = ("wallet:read", "wallet:charge", "wallet:deposit", "checkout:create", "catalog:read", "catalog:write")
+EVERY_SCOPE = (
+    "wallet:read",
+    "wallet:charge",
+    "wallet:deposit",
+    "checkout:create",
+    "catalog:read",
+    "catalog:write",
+    "org:config",
+)
 WALLET = {"operation": "charge", "amount_micros": 1}
 BUY = {"product_id": NOWHERE, "success_url": "http://localhost/", "cancel_url": "http://localhost/"}
 PRODUCT = {"name": "x", "price_cents": 1, "amount_micros": 10_000}
@@ -27,6 +35,11 @@ ORG_ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET", "/transactions", None, "wallet:read"),
     ("GET", f"/transactions/{NOWHERE}", None, "wallet:read"),
     ("POST", "/checkout", BUY, "checkout:create"),
+    ("GET", "/limits", None, "org:config"),
+    ("POST", "/limits", {"scope": "org", "window": "day", "amount_micros": 1}, "org:config"),
+    ("PATCH", f"/limits/{NOWHERE}", {"amount_micros": 1}, "org:config"),
+    ("DELETE", f"/limits/{NOWHERE}", None, "org:config"),
+    ("GET", "/spendable", None, "wallet:read"),
     ("GET", "/products", None, "catalog:read"),
     ("POST", "/products", PRODUCT, "catalog:write"),
     ("PATCH", f"/products/{NOWHERE}", {"active": False}, "catalog:write"),
@@ -153,7 +166,7 @@ def test_what_a_suspension_and_a_closing_stop(program: Program, method: str, pat
     key = program.key(org, *EVERY_SCOPE)
     program.change(org, suspended_at=clock.now())
     response = program.call(method, f"/api/v1/orgs/{org.id}{path}", key, json=body)
-    if scope in ("wallet:charge", "checkout:create"):
+    if scope in ("wallet:charge", "checkout:create") or (scope == "org:config" and method != "GET"):
         problem(response, 403, "org_suspended")
     else:
         assert response.status_code in (200, 201, 403, 404)

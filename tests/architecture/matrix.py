@@ -62,6 +62,13 @@ PAGES: dict[str, tuple[int, ...]] = {
     "GET /o/<slug>/usage/<uuid:event_id>":                (303, 404, 200, 404, 200, 200, 200),
     "GET /o/<slug>/usage/<uuid:event_id>/void":           (303, 404, 403, 404, 403, 403, 200),
     "POST /o/<slug>/usage/<uuid:event_id>/void":          (303, 404, 403, 404, 403, 403, 422),
+    "GET /o/<slug>/limits":                               (303, 404, 200, 200, 200, 200, 200),
+    "GET /o/<slug>/limits/new":                           (303, 404, 403, 403, 200, 200, 403),
+    "POST /o/<slug>/limits":                              (303, 404, 403, 403, 422, 422, 403),
+    "GET /o/<slug>/limits/<uuid:limit_id>/edit":          (303, 404, 403, 403, 200, 200, 403),
+    "POST /o/<slug>/limits/<uuid:limit_id>/edit":         (303, 404, 403, 403, 422, 422, 403),
+    "GET /o/<slug>/limits/<uuid:limit_id>/remove":        (303, 404, 403, 403, 200, 200, 403),
+    "POST /o/<slug>/limits/<uuid:limit_id>/remove":       (303, 404, 403, 403, 303, 303, 403),
     "GET /o/<slug>/payments":                             (303, 404, 200, 403, 200, 200, 200),
     "GET /o/<slug>/payments.csv":                         (303, 404, 200, 403, 200, 200, 200),
     "GET /o/<slug>/payments/live":                        (303, 404, 200, 403, 200, 200, 200),
@@ -245,6 +252,12 @@ CALLS: dict[str, tuple[int, ...]] = {
     "POST /api/v1/orgs/<org:org_id>/wallet":                   (401, 404, 403, 201, 403, 403, 403, 403, 404, 201, 201),
     "GET /api/v1/orgs/<org:org_id>/wallets":                   (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
     "GET /api/v1/orgs/<org:org_id>/wallets/<uuid:id>":         (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
+    "GET /api/v1/orgs/<org:org_id>/limits":                    (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 403),
+    "POST /api/v1/orgs/<org:org_id>/limits":                   (401, 404, 403, 201, 201, 201, 403, 403, 404, 403, 403),
+    "GET /api/v1/orgs/<org:org_id>/limits/<uuid:id>":          (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 403),
+    "PATCH /api/v1/orgs/<org:org_id>/limits/<uuid:id>":        (401, 404, 403, 200, 200, 200, 403, 403, 404, 403, 403),
+    "DELETE /api/v1/orgs/<org:org_id>/limits/<uuid:id>":       (401, 404, 403, 204, 204, 204, 403, 403, 404, 403, 403),
+    "GET /api/v1/orgs/<org:org_id>/spendable":                 (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
     "GET /api/v1/orgs/<org:org_id>/transactions":              (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
     "GET /api/v1/orgs/<org:org_id>/transactions/<uuid:id>":    (401, 404, 403, 200, 200, 200, 404, 200, 404, 200, 200),
     "GET /api/v1/orgs/<org:org_id>/payments":                  (401, 404, 403, 200, 200, 200, 403, 200, 404, 200, 200),
@@ -344,6 +357,8 @@ def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dic
         return {"product_id": product_id, **urls}
     if rule.endswith("/void"):
         return {"reason": "Matrix"}
+    if rule.endswith("/limits"):
+        return {"scope": "app", "subject": secrets.token_hex(4), "window": "day", "amount_micros": 10**15}
     if rule.endswith("/usage"):
         return {"metric_key": "matrix", "units": 1}
     if rule.endswith("/usage/batch"):

@@ -41,6 +41,7 @@ from tests.factories import (
     charge,
     hold,
     make_key,
+    make_limit,
     make_metric,
     make_org,
     make_pack,
@@ -56,7 +57,7 @@ ITEMS = {
     "/transactions/": "transaction_id", "/members/": "member_id", "/invites/": "invite_id",
     "/usage/events/": "usage_event_id",
     "/payments/": "payment_id", "/audit/": "entry_id", "/wallets/": "wallet_id", "/users/": "user_id",
-    "/admin/api/v1/orgs/": "org_id", "/holds/": "hold_id",
+    "/admin/api/v1/orgs/": "org_id", "/holds/": "hold_id", "/limits/": "limit_id",
 }  # fmt: skip
 
 
@@ -111,6 +112,7 @@ class Tenants:
             **self.invite(org),
             "member_id": _member(org),
             "hold_id": hold(org, 1).id,
+            "limit_id": make_limit(org, 10**15).id,
             "service_key_id": _service_key(),
             "external_key": _external_key(org),
         }
@@ -187,7 +189,9 @@ def fresh(tenants: Tenants) -> dict[str, Any]:
         db.session.execute(db.text("UPDATE outbox_emails SET state = 'parked'"))
         member, event = _member(org), usage_event(org)
         held = hold(org, 1).id
-    return tenants.own | {"key_id": newest, "member_id": member, "hold_id": held, "usage_event_id": event.id}
+        limit = make_limit(org, 10**15, "day", "app", secrets.token_hex(4)).id
+    made = {"key_id": newest, "member_id": member, "hold_id": held, "usage_event_id": event.id, "limit_id": limit}
+    return tenants.own | made
 
 
 def _external_key(org: Any) -> str:
@@ -217,6 +221,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<uuid:org_id>": things["org_id"], "<org:org_id>": things["org_id"],
         "<org:id>": things["org_id"], "<uuid:user_id>": things["user_id"], "<slug>": things["slug"],
         "<uuid:transaction_id>": things["transaction_id"], "<uuid:key_id>": things["key_id"],
+        "<uuid:limit_id>": things["limit_id"],
         "<uuid:token_id>": things["token_id"],
         "<uuid:event_id>": things["event_id"], "<session_id>": things["session_id"],
         "<any(grant, remove):act>": "grant", "<any(suspend, unsuspend, close, reopen):act>": "suspend",

@@ -27,6 +27,9 @@ FORMS: dict[str, tuple[str, dict[str, str], str]] = {
     "POST /o/<slug>/leave": ("viewer", {}, "member.left"),
     "POST /o/<slug>/settings": ("owner", {"name": "Renamed"}, "organization.changed"),
     "POST /o/<slug>/keys": ("owner", {"name": "New", "scopes": "wallet:read", "mode": "test"}, "key.made"),
+    "POST /o/<slug>/limits": ("owner", {"subject": "org", "amount": "5", "window": "day"}, "limit.created"),
+    "POST /o/<slug>/limits/<uuid:limit_id>/edit": ("owner", {"amount": "6"}, "limit.changed"),
+    "POST /o/<slug>/limits/<uuid:limit_id>/remove": ("owner", {}, "limit.removed"),
     "POST /o/<slug>/keys/<uuid:key_id>/rotate": ("owner", {"grace": "7d"}, "key.rotated"),
     "POST /o/<slug>/keys/<uuid:key_id>/cap": ("owner", {"cap": "5", "cap_window": "day"}, "key.cap_changed"),
     "POST /o/<slug>/keys/<uuid:key_id>/operator-scopes": (
@@ -83,6 +86,9 @@ PROGRAMS: dict[str, tuple[dict[str, Any] | None, str]] = {
     "POST /api/v1/orgs/<org:org_id>/invites/<uuid:id>/resend": (None, "invite.resent"),
     "DELETE /api/v1/orgs/<org:org_id>/invites/<uuid:id>": (None, "invite.revoked"),
     "POST /api/v1/orgs/<org:org_id>/checkout": (None, "payment.created"),
+    "POST /api/v1/orgs/<org:org_id>/limits": (None, "limit.created"),
+    "PATCH /api/v1/orgs/<org:org_id>/limits/<uuid:id>": ({"amount_micros": 7}, "limit.changed"),
+    "DELETE /api/v1/orgs/<org:org_id>/limits/<uuid:id>": (None, "limit.removed"),
     "POST /api/v1/orgs/<org:org_id>/api-keys": (None, "key.made"),
     "PATCH /api/v1/orgs/<org:org_id>/api-keys/<uuid:key_id>": (
         {"cap": {"amount_micros": 5_000_000, "window": "day"}}, "key.cap_changed",

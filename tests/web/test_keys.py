@@ -135,7 +135,7 @@ def test_the_form_offers_only_what_its_maker_may_give(team: Team) -> None:
     reading = {"wallet:read", "usage:read", "payments:read", "catalog:read"}
     spending, leading = (
         {"wallet:charge", "holds:write", "usage:write"},
-        {"checkout:create", "members:write", "audit:read"},
+        {"checkout:create", "members:write", "audit:read", "org:config"},
     )
     assert offered["owner"] == offered["admin"] == spending | reading | leading
     assert offered["member"] == spending | {"catalog:read"}

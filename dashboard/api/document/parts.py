@@ -17,6 +17,8 @@ TAGS = [
     tag("orgs", "Organizations", "The customers of the platform. Each has a wallet per mode and unit."),
     tag("wallet", "Wallet", "The balance, and the two ways to move money: `charge` and `deposit`."),
     tag("transactions", "Transactions", "The ledger: every movement of money, and why it happened."),
+    tag("limits", "Spend limits", "The most that may be spent per day, week or month."),
+    tag("spendable", "Spendable", "What can be spent now, and what bounds it."),
     tag("usage", "Usage", "Report what was used; it is priced and charged at once."),
     tag("holds", "Holds", "Reserve credits before the work, and charge what it cost."),
     tag("metrics", "Metrics", "What can be used, and its price."),

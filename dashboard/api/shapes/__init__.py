@@ -17,6 +17,7 @@ from dashboard.api.shapes.invites import (
     invite_result,
 )
 from dashboard.api.shapes.keys import ApiKey, ApiKeyCap, ApiKeyList, ApiKeyWithSecret, key, new_key
+from dashboard.api.shapes.limits import Spendable, SpendLimit, SpendLimitList, spend_limit, spendable
 from dashboard.api.shapes.money import Mode, mode, usd
 from dashboard.api.shapes.orgs import (
     Member,
@@ -124,6 +125,9 @@ __all__ = [
     "Product",
     "ProductList",
     "Role",
+    "SpendLimit",
+    "SpendLimitList",
+    "Spendable",
     "Transaction",
     "TransactionActor",
     "TransactionExplanation",
@@ -163,6 +167,8 @@ __all__ = [
     "price_version",
     "product",
     "removed_member",
+    "spend_limit",
+    "spendable",
     "transaction",
     "transaction_values",
     "transactions",

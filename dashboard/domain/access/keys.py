@@ -154,11 +154,16 @@ def authenticate(key: str) -> ApiKey | PersonalToken:
     """The row of an active key, with its `organization` or `user`. Raises InvalidKey, with the same text for every
     reason."""
     row = key_lookup.find(key)
-    if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= clock.now()):
+    if row is None or not works(row):
         raise InvalidKey("This key is not valid. It may have been revoked or have expired.")
     if key_rights.lost(row) if isinstance(row, ApiKey) else not row.user.is_active:
         raise InvalidKey("This key is not valid. It may have been revoked or have expired.")
     return row
+
+
+def works(row: ApiKey | PersonalToken) -> bool:
+    """Whether it is neither revoked nor expired."""
+    return row.revoked_at is None and (row.expires_at is None or row.expires_at > clock.now())
 
 
 def stale(row: ApiKey | PersonalToken) -> bool:

@@ -65,6 +65,8 @@ class Verb(StrEnum):
     MANAGE_KEYS = "manage_keys"
     MANAGE_OWN_KEYS = "manage_own_keys"
     CAP_KEYS = "cap_keys"
+    READ_LIMITS = "read_limits"
+    MANAGE_LIMITS = "manage_limits"
     PROVISION = "provision"
     PLATFORM_READ = "platform_read"
     PLATFORM_GRANT = "platform_grant"
@@ -115,6 +117,8 @@ TABLE: dict[Verb, Rule] = {
     Verb.MANAGE_KEYS: Rule(LEADS, "org:admin", operator=True),
     Verb.MANAGE_OWN_KEYS: Rule(_ALL, "org:admin", operator=True),
     Verb.CAP_KEYS: Rule(LEADS, "org:admin"),
+    Verb.READ_LIMITS: Rule(_ALL, "org:config", operator=True),  # members: those that apply to them
+    Verb.MANAGE_LIMITS: Rule(LEADS, "org:config"),
     Verb.PROVISION: Rule(_NOBODY, "orgs:write"),  # service keys only: create organizations, set external keys
     Verb.PLATFORM_READ: Rule(_NOBODY, "platform:read", operator=True),
     Verb.PLATFORM_GRANT: Rule(_NOBODY, "platform:grant", operator=True),
@@ -133,7 +137,7 @@ OPERATOR_SCOPES = frozenset(
 
 _READING = frozenset({"wallet:read", "usage:read", "payments:read", "catalog:read"})
 _SPENDING = frozenset({"wallet:charge", "holds:write", "usage:write"})
-_LEADING = frozenset({"checkout:create", "catalog:write", "rules:write", "members:write", "audit:read"})
+_LEADING = frozenset({"checkout:create", "catalog:write", "rules:write", "members:write", "audit:read", "org:config"})
 
 RIGHTS_SCOPES = frozenset({"members:write"})
 """They admit others. A key loses them when its creator loses the right."""

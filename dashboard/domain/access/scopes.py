@@ -13,6 +13,7 @@ SCOPES = {
     "catalog:write": "Change the organization's own credit packs",
     "checkout:create": "Open a payment page to buy credits",
     "members:write": "See and manage members and invites",
+    "org:config": "See and change spend limits",
     "audit:read": "Read the audit log",
     "wallet:deposit": "Add credits without a payment (given by platform managers)",
     "usage:void": "Void usage events, which gives credits back (given by platform managers)",

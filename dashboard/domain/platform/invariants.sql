@@ -358,6 +358,14 @@ FROM (
 WHERE c.units IS DISTINCT FROM e.units OR c.cost IS DISTINCT FROM e.cost OR c.events IS DISTINCT FROM e.events
 ORDER BY org_id, wallet_id, metric_key, day, dimension LIMIT :most
 
+-- name: limits
+-- says: 6: an organization whose spending has limits is marked, so that its charges look for them
+SELECT l.org_id, 'limit ' || l.id AS object, format('limits the %s, which nobody looks for', l.scope) AS detail
+FROM limits AS l JOIN organizations AS o ON o.id = l.org_id
+WHERE (CAST(:org AS uuid) IS NULL OR l.org_id = CAST(:org AS uuid)) AND l.ended_at IS NULL AND l.scope <> 'key'
+  AND NOT o.has_limits
+ORDER BY l.org_id, l.id LIMIT :most
+
 -- name: stuck
 -- says: 10: nothing is due or unknown for longer than 15 minutes
 -- warning

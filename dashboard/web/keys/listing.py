@@ -7,7 +7,7 @@ from flask import Response
 from dashboard.domain.access import key_changes, keys
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.access.scopes import SCOPES
-from dashboard.web import examples, guards, one_time_secret, render
+from dashboard.web import examples, guards, limit_words, one_time_secret, render
 from dashboard.web.keys import context
 from dashboard.web.keys.blueprint import pages
 
@@ -32,6 +32,7 @@ def show(slug: str, key_id: UUID) -> Response:
         may_rotate=row.state == "Active" and key_changes.may_rotate(visit.caller, key),
         words=SCOPES,
         call_rate=context.call_rate(key),
+        spendable=limit_words.spendable_with(visit, key) if row.works else None,
         secret=secret,
         example="\n\n".join((f"COFFER_KEY='{secret or 'your-key'}'", *examples.calls(key.org_id, key.scopes))),
     )

@@ -59,6 +59,8 @@ PEOPLE: dict[Verb, str] = {
     Verb.MANAGE_KEYS: "owner admin operator",
     Verb.MANAGE_OWN_KEYS: "owner admin member viewer operator",
     Verb.CAP_KEYS: "owner admin",
+    Verb.READ_LIMITS: "owner admin member viewer operator",
+    Verb.MANAGE_LIMITS: "owner admin",
     Verb.PROVISION: "",
     Verb.PLATFORM_READ: "operator",
     Verb.PLATFORM_GRANT: "operator",

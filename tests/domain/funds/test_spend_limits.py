@@ -27,6 +27,7 @@ from dashboard.models import LimitAlert, LimitWindow, Organization, SpendLimit, 
 from tests.concurrency import at_once, statements
 from tests.each import each
 from tests.factories import add_member, grant, make_metric, make_org, make_user, wallet_of
+from tests.factories import make_limit as limit
 
 pytestmark = pytest.mark.usefixtures("app_context")
 
@@ -36,15 +37,6 @@ USD = 1_000_000
 @pytest.fixture
 def org(app_context: Flask) -> Organization:
     return make_org(funds=1_000 * USD)
-
-
-def limit(
-    org: Organization, amount: int, window: str = "month", scope: str = "org", subject: object = "", *,
-    hard: bool = True, mode: str = "test",
-) -> SpendLimit:  # fmt: skip
-    with transaction(org=org.id):
-        cap = Cap(Micros(amount), window, hard)
-        return changes.create(org.id, scope=scope, subject=str(subject), cap=cap, mode=mode, by=SYSTEM)
 
 
 def cap_of_key(org: Organization, amount: int, window: str = "month") -> LimitId:
@@ -331,7 +323,7 @@ def test_what_is_no_limit_is_refused(org: Organization, stranger: User) -> None:
     cases: list[tuple[Any, ...]] = [
         (0, "day", "org", ""), (-1, "day", "org", ""), (LARGEST + 1, "day", "org", ""), (2**63, "day", "org", ""),
         (1, "hour", "org", ""), (1, "", "org", ""), (1, "day", "team", ""), (1, "day", "member", stranger.id),
-        (1, "day", "member", "x"), (1, "day", "member", left.id), (1, "day", "app", ""), (1, "day", "app", "x" * 101),
+        (1, "day", "member", "x"), (1, "day", "member", left.id), (1, "day", "app", ""), (1, "day", "app", "x" * 201),
         (1, "day", "app", "a\x01b"), (1, "day", "key", org.id),
     ]  # fmt: skip
     for amount, window, scope, subject in cases:

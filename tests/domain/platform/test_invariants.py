@@ -11,15 +11,18 @@ from flask import Flask
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
+from dashboard.core.money import Micros
 from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.funds.ledger import LedgerEntry, NewGrant
+from dashboard.domain.funds.spend_limits import changes
+from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.organizations import lifecycle
 from dashboard.domain.platform import verify
 from dashboard.domain.usage import recording
 from dashboard.domain.usage.recording import Usage
 from dashboard.models import PLATFORM_ORG_ID, InboxEvent, Organization, Payment, Wallet
-from tests.factories import charge, grant, make_metric, make_org, make_user, wallet_of
+from tests.factories import charge, grant, make_limit, make_metric, make_org, make_user, wallet_of
 from tests.servers import Servers
 
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -93,7 +96,7 @@ def test_sound_books_have_no_violation(wallet: Wallet) -> None:
 
 def test_the_checks_say_which_invariants_they_keep() -> None:
     assert {check.number for check in verify.checks()} == {1, 2, 3, 4, 6, 8, 9, 10}
-    assert len({check.name for check in verify.checks()}) == len(verify.checks()) == 25
+    assert len({check.name for check in verify.checks()}) == len(verify.checks()) == 28
     assert [check.name for check in verify.checks() if check.warning] == ["unsealed", "lapsed", "stuck"]
 
 
@@ -306,6 +309,16 @@ def test_usage_that_does_not_add_up_is_found(servers: Servers, fault: str, check
     assert found() == []
     plant(servers, fault, w=wallet_of(org).id)
     assert found() == checks
+
+
+def test_a_limit_that_no_charge_would_look_for_is_found(servers: Servers) -> None:
+    org = make_org()
+    row = make_limit(org, 5)
+    with transaction(org=org.id):
+        changes.begin(org.id, row.id, Cap(Micros(5), "day"), mode="test")  # a key names its own
+    assert found() == []
+    plant(servers, "UPDATE organizations SET has_limits = false WHERE id = %(o)s", o=org.id)
+    assert found() == ["limits"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from dashboard.domain.funds.spend_limits import KEY, Limit, windows
 from dashboard.models import SPENDING, WINDOWS, ApiKey, LimitWindow, Membership, SpendLimit, Wallet, WalletDay
 
 MOST_LIMITS = 1_000
-LONGEST_APP = 100
+LONGEST_APP = 200
 
 
 class LimitExists(Conflict):
@@ -66,7 +66,7 @@ def create(org_id: UUID, *, scope: str, subject: str, cap: Cap, mode: str, by: A
     organization without any limit and was still under way is not counted. Raises Invalid, LimitExists, TooManyLimits,
     NotFound for a closed organization, OrgSuspended.
     """
-    _check(cap)
+    check(cap)
     org = org_status.locked(org_id)
     scope_id = _subject(org_id, scope, subject)
     _require_room(org_id, mode, scope, scope_id, cap)
@@ -106,7 +106,7 @@ def change(limit: SpendLimit, *, amount: Micros, hard: bool, by: Actor) -> Spend
     Needs the organization's transaction; locks the organization. A key's limit binds its member from now on, as one
     that was set for them. Raises Invalid, NotFound if it has ended, LimitExists, OrgSuspended.
     """
-    _check(Cap(amount, limit.window, hard))
+    check(Cap(amount, limit.window, hard))
     org_status.locked(limit.org_id)
     row = _living(limit)
     if (row.amount, row.hard) == (amount, hard):
@@ -137,7 +137,8 @@ def remove(limit: SpendLimit, *, by: Actor) -> None:
     audit.record(row, "limit.removed", by=by, before=_values(row) | {"window": row.window})
 
 
-def _check(cap: Cap) -> None:
+def check(cap: Cap) -> None:
+    """Raise Invalid for a window or an amount that no limit has."""
     if cap.window not in WINDOWS:
         raise Invalid("Choose day, week or month.", field="window")
     if not 0 < cap.amount <= LARGEST:
