@@ -1,7 +1,7 @@
 """Prices in words."""
 
 from dashboard.core.money import unit_price
-from dashboard.domain.usage.units import plural
+from dashboard.core.units import plural
 from dashboard.models import Price
 
 MILLION = 1_000_000

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 
-from dashboard.core import lists
+from dashboard.core import lists, units
 from dashboard.core.db import transaction
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import transactions
-from dashboard.domain.usage import event_list, metrics, reports, units
+from dashboard.domain.usage import event_list, metrics, reports
 from dashboard.domain.usage.filters import UsageFilters
 from dashboard.models import UsageEvent
 from dashboard.web import examples, guards, render, usage_csv, usage_figures, usage_voids

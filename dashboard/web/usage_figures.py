@@ -9,11 +9,11 @@ from uuid import UUID
 
 from flask import request, url_for
 
-from dashboard.core import clock
+from dashboard.core import clock, units
 from dashboard.core.money import unit_price
 from dashboard.domain.funds.reports import costs, ranks
 from dashboard.domain.funds.reports.costs import Range
-from dashboard.domain.usage import metrics, reports, units
+from dashboard.domain.usage import metrics, reports
 from dashboard.domain.usage.filters import UsageFilters
 from dashboard.domain.usage.reports import Cells, Total
 from dashboard.models import OTHER_APPS, Metric, Organization, Price

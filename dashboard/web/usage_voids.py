@@ -4,12 +4,13 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 
+from dashboard.core import units
 from dashboard.core.errors import Forbidden, Invalid, NotFound
 from dashboard.core.money import money
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import wallets
-from dashboard.domain.usage import metrics, reports, units, voids
+from dashboard.domain.usage import metrics, reports, voids
 from dashboard.models import UsageEvent
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit

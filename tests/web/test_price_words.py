@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboard.domain.usage.units import counted
+from dashboard.core.units import counted
 from dashboard.models import Price
 from dashboard.web.price_words import price_words
 from tests.each import each

@@ -7,13 +7,14 @@ from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
+from dashboard.core import units
 from dashboard.core.errors import CofferError, Invalid
 from dashboard.core.money import LARGEST
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import ledger, spend_limits
 from dashboard.domain.funds.ledger import LedgerEntry, Posting
 from dashboard.domain.funds.spend_limits import Limit
-from dashboard.domain.usage import metrics, positions, units
+from dashboard.domain.usage import metrics, positions
 from dashboard.domain.usage.formula import Formula
 from dashboard.domain.usage.new_events import AnyEvent
 from dashboard.domain.usage.positions import Place, Position

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from dashboard.core import clock
+from dashboard.core import clock, units
 from dashboard.core.db import db, retrying, transaction
 from dashboard.core.errors import NotFound
 from dashboard.domain import audit, org_status
@@ -20,7 +20,7 @@ from dashboard.domain.funds import ledger, spend_limits, wallets
 from dashboard.domain.funds.credit_grants import settlement
 from dashboard.domain.funds.ledger import NewGrant, Posting
 from dashboard.domain.funds.spend_limits import LimitId, Spender
-from dashboard.domain.usage import counters, metrics, positions, units
+from dashboard.domain.usage import counters, metrics, positions
 from dashboard.domain.usage.counters import Move
 from dashboard.domain.usage.formula import Formula
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, Price, Transaction, UsageEvent, Wallet
