@@ -72,10 +72,12 @@ def hold(org: Organization, micros: int, key: str | None = None, **named: Any) -
     return steps.reserve(wallet_of(org), request, org=org, amount=micros, **named).hold
 
 
-def make_metric(key: str = "tokens", **price: Any) -> Metric:
+def make_metric(key: str = "tokens", *, when_unpriced: str = "refuse", **price: Any) -> Metric:
     """A metric of the platform; with a price, if one is given."""
     with transaction(org=PLATFORM_ORG_ID):
-        row = metrics.create(PLATFORM_ORG_ID, key=key, name=key, unit=key.removesuffix("s"), by=SYSTEM)
+        row = metrics.create(
+            PLATFORM_ORG_ID, key=key, name=key, unit=key.removesuffix("s"), when_unpriced=when_unpriced, by=SYSTEM
+        )
         if price:
             metrics.set_price(PLATFORM_ORG_ID, row, by=SYSTEM, **price)
     return row

@@ -11,11 +11,12 @@ from dashboard.api.routes import answer, blueprint, refusal
 from dashboard.api.wallets import spender_of
 from dashboard.core import ids, lists
 from dashboard.core.errors import CofferError, Invalid, NotFound
-from dashboard.domain.access.permissions import Verb
+from dashboard.domain.access.permissions import LEADS, Verb
 from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import memberships
-from dashboard.domain.usage import event_list, metrics, recording, reports, voids
+from dashboard.domain.usage import event_list, metrics, recording, reports
+from dashboard.domain.usage.charging import voids, waiting
 from dashboard.domain.usage.filters import UsageFilters
 from dashboard.domain.usage.recording import Recorded, Usage
 from dashboard.domain.usage.reports import Hour
@@ -50,6 +51,7 @@ class Event(inputs.Body):
     metric_key: str = Field(min_length=1, max_length=63)
     units: int = Field(ge=1, le=metrics.LARGEST_UNITS)
     occurred_at: inputs.Moment | None = None
+    charge: bool = Field(default=True, description="False: record it only, and charge it later.")
     app: inputs.App | None = None
     properties: Properties = Field(default_factory=dict)
     idempotency_key: inputs.Key | None = None
@@ -57,6 +59,14 @@ class Event(inputs.Body):
 
 class Batch(inputs.Body):
     events: list[Event] = Field(min_length=1, max_length=MOST_EVENTS)
+
+
+class ChargeBody(inputs.PostBody):
+    """Recorded events, to be charged in this order."""
+
+    event_ids: list[inputs.Id] = Field(
+        min_length=1, max_length=MOST_EVENTS, description="The `usage_event_id` of each, in the order of charging."
+    )
 
 
 class VoidBody(inputs.PostBody):
@@ -124,6 +134,22 @@ def record_batch(path: inputs.OrgPath, body: Batch) -> Response:
     results, balance = _record(access, usages)
     refused = any(isinstance(one, CofferError) for one in results)
     return answer(shapes.usage_results([one.key for one in usages], results, balance), 207 if refused else 201)
+
+
+@api.post("/orgs/<org:org_id>/usage/charge", responses={200: shapes.ChargeResults, 207: shapes.ChargeResults})
+def charge(path: inputs.OrgPath, body: ChargeBody) -> Response:
+    """Charge up to 1,000 events that were recorded before
+
+    Each is charged once, at the price that was in force when it occurred. The results are in the order of the events;
+    207 if some were refused: they stay recorded, and can be charged again.
+    """
+    access = _enter(path)
+    own = access.person is not None and access.caller.role not in LEADS
+    results, balance = waiting.charge(
+        access.org, body.event_ids, mode=access.mode, by=access.actor, only_of=access.actor.user_id if own else None
+    )
+    refused = any(isinstance(one, CofferError) for one in results)
+    return answer(shapes.charge_results(body.event_ids, results, balance), 207 if refused else 200)
 
 
 @api.get("/orgs/<org:org_id>/usage", responses={200: shapes.UsageSums})
@@ -230,8 +256,13 @@ def _record(access: auth.Access, usages: list[Usage]) -> tuple[list[Recorded | C
 
 
 def _usage(access: auth.Access, event: Event, key: str) -> Usage:
-    fields: dict[str, Any] = event.model_dump(exclude={"idempotency_key"}, exclude_none=True)
+    fields: dict[str, Any] = event.model_dump(exclude={"idempotency_key"} | _as_ever(event), exclude_none=True)
     return Usage(
         event.metric_key, event.units, key, ledger.body_hash(f"/api/v1/orgs/{access.org.id}/usage", fields),
-        occurred_at=event.occurred_at, app=event.app or "", properties=event.properties,
+        occurred_at=event.occurred_at, app=event.app or "", properties=event.properties, charge=event.charge,
     )  # fmt: skip
+
+
+def _as_ever(event: Event) -> set[str]:
+    """Fields that are no part of the body's hash while they have their default: earlier requests did not have them."""
+    return {"charge"} if event.charge else set()

@@ -19,6 +19,7 @@ JOBS = frozenset(
         "dashboard.jobs.seals.record_head",
         "dashboard.jobs.seals.seal",
         "dashboard.jobs.tick.tick",
+        "dashboard.jobs.usage.charge_parked",
     }
 )
 

@@ -14,6 +14,7 @@ from dashboard.domain.organizations import follow_ups
 from dashboard.domain.payments import sweep
 from dashboard.domain.payments.webhooks import inbox
 from dashboard.domain.platform import figures
+from dashboard.domain.usage.charging import waiting
 from dashboard.jobs import platform_provider
 from dashboard.providers.dummy import DummyProvider
 
@@ -54,6 +55,10 @@ def _held() -> Iterable[str]:
     return (str(org_id) for org_id in ending.due())
 
 
+def _parked() -> Iterable[str]:
+    return (str(org_id) for org_id in waiting.due())
+
+
 def _unsealed() -> Iterable[str]:
     return (str(org_id) for org_id in seals.due())
 
@@ -74,6 +79,7 @@ SCHEDULE: list[ScheduledTask] = [
     (_payments, sweep.DRAIN),  # payments that are not settled: ask the provider, whatever webhooks said
     (_lapsed, expiry.DRAIN),  # credit that expired in wallets that nobody charged
     (_held, ending.DRAIN),  # holds that expired in wallets that nobody charged
+    (_parked, waiting.DRAIN),  # usage that was recorded before its metric had a price
     (_unsealed, "dashboard.jobs.seals.seal"),  # ledger rows that can still be changed without detection
     (_checkpoints, "dashboard.jobs.seals.record_head"),  # once a day, a checkpoint of the seals
     (_prices, products.SYNC),  # the provider's prices: create, archive, and compare each with ours once an hour

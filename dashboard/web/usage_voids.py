@@ -10,7 +10,8 @@ from dashboard.core.money import money
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import wallets
-from dashboard.domain.usage import metrics, reports, voids
+from dashboard.domain.usage import metrics, reports
+from dashboard.domain.usage.charging import voids
 from dashboard.models import UsageEvent
 from dashboard.web import guards, render
 from dashboard.web.guards import Visit

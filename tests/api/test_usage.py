@@ -201,3 +201,25 @@ def test_parts_of_a_total_are_separate_metrics(program: Program) -> None:
     answer = program.post(path(org, "/batch"), program.key(org, "usage:write"), json={"events": events}).get_json()
     assert [one["cost_micros"] for one in answer["data"]] == [4_000, 1_600, 4_000]
     assert answer["balance_micros"] == 990_400
+
+
+def test_an_event_is_recorded_first_and_charged_later(program: Program) -> None:
+    set_up(program, **PRICE)
+    org = program.org(funds=10_000)
+    key = program.key(org, "usage:write", "usage:read")
+    event = {"metric_key": "push", "units": 2, "charge": False}
+    first = program.post(path(org), key, json=event, headers={"Idempotency-Key": "e1"}).get_json()
+    assert (first["state"], first["cost_micros"], first["cost_usd"]) == ("uncharged", None, None)
+    assert (first["balance_micros"], "transaction_id" in first) == (10_000, False)
+    wanted = {"event_ids": [first["usage_event_id"]]}
+    charged, again = (program.post(path(org, "/charge"), key, json=wanted) for _ in range(2))
+    assert (charged.status_code, again.status_code) == (200, 200)
+    (now,), (then,) = charged.get_json()["data"], again.get_json()["data"]
+    assert (now["status"], now["cost_micros"], charged.get_json()["balance_micros"]) == ("charged", 1_200, 8_800)
+    assert then == now | {"status": "duplicate"}
+    partly = program.post(path(org, "/charge"), key, json={"event_ids": [*wanted["event_ids"], str(org.id)]})
+    assert (partly.status_code, partly.get_json()["data"][1]["code"]) == (207, "not_found")
+    member = program.token(program.make(factories.add_member, org, "member"), "usage:write")
+    assert program.post(path(org, "/charge"), member, json=wanted).get_json()["data"][0]["code"] == "not_found"
+    for bad in ([], ["x"], [str(org.id)] * 1_001):
+        problem(program.post(path(org, "/charge"), key, json={"event_ids": bad}), 422, "invalid")

@@ -297,6 +297,7 @@ CALLS: dict[str, tuple[int, ...]] = {
     "GET /admin/api/v1/transactions/<uuid:id>":                (401, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403),
     "POST /api/v1/orgs/<org:org_id>/usage":                   (401, 404, 403, 201, 201, 201, 201, 403, 404, 403, 201),
     "POST /api/v1/orgs/<org:org_id>/usage/batch":             (401, 404, 403, 201, 201, 201, 201, 403, 404, 403, 201),
+    "POST /api/v1/orgs/<org:org_id>/usage/charge":            (401, 404, 403, 207, 207, 207, 207, 403, 404, 403, 207),
     "GET /api/v1/orgs/<org:org_id>/usage":                    (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
     "GET /api/v1/orgs/<org:org_id>/usage/events":             (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
     "GET /api/v1/orgs/<org:org_id>/holds":                    (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
@@ -355,6 +356,8 @@ def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dic
     if rule.endswith("/checkout"):
         urls = {"success_url": "http://localhost/ok", "cancel_url": "http://localhost/no"}
         return {"product_id": product_id, **urls}
+    if rule.endswith("/usage/charge"):
+        return {"event_ids": ["01890000-0000-7000-8000-000000000000"]}
     if rule.endswith("/void"):
         return {"reason": "Matrix"}
     if rule.endswith("/limits"):

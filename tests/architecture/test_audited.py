@@ -157,6 +157,7 @@ NONE = {
     "POST /account/security/two-factor/start": "changes nothing until the first code",
     "POST /admin/verify": "reads the books",
     "POST /api/v1/orgs/<org:org_id>/usage": "the event and its charge are the record",
+    "POST /api/v1/orgs/<org:org_id>/usage/charge": "the charges are the record",
     "POST /api/v1/orgs/<org:org_id>/usage/batch": "the events and their charges are the record",
     "POST /api/v1/orgs/<org:org_id>/holds": "the hold and its steps are the record",
     "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/extend": "the hold's step is the record",

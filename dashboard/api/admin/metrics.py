@@ -21,6 +21,10 @@ class NewMetric(inputs.PostBody):
     metric_key: str = Field(min_length=1, max_length=63)
     name: inputs.Text
     unit: inputs.Text
+    when_unpriced: Literal["refuse", "park"] = Field(
+        default="refuse",
+        description="Whether its usage is refused while it has no price, or recorded and charged at the first one.",
+    )
 
 
 class Tier(inputs.Body):
@@ -60,7 +64,10 @@ def create(body: NewMetric) -> Response:
     """Create a metric"""
     caller = auth.platform(Verb.MANAGE_PRICES)
     with transaction(org=PLATFORM_ORG_ID):
-        row = metrics.create(PLATFORM_ORG_ID, key=body.metric_key, name=body.name, unit=body.unit, by=caller.actor)
+        row = metrics.create(
+            PLATFORM_ORG_ID, key=body.metric_key, name=body.name, unit=body.unit, when_unpriced=body.when_unpriced,
+            by=caller.actor,
+        )  # fmt: skip
     return answer(shapes.metric(row, None), 201)
 
 

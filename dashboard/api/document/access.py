@@ -55,6 +55,7 @@ CALLS: dict[str, tuple[Verb | Rule, ...]] = {
     "spendable_retrieve": (Verb.READ_BALANCE,),
     "usage_record": (Verb.RECORD_USAGE,),
     "usage_record_batch": (Verb.RECORD_USAGE,),
+    "usage_charge": (Verb.RECORD_USAGE,),
     "usage_sums": (Verb.READ_OWN_USAGE,),
     "usage_events": (Verb.READ_OWN_USAGE,),
     "holds_list": (Verb.READ_OWN_ROWS, Verb.HOLD),

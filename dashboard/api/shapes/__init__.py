@@ -58,6 +58,8 @@ from dashboard.api.shapes.transactions import (
 )
 from dashboard.api.shapes.usage import (
     BatchResult,
+    ChargeResult,
+    ChargeResults,
     MetricOffer,
     Metrics,
     PriceTier,
@@ -69,6 +71,7 @@ from dashboard.api.shapes.usage import (
     UsageSum,
     UsageSums,
     VoidResult,
+    charge_results,
     metric,
     price_version,
     usage_event,
@@ -90,6 +93,8 @@ __all__ = [
     "AuditList",
     "AuditObject",
     "BatchResult",
+    "ChargeResult",
+    "ChargeResults",
     "Checkout",
     "ExplainedTransaction",
     "ExplanationStep",
@@ -146,6 +151,7 @@ __all__ = [
     "WalletMovementResult",
     "audit_entry",
     "changed_member",
+    "charge_results",
     "checkout",
     "explained",
     "hold",

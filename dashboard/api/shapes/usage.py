@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 
 from dashboard.api.shapes.money import usd
 from dashboard.core.errors import CofferError
+from dashboard.domain.usage.charging.voids import Voided
 from dashboard.domain.usage.new_events import AnyEvent
 from dashboard.domain.usage.recording import Recorded
 from dashboard.domain.usage.reports import Hour, Sum
-from dashboard.domain.usage.voids import Voided
 from dashboard.models import Metric as MetricRow
 from dashboard.models import Price as PriceRow
 from dashboard.models import UsageEvent as EventRow
@@ -51,6 +51,26 @@ class UsageResults(BaseModel):
     organization's own if the events name several."""
 
     data: list[BatchResult]
+    balance_micros: int
+
+
+class ChargeResult(BaseModel):
+    """What became of one event: charged now, charged before, or an error's code and sentence."""
+
+    usage_event_id: UUID
+    status: Literal["charged", "duplicate", "refused"]
+    state: EventState | None = None
+    cost_micros: int | None = None
+    transaction_id: UUID | None = None
+    code: str | None = None
+    detail: str | None = None
+
+
+class ChargeResults(BaseModel):
+    """The results in the order of the events, and the balance after all of them: of the wallet that pays, or of the
+    organization's own if several do."""
+
+    data: list[ChargeResult]
     balance_micros: int
 
 
@@ -168,6 +188,20 @@ def _batch_result(key: str, result: Recorded | CofferError) -> BatchResult:
     return BatchResult(
         idempotency_key=key, status=status, usage_event_id=result.event.id, **_charged(result.event)
     )  # fmt: skip
+
+
+def charge_results(
+    event_ids: Sequence[UUID], results: Sequence[Recorded | CofferError], balance: int
+) -> ChargeResults:  # fmt: skip
+    pairs = zip(event_ids, results, strict=True)
+    return ChargeResults(data=[_charge_result(event_id, result) for event_id, result in pairs], balance_micros=balance)
+
+
+def _charge_result(event_id: UUID, result: Recorded | CofferError) -> ChargeResult:
+    if isinstance(result, CofferError):
+        return ChargeResult(usage_event_id=event_id, status="refused", code=result.code, detail=result.detail)
+    status: Any = "duplicate" if result.duplicate else "charged"
+    return ChargeResult(usage_event_id=event_id, status=status, **_charged(result.event))
 
 
 def void_result(result: Voided) -> VoidResult:

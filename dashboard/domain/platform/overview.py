@@ -12,6 +12,7 @@ from dashboard.core import clock
 from dashboard.core.db import db
 from dashboard.domain.funds import seals, wallets
 from dashboard.domain.platform import webhooks
+from dashboard.domain.usage.charging import waiting
 from dashboard.models import (
     OVERDRAWN,
     TRANSACTION_TYPES,
@@ -22,6 +23,7 @@ from dashboard.models import (
     OutboxEmail,
     Payment,
     ProviderPrice,
+    UsageEvent,
     Wallet,
     WalletDay,
 )
@@ -35,7 +37,8 @@ PATIENCE = timedelta(minutes=5)
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """Something that needs attention. `kind`: inbox_parked, inbox_failed, inbox_waiting, payment_review,
-    payment_unknown, payment_uncredited, price_drift (packs not sold), external_keys (set by owners), mail_parked,
+    payment_unknown, payment_uncredited, price_drift (packs not sold), usage_parked (events without a
+    price), external_keys (set by owners), mail_parked,
     mail_waiting, mail_unset (no mail server configured), overdrawn, tick_late, seals_late (wallets), webhooks_silent
     (payments credited without one). `oldest` is None if no time is known."""
 
@@ -70,7 +73,7 @@ def work_list(mode: str) -> list[WorkItem]:
     rows = {kind: WorkItem(kind, int(count), oldest) for kind, count, oldest in db.session.execute(_counts(mode))}
     order = (
         "payment_review", "inbox_parked", "payment_uncredited", "payment_unknown", "inbox_failed", "inbox_waiting",
-        "price_drift", "external_keys", "mail_parked", "mail_unset", "mail_waiting", "overdrawn",
+        "price_drift", "usage_parked", "external_keys", "mail_parked", "mail_unset", "mail_waiting", "overdrawn",
     )  # fmt: skip
     late = [item for item in (_tick_late(), _seals_late(), _webhooks_silent(mode)) if item]
     return late + [rows[kind] for kind in order if kind in rows and rows[kind].count]
@@ -142,6 +145,9 @@ def _counts(mode: str) -> Any:
         payment("payment_uncredited", Payment.state == "paid", Payment.changed_at < late),
         select(literal("price_drift"), func.count(), func.min(ProviderPrice.checked_at)).where(
             ProviderPrice.mode == mode, ProviderPrice.state == "drift"
+        ),
+        select(literal("usage_parked"), func.count(), func.min(UsageEvent.created_at)).where(
+            UsageEvent.mode == mode, *waiting.is_parked()
         ),
         select(literal("external_keys"), func.count(), null()).where(OrgDirectory.unconfirmed()),
         _mail("mail_parked", OutboxEmail.state == "parked"),

@@ -16,7 +16,7 @@ from dashboard.core.errors import Conflict, Invalid, NotFound
 from dashboard.core.money import LARGEST
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.models import PERIODS, PLATFORM_ORG_ID, PRICE_KINDS, Metric, Organization, Price
+from dashboard.models import PERIODS, PLATFORM_ORG_ID, PRICE_KINDS, WHEN_UNPRICED, Metric, Organization, Price
 
 LONGEST_NAME = 80
 MOST_TIERS = 20
@@ -37,15 +37,19 @@ def owner_of(org: Organization) -> UUID:
     return org.id if org.funding == "own" else PLATFORM_ORG_ID
 
 
-def create(owner_id: UUID, *, key: str, name: str, unit: str, by: Actor) -> Metric:
-    """A metric without a price: usage of it is refused until it has one. Needs the owner's transaction. Raises Invalid,
-    MetricExists."""
+def create(
+    owner_id: UUID, *, key: str, name: str, unit: str, when_unpriced: str = "refuse", by: Actor
+) -> Metric:  # fmt: skip
+    """A metric without a price: until it has one, usage of it is refused, or parked (`when_unpriced`). Needs the
+    owner's transaction. Raises Invalid, MetricExists."""
     if not _KEY.fullmatch(key):
         raise Invalid("Use 1 to 63 lowercase letters, digits and . _ -, and begin with a letter.", field="metric_key")
     for field, text in (("name", name), ("unit", unit)):
         if not text.strip() or len(text) > LONGEST_NAME:
             raise Invalid(f"Enter 1 to {LONGEST_NAME} characters.", field=field)
-    row = Metric(org_id=owner_id, key=key, name=name.strip(), unit=unit.strip())
+    if when_unpriced not in WHEN_UNPRICED:
+        raise Invalid(f"Choose one of {', '.join(WHEN_UNPRICED)}.", field="when_unpriced")
+    row = Metric(org_id=owner_id, key=key, name=name.strip(), unit=unit.strip(), when_unpriced=when_unpriced)
     db.session.add(row)
     try:
         db.session.flush()

@@ -22,8 +22,9 @@ from dashboard.domain.funds import spend_limits, wallets
 from dashboard.domain.funds.ledger import KeyReused
 from dashboard.domain.funds.spend_limits import Spender
 from dashboard.domain.org_status import OrgAction
-from dashboard.domain.usage import charges, counters, metrics, new_events
-from dashboard.domain.usage.charges import LimitsOf, Unpriced
+from dashboard.domain.usage import counters, metrics, new_events
+from dashboard.domain.usage.charging import charges
+from dashboard.domain.usage.charging.charges import LimitsOf, Unpriced
 from dashboard.domain.usage.counters import Move
 from dashboard.domain.usage.new_events import AnyEvent, NewEvent
 from dashboard.models import Organization, UsageEvent, Wallet

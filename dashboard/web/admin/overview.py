@@ -31,6 +31,7 @@ KINDS = {
     "inbox_failed": ("Webhooks failing", "Repeated by themselves", "/admin/webhooks?state=failed"),
     "inbox_waiting": ("Webhooks waiting", "For over 5 minutes", "/admin/webhooks?state=received"),
     "price_drift": ("Packs not sold", "Their price differs at Stripe", "/admin/catalog/packs"),
+    "usage_parked": ("Usage without a price", "Charged as soon as its metric has one", "/admin/system"),
     "external_keys": ("External keys to confirm", "Set by owners, not in use until confirmed", "/admin/external-keys"),
     "mail_parked": ("Emails parked", "Won't retry automatically", "/admin/mail"),
     "mail_waiting": ("Mails waiting", "For over 5 minutes", "/admin/mail"),
