@@ -41,6 +41,6 @@ class Single:
 SINGLES = (
     Single(47, "training", "tokens", 125_000_000),
     Single(70, "notebook", "tokens", 42_700_000, key="Notebook"),
-    Single(89, "chat-api", "tokens", 1_204),
+    Single(89, "chat-api", "tokens", 120_667),
     Single(89, "search", "tokens", 33),
 )
