@@ -38,6 +38,8 @@ PEOPLE: dict[Verb, str] = {
     Verb.READ_AUDIT: "owner admin viewer operator",
     Verb.BUY: "owner admin",
     Verb.CHARGE: "",
+    Verb.HOLD: "",
+    Verb.RELEASE_HOLDS: "owner admin",
     Verb.READ_OWN_USAGE: "owner admin member viewer operator",
     Verb.READ_USAGE: "owner admin viewer operator",
     Verb.RECORD_USAGE: "",
@@ -61,7 +63,6 @@ PEOPLE: dict[Verb, str] = {
     Verb.CAP_KEYS: "owner admin",
     Verb.READ_LIMITS: "owner admin member viewer operator",
     Verb.MANAGE_LIMITS: "owner admin",
-    Verb.PROVISION: "",
     Verb.PLATFORM_READ: "operator",
     Verb.PLATFORM_GRANT: "operator",
     Verb.MANAGE_PLATFORM: "operator",
@@ -91,7 +92,7 @@ def test_a_personal_token_never_has_more_than_its_user(verb: Verb) -> None:
             everything = Caller(ACTOR, role, SCOPES, operator)
             nothing = Caller(ACTOR, role, frozenset(), operator)
             assert not allowed(verb, nothing)
-            if verb in (Verb.CHARGE, Verb.RECORD_USAGE):
+            if verb in (Verb.CHARGE, Verb.HOLD, Verb.RECORD_USAGE):
                 assert allowed(verb, everything) == (role in ("owner", "admin", "member"))
             else:
                 has_scope = TABLE[verb].scope is not None
