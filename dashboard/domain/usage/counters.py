@@ -32,7 +32,7 @@ WHERE org_id = :org AND wallet_id = :wallet AND day = ANY (CAST(:days AS date[])
   AND dimension = 'app'""")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Move:
     """What one event adds to the counters of its day, or takes from them."""
 
@@ -46,6 +46,7 @@ def add(org_id: UUID, wallet_id: UUID, moves: Sequence[Move]) -> None:
     """Count these events, their cost, or that they count no more. Needs the wallet's lock."""
     if not moves:
         return
+    moves = _merged(moves)
     names = _Names(org_id, wallet_id, [move.event for move in moves])
     cells: defaultdict[Cell, list[int]] = defaultdict(lambda: [0, 0, 0])
     for move in moves:
@@ -65,6 +66,19 @@ def add(org_id: UUID, wallet_id: UUID, moves: Sequence[Move]) -> None:
             "events": [sums[2] for sums in sums_of],
         },
     )  # fmt: skip
+
+
+def _merged(moves: Sequence[Move]) -> list[Move]:
+    """One move for all events that count in the same cells: in a batch, most do."""
+    merged: dict[tuple[object, ...], Move] = {}
+    for move in moves:
+        event = move.event
+        same = event.occurred_at, event.metric_key, event.app, event.member_id, event.api_key_id
+        so_far = merged.setdefault(same, Move(event))
+        so_far.units, so_far.cost, so_far.events = (
+            so_far.units + move.units, so_far.cost + move.cost, so_far.events + move.events,
+        )  # fmt: skip
+    return list(merged.values())
 
 
 def day_of(event: AnyEvent) -> date:

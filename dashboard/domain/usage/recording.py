@@ -178,7 +178,7 @@ class _Batch:
         """Tell apart what cannot be used, what was recorded before, and what is new."""
         booked = new_events.recorded(self.org.id, self.mode, {usage.key for usage in self.usages})
         seen: dict[str, bytes] = {}
-        for number, usage in enumerate(self.usages):
+        for number, (usage, new_id) in enumerate(zip(self.usages, ids.many(len(self.usages)), strict=True)):
             earlier = booked.get(usage.key)
             known_hash = earlier.body_hash if earlier else seen.get(usage.key)
             try:
@@ -189,7 +189,7 @@ class _Batch:
                 if earlier is not None:
                     self.earlier[number] = earlier
                 else:
-                    self.events[number] = self._event(usage, state=self._checked(usage))
+                    self.events[number] = self._event(usage, new_id, state=self._checked(usage))
                     seen[usage.key] = usage.body_hash
             except CofferError as refusal:
                 self.errors[number] = refusal
@@ -209,9 +209,9 @@ class _Batch:
             return "unpriced"
         raise Unpriced(f"The metric {usage.metric_key} had no price then. Nothing was recorded.")
 
-    def _event(self, usage: Usage, *, state: str) -> NewEvent:
+    def _event(self, usage: Usage, new_id: UUID, *, state: str) -> NewEvent:
         return NewEvent(
-            org_id=self.org.id, id=ids.new(), created_at=self.now, wallet_id=self.locked[usage.wallet_id].id,
+            org_id=self.org.id, id=new_id, created_at=self.now, wallet_id=self.locked[usage.wallet_id].id,
             mode=self.mode, metric_key=usage.metric_key, units=usage.units, occurred_at=usage.occurred_at or self.now,
             key=usage.key, body_hash=usage.body_hash, app=usage.app, member_id=usage.member_id or self.by.user_id,
             api_key_id=self.api_key_id, properties=usage.properties, state=state,
