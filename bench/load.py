@@ -53,7 +53,19 @@ def _wrk(port: int, requests: list[Request], seconds: float, connections: int) -
     with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
         file.writelines("\t".join((one.path, *one.authorization, one.body)) + "\n" for one in requests)
         file.flush()
-        command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "-s", str(LUA)]
+        command = [
+            "wrk",
+            "--timeout",
+            "30s",
+            "-t",
+            "1",
+            "-c",
+            str(connections),
+            "-d",
+            f"{max(1, round(seconds))}s",
+            "-s",
+            str(LUA),
+        ]
         done = subprocess.run([*command, f"http://127.0.0.1:{port}"], env=os.environ | {"REQUESTS": file.name},
                               capture_output=True, text=True, check=True)  # fmt: skip
     found = json.loads(done.stdout.strip().rpartition("\n")[2])

@@ -28,6 +28,8 @@ AMOUNT = 25
 CONNECTIONS = 4
 BATCH = 1_000
 CLIENTS = 16
+LEAST_SECONDS = 4
+"""Of a round of batches: one may take a second."""
 METRIC = "bench-01"
 MOST_A_SECOND = 8_000
 """More than a server here answers, so that no key comes round again within a measurement."""
@@ -51,11 +53,12 @@ class Endpoint:
     def measure(self, site: Site, postgres: int, seconds: float) -> int:
         """Post for some seconds and return how many were taken."""
         wanted = [self.make() for _ in range(int(seconds * MOST_A_SECOND) // max(self.rows, 1))]
+        seconds = max(seconds, LEAST_SECONDS) if self.rows > 1 else seconds
         before = processor.used(site.pid) + processor.used(postgres)
         found = load.post(site.port, wanted, seconds, connections=self.connections)
         if found.refused:
             raise RuntimeError(f"{found.refused} of {found.requests} requests were refused; see the server's log")
-        self.processor.append((processor.used(site.pid) + processor.used(postgres) - before) / found.requests)
+        self.processor.append((processor.used(site.pid) + processor.used(postgres) - before) / max(found.requests, 1))
         self.loads.append(found)
         return found.requests
 
@@ -75,7 +78,7 @@ def measure(cluster: Cluster, size: Size, report: Report) -> None:
     with cluster.database("http") as database:
         books.add_orgs(database, ORGS)
         books.fund(database)
-        callers = _callers(database)
+        callers = callers_of(database)
         endpoints = {
             "null": Endpoint(lambda: _post(random.choice(callers), "/api/v1/null")),
             "charge_spread": Endpoint(lambda: _charge(random.choice(callers)), rows=1),
@@ -84,8 +87,8 @@ def measure(cluster: Cluster, size: Size, report: Report) -> None:
             "charge_hot_16": Endpoint(lambda: _charge(callers[0]), rows=1, connections=CLIENTS),
             "usage_spread": Endpoint(lambda: _usage(random.choice(callers)), rows=1),
             "usage_hot": Endpoint(lambda: _usage(callers[0]), rows=1),
-            "usage_batch_spread": Endpoint(lambda: _batch(random.choice(callers)), rows=BATCH),
-            "usage_batch_hot": Endpoint(lambda: _batch(callers[0]), rows=BATCH),
+            "usage_batch_spread": Endpoint(lambda: batch(random.choice(callers)), rows=BATCH),
+            "usage_batch_hot": Endpoint(lambda: batch(callers[0]), rows=BATCH),
             "webhook": Endpoint(_webhooks(database).__next__),
         }
         rows, events = _run(database, endpoints, size.seconds)
@@ -135,7 +138,7 @@ def _tell(endpoints: dict[str, Endpoint], report: Report, checked: books.Checked
                  checked=checked)  # fmt: skip
 
 
-def _callers(database: Database) -> list[Caller]:
+def callers_of(database: Database) -> list[Caller]:
     """A key for each organization, used a moment ago: the note of its use, once a minute, is not in the figures."""
     made = []
     with database.app():
@@ -159,7 +162,7 @@ def _usage(caller: Caller) -> load.Request:
     return _sent(caller, f"/api/v1/orgs/{caller[0]}/usage", body)
 
 
-def _batch(caller: Caller) -> load.Request:
+def batch(caller: Caller) -> load.Request:
     events = [{"metric_key": METRIC, "units": 1, "app": "bench", "idempotency_key": str(uuid4())} for _ in range(BATCH)]
     return _sent(caller, f"/api/v1/orgs/{caller[0]}/usage/batch", {"events": events})
 

@@ -14,6 +14,8 @@ from dashboard.core.db import SESSION_SETTINGS
 
 NUMBER = ORG_ID.format(n="CAST(:n AS bigint)")
 KEY = "gen_random_uuid()"
+PATIENT = "-c lock_timeout=60s -c statement_timeout=60s"
+"""16 clients that take turns on one wallet wait long if the machine is busy with something else, too."""
 
 
 def filled(statement: TextClause, values: dict[str, str]) -> str:
@@ -40,12 +42,14 @@ def run(
                 "-T", str(max(1, round(seconds))), "-f", file.name, "-h", str(url.host), "-p", str(url.port),
                 "-U", str(url.username), str(url.database),
             ],
-            env=os.environ | {"PGPASSWORD": str(url.password), "PGOPTIONS": SESSION_SETTINGS},
+            env=os.environ | {"PGPASSWORD": str(url.password), "PGOPTIONS": f"{SESSION_SETTINGS} {PATIENT}"},
             capture_output=True,
             text=True,
         )  # fmt: skip
     count = re.search(r"transactions actually processed: (\d+)", done.stdout)
     rate = re.search(r"tps = ([\d.]+)", done.stdout)
+    if count and count[1] == "0" and not done.stderr:
+        return 0, 0.0  # within this time, on a busy machine
     if done.returncode or not count or not rate or "failed transactions: 0 " not in done.stdout:
         raise RuntimeError(f"pgbench failed:\n{done.stdout}\n{done.stderr}")
     return int(count[1]), float(rate[1])
