@@ -59,8 +59,8 @@ def _served(name: str) -> Response:
 
 GUIDE = (
     ("start", "Getting started"), ("auth", "Authentication and scopes"), ("modes", "Test and live"),
-    ("idempotency", "Idempotency"), ("pagination", "Lists"), ("limits", "Limits"), ("versions", "Versions"),
-    ("errors", "Errors"),
+    ("idempotency", "Idempotency"), ("holds", "Holds"), ("pagination", "Lists"), ("limits", "Limits"),
+    ("versions", "Versions"), ("errors", "Errors"),
 )  # fmt: skip
 
 

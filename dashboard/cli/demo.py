@@ -13,7 +13,7 @@ import orjson
 from flask import current_app
 from sqlalchemy import select
 
-from dashboard.cli import demo_catalog, demo_invites, demo_mail, demo_metrics, demo_programs
+from dashboard.cli import demo_catalog, demo_holds, demo_invites, demo_mail, demo_metrics, demo_programs
 from dashboard.cli.demo_use import DEMO_USE, SINGLES, SMALL_USE
 from dashboard.config import settings
 from dashboard.config.urls import base_url
@@ -186,6 +186,7 @@ def _today(demo: Organization, birch: Organization, people: dict[str, User], pro
         stray = {"org_id": str(UUID(int=0)), "order_id": str(UUID(int=0)), "kind": hosted_page.KIND}
         _receive(provider, "checkout.session.completed", {"id": "dummy_cs_elsewhere", "metadata": stray})
     demo_metrics.schedule(manager)
+    demo_holds.make(demo)
     demo_mail.tell_ends(demo.id)
     demo_invites.make(demo, people["owner"], demo_invites.DEMO)
     demo_invites.make(birch, people["admin"], demo_invites.BIRCH)

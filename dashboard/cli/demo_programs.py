@@ -38,7 +38,7 @@ def make_keys(org: Organization, by: Actor) -> dict[str, ApiKey]:
         soon = clock.now() + timedelta(days=30)
         make = partial(keys.make, org, mode=MODE, by=by, made_by=by.id)
         with transaction(org=org.id):
-            made = make(name="Production", scopes=["wallet:read", "wallet:charge", "usage:write"])
+            made = make(name="Production", scopes=["wallet:read", "wallet:charge", "holds:write", "usage:write"])
             make(name="Trial", scopes=["wallet:read"], expires_at=soon)
             keys.revoke(make(name="Old server", scopes=["wallet:charge"]).row, by=by)
         return {"Production": made.row}

@@ -22,6 +22,7 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
         dev_mail,
         dummy,
         headers,
+        holds,
         invites,
         keys,
         limits,
@@ -46,7 +47,7 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
     sessions.init_app(app, settings)
     headers.init_app(app, settings, is_call=is_call)
     render.init_app(app)
-    of_money = (costs, transactions, usage, usage_voids, limits, buy, payments, receipts)
+    of_money = (costs, transactions, usage, usage_voids, limits, holds, buy, payments, receipts)
     for page in (auth, links, orgs, *of_money, keys, members, org_settings, audit):
         app.register_blueprint(page.pages)
     account.init_app(app)

@@ -48,6 +48,18 @@ def usage(org_id: UUID, metric_key: str) -> dict[str, str]:
     return {"curl": curl, "Python": python}
 
 
+def hold(org_id: UUID) -> str:
+    """Two calls that reserve credits and charge what was used of them."""
+    holds, key = f"{_base()}/api/v1/orgs/{org_id}/holds", f"first-hold-{ids.new().hex[-8:]}"
+    made = '{"amount_micros": 300000, "expires_in": 600, "description": "A long answer", "app": "my-app"}'
+    calls = ((holds, key, made), (f"{holds}/$HOLD_ID/capture", f"{key}-done", '{"amount_micros": 120000}'))
+    return "\n\n".join(
+        f"curl {url} \\\n  {AUTH} \\\n  -H 'Idempotency-Key: {name}' \\\n  -H 'Content-Type: application/json' \\\n"
+        f"  -d '{body}'"
+        for url, name, body in calls
+    )
+
+
 def move(org: str, operation: str) -> str:
     key = f"first-{operation}-{ids.new().hex[-8:]}"
     body = f'{{"operation": "{operation}", "amount_micros": 18100, "description": "1,204 tokens", "app": "my-app"}}'

@@ -39,6 +39,8 @@ def _groups(org: Organization, caller: Caller) -> tuple[Group, ...]:
         billing.append(_link("Transactions", "transactions.listing", slug=slug))
     if allowed(Verb.READ_OWN_USAGE, caller):
         billing.append(_link("Usage", "usage.listing", slug=slug))
+    if allowed(Verb.READ_OWN_ROWS, caller):
+        billing.append(_link("Holds", "holds.listing", slug=slug))
     if allowed(Verb.READ_PAYMENTS, caller):
         billing.append(_link("Payments", "payments.index", slug=slug))
     if allowed(Verb.READ_LIMITS, caller):

@@ -93,6 +93,7 @@ def _told(visit: Visit, row: Transaction) -> dict[str, Any]:
         "moment": row.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "chain": [(step.text, "", "done", step.at) for step in steps],
         "payment": explanation.payment if visit.may(Verb.READ_PAYMENTS) else None,
+        "hold": explanation.hold,
         "caller_key": origins.caller_key(row),
         "raw": transaction_list.as_json(row),
     }

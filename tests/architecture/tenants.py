@@ -111,7 +111,7 @@ class Tenants:
             "entry_id": db.session.query(AuditEntry.id).filter_by(org_id=org.id).limit(1).scalar(),
             **self.invite(org),
             "member_id": _member(org),
-            "hold_id": hold(org, 1).id,
+            "hold_id": hold(org, 1, seconds=86_400).id,
             "limit_id": make_limit(org, 10**15).id,
             "service_key_id": _service_key(),
             "external_key": _external_key(org),

@@ -42,6 +42,7 @@ FORMS: dict[str, tuple[str, dict[str, str], str]] = {
     "POST /o/<slug>/invites": ("owner", {"emails": "new@example.test", "role": "viewer"}, "invite.sent"),
     "POST /o/<slug>/invites/<uuid:invite_id>/resend": ("owner", {}, "invite.resent"),
     "POST /o/<slug>/invites/<uuid:invite_id>/withdraw": ("owner", {}, "invite.revoked"),
+    "POST /o/<slug>/holds/<uuid:hold_id>/release": ("owner", {}, "hold.released"),
     "POST /account/tokens": ("admin", {"name": "Mine", "scopes": "wallet:read"}, "token.made"),
     "POST /account/tokens/<uuid:token_id>/revoke": ("owner", {}, "token.revoked"),
     "POST /account/security/sessions/end-others": ("admin", {}, "user.signed_out"),

@@ -78,6 +78,7 @@ ASKING: dict[str, dict[str, str]] = {
 NOBODY = "nobody is signed in yet, or the person with the link in an email acts"
 NOT_ASKING: dict[str, str] = {
     "/o/<slug>/buy/preview": "shows a price",
+    "/o/<slug>/holds/<uuid:hold_id>/release": "gives back what was reserved; nothing is spent or given away",
     "/login": NOBODY,
     "/login/code": NOBODY,
     "/signup": NOBODY,

@@ -29,27 +29,18 @@ class Case:
 def _payment(state: str, more: str = "") -> Callable[[Site], str]:
     """The return page of a payment of the demo in that state."""
 
-    def address(site: Site) -> str:
-        query = "SELECT id FROM payments WHERE org_id = %s AND state = %s AND key LIKE 'demo:%%' ORDER BY created_at"
-        return f"/o/demo/buy/return?payment={site.ask(query, site.org_id(), state)[0][0]}{more}"
-
-    return address
+    query = "SELECT id FROM payments WHERE org_id = %s AND state = %s AND key LIKE 'demo:%%' ORDER BY created_at"
+    return lambda site: f"/o/demo/buy/return?payment={site.ask(query, site.org_id(), state)[0][0]}{more}"
 
 
 def _hosted(state: str) -> Callable[[Site], str]:
-    def address(site: Site) -> str:
-        query = "SELECT id FROM dummy_sessions WHERE state = %s ORDER BY created_at, id"
-        return f"/dummy/checkout/{site.ask(query, state)[0][0]}"
-
-    return address
+    query = "SELECT id FROM dummy_sessions WHERE state = %s ORDER BY created_at, id"
+    return lambda site: f"/dummy/checkout/{site.ask(query, state)[0][0]}"
 
 
 def _story(state: str, base: str = "/o/demo/payments", more: str = "") -> Callable[[Site], str]:
-    def address(site: Site) -> str:
-        query = "SELECT id FROM payments WHERE org_id = %s AND state = %s AND key LIKE 'demo:%%' ORDER BY created_at"
-        return f"{base}/{site.ask(query, site.org_id(), state)[0][0]}{more}"
-
-    return address
+    query = "SELECT id FROM payments WHERE org_id = %s AND state = %s AND key LIKE 'demo:%%' ORDER BY created_at"
+    return lambda site: f"{base}/{site.ask(query, site.org_id(), state)[0][0]}{more}"
 
 
 def _passing(state: str) -> Callable[[Site], str]:
@@ -91,36 +82,33 @@ def _no_reason(page: Page) -> None:
     expect(page.locator("main .error").first).to_be_visible()
 
 
-def _transaction(type_: str, slug: str = "demo") -> Callable[[Site], str]:
-    def address(site: Site) -> str:
-        query = "SELECT id FROM transactions WHERE org_id = %s AND type = %s ORDER BY seq DESC LIMIT 1"
-        return f"/o/{slug}/transactions/{site.ask(query, site.org_id(slug), type_)[0][0]}"
+def _row(path: str, query: str, *values: str, slug: str = "demo", more: str = "") -> Callable[[Site], str]:
+    """The page of the row that the query finds in the organization."""
+    return lambda site: f"/o/{slug}/{path}/{site.ask(query, site.org_id(slug), *values)[0][0]}{more}"
 
-    return address
+
+def _transaction(type_: str, slug: str = "demo") -> Callable[[Site], str]:
+    query = "SELECT id FROM transactions WHERE org_id = %s AND type = %s ORDER BY seq DESC LIMIT 1"
+    return _row("transactions", query, type_, slug=slug)
 
 
 def _usage_event(more: str = "") -> Callable[[Site], str]:
-    def address(site: Site) -> str:
-        query = "SELECT id FROM usage_events WHERE org_id = %s AND cost > 0 ORDER BY id DESC LIMIT 1"
-        return f"/o/demo/usage/{site.ask(query, site.org_id())[0][0]}{more}"
+    query = "SELECT id FROM usage_events WHERE org_id = %s AND cost > 0 ORDER BY id DESC LIMIT 1"
+    return _row("usage", query, more=more)
 
-    return address
+
+def _hold(state: str) -> Callable[[Site], str]:
+    return _row("holds", "SELECT id FROM holds WHERE org_id = %s AND state = %s ORDER BY id DESC LIMIT 1", state)
 
 
 def _entry(action: str) -> Callable[[Site], str]:
-    def address(site: Site) -> str:
-        query = "SELECT id FROM audit_entries WHERE org_id = %s AND action = %s ORDER BY id DESC LIMIT 1"
-        return f"/o/demo/audit/{site.ask(query, site.org_id(), action)[0][0]}"
-
-    return address
+    query = "SELECT id FROM audit_entries WHERE org_id = %s AND action = %s ORDER BY id DESC LIMIT 1"
+    return _row("audit", query, action)
 
 
 def _event(state: str, more: str = "") -> Callable[[Site], str]:
-    def address(site: Site) -> str:
-        query = "SELECT id FROM inbox_events WHERE state = %s ORDER BY created_at LIMIT 1"
-        return f"/admin/webhooks/{site.ask(query, state)[0][0]}{more}"
-
-    return address
+    query = "SELECT id FROM inbox_events WHERE state = %s ORDER BY created_at LIMIT 1"
+    return lambda site: f"/admin/webhooks/{site.ask(query, state)[0][0]}{more}"
 
 
 def _org(slug: str, more: str = "") -> Callable[[Site], str]:
@@ -314,6 +302,13 @@ ORGANIZATION = (
     Case("usage-new", "viewer", _personal("usage")),
     Case("usage-event", "owner", _usage_event()),
     Case("usage-void", "manager", _usage_event("/void")),
+    Case("holds", "owner", "/o/demo/holds"),
+    Case("holds-member", "member", "/o/demo/holds"),
+    Case("holds-no-match", "owner", "/o/demo/holds?app=nothing-like-this"),
+    Case("holds-new", "owner", "/o/birch-studio/holds"),
+    Case("hold-open", "owner", _hold("open")),
+    Case("hold-captured", "viewer", _hold("captured")),
+    Case("hold-release", "owner", _hold("open"), _dialog("Release hold")),
     Case("payments", "owner", "/o/demo/payments"),
     Case("payments-viewer", "viewer", "/o/demo/payments"),
     Case("payments-no-match", "owner", "/o/demo/payments?q=nothing-like-this"),

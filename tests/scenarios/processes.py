@@ -5,6 +5,7 @@ Each process carries a mark in its environment, which its children inherit: so a
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -157,6 +158,17 @@ class Stack:
 
     def web_workers(self) -> list[int]:
         return [pid for pid in children_of(self.web.pid) if alive(pid)]
+
+    def kill_web_workers(self, seconds: float, *, until: Callable[[], object]) -> int:
+        """Kill one after another for so long, and on until it has hit something. Returns how many were killed."""
+        kills, end = 0, time.monotonic() + seconds
+        while time.monotonic() < end or not until():
+            time.sleep(random.uniform(0.2, 0.6))
+            with suppress(IndexError):
+                kill(random.choice(self.web_workers()))
+                kills += 1
+            assert time.monotonic() < end + 30, "no kill hit a call: this run proves nothing"
+        return kills
 
     def deliver(self, event: Json, *, seconds: float = 10.0) -> requests.Response:
         """One webhook, signed now."""

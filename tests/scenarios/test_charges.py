@@ -2,9 +2,7 @@
 
 import random
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -15,7 +13,7 @@ from dashboard.core.db import db
 from dashboard.domain.platform import verify
 from dashboard.models import Organization, Transaction
 from tests.factories import make_key, make_org, wallet_of
-from tests.scenarios.processes import Stack, kill, wait_until
+from tests.scenarios.processes import Stack, wait_until
 from tests.scenarios.programs import Program, at_once
 
 PRICE = 1_000_000
@@ -91,16 +89,9 @@ def test_every_acknowledged_charge_stands_once_when_the_website_is_killed(websit
         acknowledged.append(charge)
         return True
 
-    kills = 0
     with ThreadPoolExecutor(PROGRAMS) as programs:
         running = [programs.submit(run, name) for name in range(PROGRAMS)]
-        end = time.monotonic() + seconds
-        while time.monotonic() < end or not lost:
-            time.sleep(random.uniform(0.2, 0.6))
-            with suppress(IndexError):
-                kill(random.choice(website.web_workers()))
-                kills += 1
-            assert time.monotonic() < end + 30, "no kill hit a charge: this run proves nothing"
+        kills = website.kill_web_workers(seconds, until=lambda: lost)
         over.set()
         for one in running:
             one.result()

@@ -8,6 +8,7 @@ from sqlalchemy import String, case, cast, select
 from dashboard.models import (
     ApiKey,
     Base,
+    Hold,
     IdentityProvider,
     InboxEvent,
     Invite,
@@ -53,6 +54,7 @@ _LIMITED = case(
 KINDS = {
     "api_key": Kind("a key", ApiKey, ApiKey.name, "keys.show"),
     "email": Kind("a mail", OutboxEmail, OutboxEmail.event),
+    "hold": Kind("a hold", Hold, org_page="holds.show"),
     "identity_provider": Kind("the identity provider", IdentityProvider),
     "inbox_event": Kind("a webhook", InboxEvent, InboxEvent.type, admin_page="admin_webhooks.show"),
     "invite": Kind("an invite", Invite, Invite.email, "members.listing"),

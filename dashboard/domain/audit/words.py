@@ -57,6 +57,7 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "credits.deposited": ("money", "{who} deposited {after.amount:size}"),
     "credits.removed": ("money", "{who} removed {after.amount:size} ({after.category})"),
     "usage.voided": ("money", "{who} voided usage of {what}, which gave back {after.amount:size}"),
+    "hold.released": ("money", "{who} released a hold of {before.held:size}"),
     "payment.created": ("money", "{who} started a purchase of {what}"),
     "payment.unknown": ("money", "The payment provider gave no definite answer about {what}"),
     "payment.pending": ("money", "The payment for {what} was sent to the payment page"),

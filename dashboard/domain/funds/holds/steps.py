@@ -15,6 +15,7 @@ from dashboard.core import clock, ids
 from dashboard.core.db import db, retrying, transaction
 from dashboard.core.errors import Conflict, Invalid
 from dashboard.core.money import LARGEST
+from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.funds import expiry, ledger, origins, spend_limits, wallets
 from dashboard.domain.funds.holds import ending
@@ -155,6 +156,8 @@ def release(hold: Hold, request: HoldRequest) -> HoldResult:
         _require_free_key(request, wallet)
         _require_open(row)
         step = _end(row, "released", request, now)
+        if request.origin == ending.ORIGIN:  # a person, on a page; a program's steps are their own record
+            audit.record(row, "hold.released", by=request.by, before={"held": row.amount}, after={"held": 0})
         expiry.take_out_what_holds_kept(row.org_id, row.wallet_id, now)
         return HoldResult(row, step)
 

@@ -81,13 +81,13 @@ def _origin(row: Transaction) -> Step:
 
 def _held(hold: Hold) -> list[Step]:
     part = "all of it" if hold.captured == hold.amount else shown(hold.captured)
-    text = f"{shown(hold.amount)} was held, and {part} was captured"
+    text = f"{shown(hold.amount)} was held; this captured {part}"
     return [Step("hold", text, hold.created_at, hold.id)]
 
 
 def _lapsed(row: Transaction) -> list[Step]:
     """The expired credit grant: what opened it, what was spent of it, and its last day."""
-    grant = db.session.scalar(select(CreditGrant).filter_by(org_id=row.org_id, id=UUID(row.key.partition("/")[0])))
+    grant = db.session.scalar(select(CreditGrant).filter_by(org_id=row.org_id, id=expiry.grant_of(row.key)))
     if grant is None or grant.expires_at is None:
         return []
     opened = f"{_named(grant)} came in"
