@@ -14,8 +14,10 @@ from dashboard.core import ids, lists
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import transactions, wallets
+from dashboard.domain.funds.credit_grants import used
 from dashboard.domain.funds.transactions import TransactionFilters, explain
 from dashboard.domain.organizations import memberships
+from dashboard.domain.usage.reading import explained
 from dashboard.models import TRANSACTION_TYPES, Transaction, Wallet
 
 api = blueprint("transactions")
@@ -96,7 +98,9 @@ def retrieve(path: inputs.OrgItemPath) -> Response:
     only_of = auth.only_of(access, Verb.READ_LEDGER)
     if row.mode != access.mode or (only_of and only_of not in (row.actor_id, row.member_id)):
         raise NotFound("There is no such transaction.")
-    return answer(shapes.explained(row, wallets.units_of([row])[row.wallet_id], explain.explain(row)))
+    unit = wallets.units_of([row])[row.wallet_id]
+    facts = explain.explain(row), explained.of_transaction(row), used.used_by(row)
+    return answer(shapes.explained(row, unit, *facts))
 
 
 def _page(access: Access, query: TransactionQuery, filters: TransactionFilters) -> lists.Page[Transaction]:

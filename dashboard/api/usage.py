@@ -15,9 +15,10 @@ from dashboard.domain.access.permissions import LEADS, Verb
 from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import memberships
-from dashboard.domain.usage import event_list, metrics, recording, reports
+from dashboard.domain.usage import metrics, recording, reports
 from dashboard.domain.usage.charging import voids, waiting
-from dashboard.domain.usage.filters import UsageFilters
+from dashboard.domain.usage.reading import event_list
+from dashboard.domain.usage.reading.filters import UsageFilters
 from dashboard.domain.usage.recording import Recorded, Usage
 from dashboard.domain.usage.reports import Hour
 from dashboard.models import ApiKey, Wallet

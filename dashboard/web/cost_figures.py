@@ -12,7 +12,8 @@ from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds.reports import costs
 from dashboard.domain.funds.reports.costs import Group, GroupedCosts, OwnCosts, Range, Source
 from dashboard.domain.funds.reports.forecast import Forecast
-from dashboard.domain.usage import grouped_costs, reports
+from dashboard.domain.usage import reports
+from dashboard.domain.usage.reading import grouped_costs
 from dashboard.models import LOW_MICROS, TRANSACTION_TYPES
 from dashboard.web import charts, comparison, guards, usage_figures
 from dashboard.web.formats import day, percent, short_count

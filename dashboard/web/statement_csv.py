@@ -24,7 +24,7 @@ def file_name(slug: str, wallet: Wallet, filters: TransactionFilters) -> str:
 def rows(wallet: Wallet, filters: TransactionFilters, *, for_manager: bool = False) -> Iterator[str]:
     """The lines of the file, newest first, read page by page as they are consumed."""
     yield line(COLUMNS)
-    for block in lists.every(lambda cursor: transactions.page(wallet, filters, cursor, transactions.MOST_ROWS)):
+    for block in lists.every(lambda cursor: transactions.page(wallet, filters, cursor, lists.FILE_ROWS)):
         names = transactions.names_of(block, for_manager=for_manager)
         for row in block:
             yield line(_values(row, names[row.id], wallet.unit))

@@ -7,13 +7,15 @@ from uuid import UUID
 
 from flask import Blueprint, Response, url_for
 
-from dashboard.core import clock
+from dashboard.core import clock, units
 from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import origins, transactions
+from dashboard.domain.funds.credit_grants import used
 from dashboard.domain.funds.transactions import Statement, TransactionFilters, explain
+from dashboard.domain.usage.reading import explained
 from dashboard.models import TRANSACTION_TYPES, Transaction
 from dashboard.web import guards, render, statement_csv, transaction_links, transaction_list, zones
 from dashboard.web import listing as lists
@@ -21,6 +23,7 @@ from dashboard.web.exports import Turn
 from dashboard.web.formats import day, day_range, zones_shown
 from dashboard.web.guards import Visit
 from dashboard.web.listing import Listing
+from dashboard.web.price_words import price_words
 from dashboard.web.transaction_list import TransactionRow
 from dashboard.web.viewer import UTC
 
@@ -64,8 +67,10 @@ def show(slug: str, transaction_id: UUID) -> Response:
     if visit.only_of and visit.only_of not in (row.actor_id, row.member_id):
         raise NotFound
     return render.render(
-        "transactions/show.html", slug=slug, row=row, links=transaction_links.of(visit, row), **_told(visit, row)
-    )
+        "transactions/show.html", slug=slug, row=row, links=transaction_links.of(visit, row), **_told(visit, row),
+        worked_out=explained.of_transaction(row), used=used.used_by(row), price_words=price_words,
+        counted=units.counted, plural=units.plural, grant_words=explain.grant_words,
+    )  # fmt: skip
 
 
 def _read(visit: Visit) -> Listing[TransactionRow]:

@@ -12,8 +12,9 @@ from dashboard.core.errors import Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.access.permissions import Verb
 from dashboard.domain.funds import transactions
-from dashboard.domain.usage import event_list, metrics, reports
-from dashboard.domain.usage.filters import UsageFilters
+from dashboard.domain.usage import metrics, reports
+from dashboard.domain.usage.reading import event_list
+from dashboard.domain.usage.reading.filters import UsageFilters
 from dashboard.models import UsageEvent
 from dashboard.web import examples, guards, render, usage_csv, usage_figures, usage_voids
 from dashboard.web import listing as listings

@@ -6,7 +6,8 @@ from datetime import timedelta
 import orjson
 
 from dashboard.core import lists
-from dashboard.domain.usage import event_list, reports
+from dashboard.domain.usage import reports
+from dashboard.domain.usage.reading import event_list
 from dashboard.web import usage_figures
 from dashboard.web.csv_lines import line, moment, number, text
 from dashboard.web.guards import Visit

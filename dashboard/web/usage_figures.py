@@ -14,7 +14,7 @@ from dashboard.core.money import unit_price
 from dashboard.domain.funds.reports import costs, ranks
 from dashboard.domain.funds.reports.costs import Range
 from dashboard.domain.usage import metrics, reports
-from dashboard.domain.usage.filters import UsageFilters
+from dashboard.domain.usage.reading.filters import UsageFilters
 from dashboard.domain.usage.reports import Cells, Total
 from dashboard.models import OTHER_APPS, Metric, Organization, Price
 from dashboard.web import charts, comparison

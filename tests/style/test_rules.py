@@ -21,6 +21,7 @@ FLOWS = {
     "funds/holds/ending.py": {"clear", "drain"},
     "funds/holds/steps.py": {"reserve", "extend", "capture", "release"},
     "funds/seals/__init__.py": {"_keep"},
+    "funds/credit_grants/used.py": {"used_by"},
     "funds/credit_grants/settlement.py": {"open_grants_of"},  # for settings that end with a transaction
     "payments/checkout/budgets.py": {"take_page", "one_code", "_give_back"},
     "payments/checkout/checkout.py": {"_open", "_intent", "_note"},

@@ -5,13 +5,16 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from dashboard.api.shapes.money import Mode, usd
+from dashboard.api.shapes.usage import PriceVersion, price_version
 from dashboard.api.shapes.wallets import Wallet
-from dashboard.core.money import plain_credits
+from dashboard.core.money import exact, plain_credits
 from dashboard.domain.funds import credit_grants, origins, wallets
+from dashboard.domain.funds.credit_grants.used import UsedGrant
 from dashboard.domain.funds.transactions.explain import Explanation, Step
+from dashboard.domain.usage.reading.explained import Explained
 from dashboard.models import Transaction as TransactionRow
 
 
@@ -84,11 +87,46 @@ class GrantSlice(BaseModel):
     expires_at: datetime | None
 
 
+class PriceStep(BaseModel):
+    """The units after position `from` up to `to`, at `price_micros` per `per_units`. All steps add up to the amount."""
+
+    from_: int = Field(alias="from")
+    to: int
+    units: int
+    price_micros: int
+    per_units: int
+    micros: int
+
+
+class ExplainedUsage(BaseModel):
+    """The usage event that was charged: the price version that was in force, and the metric's position before and after
+    it."""
+
+    usage_event_id: UUID
+    metric_key: str
+    units: int
+    price: PriceVersion
+    units_before: int
+    units_after: int
+    steps: list[PriceStep]
+
+
+class GrantUsed(BaseModel):
+    """A credit grant that paid for it. `amount_micros` is absent if only the sum of several is known."""
+
+    id: UUID
+    kind: Literal["paid", "promotional"]
+    category: str
+    amount_micros: int | None = None
+
+
 class TransactionExplanation(BaseModel):
-    """What caused the transaction, the credit grants that it opened, and what followed."""
+    """What caused the transaction, the credit grants that it opened or used, and what followed."""
 
     cause: list[ExplanationStep]
+    usage: ExplainedUsage | None = None
     grants: list[GrantSlice]
+    grants_used: list[GrantUsed]
     followed: list[ExplanationStep]
 
 
@@ -135,7 +173,9 @@ def _platform(row: TransactionRow, unit: str) -> PlatformTransaction:
     return PlatformTransaction(**values, org_id=row.org_id, reason=row.reason, **credits_)
 
 
-def explained(row: TransactionRow, unit: str, result: Explanation) -> ExplainedTransaction:
+def explained(
+    row: TransactionRow, unit: str, result: Explanation, usage: Explained | None, used: Sequence[UsedGrant]
+) -> ExplainedTransaction:
     slices = [
         GrantSlice(
             id=part.id,
@@ -147,8 +187,40 @@ def explained(row: TransactionRow, unit: str, result: Explanation) -> ExplainedT
         )
         for part in result.grants
     ]
-    reasons = TransactionExplanation(cause=_steps(result.cause), grants=slices, followed=_steps(result.followed))
+    optional = {"usage": _usage(usage)} if usage else {}
+    reasons = TransactionExplanation(
+        cause=_steps(result.cause), grants=slices, grants_used=[_used(one) for one in used],
+        followed=_steps(result.followed) + (_voided(usage) if usage else []), **optional,
+    )  # fmt: skip
     return ExplainedTransaction(**transaction_values(row, unit), explanation=reasons)
+
+
+def _usage(result: Explained) -> ExplainedUsage:
+    steps = [
+        PriceStep(
+            **{"from": part.start}, to=part.end, units=part.end - part.start, price_micros=part.amount_micros,
+            per_units=part.per_units, micros=part.micros,
+        )
+        for part in result.parts
+    ]  # fmt: skip
+    return ExplainedUsage(
+        usage_event_id=result.event.id, metric_key=result.event.metric_key, units=result.event.units,
+        price=price_version(result.price), units_before=result.before, units_after=result.after, steps=steps,
+    )  # fmt: skip
+
+
+def _voided(result: Explained) -> list[ExplanationStep]:
+    event = result.event
+    if event.voided_at is None or result.is_void:
+        return []
+    text = f"The usage was voided, and {exact(event.credited or 0)} given back"
+    ref = {"ref": event.void_transaction_id} if event.void_transaction_id else {}
+    return [ExplanationStep(kind="void", text=text, at=event.voided_at, **ref)]
+
+
+def _used(one: UsedGrant) -> GrantUsed:
+    optional = {} if one.amount is None else {"amount_micros": one.amount}
+    return GrantUsed(id=one.grant.id, kind=one.grant.kind, category=one.grant.category, **optional)
 
 
 def _steps(steps: tuple[Step, ...]) -> list[ExplanationStep]:

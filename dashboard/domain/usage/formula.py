@@ -6,6 +6,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
@@ -38,6 +39,18 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The units after position `start` up to `end`, at one price, and what they add to the cost. The parts of a stretch
+    add up to its cost exactly."""
+
+    start: int
+    end: int
+    amount_micros: int
+    per_units: int
+    micros: Micros
+
+
+@dataclass(frozen=True, slots=True)
 class Formula:
     """The price of a metric: never falls as units grow."""
 
@@ -62,6 +75,20 @@ class Formula:
     def between(self, before: int, after: int) -> Micros:
         """The price of the units after `before` up to `after`."""
         return Micros(self.cost(after) - self.cost(before))
+
+    def parts(self, before: int, after: int) -> list[Part]:
+        """The units after `before` up to `after`, cut where another price begins."""
+        ends = {after, self.free_units, *(self.free_units + tier.up_to for tier in self.tiers if tier.up_to)}
+        edges = [before, *sorted(end for end in ends if before < end <= after)]
+        return [Part(start, end, *self._rate(end), self.between(start, end)) for start, end in pairwise(edges)]
+
+    def _rate(self, position: int) -> tuple[int, int]:
+        """The price of the unit at a position: micros, and per how many units."""
+        paid = position - self.free_units
+        if paid <= 0:
+            return 0, 1
+        tier = next((one for one in self.tiers if one.up_to is None or paid <= one.up_to), None)
+        return (tier.amount_micros, tier.per_units) if tier else (self.amount_micros, self.per_units)
 
     def steps(self, units: int) -> list[Step]:
         """How the price of the first `units` comes about, without those that are free."""

@@ -30,8 +30,8 @@ from sqlalchemy.orm import aliased
 
 from dashboard.core import lists
 from dashboard.core.db import db
-from dashboard.domain.usage.filters import UsageFilters
 from dashboard.domain.usage.formula import Formula, Step
+from dashboard.domain.usage.reading.filters import UsageFilters
 from dashboard.models import OTHER_APPS, PLATFORM_ORG_ID, ApiKey, Price, UsageCounter, UsageEvent, User, Wallet
 
 METRIC, APP, MEMBER, KEY = "metric", "app", "member", "key"

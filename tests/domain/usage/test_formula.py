@@ -72,3 +72,23 @@ def test_steps_explain_the_price() -> None:
         (100, 20_000, 1), (900, 10_000, 1), (10, 1_500, 10),
     ]  # fmt: skip
     assert sum(step.micros for step in steps) == 11_001_500
+
+
+@given(formulas(), st.integers(0, 3_000), st.integers(1, 3_000))
+def test_the_parts_of_a_stretch_add_up_to_its_cost(formula: Formula, before: int, units: int) -> None:
+    parts = formula.parts(before, before + units)
+    assert [parts[0].start, *(part.end for part in parts)] == [*(part.start for part in parts), before + units]
+    assert sum(part.micros for part in parts) == formula.between(before, before + units)
+    for part in parts:
+        free = part.end <= formula.free_units
+        assert free == (part.start < formula.free_units)
+        assert not free or (part.amount_micros, part.micros) == (0, 0)
+
+
+def test_parts_are_cut_where_another_price_begins() -> None:
+    formula = Formula("graduated", tiers=GRADUATED, free_units=50)
+    found = [(one.start, one.end, one.amount_micros, one.per_units, one.micros) for one in formula.parts(40, 1_100)]
+    assert found == [
+        (40, 50, 0, 1, 0), (50, 150, 20_000, 1, 2_000_000), (150, 1_050, 10_000, 1, 9_000_000),
+        (1_050, 1_100, 1_500, 10, 7_500),
+    ]  # fmt: skip

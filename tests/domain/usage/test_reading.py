@@ -12,8 +12,9 @@ from dashboard.core import clock, lists
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid
 from dashboard.domain.audit import SYSTEM, Actor
-from dashboard.domain.usage import counters, event_list, recording, reports
-from dashboard.domain.usage.filters import UsageFilters
+from dashboard.domain.usage import counters, recording, reports
+from dashboard.domain.usage.reading import event_list
+from dashboard.domain.usage.reading.filters import UsageFilters
 from dashboard.domain.usage.recording import Usage
 from dashboard.models import OTHER_APPS, Organization, UsageEvent, Wallet
 from tests.each import each

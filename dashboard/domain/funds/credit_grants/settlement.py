@@ -235,6 +235,11 @@ def open_grants_of(wallets: Sequence[Wallet]) -> dict[UUID, list[OpenGrant]]:
     return grants_of
 
 
+def ahead(org_id: UUID, wallet_id: UUID) -> Settlement:
+    """What the next block of the wallet's rows will be settled to. Only reads; needs a transaction."""
+    return _settlement(org_id, wallet_id)[1]
+
+
 def _open_grants(grants: Sequence[Row[Any]]) -> list[OpenGrant]:
     row = grants[0]
     old = [_open_grant(one) for one in grants if one.opened_seq <= row.settled_seq]

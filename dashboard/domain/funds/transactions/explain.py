@@ -90,7 +90,7 @@ def _lapsed(row: Transaction) -> list[Step]:
     grant = db.session.scalar(select(CreditGrant).filter_by(org_id=row.org_id, id=expiry.grant_of(row.key)))
     if grant is None or grant.expires_at is None:
         return []
-    opened = f"{_named(grant)} came in"
+    opened = f"{grant_words(grant)} came in"
     until = f"Its last day was {expiry.last_day(grant.expires_at):%-d %B %Y} (UTC)"
     spent = grant.amount + row.amount
     used = f"{shown(spent)} of it had been spent" if spent else "none of it had been spent"
@@ -115,12 +115,12 @@ def _slices(grants: Sequence[CreditGrant]) -> list[Step]:
     steps = []
     for grant in grants:
         until = f", expires after {expiry.last_day(grant.expires_at):%-d %B %Y} (UTC)" if grant.expires_at else ""
-        text = f"{_named(grant)}{until}"
+        text = f"{grant_words(grant)}{until}"
         steps.append(Step("grant", text, grant.created_at, grant.id))
     return steps
 
 
-def _named(grant: CreditGrant) -> str:
+def grant_words(grant: CreditGrant) -> str:
     """`$25.00 purchased credit`."""
     name = credit_grants.name_of(grant)
     return f"{shown(grant.amount)} {name[0].lower()}{name[1:]}"

@@ -50,10 +50,10 @@ def page(
     page.
 
     The cost does not depend on the number of rows: it reads by seq, and at most `window` rows if a filter has no index.
-    `limit` 1..100. Raises Invalid for a malformed cursor.
+    `limit` 1..500. Raises Invalid for a malformed cursor.
     """
     filters = filters or TransactionFilters()
-    limit = max(1, min(limit, MOST_ROWS))
+    limit = max(1, min(limit, lists.FILE_ROWS))
     scope = ("wallet", wallet.id, filters)
     direction, seq = _position(cursors.decode(cursor, *scope))
     filters, spans = _searched(wallet, filters)

@@ -12,7 +12,7 @@ from dashboard.core import days
 from dashboard.domain.funds.reports import costs
 from dashboard.domain.funds.reports.costs import GroupedCosts, OwnCosts, Row
 from dashboard.domain.usage import reports
-from dashboard.domain.usage.filters import UsageFilters
+from dashboard.domain.usage.reading.filters import UsageFilters
 from dashboard.models import Wallet
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 from dashboard.core import cursors, days, lists
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid
-from dashboard.domain.usage.filters import UsageFilters
+from dashboard.domain.usage.reading.filters import UsageFilters
 from dashboard.models import OTHER_APPS, UsageCounter, UsageEvent, Wallet
 
 _POSITION = struct.Struct(">q16s")
