@@ -15,12 +15,12 @@ def serves(path: str) -> bool:
 
 
 def register(app: Flask) -> None:
-    """Register all API routes. None of them uses a session or a form token: only a bearer token or a signature
-    counts."""
+    """Register all API routes. They use no session or form token, only bearer tokens and signatures."""
     from dashboard.api import (
         audit,
         checkout,
         docs,
+        grants,
         health,
         holds,
         identity_provider,
@@ -47,8 +47,9 @@ def register(app: Flask) -> None:
     from dashboard.api.admin import users as admin_users
 
     identity = (me, orgs, members, invites, keys, identity_provider, audit)
+    money = (wallets, limits, transactions, grants, usage, holds)
     customers = [
-        *(each.api for each in (*identity, wallets, limits, transactions, usage, holds, payments, checkout, products)),
+        *(each.api for each in (*identity, *money, payments, checkout, products)),
         invites.public,
         usage.metric_api,
         limits.spendable_api,

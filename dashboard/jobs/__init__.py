@@ -8,6 +8,7 @@ JOBS = frozenset(
         "dashboard.jobs.catalog.sync",
         "dashboard.jobs.dummy.deliver",
         "dashboard.jobs.expiry.drain",
+        "dashboard.jobs.expiry.notify",
         "dashboard.jobs.figures.count",
         "dashboard.jobs.holds.drain",
         "dashboard.jobs.inbox.drain",

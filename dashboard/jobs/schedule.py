@@ -7,6 +7,7 @@ from dashboard.core import clock
 from dashboard.domain.catalog import products
 from dashboard.domain.catalog import sync as prices
 from dashboard.domain.funds import expiry, seals
+from dashboard.domain.funds.credit_grants import notices
 from dashboard.domain.funds.holds import ending
 from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.messages import outbox
@@ -59,6 +60,11 @@ def _parked() -> Iterable[str]:
     return (str(org_id) for org_id in waiting.due())
 
 
+def _expiring() -> Iterable[str]:
+    """Once an hour, as purges. What an hour misses, the next one writes."""
+    return (str(org_id) for org_id in notices.due()) if _first_of_hour() else ()
+
+
 def _unsealed() -> Iterable[str]:
     return (str(org_id) for org_id in seals.due())
 
@@ -70,8 +76,12 @@ def _checkpoints() -> Iterable[str]:
 
 def _purges() -> Iterable[str]:
     """Once an hour, by the first tick of the hour. Running it again does no harm."""
+    return ("expired",) if _first_of_hour() else ()
+
+
+def _first_of_hour() -> bool:
     now = clock.now()
-    return ("expired",) if now.minute * 60 + now.second < max(60, settings().jobs.tick_seconds) else ()
+    return now.minute * 60 + now.second < max(60, settings().jobs.tick_seconds)
 
 
 SCHEDULE: list[ScheduledTask] = [
@@ -80,6 +90,7 @@ SCHEDULE: list[ScheduledTask] = [
     (_lapsed, expiry.DRAIN),  # credit that expired in wallets that nobody charged
     (_held, ending.DRAIN),  # holds that expired in wallets that nobody charged
     (_parked, waiting.DRAIN),  # usage that was recorded before its metric had a price
+    (_expiring, notices.JOB),  # notices of credit that expires in 30, 7 or 1 days
     (_unsealed, "dashboard.jobs.seals.seal"),  # ledger rows that can still be changed without detection
     (_checkpoints, "dashboard.jobs.seals.record_head"),  # once a day, a checkpoint of the seals
     (_prices, products.SYNC),  # the provider's prices: create, archive, and compare each with ours once an hour

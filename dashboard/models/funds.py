@@ -215,6 +215,9 @@ class CreditGrant(OrgOwned, Base):
         org_key("transaction_id", "transactions"),
         Index("ix_credit_grants_org_id_transaction_id", "org_id", "transaction_id"),
         Index("ix_credit_grants_wallet", "org_id", "wallet_id", "id"),
+        Index(
+            "ix_credit_grants_dated", "expires_at", postgresql_where=text("expires_at IS NOT NULL AND remaining > 0")
+        ),
         Index("ix_credit_grants_open", "org_id", "wallet_id", "opened_seq", postgresql_where=text("remaining > 0")),
         Index(
             "ix_credit_grants_expiring",
@@ -248,4 +251,22 @@ class GrantBurn(OrgOwned, Base):
         org_key("grant_id", "credit_grants"),
         Index("ix_grant_burns_org_id_grant_id", "org_id", "grant_id"),
         CheckConstraint("seq_from >= 1 AND seq_to >= seq_from AND amount > 0", name="range"),
+    )
+
+
+class Notice(OrgOwned, Base):
+    """What an organization is told once: `kind` about `subject_id`, at `step`. For `expiry` these are a credit grant,
+    the days before it expires, and the `amount` that was left of it then."""
+
+    __tablename__ = "notices"
+
+    kind: Mapped[str]
+    subject_id: Mapped[UUID]
+    step: Mapped[int]
+    amount: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        org_root(),
+        Index("uq_notices_org_id_kind_subject_id_step", "org_id", "kind", "subject_id", "step", unique=True),
+        CheckConstraint("kind IN ('expiry')", name="kind"),
     )

@@ -19,6 +19,7 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
         buy,
         catalog,
         costs,
+        credit_grants,
         dev_mail,
         dummy,
         headers,
@@ -47,13 +48,12 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
     sessions.init_app(app, settings)
     headers.init_app(app, settings, is_call=is_call)
     render.init_app(app)
-    of_money = (costs, transactions, usage, usage_voids, limits, holds, buy, payments, receipts)
-    for page in (auth, links, orgs, *of_money, keys, members, org_settings, audit):
+    of_money = (costs, credit_grants, transactions, usage, usage_voids, limits, holds, buy, payments, receipts)
+    of_orgs = (orgs, *of_money, keys, members, org_settings, audit)
+    of_customers = (overview, admin_orgs, external_keys, users, admin_payments)
+    for page in (auth, links, *of_orgs, *of_customers, webhooks, mail, service_keys, admin_audit, system):
         app.register_blueprint(page.pages)
     account.init_app(app)
-    of_customers = (overview, admin_orgs, external_keys, users, admin_payments)
-    for page in (*of_customers, webhooks, mail, service_keys, admin_audit, system):
-        app.register_blueprint(page.pages)
     catalog.init_app(app)
     invites.init_app(app)
     if settings.payment.provider == "dummy":

@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from flask import request, url_for
 
+from dashboard.core import clock
 from dashboard.core.money import money
 from dashboard.domain.access import keys
 from dashboard.domain.access.permissions import Verb
+from dashboard.domain.funds.credit_grants import notices
 from dashboard.domain.funds.reports import costs
 from dashboard.domain.funds.reports.costs import Group, GroupedCosts, OwnCosts, Range, Source
 from dashboard.domain.funds.reports.forecast import Forecast
 from dashboard.domain.usage import reports
 from dashboard.domain.usage.reading import grouped_costs
-from dashboard.models import LOW_MICROS, TRANSACTION_TYPES
+from dashboard.models import LOW_MICROS, TRANSACTION_TYPES, Wallet
 from dashboard.web import charts, comparison, guards, usage_figures
 from dashboard.web.formats import day, percent, short_count
 from dashboard.web.guards import Visit
@@ -199,7 +202,18 @@ def _notice(visit: Visit, forecast: Forecast | None) -> Notice | None:
         return Notice(f"Credits run out {days}", text, "warn")
     if wallet.available < LOW_MICROS:
         return Notice(f"Balance is below {money(LOW_MICROS)}", "Calls stop when it reaches zero.", "warn")
-    return None
+    return expiring(visit.wallet, forecast.next_lapse) if forecast else None
+
+
+def expiring(wallet: Wallet, next_lapse: tuple[int, date] | None) -> Notice | None:
+    """The credit that expires next, and after which day, once a notice of it was due."""
+    if next_lapse is None or not notices.any_for(wallet):
+        return None
+    micros, last = next_lapse
+    days = (last - clock.today()).days
+    when = "today" if days == 0 else "tomorrow" if days == 1 else f"in {days} days"
+    text = f"What is left of it at the end of {day(last)} (UTC) leaves the balance."
+    return Notice(f"{money(micros)} of credit expires {when}", text, "warn" if days <= SOON_DAYS else "info")
 
 
 def steps(visit: Visit) -> list[Step]:

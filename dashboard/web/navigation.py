@@ -35,6 +35,8 @@ def of_organization(org: Organization, caller: Caller, wallet: Wallet) -> Shell:
 def _groups(org: Organization, caller: Caller) -> tuple[Group, ...]:
     slug = org.slug
     billing = [_link("Cost management", "costs.show", slug=slug)]
+    if allowed(Verb.READ_BALANCE, caller):
+        billing.append(_link("Credits", "credit_grants.index", slug=slug))
     if allowed(Verb.READ_OWN_ROWS, caller):
         billing.append(_link("Transactions", "transactions.listing", slug=slug))
     if allowed(Verb.READ_OWN_USAGE, caller):

@@ -6,9 +6,10 @@ from urllib.parse import quote
 
 from flask import url_for
 
-from dashboard.core.money import signed
+from dashboard.core.money import money, signed
 from dashboard.domain.access import keys
 from dashboard.domain.access.permissions import Verb
+from dashboard.domain.funds import credit_grants
 from dashboard.domain.people import users
 from dashboard.models import Transaction
 from dashboard.web.formats import day
@@ -20,12 +21,23 @@ from dashboard.web.viewer import UTC
 @dataclass(frozen=True, slots=True)
 class Links:
     """Each is empty if it does not apply to this row or this visitor. `holder` is the name of the key's user then;
-    `beside` are (text, URL)."""
+    `beside` and `grants`, the credit grants that it opened or takes from, are (text, URL)."""
 
     key: str
     holder: str
     beside: list[tuple[str, str]]
+    grants: list[tuple[str, str]]
     ask: str
+
+
+def _grants(visit: Visit, row: Transaction) -> list[tuple[str, str]]:
+    return [
+        (
+            f"{credit_grants.name_of(grant)}, {money(grant.amount)}",
+            url_for("credit_grants.show", slug=visit.org.slug, grant_id=grant.id),
+        )
+        for grant in credit_grants.of_row(row)
+    ]
 
 
 def of(visit: Visit, row: Transaction) -> Links:
@@ -45,6 +57,7 @@ def of(visit: Visit, row: Transaction) -> Links:
             (f"Other charges by {what} on {day(on)}", url_for("transactions.listing", slug=slug, **query, **same))
             for what, query in beside
         ],
+        grants=_grants(visit, row) if visit.may(Verb.READ_LEDGER) else [],
         ask=_ask(f"Question about charge {row.id}", text) if row.amount < 0 else "",
     )
 

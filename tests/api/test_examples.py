@@ -25,7 +25,7 @@ from dashboard.domain.audit import SYSTEM, Actor
 from dashboard.domain.catalog import products
 from dashboard.domain.organizations import memberships
 from dashboard.domain.payments import fulfil
-from dashboard.models import ApiKey, AuditEntry, Organization
+from dashboard.models import ApiKey, AuditEntry, CreditGrant, Organization
 from tests import factories, invites
 from tests.api.conftest import Program
 from tests.api.test_openapi import documents, operations
@@ -93,6 +93,7 @@ class Seller:
                     (0x12, self.ben.id), (0x13, self.ada.id), (0x14, heir.id), (0x21, pack.product.id),
                     (0x22, own_pack.product.id),
                     (0x31, factories.wallet_of(self.org).id), (0x41, charged.id), (0x61, key_id),
+                    (0x42, db.session.query(CreditGrant.id).filter_by(org_id=self.org.id).scalar()),
                     (0x71, sent["hugo"].id), (0x81, entry), (0x91, held.id), (0x92, idle.id), (0xA1, limit.id),
                 )
             },

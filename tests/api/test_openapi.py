@@ -159,6 +159,7 @@ def test_answers_are_as_described(program: Program) -> None:
         ("/api/v1/orgs/{org_id}/wallets", f"{base}/wallets", key),
         ("/api/v1/orgs/{org_id}/transactions", f"{base}/transactions", key),
         ("/api/v1/orgs/{org_id}/transactions/{id}", f"{base}/transactions/{row['transaction']['id']}", key),
+        ("/api/v1/orgs/{org_id}/grants", f"{base}/grants", key),
         ("/api/v1/orgs/{org_id}/products", f"{base}/products", key),
         *((f"/admin/api/v1/{noun}",) * 2 + (token,) for noun in ("transactions", "products", "orgs", "users")),
     ]  # fmt: skip

@@ -494,6 +494,22 @@ CREATE TABLE public.metrics (
 
 
 --
+-- Name: notices; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.notices (
+    org_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    subject_id uuid NOT NULL,
+    step integer NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT ck_notices_kind CHECK ((kind = 'expiry'::text))
+);
+
+
+--
 -- Name: org_directory; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -1233,6 +1249,14 @@ ALTER TABLE ONLY public.metrics
 
 
 --
+-- Name: notices pk_notices; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.notices
+    ADD CONSTRAINT pk_notices PRIMARY KEY (org_id, id);
+
+
+--
 -- Name: org_directory pk_org_directory; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -1499,6 +1523,13 @@ CREATE INDEX ix_audit_entries_id ON public.audit_entries USING btree (id);
 --
 
 CREATE INDEX ix_audit_entries_payments ON public.audit_entries USING btree (org_id, object_id) WHERE (object_kind = 'payment'::text);
+
+
+--
+-- Name: ix_credit_grants_dated; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX ix_credit_grants_dated ON public.credit_grants USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (remaining > 0));
 
 
 --
@@ -1943,6 +1974,13 @@ CREATE UNIQUE INDEX uq_metrics_org_id_key ON public.metrics USING btree (org_id,
 
 
 --
+-- Name: uq_notices_org_id_kind_subject_id_step; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX uq_notices_org_id_kind_subject_id_step ON public.notices USING btree (org_id, kind, subject_id, step);
+
+
+--
 -- Name: uq_outbox_emails_org_id_key; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -2326,6 +2364,14 @@ ALTER TABLE ONLY public.memberships
 
 ALTER TABLE ONLY public.metrics
     ADD CONSTRAINT fk_metrics_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
+
+
+--
+-- Name: notices fk_notices_org_id_organizations; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.notices
+    ADD CONSTRAINT fk_notices_org_id_organizations FOREIGN KEY (org_id) REFERENCES public.organizations(id) ON DELETE RESTRICT;
 
 
 --
@@ -2743,6 +2789,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.memberships TO coffer_app;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.metrics TO coffer_app;
+
+
+--
+-- Name: TABLE notices; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.notices TO coffer_app;
 
 
 --

@@ -28,6 +28,7 @@ from dashboard.models import (
     PLATFORM_ORG_ID,
     ApiKey,
     AuditEntry,
+    CreditGrant,
     InboxEvent,
     Membership,
     Payment,
@@ -54,7 +55,7 @@ from tests.servers import Servers
 from tests.web.people import Person, Team, make_team, token_in
 
 ITEMS = {
-    "/transactions/": "transaction_id", "/members/": "member_id", "/invites/": "invite_id",
+    "/transactions/": "transaction_id", "/grants/": "grant_id", "/members/": "member_id", "/invites/": "invite_id",
     "/usage/events/": "usage_event_id",
     "/payments/": "payment_id", "/audit/": "entry_id", "/wallets/": "wallet_id", "/users/": "user_id",
     "/admin/api/v1/orgs/": "org_id", "/holds/": "hold_id", "/limits/": "limit_id",
@@ -100,6 +101,7 @@ class Tenants:
             "user_id": user,
             "wallet_id": wallet_of(org).id,
             "transaction_id": charge(wallet_of(org), 1_000_000).id,
+            "grant_id": db.session.query(CreditGrant.id).filter_by(org_id=org.id).limit(1).scalar(),
             "key_id": db.session.query(ApiKey.id).filter_by(org_id=org.id).scalar(),
             "event_id": db.session.query(InboxEvent.id).filter_by(event_id=f"evt_{org.slug}").scalar(),
             "usage_event_id": usage_event(org).id,
@@ -222,7 +224,7 @@ def path_of(line: str, things: dict[str, Any]) -> str:
         "<org:id>": things["org_id"], "<uuid:user_id>": things["user_id"], "<slug>": things["slug"],
         "<uuid:transaction_id>": things["transaction_id"], "<uuid:key_id>": things["key_id"],
         "<uuid:limit_id>": things["limit_id"],
-        "<uuid:token_id>": things["token_id"],
+        "<uuid:token_id>": things["token_id"], "<uuid:grant_id>": things["grant_id"],
         "<uuid:event_id>": things["event_id"], "<session_id>": things["session_id"],
         "<any(grant, remove):act>": "grant", "<any(suspend, unsuspend, close, reopen):act>": "suspend",
         '<any(sessions, factor, disable, enable, promote, demote, erase):act>': "disable",

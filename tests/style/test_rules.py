@@ -21,6 +21,8 @@ FLOWS = {
     "funds/holds/ending.py": {"clear", "drain"},
     "funds/holds/steps.py": {"reserve", "extend", "capture", "release"},
     "funds/seals/__init__.py": {"_keep"},
+    "funds/credit_grants/notices.py": {"write"},
+    "funds/credit_grants/paid.py": {"_unsettled"},
     "funds/credit_grants/used.py": {"used_by"},
     "funds/credit_grants/settlement.py": {"open_grants_of"},  # for settings that end with a transaction
     "payments/checkout/budgets.py": {"take_page", "one_code", "_give_back"},

@@ -45,6 +45,8 @@ CALLS: dict[str, tuple[Verb | Rule, ...]] = {
     "wallet_move": (Verb.CHARGE, Verb.DEPOSIT),
     "wallets_list": (Verb.READ_BALANCE,),
     "wallets_retrieve": (Verb.READ_BALANCE,),
+    "grants_list": (Verb.READ_BALANCE,),
+    "grants_retrieve": (Verb.READ_BALANCE,),
     "transactions_list": (Verb.READ_OWN_ROWS,),
     "transactions_retrieve": (Verb.READ_OWN_ROWS,),
     "limits_list": (Verb.READ_LIMITS,),

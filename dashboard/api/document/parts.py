@@ -19,6 +19,7 @@ TAGS = [
     tag("transactions", "Transactions", "The ledger: every movement of money, and why it happened."),
     tag("limits", "Spend limits", "The most that may be spent per day, week or month."),
     tag("spendable", "Spendable", "What can be spent now, and what bounds it."),
+    tag("grants", "Credit grants", "The parts of a balance: what is left of each, and when it expires."),
     tag("usage", "Usage", "Report what was used; it is priced and charged at once."),
     tag("holds", "Holds", "Reserve credits before the work, and charge what it cost."),
     tag("metrics", "Metrics", "What can be used, and its price."),

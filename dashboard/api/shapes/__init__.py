@@ -5,6 +5,7 @@ A field without a value is omitted.
 
 from dashboard.api.shapes.audit import AuditActor, AuditEntry, AuditList, AuditObject, audit_entry
 from dashboard.api.shapes.callers import IdentityProvider, Me, identity_provider
+from dashboard.api.shapes.grants import CreditGrant, CreditGrantList, credit_grant
 from dashboard.api.shapes.holds import Hold, HoldCaptureResult, HoldList, hold, hold_values
 from dashboard.api.shapes.invites import (
     Invite,
@@ -96,6 +97,8 @@ __all__ = [
     "ChargeResult",
     "ChargeResults",
     "Checkout",
+    "CreditGrant",
+    "CreditGrantList",
     "ExplainedTransaction",
     "ExplanationStep",
     "GrantSlice",
@@ -153,6 +156,7 @@ __all__ = [
     "changed_member",
     "charge_results",
     "checkout",
+    "credit_grant",
     "explained",
     "hold",
     "hold_values",

@@ -273,6 +273,9 @@ SELECT org_id, object, detail FROM (
   FROM holds AS h LEFT JOIN wallets AS w ON w.org_id = h.org_id AND w.id = h.wallet_id AND w.mode = h.mode
   WHERE w.id IS NULL
   UNION ALL
+  SELECT n.org_id, 'notice ' || n.id, format('%s %s', n.kind, n.subject_id)
+  FROM notices AS n LEFT JOIN credit_grants AS g ON g.org_id = n.org_id AND g.id = n.subject_id WHERE g.id IS NULL
+  UNION ALL
   SELECT p.org_id, 'payment ' || p.id, format('transaction %s', p.transaction_id)
   FROM payments AS p LEFT JOIN transactions AS t ON t.org_id = p.org_id AND t.id = p.transaction_id
   WHERE p.transaction_id IS NOT NULL AND t.id IS NULL

@@ -16,11 +16,13 @@ from dashboard.domain.funds.credit_grants import CurrentGrant, removal
 from dashboard.domain.funds.credit_grants.removal import GrantTooSmall
 from dashboard.domain.funds.ledger import NewGrant, Posting, RemovalTooLarge
 from dashboard.domain.platform import grants, verify
+from dashboard.domain.usage import recording
+from dashboard.domain.usage.recording import Usage
 from dashboard.models import AuditEntry, CreditGrant, Organization, Transaction, Wallet
 from tests.domain.funds.grants import assert_settled
 from tests.domain.funds.test_concurrency import at_once, detached
 from tests.domain.platform.test_invariants import with_triggers_off
-from tests.factories import charge, make_org, wallet_of
+from tests.factories import charge, make_metric, make_org, wallet_of
 from tests.servers import Servers
 
 START = datetime(2027, 1, 10, 12, tzinfo=UTC)
@@ -87,8 +89,7 @@ def test_what_expired_is_told_from_what_was_used(wallet: Wallet) -> None:
         assert now(wallet) == {"deposit": (50, "open"), "promotion": (0, "expired"), "goodwill": (20, "open")}
         found = credit_grants.find(wallet, grant_of(wallet, "promotion"))
     assert (found.paid, found.expired) == (10, 20)
-    assert found.expiry
-    assert found.expiry.amount == -20
+    assert [row.amount for row in found.expiries] == [-20]
 
 
 def test_a_wallet_without_credit_has_no_grants(app_context: Flask) -> None:
@@ -224,3 +225,48 @@ def test_removals_from_a_grant_and_charges_at_once_never_overlap(app: Flask) -> 
         assert counts["charged"] + counts["removed"] == 25
         assert row.balance == 0
         assert books_hold(row)
+
+
+def test_what_expires_first_is_spent_first_and_the_rest_lapses_once(app_context: Flask) -> None:
+    lots = {"a": datetime(2027, 4, 1, tzinfo=UTC), "b": datetime(2027, 3, 1, tzinfo=UTC), "c": None}
+    with clock.at(START):
+        wallet = wallet_of(make_org())
+        for key, until in lots.items():
+            ledger.post(
+                wallet, type="deposit", amount=100_000_000, origin="test", key=key, by=SYSTEM,
+                slices=[NewGrant("paid", key, 100_000_000, expires_at=until)],
+            )  # fmt: skip
+    with clock.at(datetime(2027, 2, 10, 12, tzinfo=UTC)):
+        charge(wallet, 130_000_000)
+        assert now(wallet) == {"a": (70_000_000, "open"), "b": (0, "used"), "c": (100_000_000, "open")}
+    with clock.at(datetime(2027, 4, 1, tzinfo=UTC)):
+        for _ in range(3):
+            expiry.drain(wallet.org_id)
+        db.session.refresh(wallet)
+        (row,) = db.session.scalars(select(Transaction).filter_by(wallet_id=wallet.id, type="expiry"))
+        assert (row.amount, row.balance_after, wallet.balance) == (-70_000_000, 100_000_000, 100_000_000)
+        assert now(wallet) == {"a": (0, "expired"), "b": (0, "used"), "c": (100_000_000, "open")}
+        assert books_hold(wallet)
+
+
+@pytest.mark.parametrize("first", ["drain", "usage"])
+def test_late_usage_is_paid_by_what_is_there_when_it_is_posted(app_context: Flask, first: str) -> None:
+    """Usage of before the expiry date, sent after it: the expired credit is gone, in either order."""
+    make_metric("tokens", amount_micros=10)
+    with clock.at(START):
+        org = make_org(funds=1_000)
+        wallet = wallet_of(org)
+        ledger.post(
+            wallet, type="admin_grant", amount=500, origin="test", key="g", by=SYSTEM,
+            slices=[NewGrant("promotional", "promotion", 500, expires_at=START + 2 * HOUR)],
+        )  # fmt: skip
+    with clock.at(START + 3 * HOUR):
+        if first == "drain":
+            expiry.drain(wallet.org_id)
+        late = Usage("tokens", 20, "late", b"", occurred_at=START + HOUR)
+        recording.record(org, [late], mode=wallet.mode, by=SYSTEM, api_key_id=None)
+        expiry.drain(wallet.org_id)
+        db.session.refresh(wallet)
+        rows = db.session.scalars(select(Transaction).filter_by(wallet_id=wallet.id).order_by(Transaction.seq))
+        assert [row.amount for row in rows][2:] == [-500, -200]
+        assert now(wallet) == {"goodwill": (800, "open"), "promotion": (0, "expired")}

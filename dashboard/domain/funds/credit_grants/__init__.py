@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, exists, or_, select
+from sqlalchemy import ColumnElement, Select, Text, cast, exists, func, or_, select
 
 from dashboard.core import clock, lists
 from dashboard.core.db import db
 from dashboard.core.errors import Invalid, NotFound
 from dashboard.core.lists import Page
-from dashboard.domain.funds import expiry
+from dashboard.domain.funds import expiry, wallets
 from dashboard.domain.funds.credit_grants import settlement
 from dashboard.models import CreditGrant, Transaction, Wallet
+
+_GRANT_OF = func.left(Transaction.key, 36)
+"""The grant that an expiry takes from: see `expiry.grant_of`."""
 
 State = Literal["open", "expired", "used"]
 STATES: tuple[State, ...] = ("open", "expired", "used")
@@ -40,13 +43,13 @@ class CurrentGrant:
     """A credit grant with what is left of it now, in the wallet's smallest unit.
 
     `state`: `open` if it can be spent, `expired` if some of it was left at its expiry date, `used` if nothing was.
-    `expiry` is the transaction that took out what was left.
+    `expiries` are the transactions that took out what was left: more than one if a hold kept some of it for a while.
     """
 
     grant: CreditGrant
     remaining: int
     state: State
-    expiry: Transaction | None = None
+    expiries: tuple[Transaction, ...] = ()
 
     @property
     def name(self) -> str:
@@ -54,7 +57,7 @@ class CurrentGrant:
 
     @property
     def expired(self) -> int:
-        return -self.expiry.amount if self.expiry else 0
+        return -sum(row.amount for row in self.expiries)
 
     @property
     def paid(self) -> int:
@@ -71,12 +74,27 @@ def taken_from(row: Transaction) -> UUID | None:
     return expiry.grant_of(row.key) if row.origin == expiry.ORIGIN else row.grant_id
 
 
+def of_row(row: Transaction) -> list[CreditGrant]:
+    """The credit grants that a transaction opened, or the one that it takes from."""
+    taken = taken_from(row)
+    if row.amount < 0 and taken is None:
+        return []
+    query = select(CreditGrant).filter_by(org_id=row.org_id, **({"id": taken} if taken else {"transaction_id": row.id}))
+    return list(db.session.scalars(query.order_by(CreditGrant.kind.desc(), CreditGrant.id)))
+
+
 def find(wallet: Wallet, grant_id: UUID) -> CurrentGrant:
     """One credit grant of the wallet. Raises NotFound."""
     row = db.session.scalar(select(CreditGrant).filter_by(org_id=wallet.org_id, wallet_id=wallet.id, id=grant_id))
     if row is None:
         raise NotFound("There is no such credit grant.")
     return _current(wallet, [row], _open(wallet))[0]
+
+
+def wallet_of(org_id: UUID, grant_id: UUID) -> Wallet | None:
+    """The wallet that the credit grant is a part of, or None if the organization has no such grant."""
+    wallet_id = db.session.scalar(select(CreditGrant.wallet_id).filter_by(org_id=org_id, id=grant_id))
+    return wallets.find(org_id, wallet_id) if wallet_id else None
 
 
 def named(wallet: Wallet, grant_id: UUID) -> CurrentGrant:
@@ -126,7 +144,7 @@ def _in(state: State, left: dict[UUID, tuple[int, bool]], wallet: Wallet) -> lis
         return [CreditGrant.id.in_([grant_id for grant_id, (_, open_) in left.items() if open_])]
     expired = or_(
         CreditGrant.id.in_([grant_id for grant_id, (_, open_) in left.items() if not open_]),
-        exists().where(*_expiries(wallet), Transaction.key == cast(CreditGrant.id, Text)),
+        exists().where(*_expiries(wallet), cast(CreditGrant.id, Text) == _GRANT_OF),
     )
     return [expired] if state == "expired" else [CreditGrant.id.not_in(left), ~expired]
 
@@ -141,12 +159,14 @@ def _expiries(wallet: Wallet) -> list[ColumnElement[bool]]:
 
 def _current(wallet: Wallet, rows: Sequence[CreditGrant], left: dict[UUID, tuple[int, bool]]) -> list[CurrentGrant]:
     dated = [str(row.id) for row in rows if row.expires_at]
-    expiries = select(Transaction).where(*_expiries(wallet), Transaction.key.in_(dated))
-    expired = {UUID(row.key): row for row in db.session.scalars(expiries)} if dated else {}
-    return [_with(row, left.get(row.id), expired.get(row.id)) for row in rows]
+    query = select(Transaction).where(*_expiries(wallet), _GRANT_OF.in_(dated)).order_by(Transaction.seq)
+    expiries: dict[UUID, list[Transaction]] = {}
+    for one in db.session.scalars(query) if dated else ():
+        expiries.setdefault(expiry.grant_of(one.key), []).append(one)
+    return [_with(row, left.get(row.id), expiries.get(row.id, [])) for row in rows]
 
 
-def _with(grant: CreditGrant, left: tuple[int, bool] | None, expiry_: Transaction | None) -> CurrentGrant:
+def _with(grant: CreditGrant, left: tuple[int, bool] | None, expiries: list[Transaction]) -> CurrentGrant:
     remaining, open_ = left or (0, False)
-    state: State = "open" if open_ else "expired" if remaining or expiry_ else "used"
-    return CurrentGrant(grant, remaining, state, expiry_)
+    state: State = "open" if open_ else "expired" if remaining or expiries else "used"
+    return CurrentGrant(grant, remaining, state, tuple(expiries))

@@ -52,7 +52,7 @@ def explain(row: Transaction, *, for_manager: bool = False) -> Explanation:
     grants = db.session.scalars(query.order_by(CreditGrant.kind.desc(), CreditGrant.id)).all()
     hold = listing.captured_by(row.org_id, row.id) if row.type == "charge" else None
     cause = [*(_held(hold) if hold else ()), _actor(row, for_manager)]
-    cause += _lapsed(row) if row.origin == expiry.ORIGIN else []
+    cause += _lapsed(row) if row.origin == expiry.ORIGIN else _directed(row) if row.grant_id else []
     cause += _paid(payment, row) if payment else [_origin(row)]
     return Explanation(tuple(cause), (_posted(row), *_slices(grants)), tuple(grants), payment, hold)
 
@@ -95,6 +95,12 @@ def _lapsed(row: Transaction) -> list[Step]:
     spent = grant.amount + row.amount
     used = f"{shown(spent)} of it had been spent" if spent else "none of it had been spent"
     return [Step("grant", opened, grant.created_at, grant.transaction_id), Step("grant", f"{until}; {used}")]
+
+
+def _directed(row: Transaction) -> list[Step]:
+    """The credit grant that a removal named."""
+    grant = db.session.scalar(select(CreditGrant).filter_by(org_id=row.org_id, id=row.grant_id))
+    return [Step("grant", f"Taken from {grant_words(grant)}", None, grant.id)] if grant else []
 
 
 def _paid(payment: Payment, row: Transaction) -> list[Step]:
