@@ -28,14 +28,20 @@ class PlatformFunded(Forbidden):
 Bonus = Annotated[int, Field(ge=0, le=CREDITS_LIMIT)]
 Quantity = Annotated[int, Field(ge=1, le=QUANTITY_LIMIT)]
 Days = Annotated[int, Field(ge=0, le=EXPIRY_LIMIT_DAYS)]
+BonusDays = Annotated[
+    Days, Field(description="How many days after the purchase the bonus expires; 0: with the credits.")
+]
+BonusPriority = Annotated[
+    inputs.Priority, Field(description="0 to 100: of promotional credit, the lower number is spent first.")
+]
 Kind = Literal["paid", "promotional"]
 
 
 class ProductCreate(inputs.PostBody):
     """A pack of credits for a price. `active` says whether it is on sale; `grant_kind` is the kind of credit of the
-    amount; the bonus is always promotional. What is left expires `expires_days` days after the purchase, 0: never. If
-    the credits per dollar are far from those of the packs on sale, the response is 422 `unusual_rate` unless
-    `confirm_unusual_rate` is true."""
+    amount; the bonus is always promotional. What is left expires `expires_days` days after the purchase, 0: never; the
+    bonus after `bonus_expires_days` days, 0: with the credits. If the credits per dollar are far from those of the
+    packs on sale, the response is 422 `unusual_rate` unless `confirm_unusual_rate` is true."""
 
     name: inputs.Text
     price_cents: int
@@ -47,6 +53,8 @@ class ProductCreate(inputs.PostBody):
     min_quantity: Quantity = 1
     max_quantity: Quantity = QUANTITY_LIMIT
     expires_days: Days | None = None
+    bonus_expires_days: BonusDays | None = None
+    bonus_priority: BonusPriority | None = None
     active: bool = True
     confirm_unusual_rate: bool = False
 
@@ -64,6 +72,8 @@ class ProductUpdate(inputs.Body):
     min_quantity: Quantity | None = None
     max_quantity: Quantity | None = None
     expires_days: Days | None = None
+    bonus_expires_days: BonusDays | None = None
+    bonus_priority: BonusPriority | None = None
     active: bool | None = None
     confirm_unusual_rate: bool = False
 
@@ -125,7 +135,8 @@ def make(catalog_id: UUID, body: ProductCreate, *, by: Actor) -> Offer:
             catalog_id, name=body.name, price_minor=body.price_cents, grant_micros=body.amount_micros, by=by,
             bonus_micros=body.bonus_micros, currency=body.currency, description=body.description, active=body.active,
             grant_kind=body.grant_kind, min_quantity=body.min_quantity, max_quantity=body.max_quantity,
-            expires_days=body.expires_days or 0, confirmed=body.confirm_unusual_rate,
+            expires_days=body.expires_days or 0, bonus_expires_days=body.bonus_expires_days or 0,
+            bonus_priority=body.bonus_priority or 0, confirmed=body.confirm_unusual_rate,
         )  # fmt: skip
 
 
@@ -135,7 +146,8 @@ def alter(catalog_id: UUID, product_id: UUID, body: ProductUpdate, *, by: Actor)
             catalog_id, product_id, by=by, name=body.name, description=body.description, active=body.active,
             price_minor=body.price_cents, grant_micros=body.amount_micros, bonus_micros=body.bonus_micros,
             grant_kind=body.grant_kind, min_quantity=body.min_quantity, max_quantity=body.max_quantity,
-            expires_days=body.expires_days, confirmed=body.confirm_unusual_rate,
+            expires_days=body.expires_days, bonus_expires_days=body.bonus_expires_days,
+            bonus_priority=body.bonus_priority, confirmed=body.confirm_unusual_rate,
         )  # fmt: skip
 
 

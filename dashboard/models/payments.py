@@ -55,6 +55,8 @@ class ProductVersion(OrgOwned, Base):
     max_quantity: Mapped[int] = mapped_column(default=100)
     grant_kind: Mapped[str] = mapped_column(default="paid")
     expires_days: Mapped[int | None]
+    bonus_expires_days: Mapped[int] = mapped_column(default=0, server_default="0")
+    bonus_priority: Mapped[int] = mapped_column(default=0, server_default="0")
 
     __table_args__ = (
         org_key("product_id", "products"),
@@ -63,6 +65,9 @@ class ProductVersion(OrgOwned, Base):
         CheckConstraint("min_quantity >= 1 AND max_quantity BETWEEN min_quantity AND 100", name="quantities"),
         CheckConstraint("grant_kind IN ('paid', 'promotional')", name="grant_kind"),
         CheckConstraint("expires_days BETWEEN 1 AND 3650", name="expires_days"),
+        CheckConstraint(
+            "bonus_expires_days BETWEEN 0 AND 3650 AND bonus_priority BETWEEN 0 AND 100", name="bonus_terms"
+        ),
     )
 
 
@@ -179,6 +184,8 @@ class Payment(OrgOwned, Base):
     bonus_micros: Mapped[int] = mapped_column(BigInteger)
     grant_kind: Mapped[str] = mapped_column(default="paid")
     expires_days: Mapped[int | None]
+    bonus_expires_days: Mapped[int] = mapped_column(default=0, server_default="0")
+    bonus_priority: Mapped[int] = mapped_column(default=0, server_default="0")
     promotion_code: Mapped[str | None]
     promotion_id: Mapped[str | None]
     provider_price_id: Mapped[str | None]

@@ -26,6 +26,8 @@ def face(id_: UUID | str, name: str, description: str, terms: Terms, *, pace_mic
         bonus = f"{money(terms.credited_micros)} of credits"
     if terms.credited_micros > price:
         bonus += f" (+{percent(terms.credited_micros - price, price)})"
+    if bonus and terms.bonus_micros and terms.bonus_days != terms.expires_days:
+        bonus += f", the bonus {expires_after(terms.bonus_days)}"
     kind = "promotional credit" if terms.grant_kind == "promotional" else ""
     details = (bonus, kind, expires_after(terms.expires_days), pieces(terms.min_quantity, terms.max_quantity))
     return (

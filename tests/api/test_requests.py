@@ -306,6 +306,11 @@ def test_a_pack_can_lapse_after_days(program: Program) -> None:
         changed = program.call("PATCH", path, token, json=change).get_json()
         told.append((changed["expires_days"], changed["version"]))
     assert told == [(90, 1), (30, 2), (None, 3)]
+    for odd in ({"bonus_expires_days": 3651}, {"bonus_priority": 101}, {"bonus_priority": "7"}):
+        assert program.call("PATCH", path, token, json=odd).status_code == 422, odd
+    bonus = {"bonus_micros": 5, "bonus_expires_days": 30, "bonus_priority": 7}
+    changed = program.call("PATCH", path, token, json=bonus).get_json()
+    assert (changed["bonus_expires_days"], changed["bonus_priority"], changed["version"]) == (30, 7, 4)
 
 
 def test_the_platforms_catalog_is_managed_and_read(program: Program) -> None:

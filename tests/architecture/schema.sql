@@ -618,6 +618,8 @@ CREATE TABLE public.payments (
     promotion_id text,
     expires_days integer,
     paid_currency text,
+    bonus_expires_days integer DEFAULT 0 NOT NULL,
+    bonus_priority integer DEFAULT 0 NOT NULL,
     CONSTRAINT ck_payments_amount CHECK ((((quantity >= 1) AND (quantity <= 100)) AND (amount_minor = (unit_price_minor * quantity)))),
     CONSTRAINT ck_payments_credited CHECK (((state = 'credited'::text) = (transaction_id IS NOT NULL))),
     CONSTRAINT ck_payments_state CHECK ((state = ANY (ARRAY['created'::text, 'unknown'::text, 'pending'::text, 'paid'::text, 'credited'::text, 'failed'::text, 'expired'::text, 'review'::text])))
@@ -695,7 +697,10 @@ CREATE TABLE public.product_versions (
     max_quantity integer NOT NULL,
     grant_kind text NOT NULL,
     expires_days integer,
+    bonus_expires_days integer DEFAULT 0 NOT NULL,
+    bonus_priority integer DEFAULT 0 NOT NULL,
     CONSTRAINT ck_product_versions_amounts CHECK (((price_minor > 0) AND (grant_micros > 0) AND (bonus_micros >= 0))),
+    CONSTRAINT ck_product_versions_bonus_terms CHECK ((((bonus_expires_days >= 0) AND (bonus_expires_days <= 3650)) AND ((bonus_priority >= 0) AND (bonus_priority <= 100)))),
     CONSTRAINT ck_product_versions_expires_days CHECK (((expires_days >= 1) AND (expires_days <= 3650))),
     CONSTRAINT ck_product_versions_grant_kind CHECK ((grant_kind = ANY (ARRAY['paid'::text, 'promotional'::text]))),
     CONSTRAINT ck_product_versions_quantities CHECK (((min_quantity >= 1) AND ((max_quantity >= min_quantity) AND (max_quantity <= 100))))

@@ -121,4 +121,24 @@ def test_the_form_of_a_pack_takes_days(app: Flask, team: Team, typed: str, kept:
         product = db.session.scalars(select(Product).filter_by(name="Season")).one()
         assert products.find(PLATFORM_ORG_ID, product.id, mode="test").version.expires_days == kept
     shown = team.manager.get(made.headers["Location"]).text
-    assert f"<dt>Lapses</dt><dd>{f'{kept:,} days after the purchase' if kept else 'Never'}</dd>" in shown
+    assert f"<dt>Expires</dt><dd>{f'{kept:,} days after the purchase' if kept else 'Never'}</dd>" in shown
+
+
+def test_the_bonus_of_a_pack_has_an_expiry_and_a_priority_of_its_own(app: Flask, team: Team) -> None:
+    page = team.manager.get("/admin/catalog/packs/new").text
+    fields = {
+        "name": "Season", "description": "", "price": "25", "credits": "25", "bonus": "5", "grant_kind": "paid",
+        "min_quantity": "1", "max_quantity": "5", "key": hidden(page, "key"), "expires_days": "365",
+        "bonus_expires_days": "30", "bonus_priority": "7",
+    }  # fmt: skip
+    for name, odd in (("bonus_priority", "101"), ("bonus_priority", "-1"), ("bonus_priority", "x"),
+                      ("bonus_expires_days", "0"), ("bonus_expires_days", "3651")):  # fmt: skip
+        refused = team.manager.post("/admin/catalog/packs", fields | {name: odd})
+        assert (refused.status_code, f'id="f-{name}-error"' in refused.text) == (422, True), (name, odd)
+    made = team.manager.post("/admin/catalog/packs", fields)
+    assert made.status_code == 303
+    shown = words(team.manager.get(made.headers["Location"]).text)
+    assert "promotional credit, priority 7, expires after 30 days" in shown
+    buy = team.owner.get(f"/o/{team.slug}/buy").text
+    assert "the bonus expires after 30 days" in buy
+    assert "expires after 365 days" in buy

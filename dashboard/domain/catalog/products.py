@@ -14,7 +14,7 @@ from dashboard.core.errors import Conflict, Forbidden, Invalid, NotFound
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
 from dashboard.domain.catalog import rates
-from dashboard.domain.catalog.terms import QUANTITY_LIMIT, Terms, check_words
+from dashboard.domain.catalog.terms import Terms, check_words
 from dashboard.models import PLATFORM_ORG_ID, Organization, Product, ProductVersion, ProviderPrice
 
 SYNC = "dashboard.jobs.catalog.sync"
@@ -100,28 +100,21 @@ def create(
     price_minor: int,
     grant_micros: int,
     by: Actor,
-    bonus_micros: int = 0,
-    currency: str = "usd",
     description: str = "",
     active: bool = True,
-    grant_kind: str = "paid",
-    min_quantity: int = 1,
-    max_quantity: int = QUANTITY_LIMIT,
-    expires_days: int = 0,
     source: str = "",
     provider_price_id: str | None = None,
     product_id: UUID | None = None,
     confirmed: bool = False,
+    **more: Any,
 ) -> Offer:
-    """Create a product with its first version, at the end of the catalog.
+    """Create a product with its first version, at the end of the catalog. `more` are further fields of `Terms`.
 
     An existing `product_id` returns that product, so that a form sent twice creates one. Locks the catalog's
     organization. Raises Invalid, UnusualRate unless it is `confirmed`, and AlreadyMade if the existing product differs
     from the requested one.
     """
-    terms = Terms(
-        price_minor, grant_micros, bonus_micros, currency, grant_kind, min_quantity, max_quantity, expires_days
-    )
+    terms = Terms(price_minor, grant_micros, **more)
     terms.check()
     check_words(name, description)
     lock(select(Organization).filter_by(id=catalog_id))

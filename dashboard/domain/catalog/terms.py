@@ -13,6 +13,7 @@ LARGEST_PAYMENT_MINOR = 99_999_999
 CREDITS_LIMIT = Micros(LARGEST // 1000)
 QUANTITY_LIMIT = 100
 EXPIRY_LIMIT_DAYS = 3650
+LAST_PRIORITY = 100
 CURRENCIES = ("usd",)
 GRANT_KINDS = ("paid", "promotional")
 
@@ -23,7 +24,9 @@ _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 class Terms:
     """`grant_micros` and `bonus_micros` are those of one piece; `grant_kind` is the kind of credit of the grant.
 
-    What is left of both expires at the end of the UTC day `expires_days` after it was credited; 0: never.
+    What is left of both expires at the end of the UTC day `expires_days` after it was credited; 0: never. With
+    `bonus_expires_days`, the bonus expires after so many days; of promotional credit, a lower `bonus_priority` is spent
+    first.
     """
 
     price_minor: int
@@ -34,13 +37,21 @@ class Terms:
     min_quantity: int = 1
     max_quantity: int = QUANTITY_LIMIT
     expires_days: int = 0
+    bonus_expires_days: int = 0
+    bonus_priority: int = 0
 
     @classmethod
     def of(cls, version: ProductVersion) -> "Terms":
         return cls(
             version.price_minor, version.grant_micros, version.bonus_micros, version.currency, version.grant_kind,
             version.min_quantity, version.max_quantity, version.expires_days or 0,
+            version.bonus_expires_days, version.bonus_priority,
         )  # fmt: skip
+
+    @property
+    def bonus_days(self) -> int:
+        """Days after which the bonus expires; 0: never."""
+        return self.bonus_expires_days or self.expires_days
 
     @property
     def credited_micros(self) -> int:
@@ -73,6 +84,10 @@ class Terms:
             )
         if not 0 <= self.expires_days <= EXPIRY_LIMIT_DAYS:
             raise Invalid(f"Credits expire after 1 to {EXPIRY_LIMIT_DAYS:,} days.", field="expires_days")
+        if not 0 <= self.bonus_expires_days <= EXPIRY_LIMIT_DAYS:
+            raise Invalid(f"A bonus expires after 1 to {EXPIRY_LIMIT_DAYS:,} days.", field="bonus_expires_days")
+        if not 0 <= self.bonus_priority <= LAST_PRIORITY:
+            raise Invalid(f"Enter a whole number from 0 to {LAST_PRIORITY}.", field="bonus_priority")
 
 
 def check_words(name: str, description: str) -> None:

@@ -102,7 +102,9 @@ def credit(payment: Payment, wallet: Wallet, *, by: Actor, reason: str | None = 
     until = expiry.after_days(payment.expires_days) if payment.expires_days else None
     slices = [NewGrant(payment.grant_kind, "purchase", payment.grant_micros, expires_at=until)]
     if payment.bonus_micros:
-        slices.insert(0, NewGrant("promotional", "bonus", payment.bonus_micros, expires_at=until))
+        days = payment.bonus_expires_days
+        until = expiry.after_days(days) if days else until
+        slices.insert(0, NewGrant("promotional", "bonus", payment.bonus_micros, payment.bonus_priority, until))
     posting = ledger.post(
         wallet,
         type="purchase",

@@ -8,7 +8,14 @@ from typing import Any, TypeVar
 from dashboard.core.errors import Invalid
 from dashboard.core.money import MICROS_PER_CENT, from_minor, money, parse_credits, plain_credits
 from dashboard.domain.catalog.products import Offer
-from dashboard.domain.catalog.terms import EXPIRY_LIMIT_DAYS, NAME_LIMIT, QUANTITY_LIMIT, Terms, check_words
+from dashboard.domain.catalog.terms import (
+    EXPIRY_LIMIT_DAYS,
+    LAST_PRIORITY,
+    NAME_LIMIT,
+    QUANTITY_LIMIT,
+    Terms,
+    check_words,
+)
 from dashboard.web.catalog.context import KINDS
 
 T = TypeVar("T")
@@ -16,13 +23,14 @@ T = TypeVar("T")
 LABELS = {
     "name": "Name", "description": "Description", "price": "Price", "credits": "Credits", "bonus": "Bonus",
     "grant_kind": "Kind of credit", "min_quantity": "Smallest quantity", "max_quantity": "Largest quantity",
-    "expires_days": "Lapses after",
+    "expires_days": "Expires after", "bonus_expires_days": "Bonus expires after", "bonus_priority": "Bonus priority",
 }  # fmt: skip
 FRESH = {"grant_kind": "paid", "min_quantity": "1", "max_quantity": str(QUANTITY_LIMIT)}
 
 _OF_DOMAIN = {"price_cents": "price", "amount_micros": "credits", "bonus_micros": "bonus"}
 _NOTHING = re.compile(r"0*(\.0+)?", re.ASCII)
 _DAYS = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
+_PRIORITY = re.compile(r"[0-9]{1,3}", re.ASCII)
 _WHOLE = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 
 
@@ -62,6 +70,8 @@ def read(sent: Mapping[str, Any]) -> Draft:
         min_quantity=part("min_quantity", _whole, 1),
         max_quantity=part("max_quantity", _whole, QUANTITY_LIMIT),
         expires_days=part("expires_days", _days, 0),
+        bonus_expires_days=part("bonus_expires_days", _days, 0),
+        bonus_priority=part("bonus_priority", _priority, 0),
     )
     for check in (terms.check, lambda: check_words(values["name"].strip(), values["description"].strip())):
         try:
@@ -85,6 +95,8 @@ def values_of(offer: Offer) -> dict[str, str]:
         "min_quantity": str(version.min_quantity),
         "max_quantity": str(version.max_quantity),
         "expires_days": str(version.expires_days or ""),
+        "bonus_expires_days": str(version.bonus_expires_days or ""),
+        "bonus_priority": str(version.bonus_priority or ""),
     }
 
 
@@ -128,6 +140,14 @@ def _days(text: str) -> int:
     text = text.strip(" ") if len(text) <= 40 else "-"
     if text and not _DAYS.fullmatch(text):
         raise Invalid(f"Enter a whole number of days from 1 to {EXPIRY_LIMIT_DAYS:,}, or leave it empty.")
+    return int(text or 0)
+
+
+def _priority(text: str) -> int:
+    """The priority; 0 if nothing was typed."""
+    text = text.strip(" ") if len(text) <= 40 else "-"
+    if text and not _PRIORITY.fullmatch(text):
+        raise Invalid(f"Enter a whole number from 0 to {LAST_PRIORITY}.")
     return int(text or 0)
 
 

@@ -43,6 +43,23 @@ def test_what_was_sold_with_days_lapses_after_them(seller: Seller) -> None:
     assert seller.wallet.next_expiry_at == expiry.after_days(30)
 
 
+def test_a_bonus_is_sold_with_its_own_days_and_priority(seller: Seller) -> None:
+    with transaction(org=PLATFORM_ORG_ID):
+        seller.offer = products.change(
+            PLATFORM_ORG_ID, seller.offer.product.id, by=SYSTEM, expires_days=365, bonus_expires_days=30,
+            bonus_priority=7,
+        )  # fmt: skip
+    payment = seller.buy()
+    with transaction(org=PLATFORM_ORG_ID):
+        products.change(PLATFORM_ORG_ID, seller.offer.product.id, by=SYSTEM, bonus_expires_days=0, bonus_priority=0)
+    seller.stripe.pay(str(payment.session_id))
+    fulfil.confirm(seller.org.id, payment.id, provider=seller.provider)
+    rows = db.session.query(CreditGrant).filter_by(org_id=seller.org.id)
+    assert {row.category: (row.expires_at, row.priority) for row in rows} == {
+        "purchase": (expiry.after_days(365), 0), "bonus": (expiry.after_days(30), 7),
+    }  # fmt: skip
+
+
 def test_confirmed_many_times_credits_once(seller: Seller) -> None:
     payment = seller.buy()
     seller.stripe.pay(str(payment.session_id))

@@ -222,9 +222,10 @@ def _made(
         name=offer.product.name, quantity=quantity, unit_price_minor=version.price_minor,
         amount_minor=version.price_minor * quantity, currency=version.currency,
         grant_micros=version.grant_micros * quantity, bonus_micros=version.bonus_micros * quantity,
-        grant_kind=version.grant_kind, expires_days=version.expires_days, provider_price_id=price_id,
-        promotion_id=promotion_id, promotion_code=promotion_code.strip() or None, success_url=success_url,
-        cancel_url=cancel_url, next_check_at=clock.now() + ABANDONED,
+        grant_kind=version.grant_kind, expires_days=version.expires_days,
+        bonus_expires_days=version.bonus_expires_days, bonus_priority=version.bonus_priority,
+        provider_price_id=price_id, promotion_id=promotion_id, promotion_code=promotion_code.strip() or None,
+        success_url=success_url, cancel_url=cancel_url, next_check_at=clock.now() + ABANDONED,
     )  # fmt: skip
 
 
