@@ -1,6 +1,7 @@
 """The JSON API."""
 
 from flask import Flask
+from flask_openapi.blueprint import APIBlueprint
 
 from dashboard.api import errors
 
@@ -31,30 +32,26 @@ def register(app: Flask) -> None:
         me,
         members,
         metrics,
+        org_metrics,
         org_paths,
         orgs,
         payments,
+        prices,
         products,
         transactions,
         usage,
         wallets,
         webhooks,
     )
-    from dashboard.api.admin import metrics as admin_metrics
-    from dashboard.api.admin import orgs as admin_orgs
-    from dashboard.api.admin import products as admin_products
-    from dashboard.api.admin import transactions as admin_transactions
-    from dashboard.api.admin import users as admin_users
 
     identity = (me, orgs, members, invites, keys, identity_provider, audit)
-    money = (wallets, limits, transactions, grants, usage, holds)
+    money = (wallets, limits, transactions, grants, usage, org_metrics, prices, holds)
     customers = [
         *(each.api for each in (*identity, *money, payments, checkout, products)),
         invites.public,
-        usage.metric_api,
         limits.spendable_api,
     ]
-    staff = [each.api for each in (admin_transactions, admin_orgs, admin_users, admin_products, admin_metrics)]
+    staff = _staff()
     app.request_class = inputs.StrictRequest
     org_paths.init_app(app)
     # Attributes that flask-openapi's routes expect on the application; its own application class would add its own
@@ -64,3 +61,10 @@ def register(app: Flask) -> None:
         app.register_blueprint(blueprint)
         app.extensions["csrf"].exempt(blueprint)
     docs.describe(app, customers, staff)
+
+
+def _staff() -> list[APIBlueprint]:
+    """The calls of the platform's own people."""
+    from dashboard.api.admin import metrics, orgs, products, transactions, users
+
+    return [each.api for each in (transactions, orgs, users, products, metrics)]

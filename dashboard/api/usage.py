@@ -15,8 +15,9 @@ from dashboard.domain.access.permissions import LEADS, Verb
 from dashboard.domain.funds import ledger, wallets
 from dashboard.domain.org_status import OrgAction
 from dashboard.domain.organizations import memberships
-from dashboard.domain.usage import metrics, recording, reports
+from dashboard.domain.usage import recording, reports
 from dashboard.domain.usage.charging import voids, waiting
+from dashboard.domain.usage.pricing.terms import LARGEST_UNITS
 from dashboard.domain.usage.reading import event_list
 from dashboard.domain.usage.reading.filters import UsageFilters
 from dashboard.domain.usage.recording import Recorded, Usage
@@ -34,7 +35,6 @@ SHORT = (
 )
 
 api = blueprint("usage")
-metric_api = blueprint("metrics")
 
 
 def _properties(given: dict[str, str]) -> dict[str, str]:
@@ -50,7 +50,7 @@ class Event(inputs.Body):
     """What was used: `units` of the metric, at `occurred_at` (default: now)."""
 
     metric_key: str = Field(min_length=1, max_length=63)
-    units: int = Field(ge=1, le=metrics.LARGEST_UNITS)
+    units: int = Field(ge=1, le=LARGEST_UNITS)
     occurred_at: inputs.Moment | None = None
     charge: bool = Field(default=True, description="False: record it only, and charge it later.")
     app: inputs.App | None = None
@@ -204,13 +204,6 @@ def void(path: inputs.OrgItemPath, body: VoidBody) -> Response:
     auth.require_open(access)
     result = voids.void(access.org, path.id, mode=access.mode, reason=body.reason, by=access.actor)
     return answer(shapes.void_result(result))
-
-
-@metric_api.get("/orgs/<org:org_id>/metrics", responses={200: shapes.Metrics})
-def list_(path: inputs.OrgPath) -> Response:
-    """The metrics that the organization's usage can have, with the price in force"""
-    access = auth.enter(path.org_id, Verb.READ_CATALOG)
-    return answer(shapes.Metrics(data=[shapes.metric(*one) for one in metrics.offered(access.org)]))
 
 
 def _filters(access: auth.Access, query: UsageQuery, *, of_all_time: bool = False) -> UsageFilters:

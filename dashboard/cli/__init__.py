@@ -22,16 +22,17 @@ from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.organizations import follow_ups, organizations, registration
 from dashboard.domain.people import second_factor, users
 from dashboard.domain.platform import user_administration, verify
-from dashboard.models import PLATFORM_ORG_ID, User
+from dashboard.models import PLATFORM_ORG_ID, Organization, User
 from dashboard.providers import platform_account
 
 user_commands = AppGroup("users", help="People.")
 key_commands = AppGroup("api-keys", help="Keys for programs.")
 ledger_commands = AppGroup("ledger", help="The books.")
+counter_commands = AppGroup("counters", help="What was used, by day.")
 
 
 def register(app: Flask) -> None:
-    for group in (user_commands, key_commands, ledger_commands):
+    for group in (user_commands, key_commands, ledger_commands, counter_commands):
         app.cli.add_command(group)
     app.cli.add_command(seed_demo)
 
@@ -134,6 +135,25 @@ def ledger_head(at: datetime | None) -> None:
         click.echo(str(checkpoints.compute(autocommit(), moment)))
 
 
+@counter_commands.command("rebuild")
+@click.option("--check", is_flag=True, help="Change nothing: only compare the counters with the events.")
+@click.option("--org", "slug", help="Slug of one organization; default: all.")
+@click.pass_context
+def rebuild_counters(context: click.Context, check: bool, slug: str | None) -> None:
+    """Make the counters of usage equal to the events. If they are not, print the first wrong ones and exit with 1."""
+    with _refusals():
+        org_id = _organization(slug).id if slug else None
+        if not check:
+            for day in verify.repair_counters(org_id):
+                click.echo(f"Counted {day.day} of wallet {day.wallet_id} again.")
+        violations = verify.broken(org_id, only=verify.COUNTERS)
+    for violation in violations:
+        click.echo(str(violation), err=True)
+    if violations:
+        context.exit(1)
+    click.echo("The counters equal the events.")
+
+
 def _person(email: str) -> User:
     user = users.by_email(email)
     if user is None:
@@ -141,10 +161,15 @@ def _person(email: str) -> User:
     return user
 
 
-def _org_key(slug: str, scopes: list[str], name: str, mode: str | None) -> str:
+def _organization(slug: str) -> Organization:
     org = organizations.by_slug(slug)
     if org is None:
         raise click.ClickException(f"There is no organization with the slug {slug}.")
+    return org
+
+
+def _org_key(slug: str, scopes: list[str], name: str, mode: str | None) -> str:
+    org = _organization(slug)
     with transaction(org=org.id):
         return keys.make(org, name=name, scopes=scopes, mode=mode or platform_account().mode, by=SYSTEM).key
 

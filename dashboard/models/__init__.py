@@ -57,6 +57,7 @@ from dashboard.models.payments import (
 from dashboard.models.transaction_types import ADJUSTMENTS, SPENDING, TRANSACTION_TYPES, TransactionType
 from dashboard.models.usage import (
     EVENT_STATES,
+    PER_EVENT,
     PERIODS,
     PRICE_KINDS,
     WHEN_UNPRICED,
@@ -81,6 +82,7 @@ __all__ = [
     "OVERDRAWN",
     "PAYMENT_STATES",
     "PERIODS",
+    "PER_EVENT",
     "PLATFORM_ORG_ID",
     "PRICE_KINDS",
     "PROOF_PURPOSES",

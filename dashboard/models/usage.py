@@ -15,7 +15,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from dashboard.models.base import Base, OrgOwned, org_key, org_root
 
 PERIODS = ("none", "day", "month")
-PRICE_KINDS = ("flat", "graduated", "package")
+PER_EVENT = "per_event"
+PRICE_KINDS = ("flat", "graduated", "package", PER_EVENT)
 WHEN_UNPRICED = ("refuse", "park")
 EVENT_STATES = ("charged", "uncharged", "unpriced")
 
@@ -45,6 +46,7 @@ class Price(OrgOwned, Base):
     `org_id` is the owner of the metric, for everyone, or one organization, which pays this price instead. `flat`:
     `amount_micros` per `per_units`. `package`: the same for each begun package of `per_units`. `graduated`: `tiers`, a
     list of {up_to (null in the last), amount_micros, per_units}. The first `free_units` of each UTC `period` are free.
+    `per_event`: `amount_micros` per `per_units`, of each event for itself, at least `min_micros`, at most `max_micros`.
     """
 
     __tablename__ = "prices"
@@ -56,6 +58,8 @@ class Price(OrgOwned, Base):
     tiers: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     free_units: Mapped[int] = mapped_column(BigInteger, default=0)
     period: Mapped[str] = mapped_column(default="none")
+    min_micros: Mapped[int | None] = mapped_column(BigInteger)
+    max_micros: Mapped[int | None] = mapped_column(BigInteger)
     effective_from: Mapped[datetime]
 
     __table_args__ = (
@@ -64,6 +68,12 @@ class Price(OrgOwned, Base):
         CheckConstraint(f"kind IN {PRICE_KINDS} AND (kind = 'graduated') = (tiers IS NOT NULL)", name="kind"),
         CheckConstraint(f"period IN {PERIODS}", name="period"),
         CheckConstraint("amount_micros >= 0 AND per_units >= 1 AND free_units >= 0", name="amounts"),
+        CheckConstraint(
+            "num_nonnulls(min_micros, max_micros) = 0 OR kind = 'per_event' AND min_micros >= 0"
+            " AND max_micros >= coalesce(min_micros, 0)",
+            name="bounds",
+        ),
+        CheckConstraint("kind <> 'per_event' OR free_units = 0 AND period = 'none'", name="per_event"),
     )
 
 

@@ -31,6 +31,7 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
         members,
         orgs,
         payments,
+        prices,
         receipts,
         render,
         sessions,
@@ -53,9 +54,8 @@ def register(app: Flask, settings: Settings, *, is_call: Callable[[str], bool]) 
     of_customers = (overview, admin_orgs, external_keys, users, admin_payments)
     for page in (auth, links, *of_orgs, *of_customers, webhooks, mail, service_keys, admin_audit, system):
         app.register_blueprint(page.pages)
-    account.init_app(app)
-    catalog.init_app(app)
-    invites.init_app(app)
+    for package in (account, catalog, prices, invites):
+        package.init_app(app)
     if settings.payment.provider == "dummy":
         app.register_blueprint(dummy.pages)
     styleguide.init_app(app, settings)

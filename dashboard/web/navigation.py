@@ -43,6 +43,8 @@ def _groups(org: Organization, caller: Caller) -> tuple[Group, ...]:
         billing.append(_link("Usage", "usage.listing", slug=slug))
     if allowed(Verb.READ_OWN_ROWS, caller):
         billing.append(_link("Holds", "holds.listing", slug=slug))
+    if allowed(Verb.READ_PRICES, caller):
+        billing.append(_link("Prices", "prices.listing", slug=slug))
     if allowed(Verb.READ_PAYMENTS, caller):
         billing.append(_link("Payments", "payments.index", slug=slug))
     if allowed(Verb.READ_LIMITS, caller):
@@ -71,6 +73,7 @@ def of_platform(mode: str) -> Shell:
         _link("Users", "admin_users.listing"),
         _link("Payments", "admin_payments.listing"),
         _link("Credit packs", "admin_catalog.listing"),
+        _link("Metrics and prices", "admin_prices.listing"),
         _link("Webhooks", "admin_webhooks.listing"),
         _link("Mail", "admin_mail.listing"),
         _link("Service keys", "admin_service_keys.listing"),

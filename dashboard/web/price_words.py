@@ -2,12 +2,13 @@
 
 from dashboard.core.money import unit_price
 from dashboard.core.units import plural
+from dashboard.domain.usage.pricing.terms import PriceTerms
 from dashboard.models import Price
 
 MILLION = 1_000_000
 
 
-def price_words(price: Price, unit: str) -> str:
+def price_words(price: Price | PriceTerms, unit: str) -> str:
     """`$0.15 per 1M tokens, first 1M free each month`."""
     if price.kind == "graduated":
         words = ", then ".join(
@@ -19,10 +20,21 @@ def price_words(price: Price, unit: str) -> str:
         words = f"{unit_price(price.amount_micros)} for every started {_units(price.per_units, unit)}"
     else:
         words = _rate(price.amount_micros, price.per_units, unit)
+    if price.kind == "per_event":
+        return f"{words}{_bounds(price)}, each event on its own"
     period = {"none": "", "day": " each day", "month": " each month"}[price.period]
     if price.free_units:
         return f"{words}, first {number(price.free_units)} free{period}"
     return f"{words}, counted from zero{period}" if period and price.kind != "flat" else words
+
+
+def _bounds(price: Price | PriceTerms) -> str:
+    bounds = [
+        f"{words} {unit_price(micros)}"
+        for words, micros in (("at least", price.min_micros), ("at most", price.max_micros))
+        if micros is not None
+    ]
+    return f", {' and '.join(bounds)}" if bounds else ""
 
 
 def number(count: int) -> str:

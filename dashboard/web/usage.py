@@ -1,5 +1,6 @@
 """Usage: what was used, by time and group, down to the single event with the arithmetic of its cost."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from dashboard.domain.funds import transactions
 from dashboard.domain.usage import metrics, reports
 from dashboard.domain.usage.reading import event_list
 from dashboard.domain.usage.reading.filters import UsageFilters
-from dashboard.models import UsageEvent
+from dashboard.models import Metric, Price, UsageEvent
 from dashboard.web import examples, guards, render, usage_csv, usage_figures, usage_voids
 from dashboard.web import listing as listings
 from dashboard.web.exports import Turn
@@ -48,10 +49,18 @@ def listing(slug: str) -> Response:
         names=reports.names_of(visit.org.id, found.rows),
         metric_name=usage_figures.known(visit.org).name, offered=offered,
         price_words=price_words, may_charge=visit.may(Verb.MANAGE_OWN_KEYS),
+        sees_prices=visit.may(Verb.READ_PRICES),
         ever=reports.ever(visit.wallet, visit.only_of),
-        example=examples.usage(visit.org.id, next((row.key for row, _ in offered), "tokens")),
+        **_example(visit, offered),
         **_choices(visit, found, asked), **(usage_figures.of(visit, asked) if asked and not _paged() else {}),
     )  # fmt: skip
+
+
+def _example(visit: Visit, offered: Sequence[tuple[Metric, Price | None]]) -> dict[str, Any]:
+    """A program that reports the first metric that has a price, so that it works as it is."""
+    metric, price = next((one for one in offered if one[1]), next(iter(offered), (None, None)))
+    program = examples.usage(visit.org.id, metric.key if metric else "tokens")
+    return {"example": program, "example_metric": metric, "example_price": price}
 
 
 @pages.get("/usage.csv")

@@ -3,8 +3,6 @@
 A route of the application without a line fails the build, and so does a line without a route.
 """
 
-import secrets
-
 PEOPLE = ("anonymous", "stranger", "viewer", "member", "admin", "owner", "manager")
 
 PERSON_ACT = "/admin/users/<uuid:user_id>/<any(sessions, factor, disable, enable, promote, demote, erase):act>"
@@ -134,6 +132,15 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /o/<slug>/catalog/packs/<uuid:product_id>/move": (303, 404, 403, 403, 404, 404, 403),
     "POST /o/<slug>/catalog/packs/<uuid:product_id>/price": (303, 404, 403, 403, 404, 404, 403),
     "POST /o/<slug>/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": (303, 404, 403, 403, 404, 404, 403),
+    "GET /o/<slug>/prices":                             (303, 404, 200, 403, 200, 200, 200),
+    "GET /o/<slug>/prices/<metric_key>":                (303, 404, 200, 403, 200, 200, 200),
+    # Those of the platform, which the organization does not change.
+    "POST /o/<slug>/prices":                            (303, 404, 403, 403, 403, 403, 403),
+    "GET /o/<slug>/prices/new":                         (303, 404, 403, 403, 403, 403, 403),
+    "GET /o/<slug>/prices/<metric_key>/price":          (303, 404, 403, 403, 403, 403, 403),
+    "POST /o/<slug>/prices/<metric_key>/price":         (303, 404, 403, 403, 403, 403, 403),
+    "GET /o/<slug>/prices/<metric_key>/<any(archive, restore):act>": (303, 404, 403, 403, 403, 403, 403),
+    "POST /o/<slug>/prices/<metric_key>/<any(archive, restore):act>": (303, 404, 403, 403, 403, 403, 403),
     "GET /o/<slug>/invites":                              (303, 404, 303, 403, 303, 303, 303),
     "POST /o/<slug>/invites":                             (303, 404, 403, 403, 422, 422, 403),
     "GET /o/<slug>/invites/new":                          (303, 404, 403, 403, 200, 200, 403),
@@ -210,6 +217,14 @@ PAGES: dict[str, tuple[int, ...]] = {
     "POST /admin/catalog/packs/<uuid:product_id>/move": (303, 403, 403, 403, 403, 403, 303),
     "POST /admin/catalog/packs/<uuid:product_id>/price": (303, 403, 403, 403, 403, 403, 404),
     "POST /admin/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": (303, 403, 403, 403, 403, 403, 303),
+    "GET /admin/catalog/metrics":                       (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/catalog/metrics":                      (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/catalog/metrics/new":                   (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/catalog/metrics/<metric_key>":          (303, 403, 403, 403, 403, 403, 200),
+    "GET /admin/catalog/metrics/<metric_key>/price":    (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/catalog/metrics/<metric_key>/price":   (303, 403, 403, 403, 403, 403, 422),
+    "GET /admin/catalog/metrics/<metric_key>/<any(archive, restore):act>": (303, 403, 403, 403, 403, 403, 200),
+    "POST /admin/catalog/metrics/<metric_key>/<any(archive, restore):act>": (303, 403, 403, 403, 403, 403, 422),
     "POST /logout":                                       (303, 303, 303, 303, 303, 303, 303),
     # For everyone with the link of an invite; this one is for none of them.
     "GET /invite/<invite>":                               (200, 200, 200, 200, 200, 200, 200),
@@ -314,10 +329,13 @@ CALLS: dict[str, tuple[int, ...]] = {
     "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/extend":  (401, 404, 403, 200, 200, 200, 404, 403, 404, 403, 200),
     "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/capture": (401, 404, 403, 200, 200, 200, 404, 403, 404, 403, 200),
     "POST /api/v1/orgs/<org:org_id>/holds/<uuid:id>/release": (401, 404, 403, 200, 200, 200, 404, 403, 404, 403, 200),
+    "GET /api/v1/orgs/<org:org_id>/metrics":                  (401, 404, 403, 200, 200, 200, 403, 200, 404, 200, 200),
+    "PUT /api/v1/orgs/<org:org_id>/metrics":                  (401, 404, 403, 403, 403, 403, 403, 403, 404, 403, 403),
+    "GET /api/v1/orgs/<org:org_id>/prices":                   (401, 404, 403, 200, 200, 200, 403, 200, 404, 200, 200),
+    "PUT /api/v1/orgs/<org:org_id>/prices":                   (401, 404, 403, 403, 403, 403, 403, 403, 404, 201, 403),
     "GET /api/v1/orgs/<org:org_id>/usage/events/<uuid:id>":  (401, 404, 403, 200, 200, 200, 404, 200, 404, 200, 200),
     "POST /api/v1/orgs/<org:org_id>/usage/events/<uuid:id>/void":
         (401, 404, 403, 403, 403, 403, 403, 403, 404, 200, 200),
-    "GET /api/v1/orgs/<org:org_id>/metrics":                  (401, 404, 403, 200, 200, 200, 200, 200, 404, 200, 200),
     "GET /admin/api/v1/metrics":                                (401, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403),
     "POST /admin/api/v1/metrics":                               (401, 403, 403, 403, 403, 403, 403, 403, 403, 201, 403),
     "POST /admin/api/v1/metrics/<metric_key>/prices":           (401, 403, 403, 403, 403, 403, 403, 403, 403, 201, 403),
@@ -342,56 +360,3 @@ CALLS: dict[str, tuple[int, ...]] = {
     "POST /api/v1/payments/stripe/webhooks/<project_id>/<mode>":(400, 400, 400, 400, 400, 400, 400, 400, 400, 400, 400),
 }
 # fmt: on
-
-PACK = {"name": "Matrix", "price_cents": 100, "currency": "usd", "amount_micros": 1_000_000, "active": True}
-
-
-def body_of(line: str, org_id: str, product_id: str, member_id: str = "") -> dict[str, object]:
-    """What a program sends there when it sends something good: rights are told after the body is read."""
-    method, _, rule = line.partition(" ")
-    if rule.endswith("/wallet"):
-        return {"operation": "deposit", "amount_micros": 1_000_000, "description": "Matrix"}
-    if line == "POST /api/v1/orgs":
-        return {"name": "Matrix"}
-    if rule.endswith(("/orgs/<org:org_id>/invites", "/orgs/<org:org_id>/members")):
-        return {"email": f"{secrets.token_hex(4)}@example.test", "role": "member"}
-    if rule.endswith(("/invites/accept", "/invites/decline")):
-        return {"token": "never was"}
-    if "/members" in rule:
-        return {"role": "member"}
-    if rule.endswith("/ownership-transfer"):
-        return {"member_id": member_id}
-    if rule.endswith("/checkout"):
-        urls = {"success_url": "http://localhost/ok", "cancel_url": "http://localhost/no"}
-        return {"product_id": product_id, **urls}
-    if rule.endswith("/usage/charge"):
-        return {"event_ids": ["01890000-0000-7000-8000-000000000000"]}
-    if rule.endswith("/void"):
-        return {"reason": "Matrix"}
-    if rule.endswith("/limits"):
-        return {"scope": "app", "subject": secrets.token_hex(4), "window": "day", "amount_micros": 10**15}
-    if rule.endswith("/usage"):
-        return {"metric_key": "matrix", "units": 1}
-    if rule.endswith("/usage/batch"):
-        return {"events": [{"metric_key": "matrix", "units": 1}]}
-    if rule.endswith("/holds"):
-        return {"amount_micros": 1}
-    if rule == "/admin/api/v1/metrics":
-        return {"metric_key": f"m{secrets.token_hex(4)}", "name": "Matrix", "unit": "piece"}
-    if rule.endswith("/prices"):
-        return {"amount_micros": 0}
-    if rule == "/admin/api/v1/transactions":
-        return {"org_id": org_id, "transaction_type": "admin_grant", "amount": 1, "description": "Matrix"}
-    if rule.endswith("/api-keys"):
-        return {"name": "Matrix", "scopes": ["catalog:read"]}
-    if rule.endswith("/identity-provider"):
-        return {"issuer": "https://login.example.test", "algorithm": "HS256", "secret": "x" * 40}
-    if rule.endswith("/rotate"):
-        return {"grace": "7d"}
-    if rule.endswith("/api-keys/<uuid:key_id>"):
-        return {"cap": None}
-    if rule.endswith("/products") and method == "POST":
-        return PACK
-    if line == "PATCH /admin/api/v1/orgs/<org:id>":
-        return {"reason": "Matrix"}
-    return {}

@@ -672,8 +672,12 @@ CREATE TABLE public.prices (
     free_units bigint NOT NULL,
     period text NOT NULL,
     effective_from timestamp with time zone NOT NULL,
+    min_micros bigint,
+    max_micros bigint,
     CONSTRAINT ck_prices_amounts CHECK (((amount_micros >= 0) AND (per_units >= 1) AND (free_units >= 0))),
-    CONSTRAINT ck_prices_kind CHECK (((kind = ANY (ARRAY['flat'::text, 'graduated'::text, 'package'::text])) AND ((kind = 'graduated'::text) = (tiers IS NOT NULL)))),
+    CONSTRAINT ck_prices_bounds CHECK (((num_nonnulls(min_micros, max_micros) = 0) OR ((kind = 'per_event'::text) AND (min_micros >= 0) AND (max_micros >= COALESCE(min_micros, (0)::bigint))))),
+    CONSTRAINT ck_prices_kind CHECK (((kind = ANY (ARRAY['flat'::text, 'graduated'::text, 'package'::text, 'per_event'::text])) AND ((kind = 'graduated'::text) = (tiers IS NOT NULL)))),
+    CONSTRAINT ck_prices_per_event CHECK (((kind <> 'per_event'::text) OR ((free_units = 0) AND (period = 'none'::text)))),
     CONSTRAINT ck_prices_period CHECK ((period = ANY (ARRAY['none'::text, 'day'::text, 'month'::text])))
 );
 

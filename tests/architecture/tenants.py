@@ -36,7 +36,7 @@ from dashboard.models import (
 )
 from dashboard.providers import reading
 from tests import invites as invitations
-from tests.architecture.matrix import body_of
+from tests.architecture.bodies import body_of
 from tests.factories import (
     add_member,
     charge,

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from dashboard.core.db import db
 from dashboard.domain.audit import words
 from dashboard.models import AuditEntry
-from tests.architecture.matrix import CALLS, PAGES, SERVICE_KEY_ACT, body_of
+from tests.architecture.bodies import body_of
+from tests.architecture.matrix import CALLS, PAGES, SERVICE_KEY_ACT
 from tests.architecture.tenants import Tenants, fresh, path_of
 from tests.factories import PASSWORD
 
@@ -17,6 +18,8 @@ PACK = {
     "name": "Audited", "price": "10", "credits": "10", "bonus": "", "grant_kind": "paid", "min_quantity": "1",
     "max_quantity": "5", "expires_days": "", "description": "", "active": "1",
 }  # fmt: skip
+METRIC = {"metric_key": "fresh", "name": "Fresh", "unit": "piece", "reason": "Because"}
+PRICE = {"kind": "flat", "amount": "0", "free_units": "7", "per_units": "1", "period": "none", "reason": "Because"}
 MONEY = {"amount": "1", "category": "goodwill", "reason": "Because", "confirm": "1"}
 
 FORMS: dict[str, tuple[str, dict[str, str], str]] = {
@@ -61,6 +64,8 @@ FORMS: dict[str, tuple[str, dict[str, str], str]] = {
     "POST /admin/catalog/packs/<uuid:product_id>/edit": ("manager", PACK | {"revision": "1"}, "product.changed"),
     "POST /admin/catalog/packs/<uuid:product_id>/move": ("manager", {"to": "down"}, "product.moved"),
     "POST /admin/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": ("manager", {}, "product.changed"),
+    "POST /admin/catalog/metrics": ("manager", METRIC, "metric.created"),
+    "POST /admin/catalog/metrics/<metric_key>/price": ("manager", PRICE | {"confirm": "1"}, "price.set"),
     "POST /admin/orgs/<uuid:org_id>/external-key": (
         "manager", {"external_key": "crm-7", "reason": "Because"}, "external_key.set",
     ),
@@ -144,6 +149,10 @@ ELSEWHERE = {
         for line in PAGES
         if line.startswith("POST /o/<slug>/catalog/packs") and line.endswith(end)
     },
+    "POST /admin/catalog/metrics/<metric_key>/<any(archive, restore):act>": "metric.archived",
+    "POST /o/<slug>/prices": "metric.created", "POST /o/<slug>/prices/<metric_key>/price": "price.set",
+    "POST /o/<slug>/prices/<metric_key>/<any(archive, restore):act>": "metric.archived",
+    "PUT /api/v1/orgs/<org:org_id>/metrics": "metric.created", "PUT /api/v1/orgs/<org:org_id>/prices": "price.set",
     "POST /api/v1/orgs/<org:org_id>/products": "product.created",
     "PATCH /api/v1/orgs/<org:org_id>/products/<uuid:id>": "product.changed",
     "DELETE /api/v1/orgs/<org:org_id>/products/<uuid:id>": "product.changed",

@@ -73,6 +73,16 @@ ASKING: dict[str, dict[str, str]] = {
     "/admin/catalog/packs/<uuid:product_id>/move": {"to": "up"},
     "/admin/catalog/packs/<uuid:product_id>/price": {"anew": "1"},
     "/admin/catalog/packs/<uuid:product_id>/<any(archive, restore):act>": {},
+    "/admin/catalog/metrics": {"metric_key": "fresh", "name": "Fresh", "unit": "piece", **REASON},
+    "/admin/catalog/metrics/<metric_key>/price": {
+        "kind": "flat",
+        "amount": "1",
+        "per_units": "1",
+        "period": "none",
+        "confirm": "1",
+        **REASON,
+    },
+    "/admin/catalog/metrics/<metric_key>/<any(archive, restore):act>": REASON,
 }
 
 NOBODY = "nobody is signed in yet, or the person with the link in an email acts"
@@ -113,7 +123,8 @@ NOT_ASKING: dict[str, str] = {
 """In the order in which they are tried: what signs out comes last."""
 
 OF_MANAGERS = ("/operator-scopes", "/call-limit", "/void")
-OWN_CATALOG = "/o/<slug>/catalog/packs"
+SAME_FORMS = {"/o/<slug>/catalog/packs": "/admin/catalog/packs", "/o/<slug>/prices": "/admin/catalog/metrics"}
+"""The forms of an organization that sells for itself are those of the platform."""
 
 
 def posts() -> set[str]:
@@ -139,7 +150,7 @@ def old(tenants: Tenants) -> Tenants:
 
 
 def test_every_form_decides_whether_it_asks() -> None:
-    own = {rule for rule in posts() if rule.startswith(OWN_CATALOG)}
+    own = {rule for rule in posts() if rule.startswith(tuple(SAME_FORMS))}
     assert posts() - own == set(ASKING) | set(NOT_ASKING)
     assert not set(ASKING) & set(NOT_ASKING)
 
@@ -162,8 +173,9 @@ def test_an_organizations_own_catalog_asks_as_the_platforms_does(app: Flask, ser
     """One set of views stands at both addresses."""
     views: dict[str, set[Any]] = {}
     for rule in app.url_map.iter_rules():
-        for prefix in (OWN_CATALOG, "/admin/catalog/packs"):
-            if rule.rule.startswith(prefix) and "POST" in (rule.methods or ()):
-                views.setdefault(rule.rule.removeprefix(prefix), set()).add(app.view_functions[rule.endpoint])
+        for own, platforms in SAME_FORMS.items():
+            if rule.rule.startswith((own, platforms)) and "POST" in (rule.methods or ()):
+                shared = rule.rule.replace(own, platforms)
+                views.setdefault(shared, set()).add(app.view_functions[rule.endpoint])
     assert all(len(found) == 1 for found in views.values())
-    assert {f"/admin/catalog/packs{tail}" for tail in views} <= set(ASKING)
+    assert set(views) <= set(ASKING)

@@ -12,7 +12,8 @@ from dashboard import api
 from dashboard.core.db import db
 from dashboard.domain.people import users
 from dashboard.models import Membership, User, Wallet
-from tests.architecture.matrix import CALLS, PAGES, body_of
+from tests.architecture.bodies import body_of
+from tests.architecture.matrix import CALLS, PAGES
 from tests.architecture.tenants import Tenants, call, path_of
 from tests.factories import PASSWORD
 from tests.web.people import HTMX, make_team, token_in

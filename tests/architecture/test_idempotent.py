@@ -5,7 +5,8 @@ from typing import Any
 from flask import Flask
 
 from dashboard.api import idempotency
-from tests.architecture.matrix import CALLS, PROGRAMS, body_of
+from tests.architecture.bodies import body_of
+from tests.architecture.matrix import CALLS, PROGRAMS
 from tests.architecture.tenants import Tenants, fresh, path_of
 
 BATCH = "/api/v1/orgs/<org:org_id>/usage/batch"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import account_cases, audit, cases, credit_cases, invite_cases, org_cases, program_cases
+from tests.browser import account_cases, audit, cases, credit_cases, invite_cases, org_cases, price_cases, program_cases
 from tests.browser.cases import Case
 from tests.browser.conftest import WAIT_MS
 from tests.browser.monitor import Monitor
@@ -26,6 +26,7 @@ EVERY = (
     *invite_cases.ALL,
     *credit_cases.ALL,
     *org_cases.ALL,
+    *price_cases.ALL,
     *program_cases.ALL,
 )
 

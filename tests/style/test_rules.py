@@ -48,7 +48,7 @@ FLOWS = {
     "people/second_factor.py": {"enable", "_judge"},
     "access/identity_providers.py": {"_fetched"},
     "access/end_users.py": {"_row"},
-    "platform/verify.py": {"broken"},
+    "platform/verify.py": {"broken", "_repair"},
 }
 """The functions of the domain that open a transaction themselves, with the reason above; nothing else there may."""
 

@@ -28,6 +28,11 @@ TIERS = [{"up_to": 10_000, "amount_micros": 800, "per_units": 1}, {"up_to": None
             "$5.000001 for every started 1,000 MB",
         ),
         (
+            "cent", {"kind": "per_event", "amount_micros": 20_000, "per_units": 100, "min_micros": 200_000,
+             "max_micros": 5_000_000},
+            "$0.02 per 100 cents, at least $0.20 and at most $5.00, each event on its own",
+        ),
+        (
             "MB", {"kind": "graduated", "tiers": TIERS, "period": "month"},
             "$0.0008 per MB up to 10,000, then $0.0006 per MB, counted from zero each month",
         ),

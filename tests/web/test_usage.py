@@ -206,6 +206,14 @@ def test_without_usage_it_says_how_to_report_it(app: Flask, team: Team) -> None:
     page = team.owner.get(f"/o/{team.slug}/usage").text
     assert "No price yet: its usage is refused" in page
     assert "&#34;metric_key&#34;: &#34;push&#34;" in page
+    assert "so this is refused until it has one" in page
+    with app.app_context():
+        make_metric("tokens", amount_micros=150_000)
+    page = team.owner.get(f"/o/{team.slug}/usage").text
+    assert page.count("&#34;metric_key&#34;: &#34;tokens&#34;") == page.count('data-copy="copy-example-') == 2
+    assert "This reports 1 token: $0.15 per token." in page
+    assert f'href="/o/{team.slug}/prices"' in page
+    assert "copy-example-" in team.member.get(f"/o/{team.slug}/usage").text
 
 
 def test_a_manager_voids_an_event_with_a_reason(app: Flask, team: Team) -> None:

@@ -6,6 +6,7 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from dashboard.api import auth, inputs, shapes
+from dashboard.api.prices import PriceFields
 from dashboard.api.routes import PLATFORM, answer, blueprint, refusal
 from dashboard.core.db import transaction
 from dashboard.core.errors import NotFound
@@ -27,22 +28,9 @@ class NewMetric(inputs.PostBody):
     )
 
 
-class Tier(inputs.Body):
-    up_to: int | None
-    amount_micros: int
-    per_units: int = 1
-
-
-class NewPrice(inputs.PostBody):
+class NewPrice(PriceFields, inputs.PostBody):
     """A version from `effective_from` (default: now) on; with `org_id`, only for that organization."""
 
-    kind: Literal["flat", "graduated", "package"] = "flat"
-    amount_micros: int = 0
-    per_units: int = 1
-    tiers: list[Tier] | None = None
-    free_units: int = 0
-    period: Literal["none", "day", "month"] = "none"
-    effective_from: inputs.Moment | None = None
     org_id: inputs.Id | None = None
 
 
@@ -85,8 +73,6 @@ def set_price(path: MetricPath, body: NewPrice) -> Response:
     owner_id = owner.id if owner else PLATFORM_ORG_ID
     with transaction(org=owner_id):
         row = metrics.set_price(
-            owner_id, metric, kind=body.kind, amount_micros=body.amount_micros, per_units=body.per_units,
-            tiers=[tier.model_dump() for tier in body.tiers] if body.tiers else None, free_units=body.free_units,
-            period=body.period, effective_from=body.effective_from, by=caller.actor,
+            owner_id, metric, body.terms(), effective_from=body.effective_from, by=caller.actor
         )  # fmt: skip
     return answer(shapes.price_version(row), 201)

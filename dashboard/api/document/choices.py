@@ -6,7 +6,7 @@ Sets that cannot grow, such as `mode`, are enums of the schemas themselves.
 from collections.abc import Iterable
 
 from dashboard.api import error_codes
-from dashboard.api.document.fields import BASES
+from dashboard.api.document.nouns import BASES
 from dashboard.domain.access.permissions import ROLES, SCOPES, SERVICE_SCOPES
 from dashboard.domain.audit.kinds import KINDS
 from dashboard.domain.audit.words import ACTIONS

@@ -3,38 +3,7 @@
 A description in the schema itself comes first.
 """
 
-BASES = {
-    "ApiKeyWithSecret": "ApiKey", "ExplainedTransaction": "Transaction", "HoldCaptureResult": "Hold",
-    "MemberUpdateResult": "Member", "OrgDetails": "Org", "OrgTerms": "Org", "PlatformTransaction": "Transaction",
-    "ProductCreate": "Product", "ProductUpdate": "Product", "SpendLimitCreate": "SpendLimit",
-    "SpendLimitUpdate": "SpendLimit", "TestedLimit": "SpendLimit", "WalletMovementResult": "Wallet",
-}  # fmt: skip
-"""Schemas whose fields mean what they mean in another one."""
-
-SCHEMAS = {
-    "AuditObject": "What an entry is about.",
-    "Checkout": "Where to send the payer.",
-    "ExplainedTransaction": "A transaction with what caused it and what followed.",
-    "ExplanationStep": "One step of what happened, for people.",
-    "FieldError": "What is wrong with one field.",
-    "GrantSlice": "Credit that a transaction added: paid or promotional.",
-    "HoldCapture": "How much of a hold to charge.",
-    "HoldCaptureResult": "The hold after the call, with the charge.",
-    "HoldExtension": "When the hold shall expire.",
-    "HoldRelease": "Nothing but the idempotency key.",
-    "Org": "An organization: a customer of the platform.",
-    "TransactionActor": "Who acted.",
-    "Batch": "Events of one call; either all that can be are recorded, or none.",
-    "Metrics": "All metrics.",
-    "NewMetric": "Something that can be used and is counted.",
-    "PriceVersion": "A price, from `effective_from` on.",
-    "Tier": "The price of the units up to a position.",
-    "UsageEvent": "Something that was used, and what it cost.",
-    "UsageEvents": "A page of a list.",
-    "UsageSums": "Sums per day, metric and group.",
-    "User": "A person with an account.",
-    "WalletMovementResult": "The wallet after the call, with the transaction that the call made.",
-}
+from dashboard.api.document.nouns import BASES
 
 FIELDS = {
     "action": "What was done, such as `key.revoked`.",
@@ -225,6 +194,11 @@ FIELDS = {
     "window": "Whether the cap counts by UTC day or month.",
     "ApiKeyCap.amount_micros": "The most that may be charged in the window.",
     "ApiKeyCapInput.amount_micros": "The most that may be charged in the window.",
+    "ListedPrice.agreed": "Whether it is the organization's own, in place of the platform's.",
+    "ListedPrice.state": "`past`, `in_force` or `scheduled`.",
+    "MetricOffer.archived": "Whether its usage is refused, because it is no longer offered.",
+    "MetricPrices.versions": "The versions that count for the organization, newest first.",
+    "MetricSet.archived": "Whether its usage is refused from now on.",
     "AuditActor.id": "Null for a platform manager: customers see that the platform acted, but not who.",
     "AuditActor.kind": "`user`, `key`, `manager` (of the platform) or `system`.",
     "ExplanationStep.kind": "`actor`, `origin`, `payment`, `hold`, `posted` or `grant`.",
@@ -284,11 +258,6 @@ FIELDS = {
     "TransactionActor.kind": "`user`, `key`, `manager` (of the platform) or `system`.",
     "WalletMovement.amount_micros": "How much to charge or deposit, in micros: 1,000,000 micros = 1 USD.",
 }  # fmt: skip
-
-
-def of_schema(schema: str) -> str:
-    """The sentence about a schema; empty if there is none."""
-    return SCHEMAS.get(schema) or ("A page of a list." if schema.endswith("List") else "")
 
 
 def of_field(schema: str, field: str) -> str:

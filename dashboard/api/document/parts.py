@@ -23,6 +23,7 @@ TAGS = [
     tag("usage", "Usage", "Report what was used; it is priced and charged at once."),
     tag("holds", "Holds", "Reserve credits before the work, and charge what it cost."),
     tag("metrics", "Metrics", "What can be used, and its price."),
+    tag("prices", "Prices", "What usage costs: past, present and scheduled versions."),
     tag("payments", "Payments", "What was paid to buy credits, and what became of it."),
     tag("checkout", "Checkout", "Opens the payment page for a product."),
     tag("products", "Products", "The packs of credits that can be bought."),

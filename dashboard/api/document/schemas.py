@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboard.api.document import choices, fields
+from dashboard.api.document import choices, fields, nouns
 
 NULL = {"type": "null"}
 CLEARED = {
@@ -18,7 +18,7 @@ def clean(document: dict[str, Any]) -> None:
     for title, schema in document["components"]["schemas"].items():
         schema.pop("$defs", None)
         if not schema.get("description"):
-            schema["description"] = fields.of_schema(title)
+            schema["description"] = nouns.of_schema(title)
         required = schema.get("required", [])
         for name, field in schema.get("properties", {}).items():
             if name not in required and name not in CLEARED.get(title, ()):

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from dashboard.api.shapes.money import Mode, usd
-from dashboard.api.shapes.usage import PriceVersion, price_version
+from dashboard.api.shapes.prices import PriceVersion, price_version
 from dashboard.api.shapes.wallets import Wallet
 from dashboard.core.money import exact, plain_credits
 from dashboard.domain.funds import credit_grants, origins, wallets

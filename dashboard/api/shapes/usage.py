@@ -13,8 +13,6 @@ from dashboard.domain.usage.charging.voids import Voided
 from dashboard.domain.usage.new_events import AnyEvent
 from dashboard.domain.usage.recording import Recorded
 from dashboard.domain.usage.reports import Hour, Sum
-from dashboard.models import Metric as MetricRow
-from dashboard.models import Price as PriceRow
 from dashboard.models import UsageEvent as EventRow
 
 EventState = Literal["charged", "uncharged", "unpriced"]
@@ -133,38 +131,6 @@ class UsageSums(BaseModel):
     data: list[UsageSum]
 
 
-class PriceTier(BaseModel):
-    """Units up to and including `up_to` (null: all further ones)."""
-
-    up_to: int | None
-    amount_micros: int
-    per_units: int
-
-
-class PriceVersion(BaseModel):
-    id: UUID
-    kind: str
-    amount_micros: int
-    per_units: int
-    tiers: list[PriceTier] | None = None
-    free_units: int
-    period: str
-    effective_from: datetime
-
-
-class MetricOffer(BaseModel):
-    """A metric, and the price that is in force; without one, its usage is refused."""
-
-    metric_key: str
-    name: str
-    unit: str
-    price: PriceVersion | None = None
-
-
-class Metrics(BaseModel):
-    data: list[MetricOffer]
-
-
 def usage_result(result: Recorded, balance: int) -> UsageResult:
     event = result.event
     return UsageResult(
@@ -247,17 +213,4 @@ def usage_hour(row: Hour) -> UsageSum:
     return UsageSum(
         day=row.at.date(), hour=row.at, metric_key=row.metric_key, units=row.units, cost_micros=row.cost,
         cost_usd=usd(row.cost), events=row.events,
-    )  # fmt: skip
-
-
-def metric(row: MetricRow, price: PriceRow | None) -> MetricOffer:
-    optional = {"price": price_version(price)} if price else {}
-    return MetricOffer(metric_key=row.key, name=row.name, unit=row.unit, **optional)
-
-
-def price_version(row: PriceRow) -> PriceVersion:
-    optional = {"tiers": [PriceTier(**tier) for tier in row.tiers]} if row.tiers else {}
-    return PriceVersion(
-        id=row.id, kind=row.kind, amount_micros=row.amount_micros, per_units=row.per_units,
-        free_units=row.free_units, period=row.period, effective_from=row.effective_from, **optional,
     )  # fmt: skip

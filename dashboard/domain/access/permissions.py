@@ -48,9 +48,11 @@ class Verb(StrEnum):
     RECORD_USAGE = "record_usage"
     HOLD = "hold"
     RELEASE_HOLDS = "release_holds"
+    READ_PRICES = "read_prices"
     VOID_USAGE = "void_usage"
     VOID_OWN_USAGE = "void_own_usage"
     MANAGE_PRICES = "manage_prices"
+    MANAGE_OWN_PRICES = "manage_own_prices"
     DEPOSIT = "deposit"
     GRANT = "grant"
     MANAGE_CATALOG = "manage_catalog"
@@ -100,9 +102,11 @@ TABLE: dict[Verb, Rule] = {
     Verb.RECORD_USAGE: Rule(_NOBODY, "usage:write", token_roles=_SPENDERS),
     Verb.HOLD: Rule(_NOBODY, "holds:write", token_roles=_SPENDERS),
     Verb.RELEASE_HOLDS: Rule(LEADS),  # on a page; a program needs HOLD
+    Verb.READ_PRICES: Rule(_READERS, "catalog:read", operator=True),
     Verb.VOID_USAGE: Rule(_NOBODY, "usage:void", operator=True),
     Verb.VOID_OWN_USAGE: Rule(LEADS, "usage:void", operator=True),  # of a self-funded organization
     Verb.MANAGE_PRICES: Rule(_NOBODY, "prices:write", operator=True),
+    Verb.MANAGE_OWN_PRICES: Rule(LEADS, "prices:write"),  # of a self-funded organization
     Verb.DEPOSIT: Rule(_NOBODY, "wallet:deposit", operator=True),
     Verb.GRANT: Rule(_NOBODY, "platform:grant", operator=True),
     Verb.MANAGE_CATALOG: Rule(_NOBODY, "platform:grant", operator=True),
@@ -274,7 +278,7 @@ def assignable(caller: Caller) -> tuple[str, ...]:
 
 def personal_scopes(user: User) -> frozenset[str]:
     """The scopes that a user may give to their own token; what it can do depends on the user's roles."""
-    return SCOPES if user.is_manager else SCOPES - OPERATOR_SCOPES
+    return SCOPES if user.is_manager else SCOPES - (OPERATOR_SCOPES - {"prices:write"})
 
 
 def _refusal(verb: Verb, caller: Caller) -> Forbidden:
@@ -283,9 +287,8 @@ def _refusal(verb: Verb, caller: Caller) -> Forbidden:
         return Forbidden(f"This key lacks the scope {rule.scope}.")
     if verb in (Verb.CHARGE, Verb.HOLD):
         what = "Charging" if verb is Verb.CHARGE else "A hold"
-        return Forbidden(
-            f"{what} takes a key of the organization, a service key, or a token of its owner, admin or member."
-        )
+        words = "takes a key of the organization, a service key, or a token of its owner, admin or member."
+        return Forbidden(f"{what} {words}")
     may = tuple(role for role in ROLES if role in rule.roles)
     if not may:
         return Forbidden("Only platform managers and keys can do this.")

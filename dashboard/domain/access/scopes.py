@@ -9,7 +9,7 @@ SCOPES = {
     "usage:write": "Report usage, which charges the balance",
     "usage:read": "See usage events and totals",
     "payments:read": "See payments",
-    "catalog:read": "See the credit packs",
+    "catalog:read": "See the credit packs, metrics and prices",
     "catalog:write": "Change the organization's own credit packs",
     "checkout:create": "Open a payment page to buy credits",
     "members:write": "See and manage members and invites",

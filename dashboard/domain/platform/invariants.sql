@@ -327,11 +327,23 @@ FULL JOIN (
 WHERE p.units IS DISTINCT FROM e.units OR p.cost IS DISTINCT FROM e.cost
 ORDER BY org_id, wallet_id, metric_key, period_start LIMIT :most
 
+-- name: per_event
+-- says: 6: an event with a price of its own costs what that makes of its units, rounded half up, within its bounds
+SELECT e.org_id, 'usage event ' || e.id AS object, format('%s units cost %s, not %s', e.units, e.cost, p.micros) AS detail
+FROM usage_events AS e JOIN prices AS v ON v.id = e.price_id AND v.kind = 'per_event'
+CROSS JOIN LATERAL (
+  SELECT least(v.max_micros, greatest(v.min_micros,
+    div(2 * CAST(e.units AS numeric) * v.amount_micros + v.per_units, 2 * CAST(v.per_units AS numeric)))) AS micros
+) AS p
+WHERE (CAST(:org AS uuid) IS NULL OR e.org_id = CAST(:org AS uuid)) AND e.cost <> p.micros
+ORDER BY e.org_id, e.id LIMIT :most
+
 -- name: counters
 -- says: 6: counters are the sums of events, less what was voided; apps without a counter are counted with the others
 SELECT org_id, 'wallet ' || wallet_id AS object,
   format('%s on %s by %s %s: %s units for %s in %s events; events %s for %s in %s', metric_key, day, dimension,
-    replace(value, chr(1) || 'other', '(other apps)'), c.units, c.cost, c.events, e.units, e.cost, e.events) AS detail
+    replace(value, chr(1) || 'other', '(other apps)'), c.units, c.cost, c.events, e.units, e.cost, e.events) AS detail,
+  wallet_id, day
 FROM (
   SELECT * FROM usage_counters WHERE CAST(:org AS uuid) IS NULL OR org_id = CAST(:org AS uuid)
 ) AS c FULL JOIN (
@@ -358,7 +370,8 @@ FROM (
     AND others.metric_key = r.metric_key AND others.value = chr(1) || 'other'
   GROUP BY 1, 2, 3, 4, 5, 6
 ) AS e USING (org_id, wallet_id, dimension, day, metric_key, value)
-WHERE c.units IS DISTINCT FROM e.units OR c.cost IS DISTINCT FROM e.cost OR c.events IS DISTINCT FROM e.events
+WHERE coalesce(c.units, 0) <> coalesce(e.units, 0) OR coalesce(c.cost, 0) <> coalesce(e.cost, 0)
+  OR coalesce(c.events, 0) <> coalesce(e.events, 0)
 ORDER BY org_id, wallet_id, metric_key, day, dimension LIMIT :most
 
 -- name: limits

@@ -1,25 +1,31 @@
-"""Verifies the ledger: runs every check of `invariants.sql`, and returns the first rows that break it."""
+"""Verifies the ledger: runs every check of `invariants.sql`, and returns the first rows that break it. Counters, which
+follow from events, can be repaired."""
 
 import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Connection, TextClause, text
 
-from dashboard.core.db import autocommit, db, in_transaction
+from dashboard.core.db import autocommit, db, in_transaction, retrying, transaction
 from dashboard.domain.funds.seals import check as seals
 from dashboard.domain.funds.seals import checkpoints
 from dashboard.domain.funds.seals.check import Fault
-from dashboard.domain.usage import positions
+from dashboard.domain.usage import counters, positions
 from dashboard.models import PLATFORM_ORG_ID
 
+log = structlog.get_logger("coffer.usage")
+
 MOST = 100
+COUNTERS = "counters"
 TIMEOUT = "60min"
 
 _FILE = Path(__file__).with_name("invariants.sql")
@@ -88,6 +94,13 @@ def broken(org_id: UUID | None = None, *, only: str | None = None, most: int = M
         ]
 
 
+def rows(name: str, org_id: UUID | None = None, *, most: int = MOST) -> list[Any]:
+    """The rows that one check of the file finds, with its own columns, in order."""
+    check = next(one for one in checks() if one.name == name)
+    with _patient() as connection:
+        return list(_breaking(check, connection, org_id, most))
+
+
 def _breaking(check: Check, connection: Connection, org_id: UUID | None, most: int) -> Iterable[Any]:
     if check.query is not None:
         return connection.execute(check.query, {"org": org_id, "most": most})
@@ -127,3 +140,36 @@ def _patient() -> Iterator[Connection]:
     finally:
         if not inside:
             connection.execute(text("RESET statement_timeout"))
+
+
+class WrongDay(NamedTuple):
+    org_id: UUID
+    wallet_id: UUID
+    day: date
+
+
+def repair_counters(org_id: UUID | None = None) -> Iterator[WrongDay]:
+    """Count the wrong days again, of one organization or of all, one organization after the other. Yields each day that
+    was repaired; `broken(only=COUNTERS)` says what is still wrong.
+
+    Opens a transaction per wallet and day, which locks the wallet. Finding the days locks nothing.
+    """
+    done: set[WrongDay] = set()
+    while wrong := _wrong(org_id) - done:
+        for one in sorted(wrong):
+            _repair(one)
+            done.add(one)
+            yield one
+
+
+@retrying
+def _repair(one: WrongDay) -> None:
+    with transaction(org=one.org_id):
+        counters.rebuild(one.org_id, one.wallet_id, one.day)
+    log.warning("counters_rebuilt", org_id=str(one.org_id), wallet_id=str(one.wallet_id), day=str(one.day))
+
+
+def _wrong(org_id: UUID | None) -> set[WrongDay]:
+    """Wrong days of the first organization that has any."""
+    found = rows(COUNTERS, org_id)
+    return {WrongDay(row.org_id, row.wallet_id, row.day) for row in found if row.org_id == found[0].org_id}

@@ -3,15 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from dashboard.core.db import db
+from dashboard.domain.funds import wallets
 from dashboard.domain.usage.new_events import AnyEvent
+from dashboard.models import UsageEvent
 from dashboard.models.funds import OTHER_APPS
 
+BATCH = 1_000
 MOST_APPS = 100
 """How many apps of a metric and day are counted by name; the rest are added up as OTHER_APPS."""
 
@@ -26,6 +29,9 @@ FROM unnest(CAST(:days AS date[]), CAST(:metrics AS text[]), CAST(:dimensions AS
   AS n(day, metric_key, dimension, value, units, cost, events)
 ON CONFLICT (org_id, wallet_id, day, metric_key, dimension, value) DO UPDATE
 SET units = c.units + excluded.units, cost = c.cost + excluded.cost, events = c.events + excluded.events""")
+
+_CLEAR = text("""UPDATE usage_counters SET units = 0, cost = 0, events = 0
+WHERE org_id = :org AND wallet_id = :wallet AND day = :day""")
 
 _APPS = text("""SELECT day, metric_key, value FROM usage_counters
 WHERE org_id = :org AND wallet_id = :wallet AND day = ANY (CAST(:days AS date[])) AND metric_key = ANY (:metrics)
@@ -79,6 +85,22 @@ def _merged(moves: Sequence[Move]) -> list[Move]:
             so_far.units + move.units, so_far.cost + move.cost, so_far.events + move.events,
         )  # fmt: skip
     return list(merged.values())
+
+
+def rebuild(org_id: UUID, wallet_id: UUID, day: date) -> None:
+    """Count the events of a UTC day again, from zero. Needs the organization's transaction; locks the wallet."""
+    wallets.lock_one(org_id, wallet_id)
+    db.session.execute(_CLEAR, {"org": org_id, "wallet": wallet_id, "day": day})
+    begin = datetime.combine(day, time(), UTC)
+    query = select(UsageEvent).filter_by(org_id=org_id, wallet_id=wallet_id).order_by(UsageEvent.id)
+    query = query.where(UsageEvent.occurred_at >= begin, UsageEvent.occurred_at < begin + timedelta(days=1))
+    for events in db.session.scalars(query.execution_options(yield_per=BATCH)).partitions():
+        add(org_id, wallet_id, [_counts(event) for event in events])
+
+
+def _counts(event: UsageEvent) -> Move:
+    counted = event.voided_at is None
+    return Move(event, event.units * counted, (event.cost or 0) - (event.credited or 0), int(counted))
 
 
 def day_of(event: AnyEvent) -> date:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,16 +12,14 @@ from sqlalchemy.exc import IntegrityError
 
 from dashboard.core import clock
 from dashboard.core.db import db
-from dashboard.core.errors import Conflict, Invalid, NotFound
-from dashboard.core.money import LARGEST
+from dashboard.core.errors import Conflict, Invalid, NotFound, check_each
 from dashboard.domain import audit
 from dashboard.domain.audit import Actor
-from dashboard.models import PERIODS, PLATFORM_ORG_ID, PRICE_KINDS, WHEN_UNPRICED, Metric, Organization, Price
+from dashboard.domain.usage.pricing.terms import PriceTerms
+from dashboard.models import PLATFORM_ORG_ID, WHEN_UNPRICED, Metric, Organization, Price
 
 LONGEST_NAME = 80
-MOST_TIERS = 20
-LARGEST_UNITS = 10**15
-_KEY = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
+_KEY = re.compile(r"(?!new$)[a-z][a-z0-9_.-]{0,62}", re.ASCII)
 
 
 class MetricExists(Conflict):
@@ -38,15 +36,12 @@ def owner_of(org: Organization) -> UUID:
 
 
 def create(
-    owner_id: UUID, *, key: str, name: str, unit: str, when_unpriced: str = "refuse", by: Actor
+    owner_id: UUID, *, key: str, name: str, unit: str, when_unpriced: str = "refuse", by: Actor,
+    reason: str | None = None,
 ) -> Metric:  # fmt: skip
     """A metric without a price: until it has one, usage of it is refused, or parked (`when_unpriced`). Needs the
     owner's transaction. Raises Invalid, MetricExists."""
-    if not _KEY.fullmatch(key):
-        raise Invalid("Use 1 to 63 lowercase letters, digits and . _ -, and begin with a letter.", field="metric_key")
-    for field, text in (("name", name), ("unit", unit)):
-        if not text.strip() or len(text) > LONGEST_NAME:
-            raise Invalid(f"Enter 1 to {LONGEST_NAME} characters.", field=field)
+    check_each(lambda: _check_key(key), lambda: _check_text("name", name), lambda: _check_text("unit", unit))
     if when_unpriced not in WHEN_UNPRICED:
         raise Invalid(f"Choose one of {', '.join(WHEN_UNPRICED)}.", field="when_unpriced")
     row = Metric(org_id=owner_id, key=key, name=name.strip(), unit=unit.strip(), when_unpriced=when_unpriced)
@@ -55,8 +50,34 @@ def create(
         db.session.flush()
     except IntegrityError:  # only the key must be unique
         raise MetricExists(f"There is a metric {key} already.") from None
-    audit.record(row, "metric.created", by=by, after={"key": key, "name": row.name, "unit": row.unit})
+    audit.record(row, "metric.created", by=by, reason=reason, after={"key": key, "name": row.name, "unit": row.unit})
     return row
+
+
+def change(row: Metric, *, name: str, unit: str, by: Actor) -> Metric:
+    """Another name of the metric or of its unit. Needs the owner's transaction. Raises Invalid."""
+    check_each(lambda: _check_text("name", name), lambda: _check_text("unit", unit))
+    before = {"name": row.name, "unit": row.unit}
+    row.name, row.unit = name.strip(), unit.strip()
+    after = {"name": row.name, "unit": row.unit}
+    if after != before:
+        audit.record(row, "metric.changed", by=by, before=before, after=after)
+    return row
+
+
+def archive(row: Metric, *, by: Actor, reason: str | None = None) -> None:
+    """From now on its usage is refused, as if the metric did not exist; what was used stays. Needs the owner's
+    transaction."""
+    if row.archived_at is None:
+        row.archived_at = clock.now()
+        audit.record(row, "metric.archived", by=by, reason=reason)
+
+
+def restore(row: Metric, *, by: Actor, reason: str | None = None) -> None:
+    """Take usage of an archived metric again. Needs the owner's transaction."""
+    if row.archived_at is not None:
+        row.archived_at = None
+        audit.record(row, "metric.restored", by=by, reason=reason)
 
 
 def find(owner_id: UUID, key: str) -> Metric | None:
@@ -69,40 +90,50 @@ def listed(owner_id: UUID) -> list[Metric]:
 
 
 def set_price(
-    owner_id: UUID, metric: Metric, *, kind: str = "flat", amount_micros: int = 0, per_units: int = 1,
-    tiers: list[dict[str, Any]] | None = None, free_units: int = 0, period: str = "none",
-    effective_from: datetime | None = None, by: Actor,
+    owner_id: UUID, metric: Metric, terms: PriceTerms | None = None, *, effective_from: datetime | None = None,
+    by: Actor, reason: str | None = None, **named: Any,
 ) -> Price:  # fmt: skip
     """A new version of the metric's price, from `effective_from` (now, or later) on.
 
-    `owner_id` is the metric's owner, or an organization that pays this price instead. Needs its transaction. Raises
-    Invalid, PriceExists.
+    `owner_id` is the metric's owner, or an organization that pays this price instead. The terms may be `named`. Needs
+    the owner's transaction. Raises Invalid, PriceExists.
     """
+    terms = terms or PriceTerms(**named)
     now = clock.now()
     since = effective_from or now
     if since < now:
         raise Invalid("A price cannot begin in the past: what was used is charged.", field="effective_from")
-    _check(kind, amount_micros, per_units, tiers, free_units, period)
+    terms.check()
     row = Price(
-        org_id=owner_id, metric_key=metric.key, kind=kind, amount_micros=amount_micros, per_units=per_units,
-        tiers=tiers if kind == "graduated" else None, free_units=free_units, period=period, effective_from=since,
-    )  # fmt: skip
+        org_id=owner_id, metric_key=metric.key, effective_from=since, **asdict(terms) | {"tiers": terms.tiers or None}
+    )
     db.session.add(row)
     try:
         db.session.flush()
     except IntegrityError:  # only the moment must be unique
         raise PriceExists("Another price begins at this moment.") from None
-    audit.record(row, "price.set", by=by, after=described(row))
+    audit.record(row, "price.set", by=by, after=described(row), reason=reason)
     return row
+
+
+def put_price(
+    owner_id: UUID, metric: Metric, terms: PriceTerms, *, since: datetime | None, by: Actor, reason: str | None = None
+) -> tuple[Price, bool]:
+    """The version with these terms from `since` (None: now) on, and whether it was made now: a repeated call finds the
+    first one. Needs the owner's transaction. Raises Invalid, PriceExists."""
+    terms.check()
+    begun = Price.effective_from == since if since else Price.effective_from <= clock.now()
+    query = select(Price).filter_by(org_id=owner_id, metric_key=metric.key).where(begun)
+    known = db.session.scalars(query.order_by(Price.effective_from.desc()).limit(1)).first()
+    if known is not None and PriceTerms.of(known) == terms:
+        return known, False
+    return set_price(owner_id, metric, terms, effective_from=since, by=by, reason=reason), True
 
 
 def described(row: Price) -> dict[str, Any]:
     """The price as the audit log and the API show it."""
-    return {
-        "metric_key": row.metric_key, "kind": row.kind, "amount_micros": row.amount_micros, "per_units": row.per_units,
-        "tiers": row.tiers, "free_units": row.free_units, "period": row.period,
-        "effective_from": row.effective_from.isoformat(),
-    }  # fmt: skip
+    terms = {name: value for name, value in asdict(PriceTerms.of(row)).items() if value is not None}
+    return {"metric_key": row.metric_key, **terms, "effective_from": row.effective_from.isoformat()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,41 +197,19 @@ def require(owner_id: UUID, key: str) -> Metric:
     return row
 
 
+def _check_key(key: str) -> None:
+    if not _KEY.fullmatch(key):
+        words = "Use 1 to 63 lowercase letters, digits and . _ -, begin with a letter, and do not name it `new`."
+        raise Invalid(words, field="metric_key")
+
+
+def _check_text(field: str, text: str) -> None:
+    if not text.strip() or len(text) > LONGEST_NAME:
+        raise Invalid(f"Enter 1 to {LONGEST_NAME} characters.", field=field)
+
+
 def _in_force(rows: list[Price], org_id: UUID) -> list[Price]:
     own = [row for row in rows if row.org_id == org_id]
     if not own or len(own) == len(rows):
         return rows
     return own + [row for row in rows if row.org_id != org_id and row.effective_from < own[-1].effective_from]
-
-
-def _check(
-    kind: str, amount_micros: int, per_units: int, tiers: list[dict[str, Any]] | None, free_units: int, period: str
-) -> None:
-    if kind not in PRICE_KINDS:
-        raise Invalid(f"Choose one of {', '.join(PRICE_KINDS)}.", field="kind")
-    if period not in PERIODS:
-        raise Invalid(f"Choose one of {', '.join(PERIODS)}.", field="period")
-    for field, value, least, most in (
-        ("amount_micros", amount_micros, 0, LARGEST),
-        ("per_units", per_units, 1, LARGEST_UNITS),
-        ("free_units", free_units, 0, LARGEST_UNITS),
-    ):
-        if not least <= value <= most:
-            raise Invalid(f"This must be from {least} to {most}.", field=field)
-    if kind == "graduated":
-        _check_tiers(tiers or [])
-    elif tiers:
-        raise Invalid("Only a graduated price has tiers.", field="tiers")
-
-
-def _check_tiers(tiers: list[dict[str, Any]]) -> None:
-    if not 1 <= len(tiers) <= MOST_TIERS:
-        raise Invalid(f"Give 1 to {MOST_TIERS} tiers.", field="tiers")
-    below = 0
-    for number, tier in enumerate(tiers, 1):
-        up_to, last = tier["up_to"], number == len(tiers)
-        if (up_to is None) != last or (up_to is not None and not below < up_to <= LARGEST_UNITS):
-            raise Invalid("Each tier ends above the one before; only the last has no end.", field="tiers")
-        if not 0 <= tier["amount_micros"] <= LARGEST or not 1 <= tier["per_units"] <= LARGEST_UNITS:
-            raise Invalid("A tier's price is zero or more, per at least one unit.", field="tiers")
-        below = up_to or below

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import Connection, select, text
 
 from dashboard.core.db import db, require_org
-from dashboard.domain.usage.formula import Formula
-from dashboard.models import Price, UsagePosition, Wallet
+from dashboard.domain.usage.pricing.formula import Formula
+from dashboard.models import PER_EVENT, Price, UsagePosition, Wallet
 
 NO_PERIOD = date(1970, 1, 1)
 """The start of the only period of a price that has none."""
@@ -83,13 +83,15 @@ class Mispriced(NamedTuple):
 
 
 def mispriced(connection: Connection, org_id: UUID | None) -> Iterator[Mispriced]:
-    """Positions whose cost is not what their price makes of their units; of one organization, or of all."""
+    """Positions whose cost is not what their price makes of their units; of one organization, or of all. A price per
+    event makes it of each event, which `invariants.sql` checks."""
     prices = {row.id: Formula.of(row) for row in connection.execute(select(Price.__table__))}
     query = select(UsagePosition.__table__)
     if org_id is not None:
         query = query.where(UsagePosition.org_id == org_id)
     for row in connection.execute(query.order_by(UsagePosition.org_id, UsagePosition.wallet_id)):
-        right = prices[row.price_id].between(row.start, row.start + row.units)
-        if right != row.cost:
+        formula = prices[row.price_id]
+        right = formula.between(row.start, row.start + row.units)
+        if right != row.cost and formula.kind != PER_EVENT:
             detail = f"{row.metric_key} since {row.period_start}: {row.units} units were {row.cost}, not {right}"
             yield Mispriced(row.org_id, row.wallet_id, detail)

@@ -200,7 +200,7 @@ class _Batch:
             raise UnknownMetric(f"There is no metric {usage.metric_key[:63]}.", field="metric_key")
         at = usage.occurred_at or self.now
         if at > self.now + AHEAD:
-            raise TooLate("This lies in the future.", field="occurred_at")
+            raise TooLate(f"This is more than {AHEAD.seconds // 60} minutes in the future.", field="occurred_at")
         if at < self.now - timedelta(days=settings().usage.late_days):
             raise TooLate(f"This is older than {settings().usage.late_days} days.", field="occurred_at")
         if metrics.price_at(self.known[usage.metric_key], at) is not None:

@@ -30,9 +30,19 @@ from sqlalchemy.orm import aliased
 
 from dashboard.core import lists
 from dashboard.core.db import db
-from dashboard.domain.usage.formula import Formula, Step
+from dashboard.domain.usage.pricing.formula import Formula, Step
 from dashboard.domain.usage.reading.filters import UsageFilters
-from dashboard.models import OTHER_APPS, PLATFORM_ORG_ID, ApiKey, Price, UsageCounter, UsageEvent, User, Wallet
+from dashboard.models import (
+    OTHER_APPS,
+    PER_EVENT,
+    PLATFORM_ORG_ID,
+    ApiKey,
+    Price,
+    UsageCounter,
+    UsageEvent,
+    User,
+    Wallet,
+)
 
 METRIC, APP, MEMBER, KEY = "metric", "app", "member", "key"
 GROUPS = (METRIC, APP, MEMBER, KEY)
@@ -220,9 +230,10 @@ def explain(event: UsageEvent) -> Arithmetic | None:
         return None
     owners = (event.org_id, PLATFORM_ORG_ID)
     price = db.session.scalars(select(Price).where(Price.org_id.in_(owners), Price.id == event.price_id)).one()
-    formula, after = Formula.of(price), event.units_after
+    formula, after = Formula.of(price), event.units if price.kind == PER_EVENT else event.units_after
     before = after - event.units
-    return Arithmetic(price, before, after, formula.cost(before), formula.cost(after), formula.steps(after))
+    cost = formula.cost(after)
+    return Arithmetic(price, before, after, cost - formula.between(before, after), cost, formula.steps(after))
 
 
 def _sums(row: Any) -> Sequence[ColumnElement[Any]]:

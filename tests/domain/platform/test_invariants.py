@@ -96,7 +96,7 @@ def test_sound_books_have_no_violation(wallet: Wallet) -> None:
 
 def test_the_checks_say_which_invariants_they_keep() -> None:
     assert {check.number for check in verify.checks()} == {1, 2, 3, 4, 6, 8, 9, 10}
-    assert len({check.name for check in verify.checks()}) == len(verify.checks()) == 28
+    assert len({check.name for check in verify.checks()}) == len(verify.checks()) == 29
     assert [check.name for check in verify.checks() if check.warning] == ["unsealed", "lapsed", "stuck"]
 
 
@@ -299,6 +299,7 @@ def test_slices_that_do_not_follow_the_rows_are_found(servers: Servers, fault: s
         ("UPDATE usage_counters SET value = 'c' WHERE dimension = 'app'", ["counters"]),
         ("UPDATE usage_counters SET value = chr(1) || 'other' WHERE dimension = 'app'", []),
         ("UPDATE prices SET amount_micros = amount_micros + 1", ["prices"]),
+        ("UPDATE prices SET kind = 'per_event', min_micros = 8", ["per_event"]),
     ],
 )  # fmt: skip
 def test_usage_that_does_not_add_up_is_found(servers: Servers, fault: str, checks: list[str]) -> None:

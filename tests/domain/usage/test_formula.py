@@ -1,12 +1,13 @@
 """The price formula against exact fractions: any split of the units adds up to the price of the whole."""
 
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.domain.usage.formula import Formula, Tier
+from dashboard.domain.usage.pricing.formula import Formula, Tier
 
 MILLION = 1_000_000
 GRADUATED = (Tier(100, 20_000, 1), Tier(1_000, 10_000, 1), Tier(None, 1_500, 10))
@@ -92,3 +93,30 @@ def test_parts_are_cut_where_another_price_begins() -> None:
         (40, 50, 0, 1, 0), (50, 150, 20_000, 1, 2_000_000), (150, 1_050, 10_000, 1, 9_000_000),
         (1_050, 1_100, 1_500, 10, 7_500),
     ]  # fmt: skip
+
+
+@given(
+    st.integers(0, 10**9), st.integers(1, 10**7), st.none() | st.integers(0, 10**7), st.none() | st.integers(0, 10**7),
+    st.lists(st.integers(1, 10**9), min_size=1, max_size=8), st.randoms(),
+)  # fmt: skip
+def test_a_price_per_event_is_the_same_in_any_order(
+    amount: int, per: int, least: int | None, span: int | None, events: list[int], chance: Random
+) -> None:
+    most = None if span is None else (least or 0) + span
+    formula = Formula("per_event", amount, per, min_micros=least, max_micros=most)
+
+    def charged(order: list[int]) -> list[tuple[int, int]]:
+        position, costs = 0, []
+        for units in order:
+            costs.append((units, formula.between(position, position + units)))
+            position += units
+        return sorted(costs)
+
+    shuffled = chance.sample(events, len(events))
+    assert charged(events) == charged(shuffled) == sorted((units, formula.cost(units)) for units in events)
+    for units, cost in charged(events):
+        assert (least or 0) <= cost
+        assert most is None or cost <= most
+        plain = Fraction(amount * units, per)
+        assert abs(cost - plain) <= Fraction(1, 2) or cost in (least, most)
+        assert abs(formula.steps(units)[0].micros - cost) <= Fraction(1, 2)

@@ -10,14 +10,18 @@ from sqlalchemy import event, select
 
 from dashboard.core import clock, ids
 from dashboard.core.db import db, transaction
+from dashboard.core.errors import Invalid
 from dashboard.domain.access import key_lookup
 from dashboard.domain.audit import SYSTEM
 from dashboard.domain.funds.spend_limits import LimitId, changes
 from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.usage import metrics, recording, reports
+from dashboard.domain.usage.pricing.formula import Formula
+from dashboard.domain.usage.pricing.terms import PriceTerms
 from dashboard.models import OTHER_APPS, PLATFORM_ORG_ID, ApiKey, UsageCounter, UsageEvent
 from tests.concurrency import at_once, head_on
 from tests.domain.usage.books import record, require_sums, usage, words
+from tests.each import each
 from tests.factories import make_key, make_metric, make_org, make_service_key, wallet_of
 
 pytestmark = pytest.mark.usefixtures("app_context")
@@ -104,6 +108,53 @@ def test_an_organizations_own_price_takes_the_place_of_the_platforms() -> None:
     assert record(special, usage(2, "a")) == [80]
     assert record(usual, usage(2, "a")) == [200]
     require_sums(special)
+
+
+@each(("batches", "costs"), [
+    ([250], [0]), ([251], [20_000]), ([1_000], [15_000_000]), ([250, 1], [0, 20_000]),
+])  # fmt: skip
+def test_the_unit_on_the_step_costs_what_its_step_says(batches: list[int], costs: list[int]) -> None:
+    key = "-".join(["calls", *map(str, batches)])
+    make_metric(key, amount_micros=20_000, free_units=250, period="month")
+    org = make_org(funds=20_000_000)
+    assert [record(org, usage(units, f"e{number}", key)) for number, units in enumerate(batches)] == [
+        [cost] for cost in costs
+    ]
+    require_sums(org)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_a_minimum_and_a_maximum_are_of_each_event(order: list[int]) -> None:
+    """2 % of an amount in cents, at least $0.20 and at most $5.00: the estimate is what is booked, in any order."""
+    make_metric("fees", kind="per_event", amount_micros=20_000, per_units=100, min_micros=200_000, max_micros=5_000_000)
+    cents = {100: 200_000, 10_000: 2_000_000, 100_000: 5_000_000}
+    org = make_org(funds=7_200_000)
+    events = [list(cents)[number] for number in order]
+    formula = Formula.of(metrics.price_at(metrics.prices_of(org, ["fees"])["fees"], clock.now()))
+    assert [formula.cost(units) for units in events] == [cents[units] for units in events]
+    assert record(org, *[usage(units, f"e{units}", "fees") for units in events]) == [cents[units] for units in events]
+    assert wallet_of(org).balance == 0
+    require_sums(org)
+    explained = [reports.explain(one) for one in db.session.scalars(select(UsageEvent).filter_by(org_id=org.id))]
+    assert sorted(one.cost_after - one.cost_before for one in explained) == sorted(cents.values())
+
+
+@each(
+    ("terms", "field"),
+    [
+        ({"kind": "volume"}, "kind"), ({"kind": "minimum"}, "kind"), ({"min_micros": 1}, "min_micros"),
+        ({"kind": "per_event", "min_micros": -1}, "min_micros"),
+        ({"kind": "per_event", "max_micros": -1}, "max_micros"),
+        ({"kind": "per_event", "min_micros": 2, "max_micros": 1}, "max_micros"),
+        ({"kind": "per_event", "free_units": 1}, "free_units"), ({"kind": "per_event", "period": "day"}, "period"),
+        ({"amount_micros": -1}, "amount_micros"), ({"per_units": 0}, "per_units"), ({"kind": "graduated"}, "tiers"),
+    ],
+)  # fmt: skip
+def test_terms_that_cannot_be_charged_are_refused(terms: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        PriceTerms(**terms).check()
+    assert refused.value.field == field
+    assert field != "kind" or "must never fall" in refused.value.detail
 
 
 @pytest.mark.parametrize("batches", [[3, 1], [1, 1, 1, 1]])

@@ -23,7 +23,7 @@ from dashboard.domain.funds.spend_limits import changes
 from dashboard.domain.funds.spend_limits.changes import Cap
 from dashboard.domain.usage import metrics, recording
 from dashboard.domain.usage.charging import voids
-from dashboard.domain.usage.formula import Formula
+from dashboard.domain.usage.pricing.formula import Formula
 from dashboard.domain.usage.recording import Recorded
 from dashboard.models import (
     PLATFORM_ORG_ID,

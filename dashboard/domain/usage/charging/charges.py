@@ -15,9 +15,9 @@ from dashboard.domain.funds import ledger, spend_limits
 from dashboard.domain.funds.ledger import KeyReused, LedgerEntry, Posting, WalletFrozen
 from dashboard.domain.funds.spend_limits import Limit
 from dashboard.domain.usage import metrics, positions
-from dashboard.domain.usage.formula import Formula
 from dashboard.domain.usage.new_events import AnyEvent
 from dashboard.domain.usage.positions import Place, Position
+from dashboard.domain.usage.pricing.formula import Formula
 from dashboard.models import Price, Wallet
 
 ORIGIN = "usage"

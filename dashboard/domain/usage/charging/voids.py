@@ -22,7 +22,7 @@ from dashboard.domain.funds.ledger import NewGrant, Posting
 from dashboard.domain.funds.spend_limits import LimitId, Spender
 from dashboard.domain.usage import counters, metrics, positions
 from dashboard.domain.usage.counters import Move
-from dashboard.domain.usage.formula import Formula
+from dashboard.domain.usage.pricing.formula import Formula
 from dashboard.models import PLATFORM_ORG_ID, ApiKey, Organization, Price, Transaction, UsageEvent, Wallet
 
 ORIGIN = CATEGORY = "void"

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from dashboard.core import ids
 from dashboard.core.db import db
 from dashboard.domain.usage.charging import voids
-from dashboard.domain.usage.formula import Formula, Part
+from dashboard.domain.usage.pricing.formula import Formula, Part
 from dashboard.models import PLATFORM_ORG_ID, Metric, Price, Transaction, UsageEvent
 
 

@@ -1,7 +1,8 @@
 """What units cost: the only price formula.
 
 `cost(units)` is the price of the first `units` of a period, rounded half up to a micro once, at the end. An event costs
-`cost(after) - cost(before)`, so however usage is split into events, they add up to the cost of the whole.
+`cost(after) - cost(before)`, so however usage is split into events, they add up to the cost of the whole. A price per
+event is the exception: its minimum and maximum are of each event, so an event costs `cost(its units)`, in any order.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row
 
 from dashboard.core.money import Micros
-from dashboard.models import Price
+from dashboard.domain.usage.pricing.terms import PriceTerms
+from dashboard.models import PER_EVENT, Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +61,26 @@ class Formula:
     per_units: int = 1
     tiers: tuple[Tier, ...] = ()
     free_units: int = 0
+    min_micros: int | None = None
+    max_micros: int | None = None
 
     @classmethod
-    def of(cls, price: "Price | Row[Any]") -> "Formula":
+    def of(cls, price: "Price | PriceTerms | Row[Any]") -> "Formula":
         tiers = tuple(Tier(one["up_to"], one["amount_micros"], one["per_units"]) for one in price.tiers or ())
-        return cls(price.kind, price.amount_micros, price.per_units, tiers, price.free_units)
+        bounds = price.min_micros, price.max_micros
+        return cls(price.kind, price.amount_micros, price.per_units, tiers, price.free_units, *bounds)
 
     def cost(self, units: int) -> Micros:
-        """The price of the first `units` of a period."""
+        """The price of the first `units` of a period; with a price per event, of one event."""
         top, bottom = 0, 1  # of an exact fraction that is never reduced: `Fraction` takes ten times as long
         for step in self.steps(units):
             top, bottom = top * step.per_units + step.top * bottom, bottom * step.per_units
         return Micros((2 * top + bottom) // (2 * bottom))
 
     def between(self, before: int, after: int) -> Micros:
-        """The price of the units after `before` up to `after`."""
+        """The price of an event: of the units after `before` up to `after`."""
+        if self.kind == PER_EVENT:
+            return self.cost(after - before)
         return Micros(self.cost(after) - self.cost(before))
 
     def parts(self, before: int, after: int) -> list[Part]:
@@ -96,6 +103,8 @@ class Formula:
         if self.kind == "package":
             packages = -(-paid // self.per_units)
             return [Step(paid, self.amount_micros, self.per_units, packages * self.amount_micros * self.per_units)]
+        if self.kind == PER_EVENT:
+            return [Step(units, self.amount_micros, self.per_units, self._bounded(units * self.amount_micros))]
         tiers = self.tiers or (Tier(None, self.amount_micros, self.per_units),)
         steps, below = [], 0
         for tier in tiers:
@@ -104,3 +113,8 @@ class Formula:
                 steps.append(Step(here, tier.amount_micros, tier.per_units, here * tier.amount_micros))
             below = tier.up_to or below
         return steps
+
+    def _bounded(self, top: int) -> int:
+        least, most = self.min_micros or 0, self.max_micros
+        top = max(top, least * self.per_units)
+        return top if most is None else min(top, most * self.per_units)
