@@ -117,6 +117,7 @@ CODES = {
     405: {"method_not_allowed": ("The address has no such method. `Allow` lists its methods.", "Use one of those.")},
     409: {
         "conflict": ("The state does not allow the call. `detail` says why.", _READ_AGAIN),
+        "event_voided": ("The usage event was voided, so it is not charged.", "Report the usage again if it counts."),
         "hold_not_open": (
             "The hold was captured, released or has expired. Nothing can be done to it any more.",
             "Read the hold. For more work, make a new one.",

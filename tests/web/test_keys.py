@@ -21,7 +21,7 @@ from tests.servers import ROOT, Servers
 from tests.web.people import HTMX, Person, Team, make_team, ready_team
 
 KEY = re.compile(r"cof_test_[0-9a-f]{32}_[\w-]{43}")
-OPERATOR = ("wallet:deposit", "prices:write", "platform:read", "platform:grant")
+OPERATOR = ("wallet:deposit", "usage:void", "prices:write", "platform:read", "platform:grant")
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_a_mail_may_look_as_it_wants_and_do_nothing(app: Flask, team: Team, paym
 
 
 def test_development_says_when_there_is_no_mail_yet(app: Flask) -> None:
-    assert "No mail yet" in app.test_client().get("/dev/mail").text
+    assert "No email yet" in app.test_client().get("/dev/mail").text
 
 
 @pytest.fixture

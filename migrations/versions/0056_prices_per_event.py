@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0054_prices_per_event"
-down_revision = "0053_usage_voids"
+revision = "0056_prices_per_event"
+down_revision = "0055_bonus_terms"
 
 
 def upgrade() -> None:
