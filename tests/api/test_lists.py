@@ -86,7 +86,7 @@ def test_one_row_is_explained(program: Program, busy: Any) -> None:
     rows = everything(program, path, key)
     found = program.get(f"{path}/{rows[-1]['id']}", key).get_json()
     assert {name: value for name, value in found.items() if name != "explanation"} == rows[-1]
-    assert found["explanation"].keys() == {"cause", "grants", "followed"}
+    assert found["explanation"].keys() == {"cause", "grants", "grants_used", "followed"}
     assert sum(part["amount_micros"] for part in found["explanation"]["grants"]) == found["amount_micros"]
 
 

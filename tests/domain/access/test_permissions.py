@@ -47,6 +47,8 @@ PEOPLE: dict[Verb, str] = {
     Verb.VOID_USAGE: "operator",
     Verb.VOID_OWN_USAGE: "owner admin operator",
     Verb.MANAGE_PRICES: "operator",
+    Verb.READ_PRICES: "owner admin viewer operator",
+    Verb.MANAGE_OWN_PRICES: "owner admin",
     Verb.DEPOSIT: "operator",
     Verb.GRANT: "operator",
     Verb.MANAGE_CATALOG: "operator",
