@@ -297,7 +297,7 @@ ORGANIZATION = (
     Case("usage-hours", "viewer", "/o/demo/usage?range=1&group=app"),
     Case("usage-weeks", "owner", "/o/demo/usage?range=90&group=key"),
     Case("usage-member", "member", "/o/demo/usage"),
-    Case("usage-odd-filter", "owner", "/o/demo/usage?from=abc"),
+    Case("usage-odd-filter", "owner", "/o/demo/usage?from=2026-12-31&to=2026-01-01"),
     Case("usage-no-match", "owner", "/o/demo/usage?app=nothing-like-this"),
     Case("usage-new", "viewer", _personal("usage")),
     Case("usage-event", "owner", _usage_event()),

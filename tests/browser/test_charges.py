@@ -42,6 +42,7 @@ def test_a_member_sees_what_their_own_key_costs(dummy_site: Site, member: Page, 
     for number in range(2):
         charge(dummy_site, key, 18_149, f"notebook run {number}")
     assert cost_of(member) == before + 2 * 18_149
+    member.goto("/o/demo/?group=app")
     expect(member.get_by_role("region", name="Your cost by app")).to_contain_text("night-report")
     recent = member.get_by_role("region", name="Your recent charges")
     expect(recent.get_by_role("row").filter(has_text="night-report")).to_have_count(1)
@@ -68,7 +69,8 @@ def test_a_bar_leads_to_its_day_and_dates_and_presets_exclude_each_other(dummy_s
     words = bar.get_attribute("aria-label")
     expect(page.locator("[data-readout]")).to_have_text(words or "")
     bar.click()
-    expect(page).to_have_url(re.compile(r"/transactions\?from=(\S+)&to=\1$"))
+    expect(page).to_have_url(re.compile(r"/usage\?group=metric&from=(\S+)&to=\1$"))
+    page.goto(page.url.replace("/usage?group=metric&", "/transactions?"))
     page.get_by_text("More filters").click()
     expect(page.get_by_label("From day, UTC")).not_to_have_value("")
     page.get_by_label("Days, UTC").select_option("30")
