@@ -20,7 +20,7 @@ READ = text("""SELECT sum(pg_stat_get_xact_tuples_returned(t.oid)) + sum(i.retur
 """How many rows and index entries the last transactions have read, also to check foreign keys."""
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("app_context")
 def test_a_batch_reads_no_more_than_its_events(servers: Servers) -> None:
     """The tables were analyzed when each organization had a row or two."""
